@@ -1,0 +1,271 @@
+"""Reading tables of text and labels from the user's own CSV, TSV, JSONL and Parquet files.
+
+Everything that can be wrong with such a file ends in a `DataError` that names the file and the place.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import difflib
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from earlyrobust.errors import DataError
+
+
+@dataclass(frozen=True)
+class Table:
+    """Some columns of one file, with the place in the file that each row came from.
+
+    Attributes:
+        path: The file.
+        columns: Values by column name; all lists have one entry per row, None where a value is missing.
+        unit: What rows are counted by in messages, "line" or "row".
+        numbers: Number of the line or row, from 1, that each row stands at.
+    """
+
+    path: Path
+    columns: dict[str, list[Any]]
+    unit: str
+    numbers: Sequence[int]
+
+    def place(self, row: int) -> str:
+        """Name the place of a row for a message, such as `line 12 of reviews.csv`."""
+        return f"{self.unit} {self.numbers[row]} of {self.path}"
+
+    def texts(self, column: str) -> list[str]:
+        """Return a column that must hold text in every row.
+
+        Raises:
+            DataError: A value is missing or is not text.
+        """
+        for row, value in enumerate(self.columns[column]):
+            if value is None:
+                raise DataError(
+                    f"The text in column {column!r} is missing in {self.place(row)}: "
+                    "fill it in or drop the row."
+                )
+            if not isinstance(value, str):
+                raise DataError(
+                    f"Column {column!r} holds {type(value).__name__} instead of text in {self.place(row)}: "
+                    "name the column that holds the text."
+                )
+            if not _is_unicode(value):
+                raise DataError(
+                    f"The text in column {column!r} holds half a surrogate pair in {self.place(row)}: "
+                    "remove the escape that stands for no character."
+                )
+        return self.columns[column]
+
+    def labels(self, column: str) -> list[Any]:
+        """Return a column that must have a value in every row.
+
+        Raises:
+            DataError: A value is missing or empty.
+        """
+        for row, value in enumerate(self.columns[column]):
+            if value is None or value == "":
+                raise DataError(
+                    f"The label in column {column!r} is missing in {self.place(row)}: "
+                    "fill it in or drop the row."
+                )
+        return self.columns[column]
+
+
+def read_table(path: Path, columns: Sequence[str]) -> Table:
+    """Read some columns of a CSV, TSV, JSONL or Parquet file; the file name's ending says which it is.
+
+    Text files must be UTF-8, with or without a byte order mark. CSV and TSV files need a header line and may
+    quote fields with double quotes; blank lines are passed over.
+
+    Args:
+        path: The file.
+        columns: The columns wanted.
+
+    Returns:
+        The columns in the order of the file's rows, at least one row.
+
+    Raises:
+        DataError: The file cannot be read as what it claims to be, or a column is not there.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: name a file ({_ENDINGS}).")
+    if not path.exists():
+        raise DataError(f"{path} does not exist: check the path.")
+    if reader is None:
+        raise DataError(
+            f"The format of {path} cannot be told from its name: use a file ending in {_ENDINGS}."
+        )
+    table = reader(path, columns)
+    if not table.numbers:
+        raise DataError(f"{path} holds no rows: give a file with at least one row of data.")
+    return table
+
+
+def _read_separated(path: Path, columns: Sequence[str], separator: str) -> Table:
+    rows = _separated_rows(path, separator)
+    if not rows:
+        raise DataError(f"{path} is empty: give a file with a header line and rows of data.")
+    _, header = rows.pop(0)
+    _require_columns(path, header, columns)
+    for number, row in rows:
+        if len(row) != len(header):
+            raise DataError(
+                f"Line {number} of {path} has {len(row)} field(s) where the header has {len(header)}: "
+                f"put double quotes around a field that contains {_SEPARATOR_NAMES[separator]}."
+            )
+    indices = {column: header.index(column) for column in columns}
+    by_column = {column: [row[index] for _, row in rows] for column, index in indices.items()}
+    return Table(path, by_column, "line", [number for number, _ in rows])
+
+
+def _separated_rows(path: Path, separator: str) -> list[tuple[int, list[str]]]:
+    """Return the rows that are not blank, each with the number of the line it begins at."""
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""), delimiter=separator, strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    number = 1
+    try:
+        with _unlimited_fields():
+            for row in reader:
+                if row:
+                    rows.append((number, row))
+                number = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"The quotes in the row that begins at line {number} of {path} do not match: "
+            "close every quoted field and double each quote inside one."
+        ) from error
+    return rows
+
+
+@contextmanager
+def _unlimited_fields() -> Iterator[None]:
+    """Lift the csv module's limit of 128 KiB a field, which is one setting for the whole process."""
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _read_csv(path: Path, columns: Sequence[str]) -> Table:
+    return _read_separated(path, columns, ",")
+
+
+def _read_tsv(path: Path, columns: Sequence[str]) -> Table:
+    return _read_separated(path, columns, "\t")
+
+
+def _read_jsonl(path: Path, columns: Sequence[str]) -> Table:
+    records: list[dict[str, Any]] = []
+    numbers: list[int] = []
+    # Not splitlines(): it also splits at characters such as U+2028, which JSON allows inside a string.
+    for number, line in enumerate(_read_text(path).split("\n"), start=1):
+        if line.strip():
+            records.append(_parse_record(path, number, line))
+            numbers.append(number)
+    if records:
+        _require_columns(path, list(dict.fromkeys(name for record in records for name in record)), columns)
+    by_column = {column: [record.get(column) for record in records] for column in columns}
+    return Table(path, by_column, "line", numbers)
+
+
+def _parse_record(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(
+            f"Line {number} of {path} is not valid JSON ({one_line(error)}): write one object per line."
+        ) from error
+    if not isinstance(record, dict):
+        raise DataError(
+            f"Line {number} of {path} holds a JSON {_JSON_NAMES[type(record)]} instead of an object: "
+            'write each row like {"text": "...", "label": "..."}.'
+        )
+    return record
+
+
+def _read_parquet(path: Path, columns: Sequence[str]) -> Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            _require_columns(path, file.schema_arrow.names, columns)
+            data = file.read(columns=list(columns))
+        by_column = {column: data.column(column).to_pylist() for column in columns}
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} cannot be read as Parquet ({one_line(error)}): "
+            "check that it is complete, or write it anew."
+        ) from error
+    return Table(path, by_column, "row", range(1, data.num_rows + 1))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
+    start = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
+    try:
+        return content[start:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        offset = start + error.start
+        line = content.count(b"\n", 0, offset) + 1
+        raise DataError(
+            f"Line {line} of {path} is not UTF-8 text (byte 0x{content[offset]:02x} at offset {offset}): "
+            "save the file as UTF-8."
+        ) from error
+
+
+def _require_columns(path: Path, present: Sequence[str], wanted: Sequence[str]) -> None:
+    for column in wanted:
+        if present.count(column) > 1:
+            raise DataError(
+                f"{path} has more than one column {column!r}: give each column a name of its own."
+            )
+        if column not in present:
+            near = difflib.get_close_matches(column, present, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "name one of these."
+            listing = ", ".join(map(repr, present))
+            raise DataError(f"{path} has no column {column!r} but {listing}: {hint}")
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether a text can be stored as UTF-8, which half a surrogate pair from a JSON escape cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's message without line breaks and full stops, to be quoted inside a sentence."""
+    return " ".join(str(error).split()).rstrip(".").replace(". ", "; ")
+
+
+_READERS: dict[str, Callable[[Path, Sequence[str]], Table]] = {
+    ".csv": _read_csv,
+    ".tsv": _read_tsv,
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+}
+_ENDINGS = ", ".join(list(_READERS)[:-1]) + f" or {list(_READERS)[-1]}"
+_SEPARATOR_NAMES = {",": "a comma", "\t": "a tab"}
+_JSON_NAMES = {
+    list: "array",
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+}

@@ -1,0 +1,194 @@
+"""From a named task or the user's own files to the three splits that training, selection and report use."""
+
+from __future__ import annotations
+
+import reprlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow as pa
+
+from earlyrobust.data import corpus
+from earlyrobust.data.digests import combined_digest, split_digest
+from earlyrobust.data.files import Table, read_table
+from earlyrobust.data.labels import class_indices, order_classes, read_labels
+from earlyrobust.data.sources import make_rows, read_hub, read_local
+from earlyrobust.data.splits import stratified_draw
+from earlyrobust.data.tasks import Task
+from earlyrobust.errors import DataError
+
+HELD_OUT_SHARE = 0.1
+HELD_OUT_MOST = 2_000
+
+_SPLITS = ("train", "selection", "test")
+
+
+@dataclass(frozen=True)
+class TextData:
+    """A data set, ready to be tokenised.
+
+    Every split has the columns `text` (str), `pair` (str, only for sentence pairs) and `label` (int).
+
+    Attributes:
+        name: Name of the task, or of the training file without its ending.
+        train: Rows to train on, in random order.
+        selection: Rows cut from the training data, to choose epochs and settings on.
+        test: Rows to report on, to be used once, at the end.
+        label_names: Name of each class, in the order of the label indices.
+        fingerprint: sha256 over all texts, pairs, labels and label names, order included.
+    """
+
+    name: str
+    train: datasets.Dataset
+    selection: datasets.Dataset
+    test: datasets.Dataset
+    label_names: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether the input is two texts."""
+        return "pair" in self.train.column_names
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of rows of each split."""
+        return {name: len(getattr(self, name)) for name in _SPLITS}
+
+
+def load_task(
+    task: Task, *, data_dir: Path | None = None, train_samples: int | None = None, seed: int = 0
+) -> TextData:
+    """Load a named task.
+
+    A label-stratified selection split, 10 % and at most 2,000 rows, is cut from the training split, because
+    the test split of the GLUE tasks is the public validation split and must not steer anything. The builtin
+    corpus brings its own three splits, the same for every seed.
+
+    Args:
+        task: The task, from `TASKS`.
+        data_dir: Local folder to read from instead of the Hugging Face hub.
+        train_samples: Rows to draw from what is left for training, None for all.
+        seed: Seed of the cut, the draw and the order of the training rows.
+
+    Returns:
+        The three splits.
+
+    Raises:
+        DataError: The data cannot be had or used, or there are fewer rows than `train_samples`.
+    """
+    rng = np.random.default_rng(seed)
+    if task.hub is None or task.local is None:
+        splits = corpus.generate(seed=0)
+        train, selection, test = (make_rows(splits[name][0], None, splits[name][1]) for name in _SPLITS)
+    else:
+        train, test = read_hub(task, task.hub) if data_dir is None else read_local(task, task.local, data_dir)
+        _require_splittable(train, task.label_names, f"the training split of {task.name!r}", parts=2)
+        selection, train = _hold_out(train, rng)
+    train = _sample(train, train_samples, rng)
+    return _assemble(task.name, train, selection, test, task.label_names)
+
+
+def load_files(
+    train_file: Path,
+    test_file: Path | None,
+    *,
+    text_column: str,
+    pair_column: str | None,
+    label_column: str,
+    train_samples: int | None = None,
+    seed: int = 0,
+) -> TextData:
+    """Load the user's own CSV, TSV, JSONL or Parquet files.
+
+    Labels may be integers or strings; the classes are those of the training file, integers in numerical and
+    strings in alphabetical order. The selection split, and the test split where no file is given for it, are
+    label-stratified cuts from the training file, 10 % and at most 2,000 rows each.
+
+    Args:
+        train_file: File to train on.
+        test_file: File to report on, None to cut it from the training file.
+        text_column: Column of the text, or of the first text of a pair.
+        pair_column: Column of the second text, None for single texts.
+        label_column: Column of the label.
+        train_samples: Rows to draw from what is left for training, None for all.
+        seed: Seed of the cuts, the draw and the order of the training rows.
+
+    Returns:
+        The three splits.
+
+    Raises:
+        DataError: A file cannot be used, or there are fewer rows than `train_samples`.
+    """
+    rng = np.random.default_rng(seed)
+    text_columns = [text_column] if pair_column is None else [text_column, pair_column]
+    train_table = read_table(train_file, [*text_columns, label_column])
+    names = read_labels(train_table, label_column)
+    classes = order_classes(names)
+    train = _to_rows(train_table, text_columns, class_indices(names, classes, train_table))
+    _require_splittable(train, classes, str(train_file), parts=3 if test_file is None else 2)
+    if test_file is None:
+        test, train = _hold_out(train, rng)
+    else:
+        test_table = read_table(test_file, [*text_columns, label_column])
+        indices = class_indices(read_labels(test_table, label_column), classes, test_table)
+        test = _to_rows(test_table, text_columns, indices)
+    selection, train = _hold_out(train, rng)
+    train = _sample(train, train_samples, rng)
+    return _assemble(train_file.stem, train, selection, test, classes)
+
+
+def _to_rows(table: Table, text_columns: Sequence[str], labels: Sequence[int]) -> pa.Table:
+    texts, *pairs = [table.texts(column) for column in text_columns]
+    return make_rows(texts, pairs[0] if pairs else None, labels)
+
+
+def _require_splittable(rows: pa.Table, classes: Sequence[str], where: str, parts: int) -> None:
+    counts = Counter(rows["label"].to_pylist())
+    if len(counts) < 2:
+        raise DataError(
+            f"All rows of {where} have the label {reprlib.repr(classes[next(iter(counts))])}: "
+            "give rows of at least two classes."
+        )
+    label, count = min(counts.items(), key=lambda item: (item[1], item[0]))
+    if count < parts:
+        raise DataError(
+            f"The label {reprlib.repr(classes[label])} has only {count} row(s) in {where}, "
+            f"which is cut in {parts}: add rows with it, or drop it."
+        )
+
+
+def _hold_out(rows: pa.Table, rng: np.random.Generator) -> tuple[pa.Table, pa.Table]:
+    """Cut a stratified part from rows of which each class has at least two; return it and the rest."""
+    labels = rows["label"].to_numpy()
+    size = min(HELD_OUT_MOST, round(HELD_OUT_SHARE * len(labels)))
+    held_out, rest = stratified_draw(labels, max(size, len(np.unique(labels))), rng)
+    return rows.take(held_out), rows.take(rest)
+
+
+def _sample(rows: pa.Table, size: int | None, rng: np.random.Generator) -> pa.Table:
+    if size is None:
+        return rows
+    labels = rows["label"].to_numpy()
+    classes = len(np.unique(labels))
+    if not classes <= size <= len(labels):
+        raise DataError(
+            f"{size} training samples cannot be drawn from the {len(labels)} rows of {classes} classes "
+            f"that are left for training: ask for at least {classes} and at most {len(labels)}."
+        )
+    drawn, _ = stratified_draw(labels, size, rng)
+    return rows.take(drawn)
+
+
+def _assemble(
+    name: str, train: pa.Table, selection: pa.Table, test: pa.Table, label_names: tuple[str, ...]
+) -> TextData:
+    splits = {
+        name: datasets.Dataset(rows) for name, rows in zip(_SPLITS, (train, selection, test), strict=True)
+    }
+    fingerprint = combined_digest([*label_names, *map(split_digest, splits.values())])
+    return TextData(name, **splits, label_names=label_names, fingerprint=fingerprint)

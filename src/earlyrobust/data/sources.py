@@ -1,0 +1,99 @@
+"""Fetching the rows of a named task, from a local folder of Parquet files or from the Hugging Face hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+
+from earlyrobust.data.files import Table, one_line, read_table
+from earlyrobust.data.tasks import HubSource, LocalFiles, Task
+from earlyrobust.errors import DataError
+
+
+def make_rows(texts: Sequence[str], pairs: Sequence[str] | None, labels: Sequence[int]) -> pa.Table:
+    """Put rows into the one form the rest of the room works on.
+
+    Returns:
+        Columns `text` (string), `pair` (string, left out where `pairs` is None) and `label` (int64).
+    """
+    columns = {"text": pa.array(texts, pa.string())}
+    if pairs is not None:
+        columns["pair"] = pa.array(pairs, pa.string())
+    columns["label"] = pa.array(labels, pa.int64())
+    return pa.table(columns)
+
+
+def read_local(task: Task, files: LocalFiles, data_dir: Path) -> tuple[pa.Table, pa.Table]:
+    """Read a task's training and test rows from a local folder.
+
+    Raises:
+        DataError: The folder or one of the files is missing or cannot be used.
+    """
+    if not data_dir.is_dir():
+        raise DataError(f"The data folder {data_dir} is not there or is not a folder: check the path.")
+    paths = _find(task, data_dir, files.train), _find(task, data_dir, files.test)
+    train, test = (_read_split(task, path, files.csv_quoted) for path in paths)
+    return train, test
+
+
+def read_hub(task: Task, hub: HubSource) -> tuple[pa.Table, pa.Table]:
+    """Fetch a task's training and test rows from the Hugging Face hub, or from its local cache.
+
+    Raises:
+        DataError: The hub cannot be reached and the cache does not have the data set.
+    """
+    try:
+        train, test = datasets.load_dataset(hub.repo, hub.config, split=[hub.train, hub.test])
+    # Whatever the hub's client and the HTTP library below it may raise, the data is not here.
+    except Exception as error:
+        raise DataError(
+            f"The data set {hub.repo} could not be fetched from the Hugging Face hub ({one_line(error)}): "
+            "check the network, or pass --data-dir or --train-file to read local files."
+        ) from error
+    return _from_hub(task, train), _from_hub(task, test)
+
+
+def _from_hub(task: Task, split: datasets.Dataset) -> pa.Table:
+    pairs = None if task.pair_column is None else split[task.pair_column][:]
+    return make_rows(split[task.text_column][:], pairs, split["label"][:])
+
+
+def _find(task: Task, data_dir: Path, candidates: Sequence[str]) -> Path:
+    for candidate in candidates:
+        if (data_dir / candidate).is_file():
+            return data_dir / candidate
+    raise DataError(
+        f"The data folder {data_dir} has no {' or '.join(candidates)}, which task {task.name!r} reads: "
+        "put the file there or name another folder."
+    )
+
+
+def _read_split(task: Task, path: Path, csv_quoted: bool) -> pa.Table:
+    columns = [task.text_column] + ([] if task.pair_column is None else [task.pair_column])
+    table = read_table(path, [*columns, "label"])
+    texts = [table.texts(column) for column in columns]
+    if csv_quoted:
+        texts = [[_unquote(text) for text in column] for column in texts]
+    return make_rows(texts[0], texts[1] if len(texts) == 2 else None, _checked_labels(task, table))
+
+
+def _checked_labels(task: Task, table: Table) -> list[int]:
+    labels = table.labels("label")
+    known = range(len(task.label_names))
+    for row, label in enumerate(labels):
+        if label not in known:
+            raise DataError(
+                f"The label {label!r} in {table.place(row)} is not a class of task {task.name!r}: "
+                f"it must be a whole number from 0 to {known[-1]}."
+            )
+    return [int(label) for label in labels]
+
+
+def _unquote(text: str) -> str:
+    """Undo CSV quoting: outer quotes go, doubled quotes inside become single."""
+    if len(text) >= 2 and text.startswith('"') and text.endswith('"'):
+        return text[1:-1].replace('""', '"')
+    return text

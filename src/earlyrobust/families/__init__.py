@@ -1,0 +1,48 @@
+"""The transformer architectures whose heads and neurons can be cut, one file each.
+
+To add one: a new file with a `Family`, and one line in `FAMILIES`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from earlyrobust.errors import ModelError
+from earlyrobust.families.base import Dimensions, Family
+from earlyrobust.families.bert import BERT
+from earlyrobust.families.distilbert import DISTILBERT
+from earlyrobust.families.electra import ELECTRA
+from earlyrobust.families.roberta import ROBERTA
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+__all__ = ["FAMILIES", "Dimensions", "Family", "family_of"]
+
+FAMILIES: dict[str, Family] = {
+    "bert": BERT,
+    "roberta": ROBERTA,
+    "distilbert": DISTILBERT,
+    "electra": ELECTRA,
+}
+
+
+def family_of(config: PreTrainedConfig) -> Family:
+    """Find the family that a model's configuration belongs to.
+
+    Args:
+        config: Configuration of a transformers model.
+
+    Returns:
+        The family whose architecture the model has.
+
+    Raises:
+        ModelError: If the architecture is not in `FAMILIES`.
+    """
+    family = FAMILIES.get(config.model_type)
+    if family is None:
+        raise ModelError(
+            f"Models of type '{config.model_type}' cannot be cut: "
+            f"choose an encoder of one of the supported families ({', '.join(sorted(FAMILIES))})."
+        )
+    return family

@@ -1,0 +1,136 @@
+"""What a family of architectures must tell: where its heads and neurons live, and how to cut them out.
+
+The usual layout, separate projections for query, key and value and a two-matrix FFN, is a `Family` with
+other paths. A family that fuses projections, gates its FFN or shares layers subclasses `Family` and
+overrides the methods that differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import LongTensor, nn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """The size of an encoder, as far as cutting it is concerned.
+
+    Attributes:
+        layers: Number of transformer layers.
+        heads: Attention heads in each layer.
+        neurons: FFN neurons (the intermediate size) in each layer.
+        head_size: Channels of one head.
+    """
+
+    layers: int
+    heads: int
+    neurons: int
+    head_size: int
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where an architecture keeps its heads and neurons.
+
+    Paths of projections are relative to one transformer layer.
+
+    Attributes:
+        model_type: The architecture's `model_type` in transformers.
+        layers_path: Path of the list of layers, relative to the classifier's base model.
+        query: Path of the query projection.
+        key: Path of the key projection.
+        value: Path of the value projection.
+        attention_output: Path of the projection that reads the concatenated heads.
+        ffn_input: Path of the first FFN matrix.
+        ffn_output: Path of the second FFN matrix, which reads the neurons' activations.
+        intermediate_size: Name of the configuration's field that counts the neurons of a layer.
+    """
+
+    model_type: str
+    layers_path: str
+    query: str
+    key: str
+    value: str
+    attention_output: str
+    ffn_input: str
+    ffn_output: str
+    intermediate_size: str = "intermediate_size"
+
+    def dimensions(self, config: PreTrainedConfig) -> Dimensions:
+        """Read the encoder's size from its configuration."""
+        return Dimensions(
+            layers=config.num_hidden_layers,
+            heads=config.num_attention_heads,
+            neurons=getattr(config, self.intermediate_size),
+            head_size=config.hidden_size // config.num_attention_heads,
+        )
+
+    def layers(self, model: PreTrainedModel) -> Sequence[nn.Module]:
+        """List the transformer layers of a model, first to last."""
+        return cast("Sequence[nn.Module]", model.base_model.get_submodule(self.layers_path))
+
+    def head_output(self, layer: nn.Module) -> nn.Module:
+        """The projection of `layer` whose input is the heads' outputs side by side, (..., heads * head_size)."""
+        return layer.get_submodule(self.attention_output)
+
+    def neuron_output(self, layer: nn.Module) -> nn.Module:
+        """The projection of `layer` whose input is the neurons' activations, (..., neurons)."""
+        return layer.get_submodule(self.ffn_output)
+
+    def cut_heads(self, layer: nn.Module, kept: LongTensor, head_size: int) -> None:
+        """Cut all but the `kept` heads out of a layer's query, key, value and output projections.
+
+        Args:
+            layer: One transformer layer, changed in place.
+            kept: Indices of the heads that stay, ascending.
+            head_size: Channels of one head.
+        """
+        channels = channels_of(kept, head_size)
+        for path in (self.query, self.key, self.value):
+            keep_outputs(layer, path, channels)
+        keep_inputs(layer, self.attention_output, channels)
+
+    def cut_neurons(self, layer: nn.Module, kept: LongTensor) -> None:
+        """Cut all but the `kept` neurons out of both FFN matrices of a layer.
+
+        Args:
+            layer: One transformer layer, changed in place.
+            kept: Indices of the neurons that stay, ascending.
+        """
+        keep_outputs(layer, self.ffn_input, kept)
+        keep_inputs(layer, self.ffn_output, kept)
+
+
+def channels_of(heads: LongTensor, head_size: int) -> LongTensor:
+    """Expand head indices to the indices of their channels, head by head."""
+    offsets = torch.arange(head_size, device=heads.device)
+    return cast("LongTensor", (heads[:, None] * head_size + offsets).flatten())
+
+
+def keep_outputs(layer: nn.Module, path: str, kept: LongTensor) -> None:
+    """Replace the linear projection at `path` by one that has only the `kept` outputs (rows)."""
+    old = cast("nn.Linear", layer.get_submodule(path))
+    bias = None if old.bias is None else old.bias[kept]
+    layer.set_submodule(path, _linear(old.weight[kept], bias))
+
+
+def keep_inputs(layer: nn.Module, path: str, kept: LongTensor) -> None:
+    """Replace the linear projection at `path` by one that has only the `kept` inputs (columns)."""
+    old = cast("nn.Linear", layer.get_submodule(path))
+    layer.set_submodule(path, _linear(old.weight[:, kept], old.bias))
+
+
+def _linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
+    outputs, inputs = weight.shape
+    linear = nn.Linear(inputs, outputs, bias=bias is not None, device="meta", dtype=weight.dtype)
+    linear.weight = nn.Parameter(weight.detach().clone())
+    if bias is not None:
+        linear.bias = nn.Parameter(bias.detach().clone())
+    return linear

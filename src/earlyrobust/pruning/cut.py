@@ -1,0 +1,51 @@
+"""Cutting a ticket's heads and neurons out of a model, which makes it smaller and faster for good."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from earlyrobust.errors import ModelError
+from earlyrobust.families import family_of
+from earlyrobust.pruning.cut_config import cut_config
+from earlyrobust.pruning.autoclasses import cut_model_class, is_cut
+from earlyrobust.pruning.gates import check_fits
+from earlyrobust.ticket import Ticket
+
+if TYPE_CHECKING:
+    from torch import LongTensor
+    from transformers import PreTrainedModel
+
+
+def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
+    """Cut the heads and neurons that `ticket` does not keep out of a classifier.
+
+    Args:
+        model: A sequence classifier of a supported family, not cut yet; left as it is.
+        ticket: Masks of the model's dimensions.
+
+    Returns:
+        A new, smaller classifier with the weights that stay, on the same device, in the same mode. It is an
+        ordinary transformers model: it trains, saves with `save_pretrained`, and loads with `from_pretrained`.
+
+    Raises:
+        ModelError: If the model is cut already, or its architecture is not supported.
+        TicketError: If the ticket is of another architecture.
+    """
+    if is_cut(model):
+        raise ModelError("The model is cut already: apply a ticket to the pretrained model it came from.")
+    check_fits(model, ticket)
+    family = family_of(model.config)
+    head_size = family.dimensions(model.config).head_size
+    donor = copy.deepcopy(model)
+    for layer, heads, neurons in zip(family.layers(donor), ticket.heads, ticket.neurons, strict=True):
+        family.cut_heads(layer, cast("LongTensor", torch.from_numpy(heads.nonzero()[0])), head_size)
+        family.cut_neurons(layer, cast("LongTensor", torch.from_numpy(neurons.nonzero()[0])))
+    with torch.random.fork_rng():  # the fresh weights made here are overwritten at once
+        config = cut_config(model.config, ticket.heads_per_layer, ticket.neurons_per_layer)
+        small = cut_model_class(family)(config)
+    small.load_state_dict(donor.state_dict())
+    small.ticket = ticket
+    return cast("PreTrainedModel", small.to(device=model.device, dtype=model.dtype).train(model.training))

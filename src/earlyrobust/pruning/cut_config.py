@@ -1,0 +1,47 @@
+"""The configuration of a cut model: its family's own, with how many heads and neurons each layer keeps.
+
+Its model type is `earlyrobust-<family>`, so that a cut model is never mistaken for a dense one, and whoever
+loads it without this package is told so by transformers.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, cast
+
+from earlyrobust.families import FAMILIES, Family
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+PREFIX = "earlyrobust-"
+
+
+@functools.cache
+def cut_config_class(family: Family) -> type[PreTrainedConfig]:
+    """The configuration class of a family's cut models."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    base = CONFIG_MAPPING[family.model_type]
+    body = {
+        "__module__": __name__,
+        "__doc__": f"A {base.__name__} with the heads and neurons that each layer keeps.",
+        "__annotations__": {"kept_heads": list[int] | None, "kept_neurons": list[int] | None},
+        "model_type": PREFIX + family.model_type,
+        "kept_heads": None,
+        "kept_neurons": None,
+    }
+    made = type(f"EarlyRobust{base.__name__}", (base,), body)
+    globals()[made.__name__] = made  # importable by its name, as copying between processes needs
+    return cast("type[PreTrainedConfig]", made)
+
+
+def cut_config(dense: PreTrainedConfig, heads: list[int], neurons: list[int]) -> PreTrainedConfig:
+    """The configuration of what is left when a dense model keeps so many heads and neurons in each layer."""
+    content = dense.to_dict()
+    for key in ("model_type", "architectures", "transformers_version"):
+        content.pop(key, None)
+    config = cut_config_class(FAMILIES[dense.model_type])(**content, kept_heads=heads, kept_neurons=neurons)
+    config._attn_implementation = dense._attn_implementation
+    return config
+
