@@ -1,8 +1,8 @@
 """Makes transformers know cut models, without importing transformers before the user does.
 
-`import earlyrobust` must be enough for `AutoModelForSequenceClassification.from_pretrained(cut_model)` and for
-`pipeline(...)`, and must not cost the seconds that importing PyTorch takes: `earlyrobust --help` imports this
-package too. So the registration waits until transformers has loaded the modules that take part in it.
+`import earlyrobust` must be enough for `AutoModelForSequenceClassification.from_pretrained(cut_model)` and
+for `pipeline(...)`, and must not cost the seconds that importing PyTorch takes: `earlyrobust --help` imports
+this package too. So the registration waits until transformers has loaded the modules that take part in it.
 """
 
 from __future__ import annotations

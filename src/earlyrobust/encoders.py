@@ -11,7 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from earlyrobust.errors import ModelError
-from earlyrobust.families import family_of
+from earlyrobust.families import Dimensions, family_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -38,6 +38,16 @@ def locate(name: str) -> str:
     return str(Path(spec.origin).parent / folder)
 
 
+def load_dimensions(name: str) -> tuple[str, Dimensions]:
+    """Read an encoder's family and size from its configuration, without loading the weights.
+
+    Raises:
+        ModelError: If it cannot be had, or its architecture is not supported.
+    """
+    config = _fetch(AutoConfig.from_pretrained, name, locate(name))
+    return config.model_type, family_of(config).dimensions(config)
+
+
 def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrainedModel:
     """Load a pretrained encoder with a fresh classification head.
 
@@ -54,7 +64,7 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrai
     """
     place = locate(name)
     config = cast("PreTrainedConfig", _fetch(AutoConfig.from_pretrained, name, place))
-    family_of(config)
+    family = family_of(config)
     config.num_labels = len(label_names)
     config.id2label = dict(enumerate(label_names))
     config.label2id = {label: index for index, label in enumerate(label_names)}
@@ -62,7 +72,13 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrai
         torch.manual_seed(seed)
         # A head that was trained for other classes gives way to a fresh one.
         load = AutoModelForSequenceClassification.from_pretrained
-        model = _fetch(load, name, place, config=config, dtype=torch.float32, ignore_mismatched_sizes=True)
+        options = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True}
+        model, loading = _fetch(load, name, place, output_loading_info=True, **options)
+    made_up = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
+    if any(key.startswith(f"{model.base_model_prefix}.{family.layers_path}.") for key in made_up):
+        raise ModelError(
+            f"'{name}' does not hold the weights of the encoder that its configuration describes."
+        )
     return cast("PreTrainedModel", model)
 
 
@@ -77,7 +93,7 @@ def load_classifier(name: str) -> PreTrainedModel:
     model, loading = _fetch(load, name, place, dtype=torch.float32, output_loading_info=True)
     if loading["missing_keys"]:
         raise ModelError(
-            f"'{name}' is an encoder without a trained classification head, so there is nothing to evaluate: "
+            f"'{name}' is an encoder without a trained classification head, so it cannot be evaluated: "
             "train it with `earlyrobust run` or choose a classifier."
         )
     return cast("PreTrainedModel", model)
@@ -89,18 +105,22 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     Raises:
         ModelError: If it cannot be had.
     """
-    return cast("PreTrainedTokenizerBase", _fetch(AutoTokenizer.from_pretrained, name, locate(name)))
+    tokenizer = cast("PreTrainedTokenizerBase", _fetch(AutoTokenizer.from_pretrained, name, locate(name)))
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        # transformers makes up an empty tokenizer for a folder that has none.
+        raise ModelError(f"There is no tokenizer in '{name}': save the model's own beside it.")
+    return tokenizer
 
 
 def _fetch(load: Callable[..., Any], name: str, place: str, **options: Any) -> Any:
     """Call one of transformers' loaders and say in one sentence what went wrong, if anything did."""
     try:
         return load(place, **options)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        if Path(place).is_dir():
-            reason = " ".join(str(error).split())
-            raise ModelError(f"The model in '{name}' cannot be loaded: {reason}") from error
+    except Exception as error:  # also what the libraries raise that read the files for transformers
+        if Path(place).is_dir() or not isinstance(error, OSError):
+            reason = " ".join(str(error).split()).split(". ")[0].removesuffix(".")
+            raise ModelError(f"The model in '{name}' cannot be loaded: {reason}.") from error
         raise ModelError(
-            f"'{name}' is not a folder here and could not be fetched from the Hugging Face hub: check the name "
-            "and the network, or choose a local folder or the embedded 'minilm'."
+            f"'{name}' is not a folder here and could not be fetched from the Hugging Face hub: check the "
+            "name and the network, or choose a local folder or the embedded 'minilm'."
         ) from error

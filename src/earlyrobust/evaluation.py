@@ -49,7 +49,7 @@ def predict(
     """
     order = np.argsort(dataset["length"], kind="stable")[::-1]  # neighbours in length need little padding
     training = model.training
-    model.eval()
+    model.train(False)
     logits: list[NDArray[np.float32]] = []
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
@@ -91,7 +91,9 @@ def measure_speed(
     batch = _collate(tokenizer, dataset.select(order[start : start + batch_size]), dense.device)
     batch.pop("labels", None)
     seconds: dict[str, list[float]] = {"dense": [], "small": []}
-    models = {"dense": dense.eval(), "small": small.eval()}
+    models = {"dense": dense, "small": small}
+    for model in models.values():
+        model.train(False)
     with torch.inference_mode():
         for _ in range(rounds + 2):
             for name, model in models.items():
@@ -129,7 +131,7 @@ def flops_ratio(dense: PreTrainedModel, ticket: Ticket, tokens: int) -> float:
 
 
 def _layer_flops(size: Dimensions, hidden: int, heads: int, neurons: int, tokens: int) -> int:
-    """Multiplications and additions for one token in one layer: four projections, attention, two FFN matrices."""
+    """Operations for one token in one layer: four projections, attention, two FFN matrices."""
     channels = heads * size.head_size
     return 2 * (4 * hidden * channels + 2 * tokens * channels + 2 * hidden * neurons)
 

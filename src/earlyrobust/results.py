@@ -47,7 +47,7 @@ class Accuracy:
 
     @property
     def value(self) -> float:
-        """correct / total."""
+        """Correct / total."""
         return self.correct / self.total
 
 

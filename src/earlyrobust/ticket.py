@@ -8,6 +8,8 @@ read) and `ticket.safetensors` (masks, coefficients, and the masks of every mini
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -47,17 +49,14 @@ def draw(scores: Scores, ratio: float, scope: Scope = "global") -> Mask:
         TicketError: If the scores give no ranking: all equal, or not finite.
     """
     layers, width = scores.shape
-    cut = round(check_ratio(ratio) * scores.size)
-    if cut > scores.size - layers:
-        raise ConfigError(
-            f"A ratio of {ratio:g} would cut {cut} of {scores.size} entries, but each of the {layers} layers "
-            f"keeps at least one: choose a ratio of at most {(scores.size - layers) / scores.size:.4g}."
-        )
+    cut = entries_to_cut(ratio, layers, width)
     if not np.isfinite(scores).all():
-        raise TicketError("The importance coefficients are not finite: lower the learning rate of the search.")
+        raise TicketError(
+            "The importance coefficients are not finite: lower the learning rate of the search."
+        )
     if cut and is_undecided(scores):
         raise TicketError(
-            "The importance coefficients are all equal, so they rank nothing: let the search train them longer."
+            "The importance coefficients are all equal, so they rank nothing: search for more steps."
         )
     magnitude = np.abs(scores)
     mask = np.ones(scores.shape, dtype=np.bool_)
@@ -65,7 +64,7 @@ def draw(scores: Scores, ratio: float, scope: Scope = "global") -> Mask:
         mask.flat[_worst(magnitude, cut)] = False
     else:
         # Rounding the running total, not each layer, makes the layers add up to exactly `cut`.
-        bounds = [round(ratio * width * layer) for layer in range(layers + 1)]
+        bounds = [cut * layer // layers for layer in range(layers + 1)]
         for layer in range(layers):
             mask[layer, _worst(magnitude[layer : layer + 1], bounds[layer + 1] - bounds[layer])] = False
     return mask
@@ -81,15 +80,27 @@ def _worst(magnitude: Scores, count: int) -> NDArray[np.intp]:
     return order[~np.isin(order, protected)][:count]
 
 
-def check_ratio(ratio: float) -> float:
-    """Return `ratio`, the share of heads or neurons to cut, if it is one.
+def entries_to_cut(ratio: float, layers: int, width: int) -> int:
+    """How many entries a ratio cuts, if every one of the layers can keep one.
+
+    Args:
+        ratio: Share of all entries to cut.
+        layers: Number of layers.
+        width: Heads or neurons of each layer.
 
     Raises:
-        ConfigError: If it is not in [0, 1).
+        ConfigError: If the ratio is not in [0, 1), or leaves some layer without any entry.
     """
+    total = layers * width
     if not 0 <= ratio < 1:
         raise ConfigError(f"A ratio of {ratio:g} cannot be cut: choose one of at least 0 and below 1.")
-    return ratio
+    cut = round(ratio * total)
+    if cut > total - layers:
+        raise ConfigError(
+            f"A ratio of {ratio:g} would cut {cut} of {total} entries, but each of the {layers} layers keeps "
+            f"one: choose a ratio of at most {math.floor(1000 * (total - layers) / total) / 1000:g}."
+        )
+    return cut
 
 
 def is_undecided(scores: Scores) -> bool:
@@ -156,7 +167,7 @@ class Ticket:
         model_type: Family of the encoder that the ticket fits.
         heads: Shape (layers, heads), True where a head stays.
         neurons: Shape (layers, neurons), True where a neuron stays.
-        head_scores: Final importance coefficients of the heads, shape as `heads`; None for a ticket not searched.
+        head_scores: Final importance coefficients of the heads, shape as `heads`; None if not searched.
         neuron_scores: The same for the neurons.
         trace: How the search went; None for a ticket not searched.
         origin: Free-form facts: method, model, task, seed, settings, versions. JSON types only.
@@ -181,6 +192,9 @@ class Ticket:
             raise TicketError(
                 f"The masks disagree: {len(self.heads)} layers of heads, {len(self.neurons)} of neurons."
             )
+        for name, array, shape in self._companions():
+            if array.shape != shape:
+                raise TicketError(f"The {name} have shape {array.shape}, but the masks need {shape}.")
 
     @property
     def head_sparsity(self) -> float:
@@ -210,15 +224,19 @@ class Ticket:
         """
         from safetensors.numpy import save_file
 
-        tensors: dict[str, NDArray[Any]] = {"heads": self.heads, "neurons": self.neurons}
-        if self.head_scores is not None and self.neuron_scores is not None:
-            tensors |= {"head_scores": self.head_scores, "neuron_scores": self.neuron_scores}
-        if self.trace is not None:
-            tensors |= {"trace.head_masks": self.trace.head_masks, "trace.neuron_masks": self.trace.neuron_masks}
+        arrays = {"heads": self.heads, "neurons": self.neurons}
+        arrays |= {name: array for name, array, _ in self._companions()}
+        # safetensors writes an array's memory as it lies, whatever its order.
+        tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         folder = Path(folder)
-        write_atomically(folder / TENSORS_NAME, lambda path: save_file(tensors, path))
-        # The JSON file comes last: a folder without it holds no ticket.
-        write_json(folder / JSON_NAME, self._to_json())
+
+        def write(path: Path) -> None:
+            write_json(path, self._to_json())
+            write_atomically(folder / TENSORS_NAME, lambda path: save_file(tensors, path))
+
+        # Both files are complete before either is put in place, and the JSON file comes last: a folder
+        # without it holds no ticket.
+        write_atomically(folder / JSON_NAME, write)
 
     @classmethod
     def load(cls, folder: Path | str) -> Ticket:
@@ -227,7 +245,6 @@ class Ticket:
         Raises:
             TicketError: If there is no ticket, or its files are damaged or of a newer format.
         """
-        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         folder = Path(folder)
@@ -236,14 +253,27 @@ class Ticket:
                 raise TicketError(f"There is no ticket in '{folder}': {name} is missing.")
         try:
             content = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))
-            if content["format_version"] > FORMAT_VERSION:
-                raise TicketError(
-                    f"The ticket in '{folder}' has format {content['format_version']}, newer than the "
-                    f"{FORMAT_VERSION} that this version reads: update earlyrobust."
-                )
-            return cls._from_parts(content, load_file(folder / TENSORS_NAME))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-            raise TicketError(f"The ticket in '{folder}' is damaged and cannot be read: {error}.") from error
+            newer = content["format_version"] > FORMAT_VERSION
+            ticket = None if newer else cls._from_parts(content, load_file(folder / TENSORS_NAME))
+        except Exception as error:  # whatever a damaged file makes its reader raise
+            raise TicketError(f"The ticket in '{folder}' is damaged and cannot be read.") from error
+        if ticket is None:
+            raise TicketError(
+                f"The ticket in '{folder}' has format {content['format_version']}, newer than the "
+                f"{FORMAT_VERSION} that this version reads: update earlyrobust."
+            )
+        return ticket
+
+    def _companions(self) -> Iterator[tuple[str, NDArray[Any], tuple[int, ...]]]:
+        """The arrays that not every ticket has: name in the file, content, shape that the masks ask for."""
+        if self.head_scores is not None:
+            yield "head_scores", self.head_scores, self.heads.shape
+        if self.neuron_scores is not None:
+            yield "neuron_scores", self.neuron_scores, self.neurons.shape
+        if self.trace is not None:
+            count = len(self.trace.miniepochs)
+            yield "trace.head_masks", self.trace.head_masks, (count, *self.heads.shape)
+            yield "trace.neuron_masks", self.trace.neuron_masks, (count, *self.neurons.shape)
 
     def _to_json(self) -> dict[str, Any]:
         trace = None
@@ -271,22 +301,46 @@ class Ticket:
 
     @classmethod
     def _from_parts(cls, content: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Ticket:
-        trace = content["trace"]
-        return cls(
-            model_type=content["model_type"],
+        from pydantic import TypeAdapter
+
+        facts = TypeAdapter(_Facts).validate_python(content)
+        trace = facts.trace
+        ticket = cls(
+            model_type=facts.model_type,
             heads=tensors["heads"],
             neurons=tensors["neurons"],
             head_scores=tensors.get("head_scores"),
             neuron_scores=tensors.get("neuron_scores"),
-            trace=trace
-            and SearchTrace(
-                miniepochs=tuple(Miniepoch(**miniepoch) for miniepoch in trace["miniepochs"]),
+            trace=None
+            if trace is None
+            else SearchTrace(
+                **vars(trace),
                 head_masks=tensors["trace.head_masks"],
                 neuron_masks=tensors["trace.neuron_masks"],
-                stop_reason=trace["stop_reason"],
-                epochs=trace["epochs"],
-                steps_per_miniepoch=trace["steps_per_miniepoch"],
-                steps_per_epoch=trace["steps_per_epoch"],
             ),
-            origin=content["origin"],
+            origin=facts.origin,
         )
+        derived = ticket._to_json()
+        if content | derived != derived | content:
+            raise TicketError(f"{JSON_NAME} and {TENSORS_NAME} are not of the same ticket.")
+        return ticket
+
+
+@dataclass(frozen=True)
+class _TraceFacts:
+    """What `ticket.json` says of a search."""
+
+    miniepochs: tuple[Miniepoch, ...]
+    stop_reason: StopReason
+    epochs: float
+    steps_per_miniepoch: int
+    steps_per_epoch: int
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What only `ticket.json` says; the rest of it repeats the masks for the reader."""
+
+    model_type: str
+    trace: _TraceFacts | None
+    origin: dict[str, Any]

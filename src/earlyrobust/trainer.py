@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 from transformers import Trainer
@@ -49,7 +49,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
             The loss, a detached scalar.
         """
         if self.adversary is None:
-            return super().training_step(model, inputs, num_items_in_batch)
+            return cast("Tensor", super().training_step(model, inputs, num_items_in_batch))
         inputs = self._prepare_inputs(inputs)
         embedding = self.accelerator.unwrap_model(model).get_input_embeddings()
         return self.adversary.step(embedding, inputs["attention_mask"], _TrainerPasses(self, model, inputs))
@@ -85,13 +85,13 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         """
         self._pass_weight = weight
         try:
-            return super().training_step(model, dict(inputs))
+            return cast("Tensor", super().training_step(model, dict(inputs)))
         finally:
             self._pass_weight = 1.0
 
 
 class _TrainerPasses(Passes):
-    """Runs a batch through the trainer's own step, so that precision, scaling and devices are its business."""
+    """Runs a batch through the trainer's own step, whose business precision, scaling and devices are."""
 
     def __init__(self, trainer: AdversarialTrainer, model: nn.Module, inputs: dict[str, Any]) -> None:
         self._trainer = trainer

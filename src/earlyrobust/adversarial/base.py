@@ -1,4 +1,4 @@
-"""The base of all adversaries: it owns the perturbation δ's padding, norms and bounds, and how δ gets into the model.
+"""The base of all adversaries: it owns δ's padding, norms and bounds, and how δ gets into the model.
 
 δ is added to the output of the model's word embeddings by a forward hook. The model still sees its token ids,
 token types and attention mask, so positions and everything else are computed as in plain training.
@@ -113,12 +113,17 @@ class Perturbation:
     @property
     def channels(self) -> int:
         """D, the width of the word embeddings."""
-        return int(self._embedding.weight.shape[1])  # type: ignore[union-attr, index]
+        return int(self._embedding.weight.shape[1])  # type: ignore[index]
 
     def uniform(self, magnitude: float) -> Tensor:
-        """δ₀ ~ U(−1, 1) · magnitude / √(tokens · D), per example, zero at padding. Shape (B, T, D)."""
-        shape = (*self.mask.shape[:2], self.channels)
-        noise = torch.empty(shape, device=self.mask.device).uniform_(-1, 1)
+        """δ₀ ~ U(−1, 1) · magnitude / √(tokens · D), per example, zero at padding. Shape (B, T, D).
+
+        A magnitude of 0 draws no random numbers: dropout then is that of plain training.
+        """
+        noise = torch.zeros((*self.mask.shape[:2], self.channels), device=self.mask.device)
+        if magnitude == 0:
+            return noise
+        noise.uniform_(-1, 1)
         return noise * self.mask * (magnitude / (self.lengths * self.channels).sqrt())[:, None, None]
 
     def ascend(self, delta: Tensor, gradient: Tensor, step_size: float, bound: float) -> Tensor:
@@ -133,7 +138,6 @@ class Perturbation:
             step_size: Length of the step.
             bound: Radius of the ball around zero that δ stays in; 0 leaves it unconstrained.
         """
-        gradient = gradient.float()
         norm = _norms(gradient)
         moved = delta + step_size * gradient / norm.where(norm > 0, 1)
         if bound > 0:
@@ -144,7 +148,8 @@ class Perturbation:
 
 def _norms(tensor: Tensor) -> Tensor:
     """Euclidean norm of each example, (B, T, D) → (B, 1, 1)."""
-    return tensor.flatten(1).norm(dim=1)[:, None, None]
+    norms: Tensor = torch.linalg.vector_norm(tensor, dim=(1, 2), keepdim=True)
+    return norms
 
 
 def replay(device: torch.device) -> Callable[[], None]:

@@ -32,7 +32,9 @@ class FreeLBConfig(AdversaryConfig):
     def __post_init__(self) -> None:
         self._require(self.steps >= 1, f"steps is {self.steps}, but at least one pass is needed")
         for name in ("step_size", "initial_magnitude", "bound"):
-            self._require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}, but cannot be negative")
+            self._require(
+                getattr(self, name) >= 0, f"{name} is {getattr(self, name)}, but cannot be negative"
+            )
 
 
 class FreeLB(Adversary):

@@ -13,11 +13,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from earlyrobust.data.prepare import TextData, load_files, load_task
+    from earlyrobust.data.prepare import TextData, load_files, load_task, load_task_test, load_test_file
     from earlyrobust.data.tasks import TASKS, Task
     from earlyrobust.data.tokens import tokenize
 
-__all__ = ["TASKS", "Task", "TextData", "load_files", "load_task", "tokenize"]
+__all__ = [
+    "TASKS",
+    "Task",
+    "TextData",
+    "load_files",
+    "load_task",
+    "load_task_test",
+    "load_test_file",
+    "tokenize",
+]
 
 _HOMES = {
     "TASKS": "tasks",
@@ -25,6 +34,8 @@ _HOMES = {
     "TextData": "prepare",
     "load_files": "prepare",
     "load_task": "prepare",
+    "load_task_test": "prepare",
+    "load_test_file": "prepare",
     "tokenize": "tokens",
 }
 

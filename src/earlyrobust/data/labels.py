@@ -55,6 +55,36 @@ def class_indices(names: Sequence[str], classes: Sequence[str], table: Table) ->
     return [index[name] for name in names]
 
 
+def match_classes(classes: Sequence[str], outputs: Sequence[str], where: str) -> list[int]:
+    """Find the output of a classifier that stands for each class.
+
+    By name, whatever the case; where the classifier only numbers its outputs ("LABEL_0") or the data only
+    numbers its classes, by number.
+
+    Args:
+        classes: The classes of the data, in the order of their indices.
+        outputs: What the classifier calls its outputs, in their order.
+        where: Where the classes came from, for the message.
+
+    Returns:
+        The index of the output for each class.
+
+    Raises:
+        DataError: If the classes cannot be told from the outputs' names.
+    """
+    by_name = {name.casefold(): index for index, name in enumerate(outputs)}
+    if all(name.casefold() in by_name for name in classes):
+        return [by_name[name.casefold()] for name in classes]
+    if all(_INTEGER.fullmatch(name) and 0 <= int(name) < len(outputs) for name in classes):
+        return [int(name) for name in classes]
+    if len(classes) <= len(outputs) and all(re.fullmatch("LABEL_[0-9]+", name) for name in outputs):
+        return list(range(len(classes)))
+    raise DataError(
+        f"The classes of {where} ({name_some(classes)}) are not those of the model ({name_some(outputs)}): "
+        "choose the data that the model was trained for."
+    )
+
+
 def name_some(classes: Sequence[str]) -> str:
     """List class names for a message, the first few where there are many."""
     shown = ", ".join(map(reprlib.repr, classes[:10]))

@@ -15,7 +15,7 @@ import pyarrow as pa
 from earlyrobust.data import corpus
 from earlyrobust.data.digests import combined_digest, split_digest
 from earlyrobust.data.files import Table, read_table
-from earlyrobust.data.labels import class_indices, order_classes, read_labels
+from earlyrobust.data.labels import class_indices, match_classes, order_classes, read_labels
 from earlyrobust.data.sources import make_rows, read_hub, read_local
 from earlyrobust.data.splits import stratified_draw
 from earlyrobust.data.tasks import Task
@@ -140,6 +140,54 @@ def load_files(
     selection, train = _hold_out(train, rng)
     train = _sample(train, train_samples, rng)
     return _assemble(train_file.stem, train, selection, test, classes)
+
+
+def load_test_file(
+    path: Path, *, text_column: str, pair_column: str | None, label_column: str, outputs: Sequence[str]
+) -> datasets.Dataset:
+    """Load the user's own file to evaluate a classifier on.
+
+    Args:
+        path: CSV, TSV, JSONL or Parquet file.
+        text_column: Column of the text, or of the first text of a pair.
+        pair_column: Column of the second text, None for single texts.
+        label_column: Column of the label.
+        outputs: What the classifier calls its outputs, in their order.
+
+    Returns:
+        The rows, their labels numbered as the classifier's outputs are.
+
+    Raises:
+        DataError: The file cannot be used, or its labels are not the classifier's.
+    """
+    text_columns = [text_column] if pair_column is None else [text_column, pair_column]
+    table = read_table(path, [*text_columns, label_column])
+    names = read_labels(table, label_column)
+    classes = order_classes(names)
+    output_of = dict(zip(classes, match_classes(classes, outputs, f"'{path}'"), strict=True))
+    return datasets.Dataset(_to_rows(table, text_columns, [output_of[name] for name in names]))
+
+
+def load_task_test(task: Task, *, data_dir: Path | None, outputs: Sequence[str]) -> datasets.Dataset:
+    """Load the test split of a named task to evaluate a classifier on.
+
+    Args:
+        task: The task, from `TASKS`.
+        data_dir: Local folder to read from instead of the Hugging Face hub.
+        outputs: What the classifier calls its outputs, in their order.
+
+    Returns:
+        The rows, their labels numbered as the classifier's outputs are.
+
+    Raises:
+        DataError: The data cannot be had, or its classes are not the classifier's.
+    """
+    output_of = match_classes(task.label_names, outputs, f"task '{task.name}'")
+    test = load_task(task, data_dir=data_dir).test
+    rows = test.data.table
+    labels = [output_of[label] for label in rows["label"].to_pylist()]
+    texts = [rows[column].to_pylist() for column in ("text", "pair") if column in rows.column_names]
+    return datasets.Dataset(make_rows(texts[0], texts[1] if len(texts) > 1 else None, labels))
 
 
 def _to_rows(table: Table, text_columns: Sequence[str], labels: Sequence[int]) -> pa.Table:

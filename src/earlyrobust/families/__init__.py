@@ -17,7 +17,10 @@ from earlyrobust.families.roberta import ROBERTA
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-__all__ = ["FAMILIES", "Dimensions", "Family", "family_of"]
+__all__ = ["CUT_PREFIX", "FAMILIES", "Dimensions", "Family", "family_of"]
+
+# What the model type of a cut model has before the name of its family.
+CUT_PREFIX = "earlyrobust-"
 
 FAMILIES: dict[str, Family] = {
     "bert": BERT,
@@ -39,7 +42,8 @@ def family_of(config: PreTrainedConfig) -> Family:
     Raises:
         ModelError: If the architecture is not in `FAMILIES`.
     """
-    family = FAMILIES.get(config.model_type)
+    # A cut model is of its dense model's family.
+    family = FAMILIES.get(config.model_type.removeprefix(CUT_PREFIX))
     if family is None:
         raise ModelError(
             f"Models of type '{config.model_type}' cannot be cut: "

@@ -77,11 +77,11 @@ class Family:
         return cast("Sequence[nn.Module]", model.base_model.get_submodule(self.layers_path))
 
     def head_output(self, layer: nn.Module) -> nn.Module:
-        """The projection of `layer` whose input is the heads' outputs side by side, (..., heads * head_size)."""
+        """The projection of `layer` that reads the heads' outputs side by side, (..., heads * head_size)."""
         return layer.get_submodule(self.attention_output)
 
     def neuron_output(self, layer: nn.Module) -> nn.Module:
-        """The projection of `layer` whose input is the neurons' activations, (..., neurons)."""
+        """The projection of `layer` that reads the neurons' activations, (..., neurons)."""
         return layer.get_submodule(self.ffn_output)
 
     def cut_heads(self, layer: nn.Module, kept: LongTensor, head_size: int) -> None:

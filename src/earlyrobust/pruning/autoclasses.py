@@ -47,16 +47,20 @@ class CutModel(PreTrainedModel):  # type: ignore[misc]
         super().save_pretrained(save_directory, *args, **kwargs)
 
     @classmethod
-    def from_pretrained(cls, name: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Self:
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], *args: Any, **kwargs: Any
+    ) -> Self:
         """Load as every transformers model does, and the ticket with it where there is one."""
-        loaded = super().from_pretrained(name, *args, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded  # a tuple if output_loading_info is asked for
+        loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        model = (
+            loaded[0] if isinstance(loaded, tuple) else loaded
+        )  # a tuple if output_loading_info is asked for
         for parameter in model.parameters():
             # Weights mapped from a file are not aligned as fresh ones are, which can change the last bit of a
             # product; a copy gives the logits that the model gave before it was saved.
             if parameter.device.type == "cpu":
                 parameter.data = parameter.data.clone()
-        model.ticket = _find_ticket(name, kwargs)
+        model.ticket = _find_ticket(pretrained_model_name_or_path, kwargs)
         return cast("Self", loaded)
 
 

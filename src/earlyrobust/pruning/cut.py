@@ -9,8 +9,8 @@ import torch
 
 from earlyrobust.errors import ModelError
 from earlyrobust.families import family_of
-from earlyrobust.pruning.cut_config import cut_config
 from earlyrobust.pruning.autoclasses import cut_model_class, is_cut
+from earlyrobust.pruning.cut_config import cut_config
 from earlyrobust.pruning.gates import check_fits
 from earlyrobust.ticket import Ticket
 
@@ -28,7 +28,7 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
 
     Returns:
         A new, smaller classifier with the weights that stay, on the same device, in the same mode. It is an
-        ordinary transformers model: it trains, saves with `save_pretrained`, and loads with `from_pretrained`.
+        ordinary transformers model: it trains, saves with `save_pretrained`, loads with `from_pretrained`.
 
     Raises:
         ModelError: If the model is cut already, or its architecture is not supported.
@@ -36,12 +36,12 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
     """
     if is_cut(model):
         raise ModelError("The model is cut already: apply a ticket to the pretrained model it came from.")
-    check_fits(model, ticket)
     family = family_of(model.config)
-    head_size = family.dimensions(model.config).head_size
+    size = family.dimensions(model.config)
+    check_fits(model.config.model_type, size, ticket)
     donor = copy.deepcopy(model)
     for layer, heads, neurons in zip(family.layers(donor), ticket.heads, ticket.neurons, strict=True):
-        family.cut_heads(layer, cast("LongTensor", torch.from_numpy(heads.nonzero()[0])), head_size)
+        family.cut_heads(layer, cast("LongTensor", torch.from_numpy(heads.nonzero()[0])), size.head_size)
         family.cut_neurons(layer, cast("LongTensor", torch.from_numpy(neurons.nonzero()[0])))
     with torch.random.fork_rng():  # the fresh weights made here are overwritten at once
         config = cut_config(model.config, ticket.heads_per_layer, ticket.neurons_per_layer)

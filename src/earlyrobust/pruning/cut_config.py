@@ -9,12 +9,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, cast
 
-from earlyrobust.families import FAMILIES, Family
+from earlyrobust.families import CUT_PREFIX, FAMILIES, Family
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
-
-PREFIX = "earlyrobust-"
 
 
 @functools.cache
@@ -27,7 +25,7 @@ def cut_config_class(family: Family) -> type[PreTrainedConfig]:
         "__module__": __name__,
         "__doc__": f"A {base.__name__} with the heads and neurons that each layer keeps.",
         "__annotations__": {"kept_heads": list[int] | None, "kept_neurons": list[int] | None},
-        "model_type": PREFIX + family.model_type,
+        "model_type": CUT_PREFIX + family.model_type,
         "kept_heads": None,
         "kept_neurons": None,
     }
@@ -44,4 +42,3 @@ def cut_config(dense: PreTrainedConfig, heads: list[int], neurons: list[int]) ->
     config = cut_config_class(FAMILIES[dense.model_type])(**content, kept_heads=heads, kept_neurons=neurons)
     config._attn_implementation = dense._attn_implementation
     return config
-

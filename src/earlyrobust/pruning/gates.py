@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from earlyrobust.errors import TicketError
-from earlyrobust.families import family_of
+from earlyrobust.errors import ModelError, TicketError
+from earlyrobust.families import Dimensions, family_of
+from earlyrobust.pruning.autoclasses import is_cut
 from earlyrobust.ticket import Ticket
 
 if TYPE_CHECKING:
@@ -55,8 +56,10 @@ class ImportanceCoefficients(nn.Module):
             The coefficients, also reachable as `model.importance`.
 
         Raises:
-            ModelError: If the model's architecture is not supported.
+            ModelError: If the model is cut already, or its architecture is not supported.
         """
+        if is_cut(model):
+            raise ModelError("The model is cut already: coefficients belong on the model it came from.")
         family = family_of(model.config)
         size = family.dimensions(model.config)
         gates = cls(size.layers, size.heads, size.neurons, size.head_size).to(model.device)
@@ -109,7 +112,7 @@ def masked(model: PreTrainedModel, ticket: Ticket) -> Iterator[None]:
     Raises:
         TicketError: If the ticket is of another architecture.
     """
-    check_fits(model, ticket)
+    check_fits(model.config.model_type, family_of(model.config).dimensions(model.config), ticket)
     gates = ImportanceCoefficients.attach(model)
     try:
         with torch.no_grad():
@@ -120,15 +123,18 @@ def masked(model: PreTrainedModel, ticket: Ticket) -> Iterator[None]:
         gates.detach_from(model)
 
 
-def check_fits(model: PreTrainedModel, ticket: Ticket) -> None:
-    """Check that a ticket is of the model's architecture.
+def check_fits(model_type: str, size: Dimensions, ticket: Ticket) -> None:
+    """Check that a ticket is of an encoder's architecture.
+
+    Args:
+        model_type: Family of the encoder.
+        size: Its dimensions.
+        ticket: The ticket.
 
     Raises:
-        ModelError: If the model's architecture is not supported.
         TicketError: If the ticket is of another architecture.
     """
-    size = family_of(model.config).dimensions(model.config)
-    have = (model.config.model_type, (size.layers, size.heads), (size.layers, size.neurons))
+    have = (model_type, (size.layers, size.heads), (size.layers, size.neurons))
     want = (ticket.model_type, ticket.heads.shape, ticket.neurons.shape)
     if have != want:
         raise TicketError(

@@ -49,7 +49,7 @@ class MaskHistory(nn.Module):
         return int(self.steps.count_nonzero())
 
     def append(self, step: int, heads: Mask, neurons: Mask) -> None:
-        """Add the masks drawn after optimiser step `step`; masks without any entry where none could be drawn."""
+        """Add the masks drawn after optimiser step `step`; empty ones where none could be drawn."""
         index = len(self)
         self.heads[index] = torch.from_numpy(heads)
         self.neurons[index] = torch.from_numpy(neurons)

@@ -23,7 +23,7 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.pruning import ImportanceCoefficients
 from earlyrobust.pruning.gates import MODULE_NAME
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
-from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket, check_ratio, draw
+from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket, draw, entries_to_cut
 from earlyrobust.trainer import AdversarialTrainer
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class SearchConfig:
         gamma: γ, mask distance below which masks count as settled (0.1: the paper).
         patience: Miniepochs in a row for which both masks must be settled (5: the paper).
         miniepoch: Length of a miniepoch in epochs (0.05: the paper).
-        min_steps: Fewest optimiser steps of a miniepoch (ours). On small data 0.05 epoch is a handful of steps in
-            which coefficients hardly move, so that masks look settled when nothing was learnt.
+        min_steps: Fewest optimiser steps of a miniepoch (ours). On small data 0.05 epoch is a handful of
+            steps in which coefficients hardly move, so that masks look settled when nothing was learnt.
         max_epochs: Epochs after which the search stops anyway (1: ours).
     """
 
@@ -62,11 +62,11 @@ class SearchConfig:
     max_epochs: float = 1.0
 
     def __post_init__(self) -> None:
-        check_ratio(self.head_ratio)
-        check_ratio(self.neuron_ratio)
         for name in ("head_penalty", "neuron_penalty", "gamma"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name} is {getattr(self, name):g}, but cannot be negative: choose 0 or more.")
+                raise ConfigError(
+                    f"{name} is {getattr(self, name):g}, but cannot be negative: choose 0 or more."
+                )
         for name in ("patience", "miniepoch", "min_steps", "max_epochs"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name):g}, but must be more than 0.")
@@ -122,12 +122,15 @@ class EarlyRobustSearch:
         self._gates = ImportanceCoefficients.attach(model)
         layers, heads = self._gates.heads.shape
         neurons = self._gates.neurons.shape[1]
-        self._check_ratios(layers, heads, neurons)
+        entries_to_cut(self.config.head_ratio, layers, heads)
+        entries_to_cut(self.config.neuron_ratio, layers, neurons)
         batches = math.ceil(len(train_dataset) / (args.train_batch_size * args.world_size))
         self._steps_per_epoch = math.ceil(batches / args.gradient_accumulation_steps)
         self._steps_per_miniepoch = self.config.steps_per_miniepoch(self._steps_per_epoch)
         steps = math.ceil(self.config.max_epochs * self._steps_per_epoch)
-        self._history = MaskHistory(steps // self._steps_per_miniepoch, layers, heads, neurons).to(model.device)
+        self._history = MaskHistory(steps // self._steps_per_miniepoch, layers, heads, neurons).to(
+            model.device
+        )
         model.add_module(MaskHistory.NAME, self._history)
         self._watch = ConvergenceCallback(
             self._gates,
@@ -199,11 +202,6 @@ class EarlyRobustSearch:
             "seed": self.trainer.args.seed,
             "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         }
-
-    def _check_ratios(self, layers: int, heads: int, neurons: int) -> None:
-        """Refuse ratios that cannot be drawn before the search is paid for."""
-        for ratio, width in ((self.config.head_ratio, heads), (self.config.neuron_ratio, neurons)):
-            draw(torch.arange(layers * width).reshape(layers, width).float().numpy(), ratio)
 
 
 class _SearchTrainer(AdversarialTrainer):

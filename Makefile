@@ -1,0 +1,36 @@
+# `make demo` runs the main job, `make test` passes the tests; both set up .venv first.
+PYTHON ?= python3
+RUN := .venv/bin
+
+.PHONY: demo test test-all lint format benchmark clean
+
+demo: .venv/installed
+	HF_HUB_OFFLINE=1 $(RUN)/earlyrobust run --output runs/demo
+
+test: .venv/installed lint
+	$(RUN)/python -m pytest -m "not slow"
+
+test-all: .venv/installed lint
+	$(RUN)/python -m pytest
+
+lint: .venv/installed
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+format: .venv/installed
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+benchmark: .venv/installed
+	HF_HUB_OFFLINE=1 $(RUN)/python benchmarks/cost.py
+
+# Torch goes in first and pinned: resolved together with the rest, pip might fetch its much larger CUDA build.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(RUN)/pip install --quiet --constraint constraints.txt torch
+	$(RUN)/pip install --quiet --constraint constraints.txt --editable ".[demo,dev]"
+	touch $@
+
+clean:
+	rm -rf .venv runs build dist .mypy_cache .pytest_cache .ruff_cache

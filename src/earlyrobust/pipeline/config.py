@@ -1,0 +1,191 @@
+"""The options of a run: one flat model behind the command line's flags and the YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from earlyrobust.data.tasks import TASKS, Task
+from earlyrobust.errors import ConfigError
+
+DEFAULT_TASK = "builtin"
+# For the user's own files, of which the paper says nothing: ours.
+OWN_DATA = {"max_length": 128, "epochs": 3.0, "heads": 1 / 6, "neurons": 0.3}
+
+Ratio = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class RunConfig(BaseModel):
+    """Options of `earlyrobust run`, and of `search` and `finetune`, which use some of them.
+
+    An option that is None takes the task's value when the configuration is resolved. Where no source is
+    named, the default is ours.
+
+    Attributes:
+        model: Encoder: `minilm` (embedded), a local folder, or a name on the Hugging Face hub.
+        task: A task of `TASKS`; None with `train_file`.
+        data_dir: Local folder of Parquet files to read the task from instead of the hub.
+        train_samples: Rows to draw for training, None for all.
+        train_file: The user's own training data.
+        test_file: The user's own test data; cut from the training data if None.
+        text_column: Column of the text, or of the first text of a pair.
+        pair_column: Column of the second text.
+        label_column: Column of the label.
+        output: Folder of the run.
+        seed: Seed of data order, classifier head, dropout and perturbations.
+        epochs: Epochs of fine-tuning (the paper's 10 for its tasks).
+        batch_size: Examples per optimiser step.
+        learning_rate: Peak learning rate; constant in the search, linear decay in fine-tuning.
+        max_length: Longest input in tokens (the paper's 128 or 256 for its tasks).
+        bf16: Compute in bfloat16 where that is safe.
+        heads: Share of all attention heads to cut (the paper's 1/6).
+        neurons: Share of all FFN neurons to cut (the paper's, by task).
+        head_penalty: λ_head (1e-5: the paper's release for IMDB).
+        neuron_penalty: λ_neuron (2e-4: the same).
+        gamma: γ, the mask distance below which masks count as settled (0.1: the paper).
+        patience: Miniepochs in a row for which they must be (5: the paper).
+        miniepoch: Length of a miniepoch in epochs (0.05: the paper).
+        miniepoch_min_steps: Fewest optimiser steps of a miniepoch.
+        search_epochs: Epochs after which the search stops anyway.
+        adversary_steps: K of the search's FreeLB (5: the paper's release for IMDB).
+        adversary_step_size: Its ascent's step (0.01: the same).
+        adversary_magnitude: Its initial magnitude (0.05: the same).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = "minilm"
+    task: str | None = None
+    data_dir: Path | None = None
+    train_samples: Annotated[int, Field(gt=0)] | None = None
+    train_file: Path | None = None
+    test_file: Path | None = None
+    text_column: str = "text"
+    pair_column: str | None = None
+    label_column: str = "label"
+    output: Path | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    epochs: Positive | None = None
+    batch_size: Annotated[int, Field(gt=0)] = 16
+    learning_rate: Positive = 5e-5
+    max_length: Annotated[int, Field(ge=8)] | None = None
+    bf16: bool = False
+    heads: Ratio | None = None
+    neurons: Ratio | None = None
+    head_penalty: NotNegative = 1e-5
+    neuron_penalty: NotNegative = 2e-4
+    gamma: NotNegative = 0.1
+    patience: Annotated[int, Field(gt=0)] = 5
+    miniepoch: Positive = 0.05
+    miniepoch_min_steps: Annotated[int, Field(gt=0)] = 20
+    search_epochs: Positive = 1.0
+    adversary_steps: Annotated[int, Field(gt=0)] = 5
+    adversary_step_size: NotNegative = 0.01
+    adversary_magnitude: NotNegative = 0.05
+
+    @classmethod
+    def build(cls, flags: dict[str, Any], file: Path | None = None) -> Self:
+        """Combine flags and a YAML file into a resolved configuration; flags win.
+
+        Args:
+            flags: Options that were given; those that are None count as not given.
+            file: YAML file of the same options, None for none.
+
+        Returns:
+            The configuration, with the task's defaults filled in.
+
+        Raises:
+            ConfigError: If the file cannot be used, or an option is unknown, unusable, or contradictory.
+        """
+        options = {} if file is None else _read_yaml(file)
+        options.update({name: value for name, value in flags.items() if value is not None})
+        try:
+            return cls.model_validate(options).resolved()
+        except ValidationError as error:
+            raise ConfigError(_explain(error, file)) from error
+
+    def resolved(self) -> Self:
+        """Fill in what the task decides.
+
+        Raises:
+            ConfigError: If the task is unknown, or options contradict each other.
+        """
+        if self.train_file is not None and (self.task is not None or self.data_dir is not None):
+            raise ConfigError("Choose either your own --train-file or a --task (with --data-dir), not both.")
+        if self.train_file is None and (self.test_file is not None or self.pair_column is not None):
+            raise ConfigError("--test-file and --pair-column are for your own data: give --train-file too.")
+        task = self.known_task()
+        name = str(self.train_file.stem) if self.train_file is not None else (self.task or DEFAULT_TASK)
+        return self.model_copy(
+            update={
+                "task": None if task is None else task.name,
+                "output": self.output or Path("runs") / name,
+                **{
+                    option: getattr(self, option) if getattr(self, option) is not None else default
+                    for option, default in _defaults(task).items()
+                },
+            }
+        )
+
+    @property
+    def output_folder(self) -> Path:
+        """Folder of the run, once resolved."""
+        return cast("Path", self.output)
+
+    def known_task(self) -> Task | None:
+        """The task that is trained on; None for the user's own files.
+
+        Raises:
+            ConfigError: If there is no such task.
+        """
+        if self.train_file is not None:
+            return None
+        name = self.task or DEFAULT_TASK
+        if name not in TASKS:
+            raise ConfigError(
+                f"There is no task '{name}': choose one of {', '.join(TASKS)}, or give --train-file."
+            )
+        return TASKS[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as JSON types."""
+        return self.model_dump(mode="json")
+
+
+def _defaults(task: Task | None) -> dict[str, float]:
+    if task is None:
+        return OWN_DATA
+    return {option: getattr(task, option) for option in OWN_DATA}
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"The config file '{file}' cannot be read: {getattr(error, 'strerror', error)}."
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The config file '{file}' is not YAML: {' '.join(str(error).split())}.") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError(f"The config file '{file}' must hold options as 'name: value' lines.")
+    return {key.replace("-", "_"): value for key, value in content.items()}
+
+
+def _explain(error: ValidationError, file: Path | None) -> str:
+    """Say the first thing that is wrong with the options, in one sentence."""
+    problem = error.errors()[0]
+    option = "--" + str(problem["loc"][0]).replace("_", "-")
+    where = "" if file is None else f" (flags and '{file}')"
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(name.replace("_", "-") for name in RunConfig.model_fields)
+        return f"There is no option '{option[2:]}'{where}: choose from {known}."
+    reason = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{option} is {problem['input']!r}{where}, but {reason.replace('input ', 'it ')}."

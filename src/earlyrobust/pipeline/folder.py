@@ -1,0 +1,123 @@
+"""The folder of a run: claimed once, continued by the same command, never overwritten by another.
+
+Stages that are finished are noted in `progress.json`. An interrupted run goes on with the first stage that is
+not, from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from earlyrobust.errors import OutputError
+from earlyrobust.results import RECORD_NAME
+from earlyrobust.storage import write_atomically, write_json
+
+CONFIG_NAME = "config.yaml"
+PROGRESS_NAME = "progress.json"
+CHECKPOINTS = "checkpoints"
+# Written into a checkpoint when all else is there, so a checkpoint without it is not whole.
+ELAPSED_NAME = "elapsed.json"
+
+
+class RunFolder:
+    """One run's folder.
+
+    Args:
+        path: The folder.
+        command: What is run there: "run", "search" or "finetune".
+        options: The resolved options; a run with other options is another run.
+    """
+
+    def __init__(self, path: Path, command: str, options: dict[str, Any]) -> None:
+        """Look whether the folder is free for this run; nothing is written yet.
+
+        Raises:
+            OutputError: If the folder holds anything else.
+        """
+        self.path = path
+        self._identity = {"command": command, **{k: v for k, v in options.items() if k != "output"}}
+        try:
+            taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+        except OSError as error:
+            raise OutputError(f"'{path}' cannot be used: {error.strerror}.") from error
+        if taken and self._read_config(path / CONFIG_NAME) != self._identity:
+            raise OutputError(
+                f"'{path}' holds another run or other files: choose another --output, or delete it."
+            )
+        self._progress = self._read_progress() if taken else {}
+
+    def claim(self, fingerprint: str) -> None:
+        """Make the folder this run's.
+
+        Args:
+            fingerprint: Hash of the data; a run that was begun on other data cannot go on.
+
+        Raises:
+            OutputError: If the data has changed, or the folder cannot be written to.
+        """
+        begun = self._progress.setdefault("data_fingerprint", fingerprint)
+        if begun != fingerprint:
+            raise OutputError(f"The run in '{self.path}' was begun on other data: choose another --output.")
+        text = yaml.safe_dump(self._identity, sort_keys=False, allow_unicode=True)
+        try:
+            write_atomically(self.path / CONFIG_NAME, lambda file: file.write_text(text, encoding="utf-8"))
+            write_json(self.path / PROGRESS_NAME, self._progress)
+        except OSError as error:
+            raise OutputError(f"'{self.path}' cannot be written to: {error.strerror}.") from error
+
+    @staticmethod
+    def _read_config(path: Path) -> Any:
+        try:
+            return yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            return None
+
+    def _read_progress(self) -> dict[str, Any]:
+        path = self.path / PROGRESS_NAME
+        if not path.exists():
+            return {}
+        try:
+            progress = json.loads(path.read_text(encoding="utf-8"))
+            return {**progress, "seconds": dict(progress.get("seconds", {}))}
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise OutputError(f"'{path}' is damaged: delete the run's folder and start again.") from error
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run has its record."""
+        return (self.path / RECORD_NAME).exists()
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Wall-clock seconds of the finished stages."""
+        return dict(self._progress.get("seconds", {}))
+
+    def is_finished(self, stage: str) -> bool:
+        """Whether a stage has been finished, in this process or an earlier one."""
+        return stage in self.seconds
+
+    def finish(self, stage: str, seconds: float) -> None:
+        """Note that all that a stage leaves behind is in place, and drop its checkpoints."""
+        self._progress["seconds"] = {**self.seconds, stage: seconds}
+        write_json(self.path / PROGRESS_NAME, self._progress)
+        shutil.rmtree(self.checkpoints(stage), ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove what only an unfinished run needs."""
+        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+
+    def checkpoints(self, stage: str) -> Path:
+        """Where a stage keeps its checkpoints while it trains."""
+        return self.path / CHECKPOINTS / stage
+
+    def last_checkpoint(self, stage: str) -> Path | None:
+        """The newest whole checkpoint of a stage, None if there is none."""
+        found = self.checkpoints(stage).glob(f"checkpoint-*/{ELAPSED_NAME}")
+        return max(
+            (file.parent for file in found), key=lambda folder: int(folder.name.split("-")[1]), default=None
+        )

@@ -1,0 +1,31 @@
+"""What a run tells about itself while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
+    from earlyrobust.ticket import Miniepoch
+
+
+class Observer:
+    """Is told what a run is doing; this one does not listen. The command line's shows it."""
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        """Surrounds one stage of the run."""
+        yield
+
+    def callbacks(self) -> list[TrainerCallback]:
+        """Trainer callbacks for the training of the stage at hand."""
+        return []
+
+    def miniepoch(self, miniepoch: Miniepoch) -> None:
+        """Told at the end of every miniepoch of a search."""
+
+    def note(self, message: str) -> None:
+        """Told something worth knowing."""

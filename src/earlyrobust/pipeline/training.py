@@ -1,0 +1,161 @@
+"""The training stages of a run: each can be interrupted, goes on from its last checkpoint, and is timed."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from earlyrobust.adversarial import Adversary, FreeLB
+from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
+from earlyrobust.pipeline.observer import Observer
+from earlyrobust.search import EarlyRobustSearch, SearchConfig
+from earlyrobust.storage import write_json
+from earlyrobust.ticket import Ticket
+from earlyrobust.trainer import AdversarialTrainer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from earlyrobust.pipeline.splits import Splits
+
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+
+
+def train_classifier(
+    model: PreTrainedModel,
+    splits: Splits,
+    config: RunConfig,
+    folder: RunFolder,
+    stage: str,
+    observer: Observer,
+    adversary: Adversary | None = None,
+) -> float:
+    """Fine-tune a classifier in place.
+
+    Returns:
+        Seconds of training, those before an interruption included.
+    """
+    clock = _Checkpoints()
+    trainer = AdversarialTrainer(
+        model,
+        _arguments(config, folder.checkpoints(stage), warmup=0.1),
+        adversary=adversary,
+        train_dataset=splits.train,
+        processing_class=splits.tokenizer,
+        callbacks=[clock, *observer.callbacks()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    checkpoint = folder.last_checkpoint(stage)
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    return clock.elapsed
+
+
+def search_ticket(
+    model: PreTrainedModel,
+    splits: Splits,
+    config: RunConfig,
+    folder: RunFolder,
+    stage: str,
+    observer: Observer,
+    origin: dict[str, Any],
+) -> tuple[Ticket, float]:
+    """Search a ticket; the model's weights are trained on the way.
+
+    Returns:
+        The ticket, and seconds of training, those before an interruption included.
+    """
+    clock = _Checkpoints()
+    search = EarlyRobustSearch(
+        model,
+        _arguments(config, folder.checkpoints(stage)),
+        splits.train,
+        config=SearchConfig(
+            head_ratio=config.heads or 0.0,
+            neuron_ratio=config.neurons or 0.0,
+            head_penalty=config.head_penalty,
+            neuron_penalty=config.neuron_penalty,
+            gamma=config.gamma,
+            patience=config.patience,
+            miniepoch=config.miniepoch,
+            min_steps=config.miniepoch_min_steps,
+            max_epochs=config.search_epochs,
+        ),
+        adversary=FreeLB(
+            steps=config.adversary_steps,
+            step_size=config.adversary_step_size,
+            initial_magnitude=config.adversary_magnitude,
+        ),
+        processing_class=splits.tokenizer,
+        callbacks=[clock, *observer.callbacks()],
+        origin=origin,
+        on_miniepoch=observer.miniepoch,
+    )
+    search.trainer.remove_callback(PrinterCallback)
+    return search.run(folder.last_checkpoint(stage)), clock.elapsed
+
+
+def _arguments(config: RunConfig, checkpoints: Path, warmup: float = 0.0) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=config.epochs or 1.0,
+        per_device_train_batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        warmup_steps=warmup,  # below one: a share of all steps
+        seed=config.seed,
+        bf16=config.bf16,
+        train_sampling_strategy="group_by_length",
+        dataloader_pin_memory=torch.cuda.is_available(),
+        logging_strategy="no",
+        save_strategy="no",  # _Checkpoints decides
+        save_total_limit=2,
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+class _Checkpoints(TrainerCallback):  # type: ignore[misc]
+    """Asks for a checkpoint every minute, and keeps count of the seconds of training in it."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self._began = 0.0
+        self._saved = 0.0
+        self._ended: float | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training so far."""
+        return self._before + (self._ended or time.perf_counter()) - self._began
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.global_step:
+            file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / ELAPSED_NAME
+            self._before = float(json.loads(file.read_text(encoding="utf-8"))["seconds"])
+        self._began = self._saved = time.perf_counter()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        finished = control.should_training_stop or state.global_step >= state.max_steps
+        if not finished and time.perf_counter() - self._saved > SECONDS_BETWEEN_CHECKPOINTS:
+            control.should_save = True
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        write_json(folder / ELAPSED_NAME, {"seconds": self.elapsed})
+        self._saved = time.perf_counter()
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._ended = time.perf_counter()

@@ -1,0 +1,1 @@
+"""Pictures from run records. Never imports PyTorch."""
