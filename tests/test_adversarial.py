@@ -2,6 +2,7 @@ import json
 import math
 from contextlib import contextmanager
 from dataclasses import fields
+from itertools import pairwise
 
 import pytest
 import tiny
@@ -32,13 +33,6 @@ class ScaledLoss(BertForSequenceClassification):
         outputs = super().forward(**inputs)
         outputs.loss = outputs.loss * 1e-6
         return outputs
-
-
-@pytest.fixture
-def float64():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 @pytest.fixture
@@ -110,11 +104,14 @@ def freelb_written_out(model, batch, delta, steps, step_size, bound):
     return sum(losses) / steps, dict(zip(names, total, strict=True))
 
 
-@pytest.mark.usefixtures("float64")
+@tiny.float64()
 @pytest.mark.parametrize("bound", [0.0, 0.35])
 @pytest.mark.parametrize("share_dropout", [False, True])
-def test_freelb_equals_its_algorithm_written_out(step, bound, share_dropout):
+@pytest.mark.parametrize("gated", [False, True])
+def test_freelb_equals_its_algorithm_written_out(step, bound, share_dropout, gated):
     model, batch = tiny.classifier(), tiny.batch(5)
+    if gated:
+        tiny.attach_random_coefficients(model)
     assert len(set(batch["attention_mask"].sum(1).tolist())) > 2
     adversary = FreeLB(
         steps=3, step_size=0.3, initial_magnitude=0.2, bound=bound, share_dropout=share_dropout
@@ -154,7 +151,7 @@ def test_padding_is_never_perturbed_even_if_the_model_reads_it(step, name):
     assert not any(delta[padding].any() for delta in deltas)
 
 
-@pytest.mark.usefixtures("float64")
+@tiny.float64()
 def test_an_example_s_perturbation_does_not_depend_on_its_batch(step):
     model, batch = tiny.classifier(), tiny.batch(4)
     adversary = FreeLB(steps=4, step_size=0.3, initial_magnitude=0.0)
@@ -171,7 +168,7 @@ def test_an_example_s_perturbation_does_not_depend_on_its_batch(step):
 def test_every_ascent_moves_each_example_by_the_step_size(step):
     model, batch = tiny.classifier(), tiny.batch(4)
     deltas = perturbations_of(step, model, batch, FreeLB(steps=3, step_size=0.3))
-    for before, after in zip(deltas, deltas[1:], strict=False):
+    for before, after in pairwise(deltas):
         assert_close(norms(after - before), torch.full((4,), 0.3), rtol=1e-4, atol=0)
 
 

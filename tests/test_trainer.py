@@ -1,3 +1,5 @@
+from itertools import chain
+
 import datasets
 import pytest
 import tiny
@@ -7,7 +9,6 @@ from torch.testing import assert_close
 from transformers import Trainer, TrainerCallback
 
 from earlyrobust.adversarial import FreeLB
-from earlyrobust.pruning import ImportanceCoefficients
 from earlyrobust.trainer import AdversarialTrainer
 
 # An adversary without randomness, so that runs that split their batches differently can be compared.
@@ -57,12 +58,7 @@ def trainer_of(folder, adversary, *, model=None, trainer_class=AdversarialTraine
 
 def gated_classifier():
     model = tiny.classifier()
-    gates = ImportanceCoefficients.attach(model)
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        for coefficients in gates.parameters():
-            torch.nn.init.uniform_(coefficients, -1.5, 1.5)
-    return model, gates
+    return model, tiny.attach_random_coefficients(model)
 
 
 def first_step(folder, adversary, *, accumulation=1, model=None, **changes):
@@ -89,6 +85,11 @@ def assert_same_weights(one, other):
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
+def seeded(trainer):
+    torch.manual_seed(trainer.args.seed)
+    return trainer
+
+
 def losses_of(trainer):
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
@@ -102,22 +103,17 @@ def test_without_an_adversary_it_is_transformers_trainer(tmp_path, adversary):
         )
         for trainer_class in (AdversarialTrainer, Trainer)
     )
-    ours_result = train_seeded(ours)
-    theirs_result = train_seeded(theirs)
+    ours_result, theirs_result = (seeded(trainer).train() for trainer in (ours, theirs))
     assert ours_result.training_loss == theirs_result.training_loss
     assert losses_of(ours) == losses_of(theirs)
     assert len(losses_of(ours)) == 16
     assert_same_weights(ours.model.state_dict(), theirs.model.state_dict())
 
 
-def train_seeded(trainer):
-    torch.manual_seed(trainer.args.seed)
-    return trainer.train()
-
-
 @pytest.mark.parametrize("penalised", [False, True])
 @pytest.mark.parametrize("adversary", [None, FreeLB(steps=3, **DETERMINISTIC)], ids=["plain", "freelb"])
-def test_accumulated_batches_equal_one_large_batch(tmp_path, float64, adversary, penalised):
+@tiny.float64()
+def test_accumulated_batches_equal_one_large_batch(tmp_path, adversary, penalised):
     results = []
     for accumulation in (1, 2, 4):
         model, gates = gated_classifier()
@@ -131,13 +127,20 @@ def test_accumulated_batches_equal_one_large_batch(tmp_path, float64, adversary,
 
 
 @pytest.mark.parametrize("adversary", [None, FreeLB(steps=3, **DETERMINISTIC)], ids=["plain", "freelb"])
-def test_a_loss_of_the_user_s_own_learns_the_size_of_the_accumulated_batch(tmp_path, float64, adversary):
+@tiny.float64()
+def test_a_loss_of_the_user_s_own_learns_the_size_of_the_accumulated_batch(tmp_path, adversary):
     def loss(outputs, labels, num_items_in_batch):
         return cross_entropy(outputs.logits, labels, reduction="sum") / num_items_in_batch
 
-    _, expected = first_step(tmp_path, adversary)
+    def first_gradients(**settings):
+        model, gates = gated_classifier()
+        return first_step(
+            tmp_path, adversary, model=model, penalty=lambda: gates.penalty(0.1, 0.2), **settings
+        )[1]
+
+    expected = first_gradients()
     for accumulation in (1, 4):
-        _, actual = first_step(tmp_path, adversary, accumulation=accumulation, compute_loss_func=loss)
+        actual = first_gradients(accumulation=accumulation, compute_loss_func=loss)
         assert_close(actual, expected, rtol=1e-8, atol=1e-10)
 
 
@@ -147,7 +150,8 @@ def test_a_loss_of_the_user_s_own_learns_the_size_of_the_accumulated_batch(tmp_p
     [None, FreeLB(steps=1, **DETERMINISTIC), FreeLB(steps=3, **DETERMINISTIC)],
     ids=["plain", "one-pass", "three-passes"],
 )
-def test_the_penalty_adds_its_gradient_once_per_optimiser_step(tmp_path, float64, adversary, accumulation):
+@tiny.float64()
+def test_the_penalty_adds_its_gradient_once_per_optimiser_step(tmp_path, adversary, accumulation):
     weights = {"importance.heads": 0.03, "importance.neurons": 0.2}
     model, _ = gated_classifier()
     signs = {name: model.get_parameter(name).detach().sign() for name in weights}
@@ -209,7 +213,7 @@ def test_activation_checkpointing_gives_the_same_gradients(tmp_path):
         first_step(tmp_path, adversary, model=tiny.classifier(dropout=0.2), activation_checkpointing=on)
         for on in (False, True)
     )
-    assert checkpointed[0].model.is_gradient_checkpointing
+    assert checkpointed[0].model.is_activation_checkpointing
     assert_close(checkpointed[1], plain[1], rtol=1e-5, atol=1e-7)
 
 
@@ -244,45 +248,49 @@ def test_length_grouping_reads_the_column_of_lengths(tmp_path, monkeypatch):
     def read(_):
         raise AssertionError("read the data set example by example")
 
-    monkeypatch.setattr(datasets.Dataset, "__iter__", read)
-    batches = [batch["attention_mask"].sum(1).tolist() for batch in trainer.get_train_dataloader()]
-    assert sorted(sum(batches, [])) == sorted(trainer.train_dataset["length"])
-    # The longest example comes first, so that a lack of memory shows at once.
-    assert max(batches[0]) == max(trainer.train_dataset["length"])
-    assert all(lengths == sorted(lengths, reverse=True) for lengths in batches)
-
-
-RESUMABLE = {
-    "plain": {},
-    "accumulation": {"gradient_accumulation_steps": 2},
-    "length-grouping": {"train_sampling_strategy": "group_by_length"},
-    "both": {"gradient_accumulation_steps": 2, "train_sampling_strategy": "group_by_length"},
-}
+    with monkeypatch.context() as patch:
+        patch.setattr(datasets.Dataset, "__iter__", read)
+        batches = trainer.get_train_dataloader()
+    lengths = [batch["attention_mask"].sum(1).tolist() for batch in batches]
+    assert sorted(chain(*lengths)) == sorted(trainer.train_dataset["length"])
+    # All are sorted, but for the longest example, which goes first so that a lack of memory shows at once.
+    assert lengths[0][0] == max(trainer.train_dataset["length"])
+    assert sum(batch == sorted(batch, reverse=True) for batch in lengths) >= len(lengths) - 2
 
 
 @every_training
-@pytest.mark.parametrize("settings", RESUMABLE.values(), ids=RESUMABLE)
+@pytest.mark.parametrize("sampling", ["random", "group_by_length"])
 @pytest.mark.parametrize("saved_at", [2, 5])
-def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, adversary, settings, saved_at):
-    # One epoch has four optimiser steps, however they are split: the checkpoint is in the first or second.
-    size = 8 // settings.get("gradient_accumulation_steps", 1)
-    settings = {
-        **settings,
-        "per_device_train_batch_size": size,
-        "num_train_epochs": 3,
-        "save_strategy": "steps",
-        "save_steps": saved_at,
-    }
-
-    def train(folder, **extra):
-        resume = extra.pop("resume", None)
-        trainer = trainer_of(folder, adversary, model=tiny.classifier(dropout=0.2), **settings, **extra)
+def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, adversary, sampling, saved_at):
+    # An epoch has four optimiser steps of two batches each: the checkpoint is within the first or the second.
+    def train(resume=None, **changes):
+        trainer = trainer_of(
+            tmp_path,
+            adversary,
+            model=tiny.classifier(dropout=0.2),
+            train_sampling_strategy=sampling,
+            gradient_accumulation_steps=2,
+            num_train_epochs=3,
+            **changes,
+        )
         trainer.train(resume_from_checkpoint=resume)
         return trainer
 
-    whole = train(tmp_path / "whole")
+    whole = train()
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "broken", callbacks=[Interrupt(saved_at + 1)])
-    resumed = train(tmp_path / "broken", resume=str(tmp_path / "broken" / f"checkpoint-{saved_at}"))
+        train(save_strategy="steps", save_steps=saved_at, callbacks=[Interrupt(saved_at + 1)])
+    resumed = train(resume=str(tmp_path / f"checkpoint-{saved_at}"))
     assert resumed.state.global_step == whole.state.global_step == 12
     assert_same_weights(resumed.model.state_dict(), whole.model.state_dict())
+
+
+def test_length_grouping_groups_differently_in_every_epoch_and_with_every_seed(tmp_path):
+    def epochs(seed):
+        trainer = trainer_of(tmp_path, None, train_sampling_strategy="group_by_length", seed=seed)
+        batches = trainer.get_train_dataloader()
+        return [torch.cat([batch["input_ids"].flatten() for batch in batches]).tolist() for _ in range(2)]
+
+    first, second = epochs(1)
+    assert first != second
+    assert epochs(1) == [first, second]
+    assert epochs(2)[0] != first

@@ -1,6 +1,8 @@
 """Tiny random classifiers and tokenised data, which train in milliseconds."""
 
+import gc
 import random
+from contextlib import contextmanager
 
 import torch
 from datasets import Dataset
@@ -13,8 +15,23 @@ from transformers import (
     TrainingArguments,
 )
 
+from earlyrobust.pruning import ImportanceCoefficients
+
+# Every training starts by collecting garbage; nothing that was imported until here is any.
+gc.freeze()
+
 VOCABULARY = 40
 LAYERS, HEADS, NEURONS = 2, 4, 20
+
+
+@contextmanager
+def float64():
+    """New tensors and models have double precision; also a decorator."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def classifier(seed=0, dropout=0.0, kind=BertForSequenceClassification):
@@ -36,6 +53,15 @@ def classifier(seed=0, dropout=0.0, kind=BertForSequenceClassification):
     return model.to(torch.get_default_dtype())
 
 
+def attach_random_coefficients(model, seed=5):
+    gates = ImportanceCoefficients.attach(model)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for coefficients in gates.parameters():
+            torch.nn.init.uniform_(coefficients, -1.5, 1.5)
+    return gates
+
+
 def tokenizer():
     words = {"[PAD]": 0, **{f"word{index}": index for index in range(1, VOCABULARY)}}
     return PreTrainedTokenizerFast(
@@ -47,19 +73,19 @@ def tokenizer():
 
 def dataset(examples=32, seed=0):
     draw = random.Random(seed)
-    lengths = [draw.randint(3, 14) for _ in range(examples)]
-    firsts = [draw.randint(1, length) for length in lengths]
-    return Dataset.from_dict(
-        {
-            "input_ids": [[draw.randrange(1, VOCABULARY) for _ in range(length)] for length in lengths],
-            "attention_mask": [[1] * length for length in lengths],
-            "token_type_ids": [
-                [0] * first + [1] * (length - first) for first, length in zip(firsts, lengths, strict=True)
-            ],
-            "labels": [index % 2 for index in range(examples)],
-            "length": lengths,
-        }
-    )
+    return Dataset.from_list([row(draw, label=index % 2) for index in range(examples)])
+
+
+def row(draw, label):
+    length = draw.randint(3, 14)
+    first = draw.randint(1, length)
+    return {
+        "input_ids": [draw.randrange(1, VOCABULARY) for _ in range(length)],
+        "attention_mask": [1] * length,
+        "token_type_ids": [0] * first + [1] * (length - first),
+        "labels": label,
+        "length": length,
+    }
 
 
 def batch(examples=4, seed=0):

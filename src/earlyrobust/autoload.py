@@ -7,6 +7,7 @@ this package too. So the registration waits until transformers has loaded the mo
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -26,9 +27,8 @@ def register_after_import() -> None:
 
 
 def _register() -> None:
-    from earlyrobust.pruning.autoclasses import register
-
-    register()
+    # This module registers at its end, also when it is itself what is importing transformers just now.
+    importlib.import_module("earlyrobust.pruning.autoclasses")
 
 
 class _AutoClassesImported(MetaPathFinder):
@@ -39,20 +39,25 @@ class _AutoClassesImported(MetaPathFinder):
     """
 
     def __init__(self) -> None:
+        self._asking: set[str] = set()
         self._under_way: set[str] = set()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if not fullname.startswith("transformers.") or fullname in self._under_way:
+        if not fullname.startswith("transformers.") or fullname in self._asking:
             return None
-        self._under_way.add(fullname)
-        spec = importlib.util.find_spec(fullname)  # this finder now leaves it to the others
-        if spec is None or spec.loader is None:
-            self._under_way.discard(fullname)
-        else:
+        self._asking.add(fullname)
+        try:
+            spec = importlib.util.find_spec(fullname)  # this finder now leaves it to the others
+        finally:
+            self._asking.discard(fullname)
+        if spec is not None and spec.loader is not None:
             spec.loader = _Watched(spec.loader, self)
         return spec
+
+    def started(self, name: str) -> None:
+        self._under_way.add(name)
 
     def finished(self, name: str) -> None:
         self._under_way.discard(name)
@@ -76,6 +81,7 @@ class _Watched(Loader):
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
+        self._watcher.started(module.__name__)
         try:
             self._loader.exec_module(module)
         finally:

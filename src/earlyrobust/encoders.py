@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from earlyrobust.errors import ModelError
+from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.families import Dimensions, family_of
 
 if TYPE_CHECKING:
@@ -110,6 +110,20 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
         # transformers makes up an empty tokenizer for a folder that has none.
         raise ModelError(f"There is no tokenizer in '{name}': save the model's own beside it.")
     return tokenizer
+
+
+def check_length(tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
+    """Return `max_length` if the tokenizer's model can read texts of so many tokens.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
+    if max_length > tokenizer.model_max_length:
+        raise ConfigError(
+            f"Texts of {max_length} tokens are too long for the model, which reads at most "
+            f"{tokenizer.model_max_length}: choose a smaller --max-length."
+        )
+    return max_length
 
 
 def _fetch(load: Callable[..., Any], name: str, place: str, **options: Any) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from transformers import Trainer
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from earlyrobust.adversarial import Adversary, Passes
 
@@ -52,7 +54,8 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
             return cast("Tensor", super().training_step(model, inputs, num_items_in_batch))
         inputs = self._prepare_inputs(inputs)
         embedding = self.accelerator.unwrap_model(model).get_input_embeddings()
-        return self.adversary.step(embedding, inputs["attention_mask"], _TrainerPasses(self, model, inputs))
+        passes = _TrainerPasses(self, model, inputs, num_items_in_batch)
+        return self.adversary.step(embedding, inputs["attention_mask"], passes)
 
     def compute_loss(
         self,
@@ -68,16 +71,28 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         if model.training:
             if self._penalty is not None:
-                loss = loss + self._penalty()
+                # Trainer divides by the accumulation steps, but not a loss function of the user's own.
+                parts = 1 if self.compute_loss_func is None else self.current_gradient_accumulation_steps
+                loss = loss + self._penalty() / parts
             loss = loss * self._pass_weight
         return (loss, outputs) if return_outputs else loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         # Trainer hands over the data set without the columns that the model does not take, the lengths that
         # length grouping needs among them, and would then read every example to measure it.
-        return super()._get_train_sampler(self.train_dataset)
+        sampler = super()._get_train_sampler(self.train_dataset)
+        if isinstance(sampler, LengthGroupedSampler):
+            seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+            return _ReplayableSampler(sampler, seed)
+        return sampler
 
-    def plain_step(self, model: nn.Module, inputs: dict[str, Any], weight: float) -> Tensor:
+    def plain_step(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        weight: float,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
         """One forward and backward pass of transformers' own training step, its loss weighted.
 
         Returns:
@@ -85,7 +100,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         """
         self._pass_weight = weight
         try:
-            return cast("Tensor", super().training_step(model, dict(inputs)))
+            return cast("Tensor", super().training_step(model, dict(inputs), num_items_in_batch))
         finally:
             self._pass_weight = 1.0
 
@@ -93,10 +108,38 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
 class _TrainerPasses(Passes):
     """Runs a batch through the trainer's own step, whose business precision, scaling and devices are."""
 
-    def __init__(self, trainer: AdversarialTrainer, model: nn.Module, inputs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        trainer: AdversarialTrainer,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        num_items_in_batch: Tensor | int | None,
+    ) -> None:
         self._trainer = trainer
         self._model = model
         self._inputs = inputs
+        self._items = num_items_in_batch
 
     def accumulate(self, weight: float) -> Tensor:
-        return self._trainer.plain_step(self._model, self._inputs, weight) / weight
+        return self._trainer.plain_step(self._model, self._inputs, weight, self._items) / weight
+
+
+class _ReplayableSampler(LengthGroupedSampler):  # type: ignore[misc]
+    """Groups by length in an order that the seed and the epoch decide alone.
+
+    The original draws it from the global random generator, whose state at the start of an epoch is not known
+    to a training that is resumed within that epoch: it would go on with other batches.
+    """
+
+    def __init__(self, sampler: LengthGroupedSampler, seed: int) -> None:
+        super().__init__(sampler.batch_size, lengths=sampler.lengths)
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        self.generator = torch.Generator().manual_seed(self._seed + self._epoch)
+        order: Iterator[int] = super().__iter__()
+        return order

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from earlyrobust.cli import options as o
+from earlyrobust.cli.options import DATA, takes
+
+_TEST_DATA = {name: DATA[name] for name in DATA if name not in ("train_samples", "train_file")}
 
 
+@takes(_TEST_DATA)
 def evaluate(
     model: Annotated[str, typer.Argument(help="Classifier: a folder or a name on the hub, cut or not.")],
-    task: o.Task = None,
-    data_dir: o.DataDir = None,
-    test_file: o.TestFile = None,
-    text_column: o.TextColumn = None,
-    pair_column: o.PairColumn = None,
-    label_column: o.LabelColumn = None,
-    max_length: o.MaxLength = None,
+    **data: Any,
 ) -> None:
     """Measure the accuracy of a Hugging Face classifier on the test split of a task, or on your own file."""
     from earlyrobust.cli.display import Display
@@ -25,15 +22,5 @@ def evaluate(
     with Display() as display:
         from earlyrobust import pipeline
 
-        accuracy = pipeline.evaluate(
-            model,
-            task=task,
-            data_dir=data_dir,
-            test_file=test_file,
-            text_column=text_column or "text",
-            pair_column=pair_column,
-            label_column=label_column or "label",
-            max_length=max_length,
-            observer=display,
-        )
-        display.summarise_accuracy(model, accuracy)
+        given = {name: value for name, value in data.items() if value is not None}
+        display.summarise_accuracy(model, pipeline.evaluate(model, **given, observer=display))

@@ -2,64 +2,96 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-_DATA, _TRAINING, _TICKET, _SEARCH = "Data", "Training", "Ticket", "Search"
+Command = TypeVar("Command", bound=Callable[..., None])
+Group = dict[str, Any]
 
 
-def _default(text: str, panel: str, help_: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(help=help_, show_default=text, rich_help_panel=panel)
-    return option
+def _option(kind: Any, panel: str | None, help_: str, default: str | bool = False) -> Any:
+    """An option that is None unless it is given; `default` is what the help says then holds."""
+    return Annotated[kind | None, typer.Option(help=help_, show_default=default, rich_help_panel=panel)]
 
 
-Model = Annotated[
-    str | None,
-    _default(
-        "minilm", _TRAINING, "Encoder: 'minilm' (embedded), a folder, or a name on the Hugging Face hub."
+RUN: Group = {
+    "config": _option(Path, None, "YAML file of options, named as the flags are; flags win."),
+    "output": _option(Path, None, "Folder of the run.", "under runs/, named after the task"),
+}
+
+DATA: Group = {
+    "task": _option(str, "Data", "A task: see `earlyrobust list`.", "builtin"),
+    "data_dir": _option(Path, "Data", "Folder of Parquet files to read the task from.", "the hub"),
+    "train_samples": _option(int, "Data", "Training examples to draw, keeping class shares.", "all"),
+    "train_file": _option(Path, "Data", "Your own CSV, TSV, JSONL or Parquet."),
+    "test_file": _option(
+        Path, "Data", "Your own test data, in the same columns.", "10 % of the training file"
     ),
-]
-Config = Annotated[Path | None, typer.Option(help="YAML file of options, named as the flags are; flags win.")]
-Output = Annotated[Path | None, typer.Option(help="Folder of the run.", show_default="runs/<task>")]
-Seed = Annotated[int | None, _default("0", _TRAINING, "Seed of everything random.")]
+    "text_column": _option(str, "Data", "Column of the text in your files.", "text"),
+    "pair_column": _option(str, "Data", "Column of the second text, for pairs."),
+    "label_column": _option(str, "Data", "Column of the label, a number or a word.", "label"),
+    "max_length": _option(int, "Data", "Longest text in tokens.", "by task"),
+}
 
-Task = Annotated[str | None, _default("builtin", _DATA, "A task: see `earlyrobust list`.")]
-DataDir = Annotated[
-    Path | None,
-    _default("the hub", _DATA, "Folder of Parquet files to read the task from: <task>/train.parquet."),
-]
-TrainSamples = Annotated[
-    int | None, _default("all", _DATA, "Training examples to draw, keeping class shares.")
-]
-TrainFile = Annotated[
-    Path | None, typer.Option(help="Your own CSV, TSV, JSONL or Parquet.", rich_help_panel=_DATA)
-]
-TestFile = Annotated[
-    Path | None, _default("10 % of the training file", _DATA, "Your own test data, in the same columns.")
-]
-TextColumn = Annotated[str | None, _default("text", _DATA, "Column of the text in your files.")]
-PairColumn = Annotated[
-    str | None, typer.Option(help="Column of the second text, for pairs.", rich_help_panel=_DATA)
-]
-LabelColumn = Annotated[str | None, _default("label", _DATA, "Column of the label, a number or a word.")]
-MaxLength = Annotated[int | None, _default("by task", _DATA, "Longest text in tokens.")]
+TRAINING: Group = {
+    "model": _option(
+        str,
+        "Training",
+        "Encoder: 'minilm' (embedded), a folder, or a name on the Hugging Face hub.",
+        "minilm",
+    ),
+    "batch_size": _option(int, "Training", "Examples per optimiser step.", "16"),
+    "learning_rate": _option(float, "Training", "Peak learning rate.", "5e-5"),
+    "bf16": _option(bool, "Training", "Compute in bfloat16 where that is safe.", "no"),
+    "seed": _option(int, "Training", "Seed of everything random.", "0"),
+}
 
-Epochs = Annotated[float | None, _default("by task", _TRAINING, "Epochs of fine-tuning.")]
-BatchSize = Annotated[int | None, _default("16", _TRAINING, "Examples per optimiser step.")]
-LearningRate = Annotated[float | None, _default("5e-5", _TRAINING, "Peak learning rate.")]
-Bf16 = Annotated[bool | None, _default("no", _TRAINING, "Compute in bfloat16 where that is safe.")]
+FINETUNING: Group = {
+    "epochs": _option(float, "Training", "Epochs of fine-tuning.", "by task"),
+}
 
-Heads = Annotated[float | None, _default("1/6", _TICKET, "Share of all attention heads to cut.")]
-Neurons = Annotated[float | None, _default("by task", _TICKET, "Share of all FFN neurons to cut.")]
-HeadPenalty = Annotated[float | None, _default("1e-5", _SEARCH, "L1 weight of the heads' coefficients.")]
-NeuronPenalty = Annotated[float | None, _default("2e-4", _SEARCH, "L1 weight of the neurons' coefficients.")]
-Gamma = Annotated[float | None, _default("0.1", _SEARCH, "Mask distance below which masks count as settled.")]
-Patience = Annotated[int | None, _default("5", _SEARCH, "Miniepochs in a row for which they must be.")]
-Miniepoch = Annotated[float | None, _default("0.05", _SEARCH, "Length of a miniepoch in epochs.")]
-MiniepochMinSteps = Annotated[int | None, _default("20", _SEARCH, "Fewest optimiser steps of a miniepoch.")]
-SearchEpochs = Annotated[float | None, _default("1", _SEARCH, "Epochs after which the search stops anyway.")]
-AdversarySteps = Annotated[int | None, _default("5", _SEARCH, "K, passes of FreeLB in each step.")]
-AdversaryStepSize = Annotated[float | None, _default("0.01", _SEARCH, "Length of its ascent's steps.")]
-AdversaryMagnitude = Annotated[float | None, _default("0.05", _SEARCH, "Magnitude of its random start.")]
+SEARCH: Group = {
+    "heads": _option(float, "Ticket", "Share of all attention heads to cut.", "1/6"),
+    "neurons": _option(float, "Ticket", "Share of all FFN neurons to cut.", "by task"),
+    "gamma": _option(float, "Search", "Mask distance below which masks count as settled.", "0.1"),
+    "patience": _option(int, "Search", "Miniepochs in a row for which they must be.", "5"),
+    "miniepoch": _option(float, "Search", "Length of a miniepoch in epochs.", "0.05"),
+    "miniepoch_min_steps": _option(int, "Search", "Fewest optimiser steps of a miniepoch.", "20"),
+    "search_epochs": _option(float, "Search", "Epochs after which the search stops anyway.", "1"),
+    "head_penalty": _option(float, "Search", "L1 weight of the heads' coefficients.", "1e-5"),
+    "neuron_penalty": _option(float, "Search", "L1 weight of the neurons' coefficients.", "2e-4"),
+    "adversary_steps": _option(int, "Search", "K, passes of FreeLB in each step.", "5"),
+    "adversary_step_size": _option(float, "Search", "Length of its ascent's steps.", "0.01"),
+    "adversary_magnitude": _option(float, "Search", "Magnitude of its random start.", "0.05"),
+}
+
+
+def takes(*groups: Group) -> Callable[[Command], Command]:
+    """Give a command the options of some groups in place of its `**options`, as Typer reads them.
+
+    Args:
+        *groups: Tables of name → annotated type.
+    """
+
+    def decorate(command: Command) -> Command:
+        shared = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for group in groups
+            for name, annotation in group.items()
+        ]
+        own = [
+            parameter
+            for parameter in inspect.signature(command, eval_str=True).parameters.values()
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+            and parameter.name not in {option.name for option in shared}
+        ]
+        parameters = [*own, *shared]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return command
+
+    return decorate

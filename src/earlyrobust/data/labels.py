@@ -58,8 +58,8 @@ def class_indices(names: Sequence[str], classes: Sequence[str], table: Table) ->
 def match_classes(classes: Sequence[str], outputs: Sequence[str], where: str) -> list[int]:
     """Find the output of a classifier that stands for each class.
 
-    By name, whatever the case; where the classifier only numbers its outputs ("LABEL_0") or the data only
-    numbers its classes, by number.
+    By name, if need be whatever the case; where either the classifier only numbers its outputs ("LABEL_0") or
+    the data only numbers its classes, by number.
 
     Args:
         classes: The classes of the data, in the order of their indices.
@@ -72,12 +72,15 @@ def match_classes(classes: Sequence[str], outputs: Sequence[str], where: str) ->
     Raises:
         DataError: If the classes cannot be told from the outputs' names.
     """
-    by_name = {name.casefold(): index for index, name in enumerate(outputs)}
-    if all(name.casefold() in by_name for name in classes):
-        return [by_name[name.casefold()] for name in classes]
-    if all(_INTEGER.fullmatch(name) and 0 <= int(name) < len(outputs) for name in classes):
+    for same in (str, str.casefold):
+        by_name = {same(name): index for index, name in enumerate(outputs)}
+        if all(same(name) in by_name for name in classes):
+            return [by_name[same(name)] for name in classes]
+    numbered = all(_INTEGER.fullmatch(name) and 0 <= int(name) < len(outputs) for name in classes)
+    if numbered and not any(map(_INTEGER.fullmatch, outputs)):
         return [int(name) for name in classes]
-    if len(classes) <= len(outputs) and all(re.fullmatch("LABEL_[0-9]+", name) for name in outputs):
+    # Fewer classes than outputs could be any of them.
+    if len(classes) == len(outputs) and all(re.fullmatch("LABEL_[0-9]+", name) for name in outputs):
         return list(range(len(classes)))
     raise DataError(
         f"The classes of {where} ({name_some(classes)}) are not those of the model ({name_some(outputs)}): "

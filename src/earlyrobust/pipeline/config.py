@@ -89,12 +89,13 @@ class RunConfig(BaseModel):
     adversary_magnitude: NotNegative = 0.05
 
     @classmethod
-    def build(cls, flags: dict[str, Any], file: Path | None = None) -> Self:
+    def build(cls, flags: dict[str, Any], file: Path | None = None, suffix: str = "") -> Self:
         """Combine flags and a YAML file into a resolved configuration; flags win.
 
         Args:
             flags: Options that were given; those that are None count as not given.
             file: YAML file of the same options, None for none.
+            suffix: Ends the name of the default output folder.
 
         Returns:
             The configuration, with the task's defaults filled in.
@@ -105,26 +106,28 @@ class RunConfig(BaseModel):
         options = {} if file is None else _read_yaml(file)
         options.update({name: value for name, value in flags.items() if value is not None})
         try:
-            return cls.model_validate(options).resolved()
+            return cls.model_validate(options).resolved(suffix)
         except ValidationError as error:
             raise ConfigError(_explain(error, file)) from error
 
-    def resolved(self) -> Self:
-        """Fill in what the task decides.
+    def resolved(self, suffix: str = "") -> Self:
+        """Fill in what the task decides, and the default output folder, whose name ends with `suffix`.
 
         Raises:
             ConfigError: If the task is unknown, or options contradict each other.
         """
         if self.train_file is not None and (self.task is not None or self.data_dir is not None):
-            raise ConfigError("Choose either your own --train-file or a --task (with --data-dir), not both.")
+            raise ConfigError("Choose either your own files or a --task (with --data-dir), not both.")
         if self.train_file is None and (self.test_file is not None or self.pair_column is not None):
-            raise ConfigError("--test-file and --pair-column are for your own data: give --train-file too.")
+            raise ConfigError("--test-file and --pair-column are for your own data: give its file too.")
         task = self.known_task()
+        if task is not None and task.local is None and self.data_dir is not None:
+            raise ConfigError(f"--data-dir is not for task '{task.name}': give the --task to read from it too.")
         name = str(self.train_file.stem) if self.train_file is not None else (self.task or DEFAULT_TASK)
         return self.model_copy(
             update={
                 "task": None if task is None else task.name,
-                "output": self.output or Path("runs") / name,
+                "output": self.output or Path("runs") / (name + suffix),
                 **{
                     option: getattr(self, option) if getattr(self, option) is not None else default
                     for option, default in _defaults(task).items()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earlyrobust.data import TASKS, load_task_test, load_test_file, tokenize
-from earlyrobust.encoders import load_classifier, load_tokenizer
+from earlyrobust.data import load_task_test, load_test_file, tokenize
+from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
 from earlyrobust.evaluation import evaluate_clean
-from earlyrobust.pipeline.config import OWN_DATA, RunConfig
+from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.results import Accuracy
 
@@ -44,7 +44,16 @@ def evaluate(
         EarlyRobustError: If the model or the data cannot be used, or do not belong together.
     """
     observer = observer or Observer()
-    known = RunConfig(task=task, data_dir=data_dir, train_file=test_file).resolved().known_task()
+    config = RunConfig.build(
+        {
+            "task": task,
+            "data_dir": data_dir,
+            "train_file": test_file,
+            "pair_column": pair_column,
+            "max_length": max_length,
+        }
+    )
+    known = config.known_task()
     with observer.stage("Loading model and data"):
         model, tokenizer = load_classifier(model_name), load_tokenizer(model_name)
         outputs = [model.config.id2label[index] for index in range(model.config.num_labels)]
@@ -57,8 +66,8 @@ def evaluate(
                 outputs=outputs,
             )
         else:
-            rows = load_task_test(TASKS[known.name], data_dir=data_dir, outputs=outputs)
-        length = max_length or (int(OWN_DATA["max_length"]) if known is None else known.max_length)
+            rows = load_task_test(known, data_dir=data_dir, outputs=outputs)
+        length = check_length(tokenizer, config.max_length or tokenizer.model_max_length)
         examples = tokenize(rows, tokenizer, length)
     with observer.stage("Evaluating"):
         return evaluate_clean(model, tokenizer, examples)

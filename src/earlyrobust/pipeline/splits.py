@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from earlyrobust.data import TASKS, TextData, load_files, load_task, tokenize
-from earlyrobust.encoders import load_tokenizer
+from earlyrobust.encoders import check_length, load_tokenizer
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.observer import Observer
 
@@ -47,8 +47,8 @@ def load_splits(config: RunConfig, observer: Observer) -> Splits:
     began = time.perf_counter()
     with observer.stage("Preparing the data"):
         tokenizer = load_tokenizer(config.model)
+        length = check_length(tokenizer, config.max_length or tokenizer.model_max_length)
         data = load_data(config)
-        length = config.max_length or tokenizer.model_max_length
         train, selection, test = (
             tokenize(split, tokenizer, length) for split in (data.train, data.selection, data.test)
         )

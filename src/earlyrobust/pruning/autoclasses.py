@@ -108,3 +108,6 @@ def register() -> None:
         config = cut_config_class(family)
         AutoConfig.register(config.model_type, config, exist_ok=True)
         AutoModelForSequenceClassification.register(config, cut_model_class(family), exist_ok=True)
+
+
+register()

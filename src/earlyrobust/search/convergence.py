@@ -117,16 +117,25 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Take stock if this step ends a miniepoch."""
-        if state.global_step % self._steps_per_miniepoch:
-            return
-        self._history.append(state.global_step, *draw_or_none(self._gates, *self._ratios))
-        miniepoch = self._history.miniepochs(self._gamma)[-1]
-        if self._report is not None:
-            self._report(miniepoch)
-        if miniepoch.streak >= self._patience:
-            self.converged = True
-            control.should_training_stop = True
-            # The ticket is about to be saved; a checkpoint of this step would resume past the stop.
+        if state.global_step % self._steps_per_miniepoch == 0:
+            self._history.append(state.global_step, *draw_or_none(self._gates, *self._ratios))
+            miniepoch = self._history.miniepochs(self._gamma)[-1]
+            if self._report is not None:
+                self._report(miniepoch)
+            if miniepoch.streak >= self._patience:
+                self.converged = True
+                control.should_training_stop = True
+        self._save_only_before_the_stop(control)
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Stopping ends the epoch, too."""
+        self._save_only_before_the_stop(control)
+
+    def _save_only_before_the_stop(self, control: TrainerControl) -> None:
+        # The ticket is about to be saved; a checkpoint of the last step would resume past it.
+        if control.should_training_stop:
             control.should_save = False
 
 

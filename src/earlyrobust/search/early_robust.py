@@ -20,6 +20,7 @@ from transformers import TrainerCallback, TrainingArguments
 
 from earlyrobust.adversarial import Adversary, FreeLB
 from earlyrobust.errors import ConfigError
+from earlyrobust.families import family_of
 from earlyrobust.pruning import ImportanceCoefficients
 from earlyrobust.pruning.gates import MODULE_NAME
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
@@ -111,6 +112,9 @@ class EarlyRobustSearch:
         on_miniepoch: Callable[[Miniepoch], None] | None = None,
     ) -> None:
         self.config = config or SearchConfig()
+        size = family_of(model.config).dimensions(model.config)
+        entries_to_cut(self.config.head_ratio, size.layers, size.heads)
+        entries_to_cut(self.config.neuron_ratio, size.layers, size.neurons)
         self._model_type = model.config.model_type
         self._origin = origin or {}
         args = copy.copy(args)
@@ -120,17 +124,13 @@ class EarlyRobustSearch:
         args.warmup_steps = 0
 
         self._gates = ImportanceCoefficients.attach(model)
-        layers, heads = self._gates.heads.shape
-        neurons = self._gates.neurons.shape[1]
-        entries_to_cut(self.config.head_ratio, layers, heads)
-        entries_to_cut(self.config.neuron_ratio, layers, neurons)
-        batches = math.ceil(len(train_dataset) / (args.train_batch_size * args.world_size))
+        whole = math.floor if args.dataloader_drop_last else math.ceil
+        batches = whole(len(train_dataset) / (args.train_batch_size * args.world_size))
         self._steps_per_epoch = math.ceil(batches / args.gradient_accumulation_steps)
         self._steps_per_miniepoch = self.config.steps_per_miniepoch(self._steps_per_epoch)
         steps = math.ceil(self.config.max_epochs * self._steps_per_epoch)
-        self._history = MaskHistory(steps // self._steps_per_miniepoch, layers, heads, neurons).to(
-            model.device
-        )
+        limit = steps // self._steps_per_miniepoch
+        self._history = MaskHistory(limit, size.layers, size.heads, size.neurons).to(model.device)
         model.add_module(MaskHistory.NAME, self._history)
         self._watch = ConvergenceCallback(
             self._gates,

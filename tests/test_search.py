@@ -1,0 +1,370 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch.testing import assert_close
+from transformers import TrainerCallback
+
+from earlyrobust.adversarial import FreeLB
+from earlyrobust.errors import ConfigError, TicketError
+from earlyrobust.search import EarlyRobustSearch, SearchConfig
+from earlyrobust.search.convergence import MaskHistory
+from earlyrobust.ticket import Ticket
+
+ADVERSARY = FreeLB(steps=2)
+# Miniepochs of two steps; an epoch of the 64 examples has 16.
+CONFIG = SearchConfig(head_ratio=1 / 4, neuron_ratio=0.3, min_steps=2)
+
+
+def search_of(folder, config=CONFIG, *, model=None, dataset=None, **changes):
+    own = {name: changes.pop(name) for name in ("adversary", "callbacks", "on_miniepoch") if name in changes}
+    return EarlyRobustSearch(
+        model or tiny.classifier(dropout=0.1),
+        tiny.arguments(folder, **changes),
+        dataset or tiny.dataset(64),
+        config=config,
+        processing_class=tiny.tokenizer(),
+        **{"adversary": ADVERSARY, **own},
+    )
+
+
+def assert_same_ticket(one, other):
+    for name in ("heads", "neurons", "head_scores", "neuron_scores"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    for name in ("head_masks", "neuron_masks"):
+        assert np.array_equal(getattr(one.trace, name), getattr(other.trace, name)), name
+    for name in ("miniepochs", "stop_reason", "epochs", "steps_per_miniepoch", "steps_per_epoch"):
+        assert getattr(one.trace, name) == getattr(other.trace, name), name
+    assert one.origin == other.origin
+
+
+class Record(TrainerCallback):
+    def __init__(self):
+        self.learning_rates = []
+        self.weights = []
+        self.gradients = []
+
+    def on_pre_optimizer_step(self, args, state, control, *, model, optimizer, **_):
+        self.learning_rates.append([group["lr"] for group in optimizer.param_groups])
+        self.weights.append({name: weight.detach().clone() for name, weight in model.named_parameters()})
+        self.gradients.append({name: weight.grad.clone() for name, weight in model.named_parameters()})
+
+
+class Interrupt(TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def test_masks_that_always_count_as_settled_stop_the_search_after_six_miniepochs(tmp_path):
+    seen = []
+    search = search_of(tmp_path, replace(CONFIG, gamma=1.0), on_miniepoch=seen.append)
+    ticket = search.run()
+    trace = ticket.trace
+    assert trace.stop_reason == "converged"
+    assert [miniepoch.step for miniepoch in trace.miniepochs] == [2, 4, 6, 8, 10, 12]
+    assert [miniepoch.streak for miniepoch in trace.miniepochs] == [0, 1, 2, 3, 4, 5]
+    assert tuple(seen) == trace.miniepochs
+    assert search.trainer.state.global_step == 12
+    assert (trace.steps_per_epoch, trace.steps_per_miniepoch, trace.epochs) == (16, 2, 12 / 16)
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(1.0, 16), (0.7, 12), (1.5, 24)])
+def test_masks_that_never_count_as_settled_use_up_the_epochs(tmp_path, epochs, steps):
+    search = search_of(tmp_path, replace(CONFIG, gamma=0.0, max_epochs=epochs))
+    trace = search.run().trace
+    assert trace.stop_reason == "limit"
+    assert search.trainer.state.global_step == steps
+    assert len(trace.miniepochs) == steps // 2
+    assert {miniepoch.streak for miniepoch in trace.miniepochs} == {0}
+    assert trace.epochs == steps / 16
+
+
+def test_patience_is_the_number_of_settled_miniepochs(tmp_path):
+    trace = search_of(tmp_path, replace(CONFIG, gamma=1.0, patience=2)).run().trace
+    assert [miniepoch.streak for miniepoch in trace.miniepochs] == [0, 1, 2]
+
+
+def test_the_trace_holds_the_distances_of_its_consecutive_masks(tmp_path):
+    config = replace(CONFIG, gamma=0.0, head_ratio=0.5)
+    trace = search_of(tmp_path, config, learning_rate=0.05).run().trace
+    first, *rest = trace.miniepochs
+    assert (first.heads, first.neurons) == (None, None)
+    for index, miniepoch in enumerate(rest, start=1):
+        for name, masks in (("heads", trace.head_masks), ("neurons", trace.neuron_masks)):
+            moved = np.count_nonzero(masks[index] ^ masks[index - 1])
+            assert getattr(miniepoch, name) == pytest.approx(moved / masks[index].size)
+    assert any(miniepoch.heads for miniepoch in rest)
+    assert any(miniepoch.neurons for miniepoch in rest)
+
+
+def test_the_ticket_cuts_exactly_its_ratios_by_the_final_coefficients(tmp_path):
+    ticket = search_of(tmp_path, replace(CONFIG, gamma=1.0)).run()
+    for masks in (ticket.heads[None], ticket.trace.head_masks):
+        assert {int((~mask).sum()) for mask in masks} == {2}
+    for masks in (ticket.neurons[None], ticket.trace.neuron_masks):
+        assert {int((~mask).sum()) for mask in masks} == {12}
+    assert np.array_equal(ticket.heads, ticket.trace.head_masks[-1])
+    assert np.array_equal(ticket.neurons, ticket.trace.neuron_masks[-1])
+    kept, cut = ticket.neuron_scores[ticket.neurons], ticket.neuron_scores[~ticket.neurons]
+    assert np.abs(cut).max() <= np.abs(kept).min()
+
+
+@pytest.mark.parametrize("max_epochs", [0.5, 0.05])
+def test_coefficients_that_stay_equal_give_no_mask_and_no_ticket(tmp_path, max_epochs):
+    seen = []
+    config = replace(CONFIG, gamma=1.0, max_epochs=max_epochs)
+    search = search_of(tmp_path, config, learning_rate=0.0, on_miniepoch=seen.append)
+    with pytest.raises(TicketError, match="all equal"):
+        search.run()
+    assert len(seen) == (4 if max_epochs == 0.5 else 0)
+    assert all((one.heads, one.neurons, one.streak) == (None, None, 0) for one in seen)
+
+
+def test_coefficients_that_diverge_give_no_ticket(tmp_path):
+    with pytest.raises(TicketError, match="not finite"):
+        search_of(tmp_path, learning_rate=math.inf, max_grad_norm=0.0).run()
+
+
+def test_an_epoch_shorter_than_a_miniepoch_still_gives_a_ticket(tmp_path):
+    config = replace(CONFIG, min_steps=50)
+    trace = search_of(tmp_path, config, save_strategy="steps", save_steps=10).run().trace
+    assert (trace.miniepochs, trace.stop_reason, trace.epochs) == ((), "limit", 1.0)
+    assert trace.head_masks.shape == (0, tiny.LAYERS, tiny.HEADS)
+
+
+@pytest.mark.parametrize(
+    ("min_steps", "steps_per_epoch", "expected"),
+    [(20, 16, 20), (20, 400, 20), (20, 420, 21), (1, 400, 20), (1, 3, 1), (1, 1000, 50)],
+)
+def test_a_miniepoch_is_a_twentieth_of_an_epoch_but_not_too_short(min_steps, steps_per_epoch, expected):
+    assert SearchConfig(min_steps=min_steps).steps_per_miniepoch(steps_per_epoch) == expected
+
+
+@pytest.mark.parametrize(
+    ("examples", "batch", "accumulation", "steps"),
+    [(64, 4, 1, 16), (65, 4, 1, 17), (65, 4, 3, 6), (3, 8, 2, 1)],
+)
+def test_counts_the_optimiser_steps_of_an_epoch_as_trainer_does(
+    tmp_path, examples, batch, accumulation, steps
+):
+    search = search_of(
+        tmp_path,
+        replace(CONFIG, gamma=0.0),
+        dataset=tiny.dataset(examples),
+        per_device_train_batch_size=batch,
+        gradient_accumulation_steps=accumulation,
+    )
+    trace = search.run().trace
+    assert (trace.steps_per_epoch, search.trainer.state.global_step, trace.epochs) == (steps, steps, 1.0)
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_an_incomplete_last_batch_counts_only_if_it_is_trained_on(tmp_path, drop_last):
+    search = search_of(
+        tmp_path, replace(CONFIG, gamma=0.0), dataset=tiny.dataset(31), dataloader_drop_last=drop_last
+    )
+    trace = search.run().trace
+    assert trace.steps_per_epoch == search.trainer.state.global_step == (7 if drop_last else 8)
+    assert trace.epochs == 1.0
+
+
+def masks(*kept):
+    """Masks of one layer of ten heads and of ten neurons, from how many of each are kept."""
+    return tuple(np.arange(10)[None] < count for count in kept)
+
+
+UNDECIDED = (0, 0)
+STREAKS = {
+    "settles": ([(5, 5), (5, 5), (5, 5)], [None, 0, 0], [0, 1, 2]),
+    "at gamma is not below it": ([(5, 5), (6, 5), (6, 5)], [None, 0.1, 0], [0, 0, 1]),
+    "neurons alone move": ([(5, 5), (5, 5), (5, 8), (5, 8)], [None, 0, 0, 0], [0, 1, 0, 1]),
+    "heads alone move": ([(5, 5), (5, 5), (8, 5), (8, 5)], [None, 0, 0.3, 0], [0, 1, 0, 1]),
+    "undecided at first": ([UNDECIDED, UNDECIDED, (5, 5), (5, 5)], [None, None, None, 0], [0, 0, 0, 1]),
+    "undecided in the middle": (
+        [(5, 5), (5, 5), UNDECIDED, (5, 5), (5, 5)],
+        [None, 0, None, None, 0],
+        [0, 1, 0, 0, 1],
+    ),
+    "compares consecutive masks": ([(5, 5), (6, 5), (5, 5), (5, 5)], [None, 0.1, 0.1, 0], [0, 0, 0, 1]),
+}
+
+
+@pytest.mark.parametrize(("kept", "heads", "streaks"), STREAKS.values(), ids=STREAKS)
+def test_the_streak_counts_settled_miniepochs_in_a_row(kept, heads, streaks):
+    history = MaskHistory(limit=8, layers=1, heads=10, neurons=10)
+    for index, pair in enumerate(kept):
+        history.append(7 * (index + 1), *masks(*pair))
+    miniepochs = history.miniepochs(gamma=0.1)
+    assert len(history) == len(kept)
+    assert [miniepoch.step for miniepoch in miniepochs] == [7 * (index + 1) for index in range(len(kept))]
+    assert [miniepoch.heads for miniepoch in miniepochs] == pytest.approx(heads)
+    assert [miniepoch.streak for miniepoch in miniepochs] == streaks
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0])
+def test_afterwards_nothing_of_the_search_is_left_on_the_model(tmp_path, gamma):
+    model = tiny.classifier()
+    fresh = tiny.classifier()
+    search_of(tmp_path, replace(CONFIG, gamma=gamma), model=model).run()
+    assert model.state_dict().keys() == fresh.state_dict().keys()
+    assert [name for name, _ in model.named_modules()] == [name for name, _ in fresh.named_modules()]
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    assert any(
+        not torch.equal(ours, theirs) for ours, theirs in zip(*map(weights, (model, fresh)), strict=True)
+    )
+    fresh.load_state_dict(model.state_dict())
+    batch = tiny.batch()
+    assert torch.equal(model.eval()(**batch).logits, fresh.eval()(**batch).logits)
+
+
+def weights(model):
+    return list(model.parameters())
+
+
+def test_the_seed_decides_the_ticket(tmp_path):
+    one, again, other = (
+        search_of(tmp_path, replace(CONFIG, gamma=1.0), seed=seed).run() for seed in (1, 1, 2)
+    )
+    assert_same_ticket(one, again)
+    assert not np.array_equal(one.neurons, other.neurons)
+
+
+def test_the_learning_rate_stays_constant(tmp_path):
+    watch = Record()
+    search_of(
+        tmp_path, replace(CONFIG, gamma=0.0), callbacks=[watch], lr_scheduler_type="linear", warmup_steps=5
+    ).run()
+    assert watch.learning_rates == [[1e-2, 1e-2]] * 16
+
+
+def test_weights_decay_but_coefficients_do_not(tmp_path):
+    rate, decay = 1e-2, 0.5
+    watch = Record()
+    search_of(
+        tmp_path,
+        CONFIG,
+        callbacks=[watch],
+        learning_rate=rate,
+        weight_decay=decay,
+        max_grad_norm=0.0,
+    ).run()
+    before, after = watch.weights[:2]
+    gradients = watch.gradients[0]
+    decaying = {"classifier.weight", "bert.encoder.layer.0.intermediate.dense.weight"}
+    for name in decaying | {"importance.heads", "importance.neurons", "classifier.bias"}:
+        kept = 1 - rate * decay if name in decaying else 1
+        # The first step of AdamW moves every weight by the learning rate, against its gradient's sign.
+        moved = rate * gradients[name] / (gradients[name].abs() + 1e-8)
+        assert_close(after[name], kept * before[name] - moved, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("adversary", [None, ADVERSARY], ids=["plain", "freelb"])
+def test_the_penalties_shrink_the_coefficients_they_weigh(tmp_path, adversary):
+    def sizes(**penalties):
+        config = replace(CONFIG, gamma=0.0, **{"head_penalty": 0.0, "neuron_penalty": 0.0, **penalties})
+        ticket = search_of(tmp_path, config, adversary=adversary, max_grad_norm=0.0).run()
+        return np.abs(ticket.head_scores).mean(), np.abs(ticket.neuron_scores).mean()
+
+    heads, neurons = sizes()
+    fewer_heads, same_neurons = sizes(head_penalty=1.0)
+    same_heads, fewer_neurons = sizes(neuron_penalty=1.0)
+    assert fewer_heads < 0.9 < min(heads, same_heads)
+    assert fewer_neurons < 0.9 < min(neurons, same_neurons)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("head_penalty", -1e-5),
+        ("neuron_penalty", math.inf),
+        ("gamma", math.nan),
+        ("gamma", -0.1),
+        ("patience", 0),
+        ("miniepoch", 0.0),
+        ("min_steps", -1),
+        ("max_epochs", 0),
+    ],
+)
+def test_refuses_settings_out_of_range(setting, value):
+    with pytest.raises(ConfigError, match=rf"^{setting} is .*\.$"):
+        SearchConfig(**{setting: value})
+
+
+@pytest.mark.parametrize(
+    ("setting", "ratio"),
+    [
+        ("head_ratio", 1.0),
+        ("neuron_ratio", 1.5),
+        ("head_ratio", -0.1),
+        ("neuron_ratio", math.nan),
+        ("head_ratio", 0.9),  # would leave one of two layers without a head
+        ("neuron_ratio", 0.98),
+    ],
+)
+def test_refuses_ratios_that_cannot_be_cut_before_it_touches_the_model(tmp_path, setting, ratio):
+    model = tiny.classifier()
+    names = model.state_dict().keys()
+    with pytest.raises(ConfigError, match=r"^A ratio of .* choose .*\.$"):
+        search_of(tmp_path, replace(CONFIG, **{setting: ratio}), model=model)
+    assert model.state_dict().keys() == names
+    assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_leaves_the_user_s_training_arguments_alone(tmp_path):
+    args = tiny.arguments(tmp_path, max_steps=7, num_train_epochs=9, warmup_steps=3)
+    before = args.to_dict()
+    EarlyRobustSearch(
+        tiny.classifier(), args, tiny.dataset(64), config=CONFIG, processing_class=tiny.tokenizer()
+    ).run()
+    assert args.to_dict() == before
+
+
+def test_records_its_facts_and_survives_saving(tmp_path):
+    search = search_of(tmp_path, replace(CONFIG, gamma=1.0))
+    ticket = search.run()
+    assert ticket.origin["search"]["gamma"] == 1.0
+    assert ticket.origin["adversary"] == {"name": "freelb", **ADVERSARY.config.to_dict()}
+    assert (ticket.origin["seed"], ticket.origin["learning_rate"]) == (1, 1e-2)
+    ticket.save(tmp_path / "ticket")
+    assert_same_ticket(Ticket.load(tmp_path / "ticket"), ticket)
+
+
+@pytest.mark.parametrize("sampling", ["random", "group_by_length"])
+@pytest.mark.parametrize(("gamma", "steps"), [(1.0, 12), (0.0, 24)])
+@pytest.mark.parametrize("saved_at", [5, 9])
+def test_an_interrupted_search_resumes_bit_for_bit(tmp_path, sampling, gamma, steps, saved_at):
+    # An epoch has eight optimiser steps of two batches each: the checkpoint is in the first or the second.
+    config = replace(CONFIG, gamma=gamma, max_epochs=3.0)
+
+    def search(resume=None, **changes):
+        searching = search_of(
+            tmp_path, config, train_sampling_strategy=sampling, gradient_accumulation_steps=2, **changes
+        )
+        ticket = searching.run(resume)
+        assert searching.trainer.state.global_step == steps
+        return ticket, searching.trainer.model.state_dict()
+
+    whole, weights = search()
+    with pytest.raises(KeyboardInterrupt):
+        search(save_strategy="steps", save_steps=saved_at, callbacks=[Interrupt(saved_at + 1)])
+    resumed, resumed_weights = search(resume=tmp_path / f"checkpoint-{saved_at}")
+    assert_same_ticket(resumed, whole)
+    assert [name for name in weights if not torch.equal(weights[name], resumed_weights[name])] == []
+
+
+@pytest.mark.parametrize(
+    "stop", [{"gamma": 1.0}, {"gamma": 0.0, "max_epochs": 0.75}], ids=["converged", "limit"]
+)
+@pytest.mark.parametrize(("saving", "expected"), [("steps", {4, 8}), ("epoch", set())])
+def test_no_checkpoint_would_resume_past_the_stop(tmp_path, stop, saving, expected):
+    search = search_of(tmp_path, replace(CONFIG, **stop), save_strategy=saving, save_steps=4)
+    search.run()
+    assert search.trainer.state.global_step == 12
+    assert {int(folder.name.split("-")[1]) for folder in tmp_path.glob("checkpoint-*")} == expected
