@@ -75,12 +75,11 @@ def test_minilm_is_had_without_a_network() -> None:
     assert model.num_labels == 2
     assert model.dtype == torch.float32
     tokenizer = load_tokenizer("minilm")
-    similar = tokenizer(
-        ["a fine film", "a film that is good", "the tax law"], padding=True, return_tensors="pt"
-    )
+    texts = ["a fine film", "a film that is good", "the tax law"]
+    encoded = tokenizer(texts, padding=True, return_tensors="pt")
     with torch.no_grad():
-        states = model.base_model(**similar).last_hidden_state
-    weights = similar["attention_mask"][..., None]
+        states = model.base_model(**encoded).last_hidden_state
+    weights = encoded["attention_mask"][..., None]
     pooled = torch.nn.functional.normalize((states * weights).sum(1) / weights.sum(1), dim=-1)
     assert pooled[0] @ pooled[1] > 0.7 > 0.3 > pooled[0] @ pooled[2], "these are not trained weights"
 

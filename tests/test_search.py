@@ -317,13 +317,16 @@ def test_refuses_ratios_that_cannot_be_cut_before_it_touches_the_model(tmp_path,
     assert not any(module._forward_pre_hooks for module in model.modules())
 
 
-def test_leaves_the_user_s_training_arguments_alone(tmp_path):
+def test_sets_its_own_length_but_leaves_the_user_s_training_arguments_alone(tmp_path):
     args = tiny.arguments(tmp_path, max_steps=7, num_train_epochs=9, warmup_steps=3)
     before = args.to_dict()
-    EarlyRobustSearch(
-        tiny.classifier(), args, tiny.dataset(64), config=CONFIG, processing_class=tiny.tokenizer()
-    ).run()
+    config = replace(CONFIG, gamma=0.0)
+    search = EarlyRobustSearch(
+        tiny.classifier(), args, tiny.dataset(64), config=config, processing_class=tiny.tokenizer()
+    )
+    search.run()
     assert args.to_dict() == before
+    assert search.trainer.state.global_step == 16
 
 
 def test_records_its_facts_and_survives_saving(tmp_path):

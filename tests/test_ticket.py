@@ -35,15 +35,16 @@ FREE = st.floats(-(2.0**100), 2.0**100, width=32)
 @st.composite
 def draws(draw_: st.DrawFn) -> tuple[np.ndarray, float]:
     """Scores that rank something, and a ratio that can be drawn from them."""
-    shape = draw_(SHAPES)
+    shape = draw_(SHAPES.filter(lambda shape: shape != (1, 1)))
     scores = draw_(arrays.arrays(np.float32, shape, elements=draw_(st.sampled_from([TIED, FREE]))))
+    if np.ptp(scores) == 0:
+        scores.flat[draw_(st.integers(0, scores.size - 1))] = 3.0
     layers, total = shape[0], scores.size
     entries = draw_(st.integers(0, total - layers))
     # Ratios of whole entries, as users give them, as fractions, and those that fall between two entries.
-    ratio = draw_(st.sampled_from([entries / total, round(entries / total, 2), (entries + 0.5) / total]))
-    assume(round(ratio * total) <= total - layers)
-    assume(np.ptp(scores) > 0)
-    return scores, ratio
+    ratios = [entries / total, round(entries / total, 2), (entries + 0.5) / total]
+    feasible = [ratio for ratio in ratios if round(ratio * total) <= total - layers]
+    return scores, draw_(st.sampled_from(feasible))
 
 
 def one_sentence(error: pytest.ExceptionInfo[EarlyRobustError]) -> str:
@@ -68,12 +69,14 @@ def cut_one_by_one(scores: np.ndarray, count: int) -> np.ndarray:
     return mask
 
 
+@settings(deadline=None)
 @given(draws())
 def test_global_draw_is_the_slow_reference(case: tuple[np.ndarray, float]) -> None:
     scores, ratio = case
     np.testing.assert_array_equal(draw(scores, ratio), cut_one_by_one(scores, round(ratio * scores.size)))
 
 
+@settings(deadline=None)
 @given(draws(), st.sampled_from(["global", "layerwise"]))
 def test_a_draw_cuts_exactly_the_ratio_and_keeps_the_best_of_every_layer(
     case: tuple[np.ndarray, float], scope: Any
@@ -90,6 +93,7 @@ def test_a_draw_cuts_exactly_the_ratio_and_keeps_the_best_of_every_layer(
     np.testing.assert_array_equal(scores, before)
 
 
+@settings(deadline=None)
 @given(draws())
 def test_a_layerwise_draw_cuts_the_same_share_of_every_layer_its_worst(
     case: tuple[np.ndarray, float],
@@ -102,11 +106,20 @@ def test_a_layerwise_draw_cuts_the_same_share_of_every_layer_its_worst(
         np.testing.assert_array_equal(kept, cut_one_by_one(row[None], int(count))[0])
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (3, 6), (6, 6), (12, 12)])
+def test_a_layerwise_draw_adds_up_where_ratios_fall_between_two_entries(shape: tuple[int, int]) -> None:
+    scores = np.random.default_rng(0).random(shape, np.float32)
+    for half in range(1, 2 * (scores.size - shape[0]), 2):
+        ratio = half / (2 * scores.size)
+        assert int((~draw(scores, ratio, "layerwise")).sum()) == round(ratio * scores.size)
+
+
+@settings(deadline=None)
 @given(draws(), st.data())
 def test_only_the_magnitude_of_a_score_counts(case: tuple[np.ndarray, float], data: st.DataObject) -> None:
     scores, ratio = case
     signs = data.draw(arrays.arrays(np.float32, scores.shape, elements=st.sampled_from([-1.0, 1.0])))
-    assume(np.ptp(scores * signs) > 0)
+    assume(np.ptp(scores * signs) > 0)  # rarely not
     np.testing.assert_array_equal(draw(scores, ratio), draw(scores * signs, ratio))
 
 
@@ -139,11 +152,14 @@ def test_paper_ratios_on_bert_base(scope: Any) -> None:
     assert (int((~heads).sum()), int((~neurons).sum())) == (24, 14746)
 
 
-@given(SHAPES, st.floats(0, 1, exclude_max=True))
-def test_an_infeasible_ratio_is_answered_with_one_that_works(shape: tuple[int, int], ratio: float) -> None:
-    layers, width = shape
-    assume(round(ratio * layers * width) > layers * width - layers)
-    scores = np.arange(layers * width, dtype=np.float32).reshape(shape)
+@settings(deadline=None)
+@given(st.integers(2, 6), st.integers(1, 9), st.data())
+def test_an_infeasible_ratio_is_answered_with_one_that_works(
+    layers: int, width: int, data: st.DataObject
+) -> None:
+    entries = data.draw(st.integers(layers * width - layers + 1, layers * width - 1))
+    ratio = entries / (layers * width)
+    scores = np.arange(layers * width, dtype=np.float32).reshape(layers, width)
     with pytest.raises(ConfigError) as error:
         draw(scores, ratio)
     named = float(re.findall(r"[\d.]*\d", one_sentence(error))[-1])
@@ -194,6 +210,7 @@ def test_masks_of_different_shapes_have_no_distance() -> None:
     assert "(2, 3) and (2, 4)" in one_sentence(error)
 
 
+@settings(deadline=None)
 @given(st.data(), SHAPES)
 def test_mask_distance_is_a_metric(data: st.DataObject, shape: tuple[int, int]) -> None:
     a, b, c = (data.draw(arrays.arrays(np.bool_, shape)) for _ in range(3))

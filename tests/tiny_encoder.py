@@ -14,7 +14,9 @@ LAYERS, HEADS, NEURONS, HIDDEN, POSITIONS = 3, 4, 64, 32, 128
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def write_encoder(folder: Path, label_names: tuple[str, ...] = ("negative", "positive"), seed: int = 0) -> Path:
+def write_encoder(
+    folder: Path, label_names: tuple[str, ...] = ("negative", "positive"), seed: int = 0
+) -> Path:
     """Write the classifier and its tokenizer into a folder, and return the folder."""
     config = BertConfig(
         vocab_size=len(vocabulary()),
@@ -36,7 +38,7 @@ def write_encoder(folder: Path, label_names: tuple[str, ...] = ("negative", "pos
 
 
 def vocabulary() -> list[str]:
-    """Special tokens, the pieces that any ASCII text can be spelt with, and the words of the built-in corpus."""
+    """Special tokens, pieces to spell any ASCII text with, and the words of the built-in corpus."""
     characters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
     words = {word.lower() for item in lexical_items() for word in item.split()}
     pieces = [*characters, *(f"##{character}" for character in characters), *sorted(words)]

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from earlyrobust.errors import ConfigError, ModelError
-from earlyrobust.families import Dimensions, family_of
+from earlyrobust.families import CUT_PREFIX, Dimensions, family_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -42,9 +42,11 @@ def load_dimensions(name: str) -> tuple[str, Dimensions]:
     """Read an encoder's family and size from its configuration, without loading the weights.
 
     Raises:
-        ModelError: If it cannot be had, or its architecture is not supported.
+        ModelError: If it cannot be had, is cut already, or its architecture is not supported.
     """
     config = _fetch(AutoConfig.from_pretrained, name, locate(name))
+    if config.model_type.startswith(CUT_PREFIX):
+        raise ModelError(f"'{name}' is cut already: choose the pretrained encoder that it came from.")
     return config.model_type, family_of(config).dimensions(config)
 
 
@@ -68,12 +70,16 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrai
     config.num_labels = len(label_names)
     config.id2label = dict(enumerate(label_names))
     config.label2id = {label: index for index, label in enumerate(label_names)}
+    load = AutoModelForSequenceClassification.from_pretrained
+    options = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        # A head that was trained for other classes gives way to a fresh one.
-        load = AutoModelForSequenceClassification.from_pretrained
-        options = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True}
         model, loading = _fetch(load, name, place, output_loading_info=True, **options)
+        fresh = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    # A head that was trained before, even for as many classes, gives way to a fresh one.
+    for part, module in fresh.named_children():
+        if part != model.base_model_prefix:
+            setattr(model, part, module)
     made_up = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
     if any(key.startswith(f"{model.base_model_prefix}.{family.layers_path}.") for key in made_up):
         raise ModelError(

@@ -104,8 +104,8 @@ def entries_to_cut(ratio: float, layers: int, width: int) -> int:
 
 
 def is_undecided(scores: Scores) -> bool:
-    """Whether all coefficients are equal, as at the start of a search, so that they rank nothing yet."""
-    return bool(np.ptp(scores) == 0)
+    """Whether all magnitudes are equal, as at the start of a search, so that they rank nothing yet."""
+    return bool(np.ptp(np.abs(scores)) == 0)
 
 
 def mask_distance(first: Mask, second: Mask) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -32,9 +33,8 @@ class FreeLBConfig(AdversaryConfig):
     def __post_init__(self) -> None:
         self._require(self.steps >= 1, f"steps is {self.steps}, but at least one pass is needed")
         for name in ("step_size", "initial_magnitude", "bound"):
-            self._require(
-                getattr(self, name) >= 0, f"{name} is {getattr(self, name)}, but cannot be negative"
-            )
+            value = getattr(self, name)
+            self._require(0 <= value < math.inf, f"{name} is {value}, but must be a number of at least 0")
 
 
 class FreeLB(Adversary):

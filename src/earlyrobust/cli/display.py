@@ -41,7 +41,7 @@ class Display(Observer):
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._console = Console(highlight=False)
+        self._console = Console(highlight=False, markup=False)  # brackets in paths are no markup
         self._progress: Progress | None = None
 
     def __enter__(self) -> Self:
@@ -57,7 +57,7 @@ class Display(Observer):
         if kind is KeyboardInterrupt:
             kept = self._folder is not None and self._folder.exists()
             rest = f" What is done is kept in {self._folder}; the same command goes on." if kept else ""
-            self._console.print(f"\nInterrupted.{rest}")
+            self._say(f"\nInterrupted.{rest}")
             raise SystemExit(INTERRUPTED) from error
 
     @contextmanager
@@ -76,7 +76,8 @@ class Display(Observer):
         with Progress(*columns, console=self._console, transient=True) as self._progress:
             self._progress.add_task(title, total=None)
             yield
-        self._console.print(f"[green]✓[/green] {title} [dim]{_duration(time.perf_counter() - began)}[/dim]")
+        took = _duration(time.perf_counter() - began)
+        self._console.print(f"[green]✓[/green] {title} [dim]{took}[/dim]", markup=True)
 
     def callbacks(self) -> list[TrainerCallback]:
         """A callback that moves the bar of the stage at hand."""
@@ -92,11 +93,11 @@ class Display(Observer):
                 f"mask distance heads {miniepoch.heads:.3f}, neurons {miniepoch.neurons:.3f}, "
                 f"settled for {miniepoch.streak}"
             )
-        self._console.print(f"  [dim]step {miniepoch.step:>5}[/dim]  {distances}")
+        self._console.print(f"  [dim]step {miniepoch.step:>5}[/dim]  {distances}", markup=True)
 
     def note(self, message: str) -> None:
         """Show a remark."""
-        self._console.print(f"[dim]{message}[/dim]")
+        self._console.print(message, style="dim", soft_wrap=True)
 
     def summarise(self, record: RunRecord) -> None:
         """Show the table that a run ends with."""
@@ -123,9 +124,7 @@ class Display(Observer):
                 f"(its operations: {record.speed.flops_ratio:.2f}; batch {record.speed.batch_size}, "
                 f"{record.speed.tokens} tokens)."
             )
-        self._console.print(
-            f"The classifier is in {self._folder}/model, the record in {self._folder}/result.json."
-        )
+        self._say(f"The classifier is in {self._folder}/model, the record in {self._folder}/result.json.")
 
     def summarise_ticket(self, ticket: Ticket) -> None:
         """Show what a search found."""
@@ -135,13 +134,15 @@ class Display(Observer):
                 f"Kept {ticket.heads.sum()} of {ticket.heads.size} heads "
                 f"and {ticket.neurons.sum()} of {ticket.neurons.size} neurons."
             )
-        self._console.print(
-            f"The ticket is in {self._folder}/ticket: earlyrobust finetune --ticket {self._folder}"
-        )
+        self._say(f"The ticket is in {self._folder}/ticket: earlyrobust finetune --ticket {self._folder}")
 
     def summarise_accuracy(self, model: str, accuracy: Accuracy) -> None:
         """Show the result of an evaluation."""
-        self._console.print(f"{model}: {_accuracy(accuracy)} ({accuracy.correct} of {accuracy.total} right)")
+        self._say(f"{model}: {_accuracy(accuracy)} ({accuracy.correct} of {accuracy.total} right)")
+
+    def _say(self, sentence: str) -> None:
+        """Show a line that may hold a path, which must not be broken."""
+        self._console.print(sentence, soft_wrap=True)
 
 
 def _rows(record: RunRecord) -> Iterator[tuple[str, str, str]]:

@@ -119,10 +119,12 @@ class RunConfig(BaseModel):
         if self.train_file is not None and (self.task is not None or self.data_dir is not None):
             raise ConfigError("Choose either your own files or a --task (with --data-dir), not both.")
         if self.train_file is None and (self.test_file is not None or self.pair_column is not None):
-            raise ConfigError("--test-file and --pair-column are for your own data: give its file too.")
+            raise ConfigError("--test-file and --pair-column are for your own data: give --train-file too.")
         task = self.known_task()
         if task is not None and task.local is None and self.data_dir is not None:
-            raise ConfigError(f"--data-dir is not for task '{task.name}': give the --task to read from it too.")
+            raise ConfigError(
+                f"--data-dir is not for task '{task.name}': give the --task to read from it too."
+            )
         name = str(self.train_file.stem) if self.train_file is not None else (self.task or DEFAULT_TASK)
         return self.model_copy(
             update={

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from earlyrobust.data import load_task_test, load_test_file, tokenize
 from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
+from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import evaluate_clean
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.observer import Observer
@@ -44,14 +45,10 @@ def evaluate(
         EarlyRobustError: If the model or the data cannot be used, or do not belong together.
     """
     observer = observer or Observer()
+    if test_file is None and pair_column is not None:
+        raise ConfigError("--pair-column is for your own data: give --test-file too.")
     config = RunConfig.build(
-        {
-            "task": task,
-            "data_dir": data_dir,
-            "train_file": test_file,
-            "pair_column": pair_column,
-            "max_length": max_length,
-        }
+        {"task": task, "data_dir": data_dir, "train_file": test_file, "max_length": max_length}
     )
     known = config.known_task()
     with observer.stage("Loading model and data"):

@@ -12,6 +12,7 @@ from earlyrobust.families import family_of
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.folder import RunFolder
+from earlyrobust.pipeline.methods import METHODS
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.splits import Splits, load_splits
 from earlyrobust.pipeline.training import search_ticket, train_classifier
@@ -109,7 +110,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
 def _dense_model(config: RunConfig, splits: Splits, folder: RunFolder, observer: Observer) -> PreTrainedModel:
     def train() -> float:
         model = load_pretrained(config.model, splits.data.label_names, config.seed)
-        seconds = train_classifier(model, splits, config, folder, DENSE, observer)
+        seconds = train_classifier(model, splits, config, folder, DENSE, observer, METHODS["finetune"])
         _save_model(model, splits, folder.path / DENSE)
         return seconds
 
@@ -125,7 +126,9 @@ def _ticket(config: RunConfig, splits: Splits, folder: RunFolder, observer: Obse
             "task": splits.data.name,
             "data_fingerprint": splits.data.fingerprint,
         }
-        ticket, seconds = search_ticket(model, splits, config, folder, TICKET, observer, origin)
+        ticket, seconds = search_ticket(
+            model, splits, config, folder, TICKET, observer, METHODS["earlyrobust"], origin
+        )
         ticket.save(folder.path / TICKET)
         return seconds
 
@@ -139,7 +142,7 @@ def _cut_model(
     def train() -> float:
         # The ticket is cut out of the pretrained weights: those of the search have done their work.
         model = prune(load_pretrained(config.model, splits.data.label_names, config.seed), ticket)
-        seconds = train_classifier(model, splits, config, folder, MODEL, observer)
+        seconds = train_classifier(model, splits, config, folder, MODEL, observer, METHODS["earlyrobust"])
         _save_model(model, splits, folder.path / MODEL)
         return seconds
 

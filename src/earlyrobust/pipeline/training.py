@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from earlyrobust.adversarial import Adversary, FreeLB
+from earlyrobust.adversarial import ADVERSARIES, FreeLB
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
+from earlyrobust.pipeline.methods import Method
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.search import EarlyRobustSearch, SearchConfig
+from earlyrobust.search import SEARCHES, SearchConfig
 from earlyrobust.storage import write_json
 from earlyrobust.ticket import Ticket
 from earlyrobust.trainer import AdversarialTrainer
@@ -34,7 +35,7 @@ def train_classifier(
     folder: RunFolder,
     stage: str,
     observer: Observer,
-    adversary: Adversary | None = None,
+    method: Method,
 ) -> float:
     """Fine-tune a classifier in place.
 
@@ -45,7 +46,7 @@ def train_classifier(
     trainer = AdversarialTrainer(
         model,
         _arguments(config, folder.checkpoints(stage), warmup=0.1),
-        adversary=adversary,
+        adversary=None if method.adversary is None else ADVERSARIES[method.adversary](),
         train_dataset=splits.train,
         processing_class=splits.tokenizer,
         callbacks=[clock, *observer.callbacks()],
@@ -63,6 +64,7 @@ def search_ticket(
     folder: RunFolder,
     stage: str,
     observer: Observer,
+    method: Method,
     origin: dict[str, Any],
 ) -> tuple[Ticket, float]:
     """Search a ticket; the model's weights are trained on the way.
@@ -71,7 +73,7 @@ def search_ticket(
         The ticket, and seconds of training, those before an interruption included.
     """
     clock = _Checkpoints()
-    search = EarlyRobustSearch(
+    search = SEARCHES[str(method.search)](
         model,
         _arguments(config, folder.checkpoints(stage)),
         splits.train,
@@ -109,6 +111,7 @@ def _arguments(config: RunConfig, checkpoints: Path, warmup: float = 0.0) -> Tra
         warmup_steps=warmup,  # below one: a share of all steps
         seed=config.seed,
         bf16=config.bf16,
+        use_cpu=not torch.accelerator.is_available(),  # else bf16 asks for an accelerator
         train_sampling_strategy="group_by_length",
         dataloader_pin_memory=torch.cuda.is_available(),
         logging_strategy="no",

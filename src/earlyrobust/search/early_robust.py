@@ -159,16 +159,23 @@ class EarlyRobustSearch:
             resume_from_checkpoint: A checkpoint folder that an interrupted search left behind.
 
         Returns:
-            The ticket. The coefficients are off the model again; its weights are the trained ones.
+            The ticket. However it ends, the coefficients are off the model again; its weights are trained.
 
         Raises:
             TicketError: If the coefficients rank nothing (too few steps) or diverged.
         """
         checkpoint = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
-        self.trainer.train(resume_from_checkpoint=checkpoint)
+        try:
+            self.trainer.train(resume_from_checkpoint=checkpoint)
+            return self._ticket()
+        finally:
+            self._gates.detach_from(self.trainer.model)
+            delattr(self.trainer.model, MaskHistory.NAME)
+
+    def _ticket(self) -> Ticket:
         heads, neurons = scores_of(self._gates)
         head_masks, neuron_masks = self._history.masks()
-        ticket = Ticket(
+        return Ticket(
             model_type=self._model_type,
             heads=draw(heads, self.config.head_ratio),
             neurons=draw(neurons, self.config.neuron_ratio),
@@ -185,10 +192,6 @@ class EarlyRobustSearch:
             ),
             origin={**self._facts(), **self._origin},
         )
-        model = self.trainer.model
-        self._gates.detach_from(model)
-        delattr(model, MaskHistory.NAME)
-        return ticket
 
     def _facts(self) -> dict[str, Any]:
         adversary = self.trainer.adversary

@@ -1,0 +1,96 @@
+"""What tests share: no network, a token cache of their own, the command line, and one tiny finished run."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported
+
+import pytest
+
+# Small enough that a whole run takes seconds, long enough for some miniepochs.
+QUICK = (
+    *("--epochs", "1", "--batch-size", "8", "--learning-rate", "1e-3", "--adversary-steps", "2"),
+    *("--miniepoch", "0.1", "--miniepoch-min-steps", "2"),
+)
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def call(*arguments: object) -> Outcome:
+    """Run the command line in this process, as its entry point does."""
+    from earlyrobust.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(sys, "argv", ["earlyrobust", *map(str, arguments)])
+        patch.setenv("COLUMNS", "200")
+        try:
+            main()
+        except SystemExit as end:
+            return Outcome(int(end.code or 0), out.getvalue(), err.getvalue())
+    raise AssertionError("the command line does not end by itself")
+
+
+def write_csv(path: Path, columns: dict[str, list[object]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+    return path
+
+
+def write_reviews(path: Path, rows: int, seed: int = 1) -> Path:
+    """Write reviews of the built-in corpus as a user's own file."""
+    from earlyrobust.data.corpus import LABEL_NAMES, generate
+
+    texts, labels = generate(seed=seed, train=rows, selection=2, test=2)["train"]
+    return write_csv(path, {"text": list(texts), "label": [LABEL_NAMES[label] for label in labels]})
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EARLYROBUST_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., Outcome]:
+    return call
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tiny_encoder import write_encoder
+
+    return write_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_reviews(tmp_path_factory.mktemp("reviews") / "reviews.csv", 300)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, encoder: Path, reviews: Path) -> tuple[Path, Outcome]:
+    """The folder of a finished run of the main job, and how the command ended."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    outcome = call("run", "--model", encoder, "--train-file", reviews, "--output", folder, *QUICK)
+    assert outcome.code == 0, outcome
+    return folder, outcome

