@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_a_run_shows_its_table(finished: tuple[Path, Outcome]) -> None:
         f"{100 * record.model.test.value:.2f}",
         f"{record.model.parameters:,}",
         f"{LAYERS * HEADS - 2} of {LAYERS * HEADS}",
-        "Search stopped after",
+        "The search stopped after",
         f"The classifier is in {folder}/model, the record in {folder}/result.json.",
     ):
         assert shown in outcome.out
@@ -120,15 +121,40 @@ def test_config_yaml_holds_every_option_and_starts_the_same_run(
 ) -> None:
     folder, _ = finished
     written = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    assert set(written) == OPTIONS - {"output"} | {"command"}
+    assert set(written) == OPTIONS - {"output"}
     record = RunRecord.load(folder)
-    assert {**written, "output": str(folder)} == {**record.config, "command": "run"}
+    assert {**written, "output": str(folder)} == record.config
 
-    file = tmp_path / "again.yaml"
-    file.write_text(yaml.safe_dump({name: written[name] for name in OPTIONS - {"output"}}), encoding="utf-8")
     before = (folder / "result.json").read_bytes()
-    assert call("run", "--config", file, "--output", folder).code == 0  # the same run, finished before
+    outcome = call("run", "--config", folder / "config.yaml", "--output", folder)
+    assert outcome.code == 0
+    assert "finished already" in outcome.out
     assert (folder / "result.json").read_bytes() == before
+
+
+def test_the_folder_of_a_run_can_be_evaluated(finished: tuple[Path, Outcome], reviews: Path) -> None:
+    folder, _ = finished
+    of_run, of_model = (call("evaluate", path, "--test-file", reviews) for path in (folder, folder / "model"))
+    assert of_run.code == of_model.code == 0
+    assert of_run.out.split(": ")[-1] == of_model.out.split(": ")[-1]
+
+
+def test_finetuning_another_ticket_in_the_same_folder_is_refused(
+    finished: tuple[Path, Outcome], encoder: Path, reviews: Path, tmp_path: Path
+) -> None:
+    folder, _ = finished
+    ticket = Ticket.load(folder / "ticket")
+    ticket.save(tmp_path / "ticket")
+    command = ("finetune", "--ticket", tmp_path / "ticket", "--model", encoder, "--train-file", reviews)
+    options = ("--epochs", "0.2", "--output", tmp_path / "run")
+    assert call(*command, *options).code == 0
+    replace(ticket, heads=ticket.heads[::-1].copy(), head_scores=None, neuron_scores=None, trace=None).save(
+        tmp_path / "ticket"
+    )
+    assert ticket.fingerprint != Ticket.load(tmp_path / "ticket").fingerprint
+    again = call(*command, *options)
+    assert again.code == 2
+    assert "holds another run" in again.err
 
 
 def test_an_output_folder_with_brackets_is_no_markup(encoder: Path, tmp_path: Path) -> None:

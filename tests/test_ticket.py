@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from models import HEADS, LAYERS, NEURONS, assert_equal_tickets, searched_ticket, ticket
@@ -37,7 +37,7 @@ def draws(draw_: st.DrawFn) -> tuple[np.ndarray, float]:
     """Scores that rank something, and a ratio that can be drawn from them."""
     shape = draw_(SHAPES.filter(lambda shape: shape != (1, 1)))
     scores = draw_(arrays.arrays(np.float32, shape, elements=draw_(st.sampled_from([TIED, FREE]))))
-    if np.ptp(scores) == 0:
+    if np.ptp(np.abs(scores)) == 0:
         scores.flat[draw_(st.integers(0, scores.size - 1))] = 3.0
     layers, total = shape[0], scores.size
     entries = draw_(st.integers(0, total - layers))
@@ -119,7 +119,6 @@ def test_a_layerwise_draw_adds_up_where_ratios_fall_between_two_entries(shape: t
 def test_only_the_magnitude_of_a_score_counts(case: tuple[np.ndarray, float], data: st.DataObject) -> None:
     scores, ratio = case
     signs = data.draw(arrays.arrays(np.float32, scores.shape, elements=st.sampled_from([-1.0, 1.0])))
-    assume(np.ptp(scores * signs) > 0)  # rarely not
     np.testing.assert_array_equal(draw(scores, ratio), draw(scores * signs, ratio))
 
 

@@ -7,6 +7,7 @@ read) and `ticket.safetensors` (masks, coefficients, and the masks of every mini
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -205,6 +206,12 @@ class Ticket:
     def neuron_sparsity(self) -> float:
         """Share of all FFN neurons that the ticket cuts."""
         return float(1 - self.neurons.mean())
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the family and both masks: what the ticket makes of a model, however it came about."""
+        parts = (self.model_type, str(self.heads.shape), self.heads.tobytes(), self.neurons.tobytes())
+        return hashlib.sha256(b"|".join(p if isinstance(p, bytes) else p.encode() for p in parts)).hexdigest()
 
     @property
     def heads_per_layer(self) -> list[int]:

@@ -24,8 +24,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.utils import logging as transformers_logging
 
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.results import Accuracy, RunRecord
-from earlyrobust.ticket import Miniepoch, Ticket
+from earlyrobust.results import Accuracy, RunRecord, SearchRecord
+from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket
 
 INTERRUPTED = 130
 
@@ -73,7 +73,8 @@ class Display(Observer):
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self._console, transient=True) as self._progress:
+        shown = self._console.is_terminal
+        with Progress(*columns, console=self._console, transient=True, disable=not shown) as self._progress:
             self._progress.add_task(title, total=None)
             yield
         took = _duration(time.perf_counter() - began)
@@ -109,15 +110,8 @@ class Display(Observer):
         for name, dense, small in _rows(record):
             table.add_row(name, *([dense] if record.dense is not None else []), small)
         self._console.print("", table)
-        if record.search is not None:
-            search = record.search
-            reason = (
-                "masks settled" if search.stop_reason == "converged" else "limit reached, masks not settled"
-            )
-            self._console.print(
-                f"Search stopped after {search.epochs:.2f} epochs and {len(search.miniepochs)} miniepochs of "
-                f"{search.steps_per_miniepoch} steps: {search.stop_reason} ({reason})."
-            )
+        if record.search is not None and "ticket" in record.seconds:
+            self._say(_how_it_stopped(record.search))
         if record.speed is not None:
             self._console.print(
                 f"A forward pass of the ticket takes {record.speed.time_ratio:.2f} of the dense model's time "
@@ -129,11 +123,11 @@ class Display(Observer):
     def summarise_ticket(self, ticket: Ticket) -> None:
         """Show what a search found."""
         if ticket.trace is not None:
-            self._console.print(
-                f"Stopped after {ticket.trace.epochs:.2f} epochs: {ticket.trace.stop_reason}. "
-                f"Kept {ticket.heads.sum()} of {ticket.heads.size} heads "
-                f"and {ticket.neurons.sum()} of {ticket.neurons.size} neurons."
-            )
+            self._say(_how_it_stopped(ticket.trace))
+        self._say(
+            f"The ticket keeps {ticket.heads.sum()} of {ticket.heads.size} heads "
+            f"and {ticket.neurons.sum()} of {ticket.neurons.size} neurons."
+        )
         self._say(f"The ticket is in {self._folder}/ticket: earlyrobust finetune --ticket {self._folder}")
 
     def summarise_accuracy(self, model: str, accuracy: Accuracy) -> None:
@@ -143,6 +137,17 @@ class Display(Observer):
     def _say(self, sentence: str) -> None:
         """Show a line that may hold a path, which must not be broken."""
         self._console.print(sentence, soft_wrap=True)
+
+
+def _how_it_stopped(search: SearchRecord | SearchTrace) -> str:
+    count = len(search.miniepochs)
+    told = (
+        f"The search stopped after {search.epochs:.2f} epochs and {count} miniepochs of "
+        f"{search.steps_per_miniepoch} steps: {search.stop_reason}"
+    )
+    if search.stop_reason == "converged":
+        return f"{told}, the masks have settled."
+    return f"{told}, the masks have not settled. On small data, raise --search-epochs."
 
 
 def _rows(record: RunRecord) -> Iterator[tuple[str, str, str]]:

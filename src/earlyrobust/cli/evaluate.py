@@ -13,7 +13,9 @@ _TEST_DATA = {name: DATA[name] for name in DATA if name not in ("train_samples",
 
 @takes(_TEST_DATA)
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Classifier: a folder or a name on the hub, cut or not.")],
+    model: Annotated[
+        str, typer.Argument(help="Classifier, cut or not: its folder, that of a run, or a name on the hub.")
+    ],
     **data: Any,
 ) -> None:
     """Measure the accuracy of a Hugging Face classifier on the test split of a task, or on your own file."""

@@ -181,7 +181,10 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise ConfigError(f"The config file '{file}' must hold options as 'name: value' lines.")
-    return {key.replace("-", "_"): value for key, value in content.items()}
+    options = {key.replace("-", "_"): value for key, value in content.items()}
+    if len(options) < len(content):
+        raise ConfigError(f"The config file '{file}' names an option twice, with '-' and with '_'.")
+    return options
 
 
 def _explain(error: ValidationError, file: Path | None) -> str:

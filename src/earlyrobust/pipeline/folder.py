@@ -29,27 +29,28 @@ class RunFolder:
 
     Args:
         path: The folder.
-        command: What is run there: "run", "search" or "finetune".
+        command: What is run there, such as {"command": "run"}; another command is another run.
         options: The resolved options; a run with other options is another run.
     """
 
-    def __init__(self, path: Path, command: str, options: dict[str, Any]) -> None:
+    def __init__(self, path: Path, command: dict[str, str], options: dict[str, Any]) -> None:
         """Look whether the folder is free for this run; nothing is written yet.
 
         Raises:
             OutputError: If the folder holds anything else.
         """
         self.path = path
-        self._identity = {"command": command, **{k: v for k, v in options.items() if k != "output"}}
+        self._options = {name: value for name, value in options.items() if name != "output"}
         try:
             taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
         except OSError as error:
             raise OutputError(f"'{path}' cannot be used: {error.strerror}.") from error
-        if taken and self._read_config(path / CONFIG_NAME) != self._identity:
+        same = not taken or self._read_config(path / CONFIG_NAME) == self._options
+        self._progress: dict[str, Any] = self._read_progress() if taken and same else dict(command)
+        if not same or any(self._progress.get(key) != value for key, value in command.items()):
             raise OutputError(
                 f"'{path}' holds another run or other files: choose another --output, or delete it."
             )
-        self._progress = self._read_progress() if taken else {}
 
     def claim(self, fingerprint: str) -> None:
         """Make the folder this run's.
@@ -63,10 +64,11 @@ class RunFolder:
         begun = self._progress.setdefault("data_fingerprint", fingerprint)
         if begun != fingerprint:
             raise OutputError(f"The run in '{self.path}' was begun on other data: choose another --output.")
-        text = yaml.safe_dump(self._identity, sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(self._options, sort_keys=False, allow_unicode=True)
         try:
-            write_atomically(self.path / CONFIG_NAME, lambda file: file.write_text(text, encoding="utf-8"))
+            # The options come last: a folder without them holds no run.
             write_json(self.path / PROGRESS_NAME, self._progress)
+            write_atomically(self.path / CONFIG_NAME, lambda file: file.write_text(text, encoding="utf-8"))
         except OSError as error:
             raise OutputError(f"'{self.path}' cannot be written to: {error.strerror}.") from error
 
@@ -79,8 +81,6 @@ class RunFolder:
 
     def _read_progress(self) -> dict[str, Any]:
         path = self.path / PROGRESS_NAME
-        if not path.exists():
-            return {}
         try:
             progress = json.loads(path.read_text(encoding="utf-8"))
             return {**progress, "seconds": dict(progress.get("seconds", {}))}

@@ -10,6 +10,7 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import evaluate_clean
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.run import MODEL
 from earlyrobust.results import Accuracy
 
 
@@ -28,7 +29,7 @@ def evaluate(
     """Clean accuracy of a classifier on a task's test split or the user's own file.
 
     Args:
-        model_name: A folder, or a name on the Hugging Face hub.
+        model_name: A folder of a model or a run, or a name on the Hugging Face hub.
         task: A task of `TASKS`; the built-in one if neither a task nor a file is given.
         data_dir: Local folder of Parquet files to read the task from instead of the hub.
         test_file: The user's own data instead of a task.
@@ -51,6 +52,8 @@ def evaluate(
         {"task": task, "data_dir": data_dir, "train_file": test_file, "max_length": max_length}
     )
     known = config.known_task()
+    if not (Path(model_name) / "config.json").exists() and (Path(model_name) / MODEL).is_dir():
+        model_name = str(Path(model_name) / MODEL)  # the folder of a run
     with observer.stage("Loading model and data"):
         model, tokenizer = load_classifier(model_name), load_tokenizer(model_name)
         outputs = [model.config.id2label[index] for index in range(model.config.num_labels)]

@@ -44,9 +44,9 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
         EarlyRobustError: If an option, the data, the model or the folder cannot be used.
     """
     observer = observer or Observer()
-    folder = RunFolder(config.output_folder, "run", config.to_dict())
+    folder = RunFolder(config.output_folder, {"command": "run"}, config.to_dict())
     if folder.is_complete:
-        return RunRecord.load(folder.path)
+        return _finished(folder, observer)
     _check_ratios(config)
     splits = load_splits(config, observer)
     folder.claim(splits.data.fingerprint)
@@ -70,8 +70,10 @@ def search(config: RunConfig, observer: Observer | None = None) -> Ticket:
         EarlyRobustError: As for `run`.
     """
     observer = observer or Observer()
-    folder = RunFolder(config.output_folder, "search", config.to_dict())
-    if not folder.is_finished(TICKET):
+    folder = RunFolder(config.output_folder, {"command": "search"}, config.to_dict())
+    if folder.is_finished(TICKET):
+        observer.note(f"The search in {folder.path} is finished already; this is its ticket.")
+    else:
         _check_ratios(config)
         splits = load_splits(config, observer)
         folder.claim(splits.data.fingerprint)
@@ -97,14 +99,21 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     observer = observer or Observer()
     held = ticket_folder / TICKET
     ticket = Ticket.load(held if held.is_dir() else ticket_folder)
-    folder = RunFolder(config.output_folder, "finetune", {**config.to_dict(), "ticket": str(ticket_folder)})
+    config = config.model_copy(update={"heads": ticket.head_sparsity, "neurons": ticket.neuron_sparsity})
+    command = {"command": "finetune", "ticket": ticket.fingerprint}
+    folder = RunFolder(config.output_folder, command, config.to_dict())
     if folder.is_complete:
-        return RunRecord.load(folder.path)
+        return _finished(folder, observer)
     check_fits(*load_dimensions(config.model), ticket)
     splits = load_splits(config, observer)
     folder.claim(splits.data.fingerprint)
     small = _cut_model(config, splits, folder, observer, ticket)
     return _record("finetune-ticket", config, splits, folder, observer, ticket, small, None)
+
+
+def _finished(folder: RunFolder, observer: Observer) -> RunRecord:
+    observer.note(f"The run in {folder.path} is finished already; this is its record.")
+    return RunRecord.load(folder.path)
 
 
 def _dense_model(config: RunConfig, splits: Splits, folder: RunFolder, observer: Observer) -> PreTrainedModel:
