@@ -45,6 +45,15 @@ def load(folder: Path, **options: Any) -> Any:
 # What is refused.
 
 
+def test_a_model_that_carries_coefficients_is_not_cut() -> None:
+    model = models.classifier("bert")
+    gates = ImportanceCoefficients.attach(model)
+    with pytest.raises(ModelError, match="still carries importance coefficients"):
+        prune(model, models.ticket("bert"))
+    gates.detach_from(model)
+    assert is_cut(prune(model, models.ticket("bert")))
+
+
 def test_a_cut_model_is_not_cut_again() -> None:
     small = cut_model()
     assert is_cut(small)

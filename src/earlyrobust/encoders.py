@@ -72,7 +72,7 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrai
     config.label2id = {label: index for index, label in enumerate(label_names)}
     load = AutoModelForSequenceClassification.from_pretrained
     options = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True}
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, loading = _fetch(load, name, place, output_loading_info=True, **options)
         fresh = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)

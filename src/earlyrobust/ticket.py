@@ -32,7 +32,7 @@ StopReason = Literal["converged", "limit"]
 
 
 def draw(scores: Scores, ratio: float, scope: Scope = "global") -> Mask:
-    """Draw a mask: cut the entries with the smallest absolute importance (paper, section 3.2).
+    """Draw a mask: cut the entries with the smallest absolute importance, as the paper draws its tickets.
 
     Exactly `round(ratio * scores.size)` entries are cut. Entries that tie are cut in the order of
     (layer, index). Every layer keeps its best entry; where that saves one, the next-worst goes instead.
@@ -110,7 +110,7 @@ def is_undecided(scores: Scores) -> bool:
 
 
 def mask_distance(first: Mask, second: Mask) -> float:
-    """Normalised Hamming distance of two masks: differing entries / entries (paper, section 3.2).
+    """Normalised Hamming distance of two masks, the paper's convergence metric: differing entries / entries.
 
     Raises:
         TicketError: If the masks have different shapes.

@@ -11,7 +11,7 @@ from earlyrobust.errors import ModelError
 from earlyrobust.families import family_of
 from earlyrobust.pruning.autoclasses import cut_model_class, is_cut
 from earlyrobust.pruning.cut_config import cut_config
-from earlyrobust.pruning.gates import check_fits
+from earlyrobust.pruning.gates import MODULE_NAME, check_fits
 from earlyrobust.ticket import Ticket
 
 if TYPE_CHECKING:
@@ -31,9 +31,11 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
         ordinary transformers model: it trains, saves with `save_pretrained`, loads with `from_pretrained`.
 
     Raises:
-        ModelError: If the model is cut already, or its architecture is not supported.
+        ModelError: If the model is cut already or carries coefficients, or its architecture is not supported.
         TicketError: If the ticket is of another architecture.
     """
+    if hasattr(model, MODULE_NAME):
+        raise ModelError("The model still carries importance coefficients: detach them before it is cut.")
     if is_cut(model):
         raise ModelError("The model is cut already: apply a ticket to the pretrained model it came from.")
     family = family_of(model.config)
@@ -43,7 +45,7 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
     for layer, heads, neurons in zip(family.layers(donor), ticket.heads, ticket.neurons, strict=True):
         family.cut_heads(layer, cast("LongTensor", torch.from_numpy(heads.nonzero()[0])), size.head_size)
         family.cut_neurons(layer, cast("LongTensor", torch.from_numpy(neurons.nonzero()[0])))
-    with torch.random.fork_rng():  # the fresh weights made here are overwritten at once
+    with torch.random.fork_rng(devices=[]):  # the fresh weights made here are overwritten at once
         config = cut_config(model.config, ticket.heads_per_layer, ticket.neurons_per_layer)
         small = cut_model_class(family)(config)
     small.load_state_dict(donor.state_dict())

@@ -1,7 +1,7 @@
 """Importance coefficients ("gates"): one learnable scalar on every attention head and every FFN neuron.
 
 A coefficient scales a head's output before the output projection, or a neuron's activation before the second
-FFN matrix (paper, equations 4 and 5). A forward pre-hook on those two projections does it for every family;
+FFN matrix. A forward pre-hook on those two projections does it for every family;
 the model's own code is untouched.
 """
 
@@ -78,7 +78,7 @@ class ImportanceCoefficients(nn.Module):
         delattr(model, MODULE_NAME)
 
     def penalty(self, head_weight: float, neuron_weight: float) -> Tensor:
-        """The regulariser λ_head ‖c_head‖₁ + λ_neuron ‖c_neuron‖₁ (paper, equation 6): sums, not means."""
+        """The regulariser λ_head ‖c_head‖₁ + λ_neuron ‖c_neuron‖₁: sums, not means."""
         return head_weight * self.heads.abs().sum() + neuron_weight * self.neurons.abs().sum()
 
     def _scale_heads(self, layer: int) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Tensor]]:

