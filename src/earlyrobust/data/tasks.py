@@ -157,7 +157,7 @@ TASKS: dict[str, Task] = {
         hub=None,
         local=None,
         max_length=64,
-        epochs=2,
+        epochs=1,
         heads=1 / 6,
         neurons=0.3,
     ),
