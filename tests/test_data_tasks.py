@@ -67,7 +67,7 @@ def test_the_table_is_consistent() -> None:
         ("ag_news", 256, 10, 0.2),
         ("qnli", 128, 10, 0.3),
         ("qqp", 128, 10, 0.3),
-        ("builtin", 64, 2, 0.3),
+        ("builtin", 64, 1, 0.3),
     ],
 )
 def test_settings_of_the_paper(name: str, max_length: int, epochs: int, neurons: float) -> None:
