@@ -25,7 +25,7 @@ pytestmark = [
     ),
 ]
 
-# What so short a training reaches at least: well above the majority class for sentiment; pairs need more of it.
+# What so short a training reaches at least; pairs need more of it to leave chance behind.
 FLOOR = {"sst2": 0.55, "qnli": 0.45}
 
 
