@@ -29,6 +29,7 @@ pytestmark = [
 FLOOR = {"sst2": 0.55, "qnli": 0.45}
 
 
+@pytest.mark.timeout(1800)  # minutes on an idle machine
 @pytest.mark.parametrize("task", FLOOR)
 def test_the_main_job_on_real_text(task: str, tmp_path: Path) -> None:
     command = ("run", "--task", task, "--data-dir", DATA, "--train-samples", 1600, "--epochs", 1)
