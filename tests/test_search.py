@@ -53,15 +53,6 @@ class Record(TrainerCallback):
         self.gradients.append({name: weight.grad.clone() for name, weight in model.named_parameters()})
 
 
-class Interrupt(TrainerCallback):
-    def __init__(self, step):
-        self.step = step
-
-    def on_step_end(self, args, state, control, **_):
-        if state.global_step == self.step:
-            raise KeyboardInterrupt
-
-
 def test_masks_that_always_count_as_settled_stop_the_search_after_six_miniepochs(tmp_path):
     seen = []
     search = search_of(tmp_path, replace(CONFIG, gamma=1.0), on_miniepoch=seen.append)
@@ -356,7 +347,7 @@ def test_an_interrupted_search_resumes_bit_for_bit(tmp_path, sampling, gamma, st
 
     whole, weights = search()
     with pytest.raises(KeyboardInterrupt):
-        search(save_strategy="steps", save_steps=saved_at, callbacks=[Interrupt(saved_at + 1)])
+        search(save_strategy="steps", save_steps=saved_at, callbacks=[tiny.Interrupt(saved_at + 1)])
     resumed, resumed_weights = search(resume=tmp_path / f"checkpoint-{saved_at}")
     assert_same_ticket(resumed, whole)
     assert [name for name in weights if not torch.equal(weights[name], resumed_weights[name])] == []

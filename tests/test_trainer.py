@@ -30,15 +30,6 @@ class Gradients(TrainerCallback):
         self.steps.append({name: weight.grad.clone() for name, weight in model.named_parameters()})
 
 
-class Interrupt(TrainerCallback):
-    def __init__(self, step):
-        self.step = step
-
-    def on_step_end(self, args, state, control, **_):
-        if state.global_step == self.step:
-            raise KeyboardInterrupt
-
-
 def trainer_of(folder, adversary, *, model=None, trainer_class=AdversarialTrainer, **changes):
     own = {
         name: changes.pop(name)
@@ -278,7 +269,7 @@ def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, adversary, sampli
 
     whole = train()
     with pytest.raises(KeyboardInterrupt):
-        train(save_strategy="steps", save_steps=saved_at, callbacks=[Interrupt(saved_at + 1)])
+        train(save_strategy="steps", save_steps=saved_at, callbacks=[tiny.Interrupt(saved_at + 1)])
     resumed = train(resume=str(tmp_path / f"checkpoint-{saved_at}"))
     assert resumed.state.global_step == whole.state.global_step == 12
     assert_same_weights(resumed.model.state_dict(), whole.model.state_dict())
