@@ -331,14 +331,26 @@ def test_help_names_the_defaults_that_hold() -> None:
     assert all(task.heads == 1 / 6 for task in TASKS.values())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["evaluate", "--help"]])
-def test_help_imports_no_heavy_library(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code_expected"),
+    [
+        (["--help"], 0),
+        (["run", "--help"], 0),
+        (["evaluate", "--help"], 0),
+        (["list", "methods"], 0),
+        (["list", "tasks"], 0),
+        (["run", "--task", "nope"], 2),
+        (["search", "--gamma", "-1"], 2),
+        (["finetune", "--ticket", "t", "--config", "missing.yaml"], 2),
+    ],
+)
+def test_what_needs_no_model_imports_no_heavy_library(arguments: list[str], code_expected: int) -> None:
     code = (
         "import sys\n"
         "from earlyrobust.cli import main\n"
         f"sys.argv = ['earlyrobust', *{arguments!r}]\n"
         "try: main()\n"
-        "except SystemExit as end: assert not end.code\n"
+        f"except SystemExit as end: assert (end.code or 0) == {code_expected}\n"
         "heavy = {'torch', 'transformers', 'datasets', 'matplotlib'} & set(sys.modules)\n"
         "sys.exit(f'imports {heavy}' if heavy else 0)\n"
     )

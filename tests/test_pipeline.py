@@ -30,7 +30,7 @@ TITLES = {
     "model": "Fine-tuning the ticket",
 }
 # The package's own name for it is the function.
-run_module = importlib.import_module("earlyrobust.pipeline.run")
+run_module = importlib.import_module("earlyrobust.pipeline.jobs")
 
 
 class Interrupt(TrainerCallback):  # type: ignore[misc]

@@ -17,10 +17,11 @@ def finetune(
     **flags: Any,
 ) -> None:
     """Cut the encoder by a ticket, also one of another task or seed, then fine-tune and evaluate it."""
-    from earlyrobust.cli.display import Display
     from earlyrobust.pipeline.config import RunConfig
 
     resolved = RunConfig.build(flags, config, suffix="-finetune")
+    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
         from earlyrobust.reports.plots import draw_pictures

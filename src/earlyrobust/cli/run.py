@@ -15,10 +15,11 @@ def run(config: Path | None, **flags: Any) -> None:
     Without options it runs on the embedded encoder and the built-in corpus. The same command continues an
     interrupted run.
     """
-    from earlyrobust.cli.display import Display
     from earlyrobust.pipeline.config import RunConfig
 
     resolved = RunConfig.build(flags, config)
+    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
         from earlyrobust.reports.plots import draw_pictures

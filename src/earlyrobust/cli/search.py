@@ -11,10 +11,11 @@ from earlyrobust.cli.options import DATA, RUN, SEARCH, TRAINING, takes
 @takes(RUN, DATA, TRAINING, SEARCH)
 def search(config: Path | None, **flags: Any) -> None:
     """Search a robust ticket and save it, for `earlyrobust finetune`."""
-    from earlyrobust.cli.display import Display
     from earlyrobust.pipeline.config import RunConfig
 
     resolved = RunConfig.build(flags, config, suffix="-ticket")
+    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
 

@@ -1,11 +1,35 @@
-"""From a pretrained encoder to a robust, smaller classifier: search, draw, fine-tune, evaluate."""
+"""From a pretrained encoder to a robust, smaller classifier: search, draw, fine-tune, evaluate.
+
+The names below are looked up on first use, so that options can be checked before PyTorch is imported.
+"""
 
 from __future__ import annotations
 
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.judge import evaluate
-from earlyrobust.pipeline.methods import METHODS, Method
-from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.run import finetune, run, search
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earlyrobust.pipeline.config import RunConfig
+    from earlyrobust.pipeline.jobs import finetune, run, search
+    from earlyrobust.pipeline.judge import evaluate
+    from earlyrobust.pipeline.methods import METHODS, Method
+    from earlyrobust.pipeline.observer import Observer
 
 __all__ = ["METHODS", "Method", "Observer", "RunConfig", "evaluate", "finetune", "run", "search"]
+
+_HOMES = {
+    "METHODS": "methods",
+    "Method": "methods",
+    "Observer": "observer",
+    "RunConfig": "config",
+    "evaluate": "judge",
+    "finetune": "jobs",
+    "run": "jobs",
+    "search": "jobs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

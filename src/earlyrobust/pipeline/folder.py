@@ -7,6 +7,7 @@ not, from its last checkpoint.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class RunFolder:
         """Look whether the folder is free for this run; nothing is written yet.
 
         Raises:
-            OutputError: If the folder holds anything else.
+            OutputError: If the folder holds anything else, or cannot be made or written to.
         """
         self.path = path
         self._options = {name: value for name, value in options.items() if name != "output"}
@@ -45,6 +46,10 @@ class RunFolder:
             taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
         except OSError as error:
             raise OutputError(f"'{path}' cannot be used: {error.strerror}.") from error
+        # Said now rather than after the data is prepared, which may take long.
+        nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
+        if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+            raise OutputError(f"'{path}' cannot be made: '{nearest}' is not a folder that can be written to.")
         same = not taken or self._read_config(path / CONFIG_NAME) == self._options
         self._progress: dict[str, Any] = self._read_progress() if taken and same else dict(command)
         if not same or any(self._progress.get(key) != value for key, value in command.items()):

@@ -9,8 +9,8 @@ from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import evaluate_clean
 from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.jobs import MODEL
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.run import MODEL
 from earlyrobust.results import Accuracy
 
 

@@ -1,4 +1,4 @@
-"""The main job, top to bottom: train the dense model, search a ticket, cut, fine-tune, evaluate, record."""
+"""The jobs, top to bottom: train the dense model, search a ticket, cut, fine-tune, evaluate, record."""
 
 from __future__ import annotations
 
