@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 
 from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.families import CUT_PREFIX, Dimensions, family_of
 
 if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 # Encoders that installed packages carry: name → package, and the folder in it.
@@ -91,6 +97,9 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrai
 def load_classifier(name: str) -> PreTrainedModel:
     """Load a trained sequence classifier of any architecture, cut or not, from a folder or the hub.
 
+    Returns:
+        A float32 classifier on the accelerator, if there is one.
+
     Raises:
         ModelError: If it cannot be had or has no trained classification head.
     """
@@ -102,7 +111,39 @@ def load_classifier(name: str) -> PreTrainedModel:
             f"'{name}' is an encoder without a trained classification head, so it cannot be evaluated: "
             "train it with `earlyrobust run` or choose a classifier."
         )
-    return cast("PreTrainedModel", model)
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return cast("PreTrainedModel", model.to(device or "cpu"))
+
+
+def load_masked_lm(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a masked language model and its tokenizer, from a folder or the hub.
+
+    Raises:
+        ModelError: If it cannot be had or its head is not trained.
+    """
+    load = AutoModelForMaskedLM.from_pretrained
+    model, loading = _fetch(load, name, locate(name), dtype=torch.float32, output_loading_info=True)
+    if loading["missing_keys"]:
+        raise ModelError(
+            f"'{name}' is an encoder without a trained masked-language-model head: choose one that has it."
+        )
+    return cast("PreTrainedModel", model), load_tokenizer(name)
+
+
+def load_sentence_encoder(name: str, device: torch.device) -> SentenceTransformer:
+    """Load a sentence-transformers model: `minilm`, a folder, or a name on the hub.
+
+    Raises:
+        ModelError: If it, or the package sentence-transformers, cannot be had.
+    """
+    if importlib.util.find_spec("sentence_transformers") is None:
+        raise ModelError(
+            "Attacks need sentence-transformers: pip install 'earlyrobust[attack]', or do without attacks "
+            "(--no-attack)."
+        )
+    from sentence_transformers import SentenceTransformer
+
+    return cast("SentenceTransformer", _fetch(SentenceTransformer, name, locate(name), device=str(device)))
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:

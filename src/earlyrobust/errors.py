@@ -29,3 +29,7 @@ class TicketError(EarlyRobustError):
 
 class OutputError(EarlyRobustError):
     """The output folder cannot be used without losing what it holds."""
+
+
+class ResourceError(EarlyRobustError):
+    """A resource of an attack is missing or cannot be used."""

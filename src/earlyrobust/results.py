@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +17,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from earlyrobust.errors import OutputError
+from earlyrobust.journal import AttackedExample
 from earlyrobust.storage import write_json
 from earlyrobust.ticket import Miniepoch, Ticket, mask_distance
 
 SCHEMA_VERSION = 1
 RECORD_NAME = "result.json"
+ATTACK_NAME = "attack.json"
+# Holds the journals of a run.
+ATTACKS_FOLDER = "attacks"
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,110 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class Mean:
+    """Mean of a measurement over examples.
+
+    Attributes:
+        value: The mean.
+        low: Lower end of its 95 % interval (Student's t).
+        high: Upper end.
+        count: Examples.
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Mean | None:
+        """Mean and interval of some values; None of none."""
+        from scipy.stats import t
+
+        if not values:
+            return None
+        value = statistics.fmean(values)
+        spread = 0.0
+        if len(values) > 1:
+            error = statistics.stdev(values) / math.sqrt(len(values))
+            spread = float(t.ppf(0.975, len(values) - 1)) * error
+        return cls(value, value - spread, value + spread, len(values))
+
+
+@dataclass(frozen=True)
+class AttackRecord:
+    """A classifier under one attack.
+
+    Attributes:
+        settings: The attack's settings, with the names of the resources it leaned on.
+        clean: Accuracy on the attacked examples before the attack.
+        under_attack: Accuracy under attack (Aua%): examples still right after the attack, of all.
+        success_rate: Attacks that succeeded, of those on examples that were right; None if none was.
+        queries: Queries per example that was right (#Query).
+        words_changed: Share of the words that a successful attack replaced.
+        similarity: Cosine of sentence embeddings before and after a successful attack.
+        journal: Name of the file that holds the examples; None if none was kept.
+    """
+
+    settings: dict[str, Any]
+    clean: Accuracy
+    under_attack: Accuracy
+    success_rate: Accuracy | None
+    queries: Mean | None
+    words_changed: Mean | None
+    similarity: Mean | None
+    journal: str | None = None
+
+    @classmethod
+    def of(
+        cls, examples: Sequence[AttackedExample], settings: dict[str, Any], journal: str | None = None
+    ) -> AttackRecord:
+        """The numbers of a finished attack, whatever the order of its examples."""
+        total = len(examples)
+        right = [example for example in examples if example.status != "skipped"]
+        broken = [example for example in right if example.status == "succeeded"]
+        return cls(
+            settings=settings,
+            clean=Accuracy.of(len(right), total),
+            under_attack=Accuracy.of(len(right) - len(broken), total),
+            success_rate=Accuracy.of(len(broken), len(right)) if right else None,
+            queries=Mean.of([example.queries for example in right]),
+            words_changed=Mean.of([example.words_changed / example.words for example in broken]),
+            similarity=Mean.of([example.similarity for example in broken if example.similarity is not None]),
+            journal=journal,
+        )
+
+
+@dataclass(frozen=True)
+class AttackReport:
+    """What `earlyrobust attack` did and found.
+
+    Attributes:
+        model: Name or folder of the classifier.
+        data: Name of what it was attacked on.
+        data_fingerprint: Hash over all its content.
+        label_names: The classifier's classes.
+        config: The options.
+        environment: Where it ran.
+        attacks: The record of each attack, by its name.
+        schema_version: Version of this layout.
+    """
+
+    model: str
+    data: str
+    data_fingerprint: str
+    label_names: list[str]
+    config: dict[str, Any]
+    environment: EnvironmentRecord
+    attacks: dict[str, AttackRecord]
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    def save(self, folder: Path) -> None:
+        """Write the record into a folder as `attack.json`."""
+        write_json(folder / ATTACK_NAME, dataclasses.asdict(self))
+
+
+@dataclass(frozen=True)
 class DataRecord:
     """What a model was trained and tested on: name, hash over all its content, rows per split, classes."""
 
@@ -82,6 +193,7 @@ class ModelRecord:
         parameters: All weights, embeddings included.
         encoder_parameters: The weights of the transformer layers, which is what a ticket cuts.
         bytes: Size of the saved weights.
+        attacks: What each attack did to it, by the attack's name.
     """
 
     test: Accuracy
@@ -89,6 +201,7 @@ class ModelRecord:
     parameters: int
     encoder_parameters: int
     bytes: int
+    attacks: dict[str, AttackRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -208,6 +321,17 @@ class RunRecord:
     dense: ModelRecord | None = None
     speed: SpeedRecord | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
+
+    @property
+    def attacks(self) -> dict[str, AttackRecord]:
+        """What each attack did to the dense model and to the ticket, by a title."""
+        models = {"dense": self.dense, "ticket": self.model}
+        return {
+            f"{name} on the {title} model" if title == "dense" else f"{name} on the {title}": record
+            for title, model in models.items()
+            if model is not None
+            for name, record in model.attacks.items()
+        }
 
     def save(self, folder: Path) -> None:
         """Write the record into a run's folder as `result.json`."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from earlyrobust import __version__
-from earlyrobust.cli import evaluate, finetune, listing, run, search
+from earlyrobust.cli import attack, evaluate, finetune, listing, resources, run, search
 from earlyrobust.errors import EarlyRobustError
 
 app = typer.Typer(
@@ -38,8 +38,10 @@ def _root(
 app.command("run")(run.run)
 app.command("search")(search.search)
 app.command("finetune")(finetune.finetune)
+app.command("attack")(attack.attack)
 app.command("evaluate")(evaluate.evaluate)
 app.command("list")(listing.list_)
+app.command("resources")(resources.resources)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -23,11 +23,16 @@ from rich.table import Table
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
+from earlyrobust.attacks import Server
+from earlyrobust.journal import AttackedExample
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.results import Accuracy, RunRecord, SearchRecord
+from earlyrobust.results import Accuracy, AttackRecord, AttackReport, Mean, RunRecord, SearchRecord
 from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket
 
 INTERRUPTED = 130
+# What a run shows of each attack, and what all attacks name among their settings.
+_ATTACK_ROWS_OF_A_RUN = ("Aua%", "#Query")
+_RESOURCES = ("neighbours", "sentence_encoder", "tagger", "masked_lm")
 
 
 class Display(Observer):
@@ -68,14 +73,14 @@ class Display(Observer):
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
-            TextColumn("steps"),
+            TextColumn("{task.fields[unit]} {task.fields[note]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
         )
         shown = self._console.is_terminal
         with Progress(*columns, console=self._console, transient=True, disable=not shown) as self._progress:
-            self._progress.add_task(title, total=None)
+            self._progress.add_task(title, total=None, unit="steps", note="", queries=0)
             yield
         took = _duration(time.perf_counter() - began)
         self._console.print(f"[green]✓[/green] {title} [dim]{took}[/dim]", markup=True)
@@ -96,6 +101,22 @@ class Display(Observer):
             )
         self._console.print(f"  [dim]step {miniepoch.step:>5}[/dim]  {distances}", markup=True)
 
+    def attacked(self, done: Sequence[AttackedExample], total: int, server: Server) -> None:
+        """Move the bar of an attack, with accuracy so far and the queries of a second."""
+        assert self._progress is not None
+        task = self._progress.tasks[-1]
+        if task.total is None:
+            # An interrupted attack goes on; only what is left counts for the estimate.
+            self._progress.reset(task.id, total=total, completed=len(done) - 1)
+            self._progress.update(task.id, unit="examples", queries=sum(item.queries for item in done[:-1]))
+        robust = sum(example.status == "failed" for example in done)
+        queries = sum(example.queries for example in done) - task.fields["queries"]
+        self._progress.update(
+            task.id,
+            completed=len(done),
+            note=f"Aua% {100 * robust / len(done):.1f}, {queries / (task.elapsed or 1):.0f} queries/s",
+        )
+
     def note(self, message: str) -> None:
         """Show a remark."""
         self._console.print(message, style="dim", soft_wrap=True)
@@ -112,6 +133,7 @@ class Display(Observer):
         self._console.print("", table)
         if record.search is not None and "ticket" in record.seconds:
             self._say(_how_it_stopped(record.search))
+        self._say_substitutes(record.model.attacks)
         if record.speed is not None:
             self._console.print(
                 f"A forward pass of the ticket takes {record.speed.time_ratio:.2f} of the dense model's time "
@@ -133,6 +155,29 @@ class Display(Observer):
     def summarise_accuracy(self, model: str, accuracy: Accuracy) -> None:
         """Show the result of an evaluation."""
         self._say(f"{model}: {_accuracy(accuracy)} ({accuracy.correct} of {accuracy.total} right)")
+
+    def summarise_attacks(self, model: str, report: AttackReport) -> None:
+        """Show the table that an attack ends with."""
+        table = Table(title=f"{model} on {report.data}, {report.config['examples']} examples at most")
+        table.add_column("(95 % interval)")
+        for name in report.attacks:
+            table.add_column(name, justify="right")
+        columns = [list(_attack_rows(record)) for record in report.attacks.values()]
+        for cells in zip(*columns, strict=True):
+            table.add_row(cells[0][0], *(value for _, value in cells))
+        self._console.print("", table)
+        self._say_substitutes(report.attacks)
+        self._say(f"The record, the journals and examples.html are in {self._folder}.")
+
+    def _say_substitutes(self, attacks: Mapping[str, AttackRecord]) -> None:
+        """Name what the attacks leaned on: numbers do not compare between different resources."""
+        for name, record in attacks.items():
+            used = [
+                f"{key.replace('_', ' ')}: {record.settings[key]}"
+                for key in _RESOURCES
+                if key in record.settings
+            ]
+            self.note(f"{name} with {'; '.join(used)}.")
 
     def _say(self, sentence: str) -> None:
         """Show a line that may hold a path, which must not be broken."""
@@ -158,6 +203,12 @@ def _rows(record: RunRecord) -> Iterator[tuple[str, str, str]]:
         return ("" if dense is None else show(dense)), show(small)
 
     yield "Clean% (95 % interval)", *both(lambda model: _accuracy(model.test))
+    for name in small.attacks:
+        for row in _ATTACK_ROWS_OF_A_RUN:
+            yield (
+                f"{row}, {name}",
+                *both(lambda model, name=name, row=row: dict(_attack_rows(model.attacks[name]))[row]),
+            )
     yield "Clean% on selection", *both(lambda model: f"{100 * model.selection.value:.2f}")
     yield "Parameters", *both(lambda model: f"{model.parameters:,}")
     yield "... in the layers", *both(lambda model: f"{model.encoder_parameters:,}")
@@ -171,6 +222,22 @@ def _rows(record: RunRecord) -> Iterator[tuple[str, str, str]]:
         "" if dense_seconds is None else _duration(dense_seconds),
         _duration(record.seconds["model"]),
     )
+
+
+def _attack_rows(record: AttackRecord) -> Iterator[tuple[str, str]]:
+    yield "Clean%", _accuracy(record.clean)
+    yield "Aua%", _accuracy(record.under_attack)
+    yield "Attack success rate %", "" if record.success_rate is None else _accuracy(record.success_rate)
+    yield "#Query", _mean(record.queries, 1, ".1f")
+    yield "Words changed %", _mean(record.words_changed, 100, ".1f")
+    yield "Similarity", _mean(record.similarity, 1, ".3f")
+
+
+def _mean(mean: Mean | None, scale: float, form: str) -> str:
+    if mean is None:
+        return ""
+    value, low, high = (format(scale * number, form) for number in (mean.value, mean.low, mean.high))
+    return f"{value} ({low} to {high})"
 
 
 def _accuracy(accuracy: Accuracy) -> str:

@@ -6,23 +6,24 @@ from typing import Annotated, Any
 
 import typer
 
-from earlyrobust.cli.options import DATA, takes
-
-_TEST_DATA = {name: DATA[name] for name in DATA if name not in ("train_samples", "train_file")}
+from earlyrobust.cli.options import TEST_DATA, takes
 
 
-@takes(_TEST_DATA)
+@takes(TEST_DATA)
 def evaluate(
     model: Annotated[
         str, typer.Argument(help="Classifier, cut or not: its folder, that of a run, or a name on the hub.")
     ],
-    **data: Any,
+    **flags: Any,
 ) -> None:
     """Measure the accuracy of a Hugging Face classifier on the test split of a task, or on your own file."""
-    from earlyrobust.cli.display import Display
+    from earlyrobust.pipeline.testdata import TestData
+
+    data = TestData(**{name: value for name, value in flags.items() if value is not None})
+    data.resolved()
+    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display() as display:
         from earlyrobust import pipeline
 
-        given = {name: value for name, value in data.items() if value is not None}
-        display.summarise_accuracy(model, pipeline.evaluate(model, **given, observer=display))
+        display.summarise_accuracy(model, pipeline.evaluate(model, data, display))

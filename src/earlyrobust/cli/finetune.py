@@ -7,25 +7,29 @@ from typing import Annotated, Any
 
 import typer
 
-from earlyrobust.cli.options import DATA, FINETUNING, RUN, TRAINING, takes
+from earlyrobust.cli.options import ATTACK, DATA, FINETUNING, NO_ATTACK, RUN, TRAINING, takes, with_attack
 
 
-@takes(RUN, DATA, TRAINING, FINETUNING)
+@takes(RUN, DATA, TRAINING, FINETUNING, ATTACK, NO_ATTACK)
 def finetune(
     ticket: Annotated[Path, typer.Option(help="Folder of a ticket, a run, or a cut model.")],
     config: Path | None,
+    no_attack: bool,
     **flags: Any,
 ) -> None:
     """Cut the encoder by a ticket, also one of another task or seed, then fine-tune and evaluate it."""
     from earlyrobust.pipeline.config import RunConfig
 
-    resolved = RunConfig.build(flags, config, suffix="-finetune")
+    resolved = RunConfig.build(with_attack(flags, no_attack), config, suffix="-finetune")
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
+        from earlyrobust.reports.examples import draw_journals
         from earlyrobust.reports.plots import draw_pictures
+        from earlyrobust.results import ATTACKS_FOLDER
 
         record = pipeline.finetune(resolved, ticket, display)
         draw_pictures(record, resolved.output_folder)
+        draw_journals(record.attacks, record.data.label_names, resolved.output_folder / ATTACKS_FOLDER)
         display.summarise(record)

@@ -12,6 +12,7 @@ class Kind(StrEnum):
     """What can be listed."""
 
     methods = "methods"
+    attacks = "attacks"
     tasks = "tasks"
     families = "families"
 
@@ -19,12 +20,12 @@ class Kind(StrEnum):
 def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to list.", show_default="all")] = None,
 ) -> None:
-    """List the methods, tasks and model families that this version knows."""
+    """List the methods, attacks, tasks and model families that this version knows."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    rows = {Kind.methods: _methods, Kind.tasks: _tasks, Kind.families: _families}
+    rows = {Kind.methods: _methods, Kind.attacks: _attacks, Kind.tasks: _tasks, Kind.families: _families}
     for shown in [kind] if kind is not None else list(Kind):
         table = Table(
             title=shown.value.capitalize(), title_justify="left", show_header=False, box=None, pad_edge=False
@@ -38,6 +39,12 @@ def _methods() -> list[tuple[str, str]]:
     from earlyrobust.pipeline.methods import METHODS
 
     return [(name, method.description) for name, method in METHODS.items()]
+
+
+def _attacks() -> list[tuple[str, str]]:
+    from earlyrobust.attacks import ATTACKS
+
+    return [(name, attack.description) for name, attack in ATTACKS.items()]
 
 
 def _tasks() -> list[tuple[str, str]]:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from earlyrobust.errors import ConfigError
+
 Command = TypeVar("Command", bound=Callable[..., None])
 Group = dict[str, Any]
 
@@ -36,6 +38,8 @@ DATA: Group = {
     "label_column": _option(str, "Data", "Column of the label, a number or a word.", "label"),
     "max_length": _option(int, "Data", "Longest text in tokens.", "by task"),
 }
+
+TEST_DATA: Group = {name: kind for name, kind in DATA.items() if name not in ("train_samples", "train_file")}
 
 TRAINING: Group = {
     "model": _option(
@@ -69,6 +73,37 @@ SEARCH: Group = {
     "adversary_magnitude": _option(float, "Search", "Magnitude of its random start.", "0.05"),
 }
 
+ATTACK: Group = {
+    "attack": _option(
+        str, "Attack", "Attacks, separated by commas: see `earlyrobust list attacks`.", "textfooler"
+    ),
+    "examples": _option(int, "Attack", "Test examples to attack, keeping class shares.", "200"),
+    "neighbours": _option(
+        str,
+        "Attack",
+        "Words to replace words by: 'counter-fitted', an encoder, or a file (.txt, .zip, .parquet).",
+        "counter-fitted if fetched, else minilm",
+    ),
+    "sentence_encoder": _option(
+        str, "Attack", "Judge of similarity: a sentence-transformers model, or 'use'.", "minilm"
+    ),
+    "masked_lm": _option(str, "Attack", "Language model of bert-attack.", "google-bert/bert-base-uncased"),
+    "nltk_data": _option(Path, "Attack", "Folder of NLTK's tagger and stop words.", "where NLTK looks"),
+    "candidates": _option(int, "Attack", "K, candidates for each word.", "by attack"),
+    "min_similarity": _option(float, "Attack", "Smallest similarity of sentences.", "by attack"),
+    "min_word_cosine": _option(float, "Attack", "Smallest cosine of word vectors.", "by attack"),
+    "word_limit": _option(float, "Attack", "Largest share of words replaced.", "by attack"),
+    "ranks_all_words": _option(bool, "Attack", "Rank stop words too, as TextAttack 0.3.4 did.", "no"),
+    "token_budget": _option(int, "Attack", "Most tokens of a batch; no result depends on it.", "8192"),
+    "in_flight": _option(int, "Attack", "Examples attacked side by side; no result depends on it.", "64"),
+}
+
+NO_ATTACK: Group = {
+    "no_attack": Annotated[
+        bool, typer.Option("--no-attack", help="Do not attack what was trained.", rich_help_panel="Attack")
+    ],
+}
+
 
 def takes(*groups: Group) -> Callable[[Command], Command]:
     """Give a command the options of some groups in place of its `**options`, as Typer reads them.
@@ -95,3 +130,16 @@ def takes(*groups: Group) -> Callable[[Command], Command]:
         return command
 
     return decorate
+
+
+def with_attack(flags: dict[str, Any], no_attack: bool | None) -> dict[str, Any]:
+    """The flags with `--no-attack` carried out.
+
+    Raises:
+        ConfigError: If attacks are asked for too.
+    """
+    if not no_attack:
+        return flags
+    if flags["attack"] is not None:
+        raise ConfigError("Choose either --attack or --no-attack, not both.")
+    return {**flags, "attack": ()}

@@ -5,11 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from earlyrobust.cli.options import DATA, FINETUNING, RUN, SEARCH, TRAINING, takes
+from earlyrobust.cli.options import (
+    ATTACK,
+    DATA,
+    FINETUNING,
+    NO_ATTACK,
+    RUN,
+    SEARCH,
+    TRAINING,
+    takes,
+    with_attack,
+)
 
 
-@takes(RUN, DATA, TRAINING, FINETUNING, SEARCH)
-def run(config: Path | None, **flags: Any) -> None:
+@takes(RUN, DATA, TRAINING, FINETUNING, SEARCH, ATTACK, NO_ATTACK)
+def run(config: Path | None, no_attack: bool, **flags: Any) -> None:
     """Search a robust ticket, cut the encoder, fine-tune it, and compare it with the dense one.
 
     Without options it runs on the embedded encoder and the built-in corpus. The same command continues an
@@ -17,13 +27,16 @@ def run(config: Path | None, **flags: Any) -> None:
     """
     from earlyrobust.pipeline.config import RunConfig
 
-    resolved = RunConfig.build(flags, config)
+    resolved = RunConfig.build(with_attack(flags, no_attack), config)
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
+        from earlyrobust.reports.examples import draw_journals
         from earlyrobust.reports.plots import draw_pictures
+        from earlyrobust.results import ATTACKS_FOLDER
 
         record = pipeline.run(resolved, display)
         draw_pictures(record, resolved.output_folder)
+        draw_journals(record.attacks, record.data.label_names, resolved.output_folder / ATTACKS_FOLDER)
         display.summarise(record)

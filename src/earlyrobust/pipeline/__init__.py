@@ -9,19 +9,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from earlyrobust.pipeline.attack_options import AttackConfig
     from earlyrobust.pipeline.config import RunConfig
     from earlyrobust.pipeline.jobs import finetune, run, search
-    from earlyrobust.pipeline.judge import evaluate
+    from earlyrobust.pipeline.judge import attack, evaluate
     from earlyrobust.pipeline.methods import METHODS, Method
     from earlyrobust.pipeline.observer import Observer
+    from earlyrobust.pipeline.testdata import TestData
 
-__all__ = ["METHODS", "Method", "Observer", "RunConfig", "evaluate", "finetune", "run", "search"]
+__all__ = [
+    "METHODS",
+    "AttackConfig",
+    "Method",
+    "Observer",
+    "RunConfig",
+    "TestData",
+    "attack",
+    "evaluate",
+    "finetune",
+    "run",
+    "search",
+]
 
 _HOMES = {
     "METHODS": "methods",
+    "AttackConfig": "attack_options",
     "Method": "methods",
     "Observer": "observer",
     "RunConfig": "config",
+    "TestData": "testdata",
+    "attack": "judge",
     "evaluate": "judge",
     "finetune": "jobs",
     "run": "jobs",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Self, cast
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from earlyrobust.data.tasks import TASKS, Task
 from earlyrobust.errors import ConfigError
+from earlyrobust.pipeline.attack_options import AttackOptions
 
 DEFAULT_TASK = "builtin"
 # For the user's own files, of which the paper says nothing: ours.
@@ -20,8 +20,10 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class RunConfig(BaseModel):
+class RunConfig(AttackOptions):
     """Options of `earlyrobust run`, and of `search` and `finetune`, which use some of them.
+
+    Those of attacks are explained in `AttackOptions`; no attack is made if `attack` is empty.
 
     An option that is None takes the task's value when the configuration is resolved. Where no source is
     named, the default is ours.
@@ -56,8 +58,6 @@ class RunConfig(BaseModel):
         adversary_step_size: Its ascent's step (0.01: the same).
         adversary_magnitude: Its initial magnitude (0.05: the same).
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = "minilm"
     task: str | None = None
@@ -103,12 +103,7 @@ class RunConfig(BaseModel):
         Raises:
             ConfigError: If the file cannot be used, or an option is unknown, unusable, or contradictory.
         """
-        options = {} if file is None else _read_yaml(file)
-        options.update({name: value for name, value in flags.items() if value is not None})
-        try:
-            return cls.model_validate(options).resolved(suffix)
-        except ValidationError as error:
-            raise ConfigError(_explain(error, file)) from error
+        return cls.parse(flags, file).resolved(suffix)
 
     def resolved(self, suffix: str = "") -> Self:
         """Fill in what the task decides, and the default output folder, whose name ends with `suffix`.
@@ -157,43 +152,8 @@ class RunConfig(BaseModel):
             )
         return TASKS[name]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The options as JSON types."""
-        return self.model_dump(mode="json")
-
 
 def _defaults(task: Task | None) -> dict[str, float]:
     if task is None:
         return OWN_DATA
     return {option: getattr(task, option) for option in OWN_DATA}
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"The config file '{file}' cannot be read: {getattr(error, 'strerror', error)}."
-        ) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"The config file '{file}' is not YAML: {' '.join(str(error).split())}.") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise ConfigError(f"The config file '{file}' must hold options as 'name: value' lines.")
-    options = {key.replace("-", "_"): value for key, value in content.items()}
-    if len(options) < len(content):
-        raise ConfigError(f"The config file '{file}' names an option twice, with '-' and with '_'.")
-    return options
-
-
-def _explain(error: ValidationError, file: Path | None) -> str:
-    """Say the first thing that is wrong with the options, in one sentence."""
-    problem = error.errors()[0]
-    option = "--" + str(problem["loc"][0]).replace("_", "-")
-    where = "" if file is None else f" (flags and '{file}')"
-    if problem["type"] == "extra_forbidden":
-        known = ", ".join(name.replace("_", "-") for name in RunConfig.model_fields)
-        return f"There is no option '{option[2:]}'{where}: choose from {known}."
-    reason = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"{option} is {problem['input']!r}{where}, but {reason.replace('input ', 'it ')}."

@@ -21,6 +21,8 @@ from earlyrobust.storage import write_atomically, write_json
 CONFIG_NAME = "config.yaml"
 PROGRESS_NAME = "progress.json"
 CHECKPOINTS = "checkpoints"
+# Options that change no result.
+_NO_MATTER = {"output", "token_budget", "in_flight"}
 # Written into a checkpoint when all else is there, so a checkpoint without it is not whole.
 ELAPSED_NAME = "elapsed.json"
 
@@ -41,7 +43,7 @@ class RunFolder:
             OutputError: If the folder holds anything else, or cannot be made or written to.
         """
         self.path = path
-        self._options = {name: value for name, value in options.items() if name != "output"}
+        self._options = {name: value for name, value in options.items() if name not in _NO_MATTER}
         try:
             taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
         except OSError as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earlyrobust.attacks import WordSwapAttack
 from earlyrobust.encoders import load_classifier, load_dimensions, load_pretrained
 from earlyrobust.evaluation import evaluate_clean, measure_speed
 from earlyrobust.families import family_of
+from earlyrobust.pipeline.attacking import attack_model, build_attacks
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.folder import RunFolder
@@ -18,7 +21,14 @@ from earlyrobust.pipeline.splits import Splits, load_splits
 from earlyrobust.pipeline.training import search_ticket, train_classifier
 from earlyrobust.pruning import prune
 from earlyrobust.pruning.gates import check_fits
-from earlyrobust.results import DataRecord, ModelRecord, RunRecord, SearchRecord, TicketRecord
+from earlyrobust.results import (
+    ATTACKS_FOLDER,
+    DataRecord,
+    ModelRecord,
+    RunRecord,
+    SearchRecord,
+    TicketRecord,
+)
 from earlyrobust.ticket import Ticket, entries_to_cut
 
 if TYPE_CHECKING:
@@ -48,12 +58,13 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     if folder.is_complete:
         return _finished(folder, observer)
     _check_ratios(config)
+    attacks = build_attacks(config)  # what they lean on may be missing: better known before the training
     splits = load_splits(config, observer)
     folder.claim(splits.data.fingerprint)
     dense = _dense_model(config, splits, folder, observer)
     ticket = _ticket(config, splits, folder, observer)
     small = _cut_model(config, splits, folder, observer, ticket)
-    return _record("earlyrobust", config, splits, folder, observer, ticket, small, dense)
+    return _record("earlyrobust", config, splits, folder, observer, attacks, ticket, small, dense)
 
 
 def search(config: RunConfig, observer: Observer | None = None) -> Ticket:
@@ -105,10 +116,11 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     if folder.is_complete:
         return _finished(folder, observer)
     check_fits(*load_dimensions(config.model), ticket)
+    attacks = build_attacks(config)
     splits = load_splits(config, observer)
     folder.claim(splits.data.fingerprint)
     small = _cut_model(config, splits, folder, observer, ticket)
-    return _record("finetune-ticket", config, splits, folder, observer, ticket, small, None)
+    return _record("finetune-ticket", config, splits, folder, observer, attacks, ticket, small, None)
 
 
 def _finished(folder: RunFolder, observer: Observer) -> RunRecord:
@@ -174,17 +186,37 @@ def _record(
     splits: Splits,
     folder: RunFolder,
     observer: Observer,
+    attacks: Sequence[WordSwapAttack],
     ticket: Ticket,
     small: PreTrainedModel,
     dense: PreTrainedModel | None,
 ) -> RunRecord:
-    """Evaluate what was trained, on the test split for the only time, and write the record."""
+    """Evaluate and attack what was trained, on the test split for the only time, and write the record."""
     with observer.stage("Evaluating"):
         small_record = _evaluate(small, splits, folder.path / MODEL)
         dense_record, speed = None, None
         if dense is not None:
             dense_record = _evaluate(dense, splits, folder.path / DENSE)
             speed = measure_speed(dense, small, ticket, splits.tokenizer, splits.test)
+
+    def under_attack(record: ModelRecord, model: PreTrainedModel, title: str) -> ModelRecord:
+        records = attack_model(
+            model,
+            splits.tokenizer,
+            splits.data.test,
+            attacks,
+            config,
+            seed=config.seed,
+            max_length=config.max_length,
+            journals=folder.path / ATTACKS_FOLDER,
+            observer=observer,
+            title=title,
+        )
+        return replace(record, attacks=records)
+
+    if dense is not None and dense_record is not None:
+        dense_record = under_attack(dense_record, dense, DENSE)
+    small_record = under_attack(small_record, small, TICKET)
     record = RunRecord(
         method=method,
         config=config.to_dict(),

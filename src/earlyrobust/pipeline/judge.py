@@ -1,42 +1,46 @@
-"""Evaluating a classifier that is there already, cut or not, this package's or anyone's."""
+"""Judging a classifier that is there already, cut or not, clean and under attack."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from earlyrobust.data import load_task_test, load_test_file, tokenize
+from earlyrobust.data.digests import split_digest
 from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
-from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import evaluate_clean
-from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.attack_options import AttackConfig
+from earlyrobust.pipeline.attacking import attack_model, build_attacks
+from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.jobs import MODEL
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.results import Accuracy
+from earlyrobust.pipeline.testdata import TestData
+from earlyrobust.results import Accuracy, AttackReport
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def evaluate(
-    model_name: str,
-    *,
-    task: str | None = None,
-    data_dir: Path | None = None,
-    test_file: Path | None = None,
-    text_column: str = "text",
-    pair_column: str | None = None,
-    label_column: str = "label",
-    max_length: int | None = None,
-    observer: Observer | None = None,
-) -> Accuracy:
+@dataclass(frozen=True)
+class _Subject:
+    """A classifier and what it is judged on."""
+
+    name: str
+    data_name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    rows: Dataset
+    max_length: int
+
+
+def evaluate(model_name: str, data: TestData, observer: Observer | None = None) -> Accuracy:
     """Clean accuracy of a classifier on a task's test split or the user's own file.
 
     Args:
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
-        task: A task of `TASKS`; the built-in one if neither a task nor a file is given.
-        data_dir: Local folder of Parquet files to read the task from instead of the hub.
-        test_file: The user's own data instead of a task.
-        text_column: Its column of the text, or of the first text of a pair.
-        pair_column: Its column of the second text.
-        label_column: Its column of the label.
-        max_length: Longest input in tokens; the task's if None.
+        data: What it is judged on.
         observer: Is told what happens.
 
     Returns:
@@ -46,28 +50,87 @@ def evaluate(
         EarlyRobustError: If the model or the data cannot be used, or do not belong together.
     """
     observer = observer or Observer()
-    if test_file is None and pair_column is not None:
-        raise ConfigError("--pair-column is for your own data: give --test-file too.")
-    config = RunConfig.build(
-        {"task": task, "data_dir": data_dir, "train_file": test_file, "max_length": max_length}
+    subject = _load(model_name, data, observer)
+    with observer.stage("Evaluating"):
+        examples = tokenize(subject.rows, subject.tokenizer, subject.max_length)
+        return evaluate_clean(subject.model, subject.tokenizer, examples)
+
+
+def attack(
+    model_name: str, data: TestData, config: AttackConfig, observer: Observer | None = None
+) -> AttackReport:
+    """Accuracy of a classifier under attacks. An interrupted one goes on when it is called again.
+
+    Args:
+        model_name: A folder of a model or a run, or a name on the Hugging Face hub.
+        data: What it is judged on.
+        config: How it is attacked.
+        observer: Is told what happens.
+
+    Returns:
+        The record, which is also written into the output folder as `attack.json`, beside a journal for each
+        attack.
+
+    Raises:
+        EarlyRobustError: If the model, the data or a resource cannot be used, they do not belong together, or
+            the folder holds another attack.
+    """
+    observer = observer or Observer()
+    folder = config.output or data.resolved("-attack").output_folder
+    subject = _load(model_name, data, observer)
+    with observer.stage("Loading resources"):
+        attacks = build_attacks(config, subject.model.device)
+    records = attack_model(
+        subject.model,
+        subject.tokenizer,
+        subject.rows,
+        attacks,
+        config,
+        seed=config.seed,
+        max_length=subject.max_length,
+        journals=folder,
+        observer=observer,
     )
+    report = AttackReport(
+        model=model_name,
+        data=subject.data_name,
+        data_fingerprint=split_digest(subject.rows),
+        label_names=[
+            subject.model.config.id2label[index] for index in range(subject.model.config.num_labels)
+        ],
+        config=config.to_dict(),
+        environment=describe_environment(),
+        attacks=records,
+    )
+    report.save(folder)
+    return report
+
+
+def _load(model_name: str, data: TestData, observer: Observer) -> _Subject:
+    config = data.resolved()
     known = config.known_task()
+    place = model_name
     if not (Path(model_name) / "config.json").exists() and (Path(model_name) / MODEL).is_dir():
-        model_name = str(Path(model_name) / MODEL)  # the folder of a run
+        place = str(Path(model_name) / MODEL)  # the folder of a run
     with observer.stage("Loading model and data"):
-        model, tokenizer = load_classifier(model_name), load_tokenizer(model_name)
+        model, tokenizer = load_classifier(place), load_tokenizer(place)
         outputs = [model.config.id2label[index] for index in range(model.config.num_labels)]
         if known is None:
             rows = load_test_file(
-                Path(str(test_file)),
-                text_column=text_column,
-                pair_column=pair_column,
-                label_column=label_column,
+                Path(str(data.test_file)),
+                text_column=data.text_column,
+                pair_column=data.pair_column,
+                label_column=data.label_column,
                 outputs=outputs,
             )
         else:
-            rows = load_task_test(known, data_dir=data_dir, outputs=outputs)
+            rows = load_task_test(known, data_dir=data.data_dir, outputs=outputs)
         length = check_length(tokenizer, config.max_length or tokenizer.model_max_length)
-        examples = tokenize(rows, tokenizer, length)
-    with observer.stage("Evaluating"):
-        return evaluate_clean(model, tokenizer, examples)
+    return _Subject(
+        name=model_name,
+        data_name=str(config.task or Path(str(data.test_file)).name),
+        model=model,
+        tokenizer=tokenizer,
+        rows=rows,
+        max_length=length,
+    )

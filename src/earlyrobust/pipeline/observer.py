@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
+    from earlyrobust.attacks import Server
+    from earlyrobust.journal import AttackedExample
     from earlyrobust.ticket import Miniepoch
 
 
@@ -26,6 +28,9 @@ class Observer:
 
     def miniepoch(self, miniepoch: Miniepoch) -> None:
         """Told at the end of every miniepoch of a search."""
+
+    def attacked(self, done: Sequence[AttackedExample], total: int, server: Server) -> None:
+        """Told of every example that an attack is done with: all of them so far, of how many."""
 
     def note(self, message: str) -> None:
         """Told something worth knowing."""

@@ -1,65 +1,23 @@
-"""Judging classifiers: accuracy on clean text, and what a forward pass costs."""
+"""What a forward pass costs: measured time, and counted operations."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from transformers import DataCollatorWithPadding
 
+from earlyrobust.evaluation.clean import collate
 from earlyrobust.families import FAMILIES, Dimensions
-from earlyrobust.results import Accuracy, SpeedRecord
+from earlyrobust.results import SpeedRecord
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from earlyrobust.ticket import Ticket
-
-
-def evaluate_clean(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dataset: Dataset, batch_size: int = 64
-) -> Accuracy:
-    """Accuracy of a classifier on a tokenised data set.
-
-    Args:
-        model: Any sequence classifier.
-        tokenizer: Pads the batches.
-        dataset: Tokenised examples with `labels`.
-        batch_size: Examples in a batch; it does not change the result.
-
-    Returns:
-        Right answers of all, with a 95 % interval.
-    """
-    predicted = predict(model, tokenizer, dataset, batch_size).argmax(axis=1)
-    return Accuracy.of(int((predicted == np.asarray(dataset["labels"])).sum()), len(dataset))
-
-
-def predict(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dataset: Dataset, batch_size: int = 64
-) -> NDArray[np.float32]:
-    """Logits of a classifier on a tokenised data set, in the data set's order, shape (examples, classes).
-
-    The model is in evaluation mode meanwhile and left in the mode it was in.
-    """
-    order = np.argsort(dataset["length"], kind="stable")[::-1]  # neighbours in length need little padding
-    training = model.training
-    model.train(False)
-    logits: list[NDArray[np.float32]] = []
-    with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            batch = _collate(tokenizer, dataset.select(order[start : start + batch_size]), model.device)
-            batch.pop("labels", None)
-            logits.append(model(**batch).logits.float().cpu().numpy())
-    model.train(training)
-    restored = np.empty((len(order), logits[0].shape[1]), dtype=np.float32)
-    restored[order] = np.concatenate(logits)
-    return restored
 
 
 def measure_speed(
@@ -88,7 +46,7 @@ def measure_speed(
     """
     order = np.argsort(dataset["length"], kind="stable")
     start = max(0, (len(order) - batch_size) // 2)
-    batch = _collate(tokenizer, dataset.select(order[start : start + batch_size]), dense.device)
+    batch = collate(tokenizer, dataset.select(order[start : start + batch_size]), dense.device)
     batch.pop("labels", None)
     seconds: dict[str, list[float]] = {"dense": [], "small": []}
     models = {"dense": dense, "small": small}
@@ -134,11 +92,3 @@ def _layer_flops(size: Dimensions, hidden: int, heads: int, neurons: int, tokens
     """Operations for one token in one layer: four projections, attention, two FFN matrices."""
     channels = heads * size.head_size
     return 2 * (4 * hidden * channels + 2 * tokens * channels + 2 * hidden * neurons)
-
-
-def _collate(tokenizer: PreTrainedTokenizerBase, rows: Dataset, device: torch.device) -> dict[str, Tensor]:
-    """Pad rows to one batch, without the bookkeeping columns."""
-    columns = [name for name in rows.column_names if name != "length"]
-    collator = DataCollatorWithPadding(tokenizer)
-    batch: Any = collator([{name: row[name] for name in columns} for row in rows])
-    return cast("dict[str, Tensor]", dict(batch.to(device)))

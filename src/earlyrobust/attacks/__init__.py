@@ -1,0 +1,39 @@
+"""Attacks: algorithms that edit a text, word by word, until a classifier errs.
+
+`engine` runs many of them side by side and asks the models in batches; `greedy` is what they have in common;
+`swaps` and `constraints` are the parts they are made of. To add one: a new file that puts parts together, and
+one line in `ATTACKS`.
+"""
+
+from __future__ import annotations
+
+from earlyrobust.attacks.bert_attack import BertAttack
+from earlyrobust.attacks.bert_attack_earlyrobust import BertAttackEarlyRobust
+from earlyrobust.attacks.engine import Server, run_attacks
+from earlyrobust.attacks.greedy import Example, Outcome, WordSwapAttack
+from earlyrobust.attacks.models import Victim
+from earlyrobust.attacks.resources import Resources
+from earlyrobust.attacks.textbugger import TextBugger
+from earlyrobust.attacks.textfooler import TextFooler
+
+__all__ = [
+    "ATTACKS",
+    "BertAttack",
+    "BertAttackEarlyRobust",
+    "Example",
+    "Outcome",
+    "Resources",
+    "Server",
+    "TextBugger",
+    "TextFooler",
+    "Victim",
+    "WordSwapAttack",
+    "run_attacks",
+]
+
+ATTACKS: dict[str, type[WordSwapAttack]] = {
+    TextFooler.name: TextFooler,
+    TextBugger.name: TextBugger,
+    BertAttack.name: BertAttack,
+    BertAttackEarlyRobust.name: BertAttackEarlyRobust,
+}

@@ -1,0 +1,181 @@
+"""The engine: many attacks in flight, one server that answers what they ask.
+
+An attack on one example is a generator. It yields an `Ask`, a model and the inputs it wants answered, is
+resumed with the answers in the same order, and returns its outcome. The server collects the asks of all
+attacks in flight, computes each distinct input once, and forms batches across examples.
+
+No result depends on how batches are formed. Inputs share a batch only if they are padded to the same length,
+which is a function of their own length alone, and batches have a multiple of four rows: under these two
+conditions the CPU's matrix products give each row the same bits in every batch. On other devices the last
+bits may differ from batch to batch.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Generator, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+DEFAULT_TOKEN_BUDGET = 8_192
+DEFAULT_IN_FLIGHT = 64
+# Answers kept for each model, so that memory is bounded. Attacks ask again soon or never.
+_REMEMBERED = 2**16
+# Rows of a batch come in multiples of this: odd numbers of rows take other paths through matrix libraries.
+_ROWS = 4
+
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An input as a model reads it.
+
+    Attributes:
+        key: Equal for two inputs if and only if the model cannot tell them apart.
+        fields: Token ids and what goes with them, each a list as long as the input in tokens.
+    """
+
+    key: bytes
+    fields: dict[str, list[int]]
+
+    @property
+    def length(self) -> int:
+        """Tokens of the input."""
+        return len(self.fields["input_ids"])
+
+
+class Model(Protocol):
+    """What attacks can ask: a victim, a sentence encoder, a masked language model."""
+
+    max_length: int
+
+    def encode(self, inputs: Sequence[Any]) -> list[Encoded]:
+        """Turn inputs into tokens, at most `max_length` of them."""
+
+    def compute(self, batch: Sequence[Encoded], length: int) -> Sequence[Any]:
+        """Answer a batch of inputs, each to be padded to the same length in tokens."""
+
+
+class NamedModel(Model, Protocol):
+    """A model that results name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question of an attack: what does this model say to these inputs?"""
+
+    model: Model
+    inputs: Sequence[Hashable]
+
+
+Attacking = Generator[Ask, Sequence[Any], Outcome]
+
+
+class Server:
+    """Answers asks, each distinct input once, in batches of bounded size.
+
+    Args:
+        token_budget: Most tokens of a batch, padding included; four inputs are a batch at any length.
+    """
+
+    def __init__(self, token_budget: int = DEFAULT_TOKEN_BUDGET) -> None:
+        self._token_budget = token_budget
+        self._known: dict[Model, OrderedDict[bytes, Any]] = {}
+        self.computed = 0
+
+    def answer(self, asks: Sequence[Ask]) -> list[list[Any]]:
+        """Answer several asks at once.
+
+        Args:
+            asks: Of any models.
+
+        Returns:
+            For each ask the answers to its inputs, in their order.
+        """
+        answers: list[list[Any]] = [[] for _ in asks]
+        for model in {id(ask.model): ask.model for ask in asks}.values():
+            own = [number for number, ask in enumerate(asks) if ask.model is model]
+            inputs = list(dict.fromkeys(item for number in own for item in asks[number].inputs))
+            encoded = model.encode(inputs)
+            known = self._compute(model, encoded)
+            keys = {item: code.key for item, code in zip(inputs, encoded, strict=True)}
+            for number in own:
+                answers[number] = [known[keys[item]] for item in asks[number].inputs]
+        return answers
+
+    def _compute(self, model: Model, encoded: Iterable[Encoded]) -> dict[bytes, Any]:
+        """The answers to inputs, from memory or by computing them."""
+        memory = self._known.setdefault(model, OrderedDict())
+        answers: dict[bytes, Any] = {}
+        missing: dict[int, dict[bytes, Encoded]] = {}
+        for item in encoded:
+            if item.key in memory:
+                memory.move_to_end(item.key)
+                answers[item.key] = memory[item.key]
+            else:
+                length = min(padded_length(item.length), model.max_length)
+                missing.setdefault(length, {})[item.key] = item
+        for length, group in sorted(missing.items(), reverse=True):
+            items = list(group.values())
+            rows = max(_ROWS, self._token_budget // length // _ROWS * _ROWS)
+            for begin in range(0, len(items), rows):
+                batch = items[begin : begin + rows]
+                filled = batch + batch[-1:] * (-len(batch) % _ROWS)
+                for item, answer in zip(batch, model.compute(filled, length), strict=False):
+                    answers[item.key] = memory[item.key] = answer
+                self.computed += len(batch)
+        while len(memory) > _REMEMBERED:
+            memory.popitem(last=False)
+        return answers
+
+
+def padded_length(length: int) -> int:
+    """The length to which an input is padded, at most a sixteenth longer than it is.
+
+    A function of the length alone, so that an input is computed in the same way whatever else is asked.
+
+    Args:
+        length: Of the input, in tokens.
+
+    Returns:
+        Up to 31 tokens the length itself, then the next multiple of 2, 4, 8, ….
+    """
+    step = 1 << max(0, length.bit_length() - 5)
+    return -(-length // step) * step
+
+
+def run_attacks(
+    attacks: Iterable[Attacking[Outcome]], server: Server, in_flight: int = DEFAULT_IN_FLIGHT
+) -> Iterator[Outcome]:
+    """Run attacks side by side.
+
+    Args:
+        attacks: One for each example; the next is started when one has ended.
+        server: Answers what they ask.
+        in_flight: Most attacks at a time.
+
+    Yields:
+        The outcomes, as attacks end.
+    """
+    waiting = iter(attacks)
+    running: list[tuple[Attacking[Outcome], Ask]] = []
+    while True:
+        for attack in waiting:
+            try:
+                running.append((attack, next(attack)))
+            except StopIteration as end:
+                yield end.value
+            if len(running) >= in_flight:
+                break
+        if not running:
+            return
+        answers = server.answer([ask for _, ask in running])
+        going, running = running, []
+        for (attack, _), answer in zip(going, answers, strict=True):
+            try:
+                running.append((attack, attack.send(answer)))
+            except StopIteration as end:
+                yield end.value

@@ -1,0 +1,193 @@
+"""The models that attacks ask: the victim, sentence encoders, a masked language model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earlyrobust.attacks.engine import Encoded
+from earlyrobust.errors import ModelError, ResourceError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# A tokenizer that knows no limit says so with a number beyond any model.
+_LONGEST = 512
+# Tokens whose logits a masked language model computes at a time.
+_LOGITS_OF = 1_024
+
+
+class _Transformer:
+    """Tokenises, pads and runs a transformers model.
+
+    Args:
+        model: The model; it is put into evaluation mode.
+        tokenizer: Its tokenizer.
+        max_length: Longest input in tokens; None for what the tokenizer allows.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int | None = None
+    ) -> None:
+        self.max_length = min(max_length or tokenizer.model_max_length, _limit(model, tokenizer))
+        self._model = model.eval()
+        self._tokenizer = tokenizer
+
+    def encode(self, inputs: Sequence[Any]) -> list[Encoded]:
+        """Turn texts, or pairs of them, into tokens; what is longer than `max_length` is cut off."""
+        if not inputs:
+            return []
+        columns = [list(column) for column in zip(*inputs, strict=True)]
+        encoded = self._tokenizer(*columns, truncation="longest_first", max_length=self.max_length)
+        names = [name for name in encoded if name != "attention_mask"]
+        items = []
+        for values in zip(*(encoded[name] for name in names), strict=True):
+            fields = dict(zip(names, values, strict=True))
+            items.append(Encoded(np.asarray(values, np.int32).tobytes(), fields))
+        return items
+
+    def _run(self, batch: Sequence[Encoded], length: int) -> Any:
+        """Outputs for a batch, padded to a length."""
+        padded = self._tokenizer.pad(
+            [item.fields for item in batch], padding="max_length", max_length=length, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            return self._model(**padded.to(self._model.device))
+
+
+def _limit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Most tokens that a model has positions for."""
+    positions = getattr(model.config, "max_position_embeddings", None) or _LONGEST
+    # RoBERTa and its kin count positions from behind the padding index.
+    offset = (model.config.pad_token_id or 0) + 1 if "roberta" in model.config.model_type else 0
+    return int(min(tokenizer.model_max_length, positions - offset))
+
+
+class Victim(_Transformer):
+    """The classifier under attack; answers texts, given as tuples of one or two, with class probabilities."""
+
+    def compute(self, batch: Sequence[Encoded], length: int) -> list[NDArray[np.float32]]:
+        """Class probabilities, each of shape (classes,).
+
+        Raises:
+            ModelError: If they are not numbers.
+        """
+        logits = self._run(batch, length).logits.float().cpu()
+        if not torch.isfinite(logits).all():
+            raise ModelError(
+                "The model's output is not a number (NaN or infinite), so it cannot be attacked."
+            )
+        return list(torch.softmax(logits, dim=1).numpy())
+
+
+class MaskedLM(_Transformer):
+    """A masked language model; answers a text with the most likely tokens for each of its positions.
+
+    Args:
+        model: A transformers model with a masked-language-model head.
+        tokenizer: Its tokenizer.
+        name: How results name it.
+        candidates: Tokens to name for each position.
+
+    Raises:
+        ResourceError: If the tokenizer has no mask token.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, candidates: int
+    ) -> None:
+        super().__init__(model, tokenizer)
+        if tokenizer.mask_token is None:
+            raise ResourceError(
+                f"The tokenizer of '{name}' has no mask token: choose a masked language model."
+            )
+        self.name = name
+        self.tokenizer = tokenizer
+        self.candidates = candidates
+
+    def compute(self, batch: Sequence[Encoded], length: int) -> list[NDArray[np.int64]]:
+        """Token ids, most likely first, each of shape (tokens of the input, candidates)."""
+        # The logits are a vocabulary wide: a small part of the batch at a time keeps them small.
+        rows = max(4, _LOGITS_OF // length // 4 * 4)
+        answers = []
+        for begin in range(0, len(batch), rows):
+            part = batch[begin : begin + rows]
+            best = self._run(part, length).logits.topk(self.candidates, dim=-1).indices.cpu().numpy()
+            answers += [ids[: item.length] for ids, item in zip(best, part, strict=True)]
+        return answers
+
+
+class SentenceEncoder:
+    """A sentence-transformers model; answers texts with embeddings.
+
+    Args:
+        model: The model.
+        name: How results name it.
+    """
+
+    def __init__(self, model: SentenceTransformer, name: str) -> None:
+        self.name = name
+        self._model = model.eval()
+        self.max_length = int(model.max_seq_length or _LONGEST)
+
+    def encode(self, inputs: Sequence[str]) -> list[Encoded]:
+        """Turn texts into tokens."""
+        if not inputs:
+            return []
+        features = self._model.preprocess(list(inputs))
+        mask = features["attention_mask"].bool()
+        names = [name for name in features if name != "attention_mask" and isinstance(features[name], Tensor)]
+        items = []
+        for row, valid in enumerate(mask):
+            fields = {name: features[name][row][valid].tolist() for name in names}
+            items.append(Encoded(np.asarray(fields["input_ids"], np.int32).tobytes(), fields))
+        return items
+
+    def compute(self, batch: Sequence[Encoded], length: int) -> list[Tensor]:
+        """Embeddings, each of shape (channels,), not necessarily of length 1."""
+        padded = self._model.tokenizer.pad(
+            [item.fields for item in batch], padding="max_length", max_length=length, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            embeddings = self._model.forward(dict(padded.to(self._model.device)))["sentence_embedding"]
+        return list(embeddings.float().cpu())
+
+
+class UniversalSentenceEncoder:
+    """The Universal Sentence Encoder, which TextFooler and its successors were published with.
+
+    Raises:
+        ResourceError: If TensorFlow Hub is not installed or the model cannot be fetched.
+    """
+
+    name = "Universal Sentence Encoder 3"
+    # Its own words, not tokens; no text is cut off.
+    max_length = 10**9
+
+    def __init__(self) -> None:
+        try:
+            import tensorflow_hub
+
+            self._model = tensorflow_hub.load("https://tfhub.dev/google/universal-sentence-encoder/3")
+        except Exception as error:  # whatever TensorFlow may raise, the encoder is not here
+            raise ResourceError(
+                "The Universal Sentence Encoder needs tensorflow, tensorflow_hub and, at first, a network: "
+                "install them, or choose a sentence-transformers model."
+            ) from error
+
+    def encode(self, inputs: Sequence[str]) -> list[Encoded]:
+        """Texts as their bytes: it takes them whole."""
+        return [Encoded(text.encode(), {"input_ids": list(text.encode())}) for text in inputs]
+
+    def compute(self, batch: Sequence[Encoded], length: int) -> list[Tensor]:
+        """Embeddings, each of shape (512,)."""
+        embeddings = self._model([item.key.decode() for item in batch])
+        if isinstance(embeddings, dict):
+            embeddings = embeddings["outputs"]
+        return list(torch.from_numpy(embeddings.numpy()))

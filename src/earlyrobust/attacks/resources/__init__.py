@@ -1,0 +1,23 @@
+"""What attacks lean on besides the model: neighbours of words, part-of-speech taggers, stop words."""
+
+from earlyrobust.attacks.resources.collection import Resources
+from earlyrobust.attacks.resources.lists import NeighbourLists
+from earlyrobust.attacks.resources.neighbours import Neighbours, load_neighbours
+from earlyrobust.attacks.resources.stopwords import nltk_stop_words, textfooler_stop_words
+from earlyrobust.attacks.resources.tagging import NltkTagger, PatternTagger, Tagger, load_tagger
+from earlyrobust.attacks.resources.vectors import WordVectors, embedding_neighbours
+
+__all__ = [
+    "NeighbourLists",
+    "Neighbours",
+    "NltkTagger",
+    "PatternTagger",
+    "Resources",
+    "Tagger",
+    "WordVectors",
+    "embedding_neighbours",
+    "load_neighbours",
+    "load_tagger",
+    "nltk_stop_words",
+    "textfooler_stop_words",
+]

@@ -1,0 +1,103 @@
+"""The resources that an attack is built with, each loaded when it is first needed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from earlyrobust.attacks.resources.neighbours import Neighbours, load_neighbours
+from earlyrobust.attacks.resources.stopwords import nltk_stop_words, textfooler_stop_words
+from earlyrobust.attacks.resources.tagging import Tagger, load_tagger
+from earlyrobust.encoders import load_masked_lm, load_sentence_encoder
+
+if TYPE_CHECKING:
+    from earlyrobust.attacks.engine import NamedModel
+    from earlyrobust.attacks.models import MaskedLM
+
+DEFAULT_SENTENCE_ENCODER = "minilm"
+DEFAULT_MASKED_LM = "google-bert/bert-base-uncased"
+UNIVERSAL = "use"
+
+
+class Resources:
+    """What attacks lean on besides the victim.
+
+    Args:
+        neighbours: A source of neighbours, or its name or path; see `load_neighbours`.
+        sentence_encoder: A sentence-transformers model: `minilm` (embedded), a folder, or a name on the hub;
+            `use` for the Universal Sentence Encoder.
+        masked_lm: A masked language model: a folder or a name on the hub.
+        nltk_data: Folder of NLTK's data, None for where NLTK looks.
+        device: Where the models run, None for the CPU.
+    """
+
+    def __init__(
+        self,
+        *,
+        neighbours: Neighbours | str | None = None,
+        sentence_encoder: str = DEFAULT_SENTENCE_ENCODER,
+        masked_lm: str = DEFAULT_MASKED_LM,
+        nltk_data: Path | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        self._neighbours = neighbours
+        self._sentence_encoder = sentence_encoder
+        self._masked_lm = masked_lm
+        self._nltk_data = nltk_data
+        self._device = torch.device(device or "cpu")
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """Neighbours of words.
+
+        Raises:
+            ResourceError: If there is no such source.
+        """
+        if self._neighbours is None or isinstance(self._neighbours, str):
+            return load_neighbours(self._neighbours)
+        return self._neighbours
+
+    @cached_property
+    def tagger(self) -> Tagger:
+        """Part-of-speech tagger: NLTK's where its data is, TextBlob's otherwise."""
+        return load_tagger(self._nltk_data)
+
+    @cached_property
+    def nltk_stop_words(self) -> frozenset[str]:
+        """NLTK's English stop words."""
+        return nltk_stop_words(self._nltk_data)[0]
+
+    @cached_property
+    def textfooler_stop_words(self) -> frozenset[str]:
+        """The stop words of TextFooler's authors."""
+        return textfooler_stop_words()
+
+    @cached_property
+    def sentence_encoder(self) -> NamedModel:
+        """Sentence encoder.
+
+        Raises:
+            ModelError: If it cannot be had.
+            ResourceError: If the Universal Sentence Encoder's package is not installed.
+        """
+        from earlyrobust.attacks.models import SentenceEncoder, UniversalSentenceEncoder
+
+        if self._sentence_encoder == UNIVERSAL:
+            return UniversalSentenceEncoder()
+        model = load_sentence_encoder(self._sentence_encoder, self._device)
+        return SentenceEncoder(model, self._sentence_encoder)
+
+    def masked_lm(self, candidates: int) -> MaskedLM:
+        """Masked language model that names `candidates` tokens for each place of a text.
+
+        Raises:
+            ModelError: If it cannot be had.
+            ResourceError: If it has no mask token.
+        """
+        from earlyrobust.attacks.models import MaskedLM
+
+        model, tokenizer = load_masked_lm(self._masked_lm)
+        return MaskedLM(model.to(self._device), tokenizer, self._masked_lm, candidates)

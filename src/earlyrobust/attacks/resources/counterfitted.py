@@ -1,0 +1,128 @@
+"""The counter-fitted word vectors (Mrkšić et al., 2016): fetching them, and loading what was fetched."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from earlyrobust.attacks.resources.places import cache_folder, fingerprint, writing_to
+from earlyrobust.attacks.resources.vector_files import parse_vectors, read_vectors
+from earlyrobust.attacks.resources.vectors import WordVectors
+from earlyrobust.errors import ResourceError
+from earlyrobust.storage import write_atomically, write_json
+
+URL = (
+    "https://raw.githubusercontent.com/nmrksic/counter-fitting/master/word_vectors/"
+    "counter-fitted-vectors.txt.zip"
+)
+WORDS, VALUES = 65_713, 300
+HOW_TO_FETCH = "earlyrobust resources --fetch counter-fitted"
+ARCHIVE = "counter-fitted-vectors.txt.zip"
+TIMEOUT_SECONDS = 30
+CHUNK_BYTES = 2**18
+
+
+def fetch_counterfitted(
+    cache: Path | None = None,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+    *,
+    url: str = URL,
+    shape: tuple[int, int] = (WORDS, VALUES),
+) -> Path:
+    """Download the counter-fitted vectors into the cache, unless they are there already.
+
+    Args:
+        cache: The package's cache; if None, the default one.
+        progress: Called as bytes arrive with how many there are so far, and in all, None if that is unknown.
+        url: Where they are.
+        shape: How many words of how many values they must be.
+
+    Returns:
+        The archive in the cache. A JSON file beside it tells its address and sha256.
+
+    Raises:
+        ResourceError: They cannot be fetched, are not what they should be, or the cache cannot be written.
+            Nothing is left behind then.
+    """
+    fetched = fetched_counterfitted(cache)
+    if fetched is not None and fingerprint(fetched) == _recorded(fetched):
+        return fetched
+    archive = cache_folder(cache) / ARCHIVE
+
+    def write(temporary: Path) -> None:
+        _download(url, temporary, progress)
+        found = parse_vectors(temporary, url)[1].shape
+        if found != shape:
+            raise ResourceError(
+                f"{url} does not hold the counter-fitted vectors: they are {shape[0]:,} words of "
+                f"{shape[1]} values, not {found[0]:,} of {found[1]}."
+            )
+
+    with writing_to(archive.parent):
+        write_atomically(archive, write)
+        write_json(_record(archive), {"url": url, "sha256": fingerprint(archive)})
+    return archive
+
+
+def fetched_counterfitted(cache: Path | None = None) -> Path | None:
+    """Return the archive of the counter-fitted vectors in the cache, None if they were not fetched."""
+    archive = cache_folder(cache) / ARCHIVE
+    return archive if archive.is_file() and _recorded(archive) is not None else None
+
+
+def load_counterfitted(cache: Path | None = None) -> WordVectors:
+    """Load the counter-fitted vectors that were fetched.
+
+    Args:
+        cache: The package's cache; if None, the default one.
+
+    Raises:
+        ResourceError: They were not fetched, or the file has changed since.
+    """
+    archive = fetched_counterfitted(cache)
+    if archive is None:
+        raise ResourceError(
+            f"The counter-fitted vectors are not here: fetch them with `{HOW_TO_FETCH}`, or give the path of "
+            "a file that holds them."
+        )
+    if fingerprint(archive) != _recorded(archive):
+        raise ResourceError(f"{archive} has changed since it was fetched: `{HOW_TO_FETCH}` fetches it again.")
+    return read_vectors(archive, cache, name="counter-fitted vectors")
+
+
+def _record(archive: Path) -> Path:
+    return archive.with_suffix(".json")
+
+
+def _recorded(archive: Path) -> str | None:
+    """Return the sha256 that an archive had when it was fetched, None if that is not known."""
+    try:
+        return str(json.loads(_record(archive).read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _download(url: str, path: Path, progress: Callable[[int, int | None], None]) -> None:
+    done = 0
+    with path.open("wb") as file:
+        try:
+            with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
+                total = int(response.headers["Content-Length"] or 0) or None
+                while chunk := response.read(CHUNK_BYTES):
+                    done += file.write(chunk)
+                    progress(done, total)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _not_fetched(url, str(error)) from error
+    # A connection that breaks off reads like one that ends.
+    if total is not None and done < total:
+        raise _not_fetched(url, f"the connection broke off after {done:,} of {total:,} bytes")
+
+
+def _not_fetched(url: str, reason: str) -> ResourceError:
+    return ResourceError(
+        f"{url} could not be fetched ({reason}): check the network, or download it elsewhere and give the "
+        "file's path instead of 'counter-fitted'."
+    )

@@ -1,0 +1,237 @@
+"""Transformations: what a word may be replaced by."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from numpy.random import RandomState
+
+from earlyrobust.attacks.engine import Ask, Attacking
+from earlyrobust.attacks.text import Text, words_of
+
+if TYPE_CHECKING:
+    from earlyrobust.attacks.models import MaskedLM
+    from earlyrobust.attacks.resources.neighbours import Neighbours
+
+
+# A character that looks like it for each that has one.
+_LOOKALIKES = dict(
+    zip(
+        "-9876543210'abcdefghijklmnopqrstuvwxyz",
+        "˗৭Ȣ𝟕бƼᏎƷᒿlO`ɑЬϲԁе𝚏ɡհіϳ𝒌ⅼｍոорԛⲅѕ𝚝սѵԝ×уᴢ",
+        strict=True,
+    )
+)
+
+
+class Swaps(ABC):
+    """Proposes replacements for a word."""
+
+    def propose(self, text: Text, position: int, random: RandomState) -> Attacking[list[str]]:
+        """Replacements for the word at a position; may ask models.
+
+        Args:
+            text: The text as it is now.
+            position: Of the word.
+            random: The example's own source of randomness.
+
+        Returns:
+            Replacements, in the order in which equally good ones are preferred.
+        """
+        yield from ()
+        return self.words(text.words[position], random)
+
+    @abstractmethod
+    def words(self, word: str, random: RandomState) -> list[str]:
+        """Replacements for a word, where its surroundings do not matter."""
+
+    def describe(self) -> dict[str, Any]:
+        """Settings and resources, as JSON types."""
+        return {}
+
+
+class NeighbourSwaps(Swaps):
+    """The nearest words in a space of word vectors, in the letter case of the word they replace.
+
+    Args:
+        neighbours: Where neighbours come from.
+        candidates: K, how many.
+    """
+
+    def __init__(self, neighbours: Neighbours, candidates: int) -> None:
+        self._neighbours = neighbours
+        self._candidates = candidates
+
+    def words(self, word: str, random: RandomState) -> list[str]:
+        """The nearest first."""
+        nearest = self._neighbours.nearest(word.lower(), self._candidates)
+        return [_in_case_of(word, neighbour) for neighbour in nearest]
+
+    def describe(self) -> dict[str, Any]:
+        """Source and K."""
+        return {"neighbours": self._neighbours.name, "candidates": self._candidates}
+
+
+def _in_case_of(model: str, word: str) -> str:
+    """Give a word the letter case of another, if that is lower, UPPER or Capitalised."""
+    if model.islower():
+        return word.lower()
+    if model.isupper() and len(model) > 1:
+        return word.upper()
+    if model[0].isupper() and model[1:].islower():
+        return word.capitalize()
+    return word
+
+
+class InsertSpace(Swaps):
+    """A space at a random place inside the word."""
+
+    def words(self, word: str, random: RandomState) -> list[str]:
+        """One replacement; none for words of one or two letters."""
+        if len(word) < 3:
+            return []
+        place = random.randint(1, len(word) - 1)
+        return [f"{word[:place]} {word[place:]}"]
+
+
+class DeleteCharacter(Swaps):
+    """A random inner character missing."""
+
+    def words(self, word: str, random: RandomState) -> list[str]:
+        """One replacement; none for words of one or two letters."""
+        if len(word) < 3:
+            return []
+        place = random.randint(1, len(word) - 1)
+        return [word[:place] + word[place + 1 :]]
+
+
+class SwapCharacters(Swaps):
+    """Two random neighbouring inner characters in each other's place."""
+
+    def words(self, word: str, random: RandomState) -> list[str]:
+        """One replacement; none for words of fewer than four letters."""
+        if len(word) < 4:
+            return []
+        place = random.randint(1, len(word) - 2)
+        return [word[:place] + word[place + 1] + word[place] + word[place + 2 :]]
+
+
+class Lookalikes(Swaps):
+    """A character replaced by one that looks like it, at each place in turn."""
+
+    def words(self, word: str, random: RandomState) -> list[str]:
+        """As many replacements as the word has lower-case letters, digits, hyphens and apostrophes."""
+        return [
+            word[:place] + _LOOKALIKES[character] + word[place + 1 :]
+            for place, character in enumerate(word)
+            if character in _LOOKALIKES
+        ]
+
+
+class AnyOf(Swaps):
+    """What several transformations propose, each replacement once.
+
+    Args:
+        swaps: The transformations.
+    """
+
+    def __init__(self, *swaps: Swaps) -> None:
+        self._swaps = swaps
+
+    def words(self, word: str, random: RandomState) -> list[str]:
+        """Those of the first transformation first."""
+        proposed = [new for swaps in self._swaps for new in swaps.words(word, random)]
+        return list(dict.fromkeys(proposed))
+
+    def describe(self) -> dict[str, Any]:
+        """Settings and resources of all."""
+        return {name: value for swaps in self._swaps for name, value in swaps.describe().items()}
+
+
+class MaskedLMSwaps(Swaps):
+    """What a masked language model reads in the place of the word, which it sees unmasked.
+
+    A word of one token is replaced by the K likeliest tokens that are words, a word of several by
+    combinations of the K likeliest tokens of each place.
+
+    Args:
+        masked_lm: The model; it knows K.
+    """
+
+    def __init__(self, masked_lm: MaskedLM) -> None:
+        self._masked_lm = masked_lm
+        self._tokenizer = masked_lm.tokenizer
+        vocabulary = self._tokenizer.get_vocab()
+        # Byte-level and SentencePiece vocabularies mark the tokens that begin a word, WordPiece the others.
+        marks = (mark for mark in "Ġ▁" if any(token.startswith(mark) for token in vocabulary))
+        self._beginning = next(marks, None)
+
+    def words(self, word: str, random: RandomState) -> list[str]:
+        """None: without its surroundings a word has no replacement here."""
+        return []
+
+    def propose(self, text: Text, position: int, random: RandomState) -> Attacking[list[str]]:
+        """The likeliest first."""
+        likeliest = (yield Ask(self._masked_lm, [(text.full,)]))[0]
+        first = self._first_token(text, position)
+        pieces = self._tokenizer.encode(text.words[position], add_special_tokens=False)
+        if first is None or not pieces or first + len(pieces) > len(likeliest):
+            return []  # the model does not read so far
+        choices = [
+            self._tokenizer.convert_ids_to_tokens(ids.tolist())
+            for ids in likeliest[first : first + len(pieces)]
+        ]
+        if len(choices) == 1:
+            # The first word of a text has no space before it, so nothing marks it in the other vocabularies.
+            unmarked = position == 0 and self._beginning is not None
+            begins = [token for token in choices[0] if unmarked or self._begins_word(token)]
+            return [self._bare(token) for token in begins if len(words_of(token)) == 1]
+        if self._beginning is not None:
+            choices[1:] = [
+                [token for token in tokens if not self._begins_word(token)] for tokens in choices[1:]
+            ]
+        made = _combinations([[self._bare(token) for token in tokens] for tokens in choices])
+        return list(islice(made, self._masked_lm.candidates))
+
+    def _first_token(self, text: Text, position: int) -> int | None:
+        """Where the word begins in tokens; None if that is beyond what the model reads."""
+        masked = text.replace(position, str(self._tokenizer.mask_token)).full
+        encoded = self._tokenizer(masked, truncation=True, max_length=self._masked_lm.max_length)
+        ids: list[int] = encoded["input_ids"]
+        mask = self._tokenizer.mask_token_id
+        return ids.index(mask) if mask in ids else None
+
+    def _begins_word(self, token: str) -> bool:
+        return "##" not in token if self._beginning is None else token.startswith(self._beginning)
+
+    def _bare(self, token: str) -> str:
+        """A token without its vocabulary's mark."""
+        return token.replace("##" if self._beginning is None else self._beginning, "")
+
+    def describe(self) -> dict[str, Any]:
+        """Model and K."""
+        return {"masked_lm": self._masked_lm.name, "candidates": self._masked_lm.candidates}
+
+
+def _combinations(choices: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Words made of one piece for each place, those of the first pieces first.
+
+    Made one by one as they are asked for: three places of 48 pieces would be 110,592 at once. Beginnings that
+    no further piece can make one word of are left at once.
+    """
+    can_be_word = [any(words_of(piece) for piece in pieces) for pieces in choices]
+
+    def extend(begun: str, place: int) -> Iterator[str]:
+        words = len(words_of(begun))
+        if words > 1 or (words == 0 and not any(can_be_word[place:])):
+            return
+        if place == len(choices):
+            yield begun
+            return
+        for piece in choices[place]:
+            yield from extend(begun + piece, place + 1)
+
+    return extend("", 0)

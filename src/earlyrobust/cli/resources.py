@@ -1,0 +1,57 @@
+"""`earlyrobust resources`: what attacks lean on, and where it is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Fetchable(StrEnum):
+    """What can be fetched."""
+
+    counter_fitted = "counter-fitted"
+
+
+def resources(
+    fetch: Annotated[
+        Fetchable | None, typer.Option(help="Download this first; nothing else reaches for the network.")
+    ] = None,
+    nltk_data: Annotated[
+        Path | None, typer.Option(help="Folder of NLTK's data.", show_default="where NLTK looks")
+    ] = None,
+) -> None:
+    """Show which resources of attacks are on this machine, and how to get those that are missing."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from earlyrobust.attacks.resources.overview import overview
+
+    console = Console(highlight=False, markup=False)  # brackets in commands are no markup
+    if fetch is Fetchable.counter_fitted:
+        _fetch_counterfitted(console)
+    table = Table("resource", "what it is for", "where it is", "how to get it", show_lines=True)
+    for column in table.columns:
+        column.overflow = "fold"  # a path or command that is cut short is of no use
+    for resource in overview(nltk_data):
+        table.add_row(resource.name, resource.purpose, resource.place or "missing", resource.how)
+    console.print(table)
+
+
+def _fetch_counterfitted(console: Console) -> None:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from earlyrobust.attacks.resources.counterfitted import fetch_counterfitted
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("counter-fitted vectors", total=None)
+        path = fetch_counterfitted(
+            progress=lambda done, total: progress.update(bar, completed=done, total=total)
+        )
+    console.print(f"The counter-fitted vectors are in {path}.", soft_wrap=True)

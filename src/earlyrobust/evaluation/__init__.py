@@ -1,0 +1,9 @@
+"""Judging classifiers: accuracy on clean text and under attack, and what a forward pass costs."""
+
+from __future__ import annotations
+
+from earlyrobust.evaluation.clean import evaluate_clean, predict
+from earlyrobust.evaluation.robustness import evaluate_under_attack
+from earlyrobust.evaluation.speed import flops_ratio, measure_speed
+
+__all__ = ["evaluate_clean", "evaluate_under_attack", "flops_ratio", "measure_speed", "predict"]

@@ -1,0 +1,142 @@
+"""Accuracy under attack."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT, DEFAULT_TOKEN_BUDGET, Attacking, Server, run_attacks
+from earlyrobust.attacks.greedy import Example, WordSwapAttack
+from earlyrobust.attacks.models import Victim
+from earlyrobust.data.digests import split_digest
+from earlyrobust.data.splits import stratified_draw
+from earlyrobust.errors import ConfigError, DataError
+from earlyrobust.journal import AttackedExample, Journal
+from earlyrobust.results import AttackRecord
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def evaluate_under_attack(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    dataset: Dataset,
+    attack: WordSwapAttack,
+    *,
+    examples: int | None = None,
+    seed: int = 0,
+    max_length: int | None = None,
+    journal: Path | None = None,
+    token_budget: int = DEFAULT_TOKEN_BUDGET,
+    in_flight: int = DEFAULT_IN_FLIGHT,
+    watch: Callable[[Sequence[AttackedExample], int, Server], None] | None = None,
+) -> AttackRecord:
+    """Attack a classifier on a sample of a data set.
+
+    Args:
+        model: Any sequence classifier; it is in evaluation mode afterwards.
+        tokenizer: Its tokenizer.
+        dataset: Rows with `text`, `pair` for sentence pairs, and `label`, numbered as the model's outputs.
+        attack: For example `TextFooler()`.
+        examples: Size of the sample, which keeps the shares of the classes; None for all rows.
+        seed: Of the sample and of the attack's random choices.
+        max_length: Longest input of the model in tokens; the rest is cut off, as in training.
+        journal: File that keeps what is done; an attack that was interrupted goes on from there.
+        token_budget: Most tokens of a batch; changes speed and memory, never the result.
+        in_flight: Examples attacked side by side; the same.
+        watch: Called whenever an example is done, with all that are, their number in the end, and the server.
+
+    Returns:
+        Accuracy before and under the attack, and what the attack took, each with a 95 % interval.
+
+    Raises:
+        DataError: If the data set is empty or has a label that the model does not know.
+        ConfigError: If the sample is empty or larger than the data set.
+        OutputError: If the journal is another attack's, or cannot be written.
+    """
+    chosen = _sample(dataset, examples, seed, model.config.num_labels)
+    header = {
+        **attack.describe(),
+        "model": _fingerprint(model),
+        "max_length": max_length,
+        "data": split_digest(dataset.select(chosen)),
+        "examples": len(chosen),
+        "seed": seed,
+    }
+    victim, server = Victim(model, tokenizer, max_length), Server(token_budget)
+    with nullcontext() if journal is None else Journal(journal, header) as book:
+        done = [] if book is None else book.done
+        finished = {example.index for example in done}
+        waiting = (
+            _attack(attack, victim, index, _example(dataset[index], index, seed))
+            for index in chosen
+            if index not in finished
+        )
+        for example in run_attacks(waiting, server, in_flight):
+            if book is None:
+                done.append(example)
+            else:
+                book.add(example)
+            if watch is not None:
+                watch(done, len(chosen), server)
+    return AttackRecord.of(done, attack.describe(), None if journal is None else journal.name)
+
+
+def _attack(attack: WordSwapAttack, victim: Victim, index: int, row: Example) -> Attacking[AttackedExample]:
+    outcome = yield from attack.attack(row, victim)
+    return AttackedExample(
+        index=index,
+        label=row.label,
+        texts=row.columns,
+        status=outcome.status,
+        queries=outcome.queries,
+        final=outcome.columns,
+        words=outcome.words,
+        words_changed=outcome.words_changed,
+        predicted=outcome.predicted,
+        probability_before=outcome.probability_before,
+        probability_after=outcome.probability_after,
+        similarity=outcome.similarity,
+    )
+
+
+def _sample(dataset: Dataset, examples: int | None, seed: int, classes: int) -> list[int]:
+    """The rows to attack, in random order."""
+    labels = np.asarray(dataset["label"], np.int64)
+    known = np.unique(labels)
+    if not known.size:
+        raise DataError("There is no example to attack: the data set is empty.")
+    if known[0] < 0 or known[-1] >= classes:
+        raise DataError(
+            f"The data has labels from {known[0]} to {known[-1]}, the model only 0 to {classes - 1}: "
+            "choose data of the model's own task."
+        )
+    size = min(examples or len(labels), len(labels))
+    if size < len(known):
+        raise ConfigError(
+            f"{size} examples are too few for {len(known)} classes: attack at least one of each."
+        )
+    return [int(index) for index in stratified_draw(labels, size, np.random.default_rng(seed))[0]]
+
+
+def _example(row: dict[str, Any], index: int, seed: int) -> Example:
+    columns = (row["text"], row["pair"]) if "pair" in row else (row["text"],)
+    # Every example has random choices of its own, whatever else is attacked.
+    own = np.random.SeedSequence([seed, index]).generate_state(1)[0]
+    return Example(columns, row["label"], int(own))
+
+
+def _fingerprint(model: PreTrainedModel) -> str:
+    """sha256 over all weights."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(weight.detach().cpu().contiguous().view(-1).numpy().tobytes())
+    return digest.hexdigest()

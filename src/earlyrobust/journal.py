@@ -1,0 +1,151 @@
+"""The journal of an attack: one line for each attacked example, written as soon as it is done.
+
+The first line says what is attacked and how; a journal is continued only by the same attack on the same model
+and data. A line that was cut off by a crash is dropped, and its example attacked again. This module imports
+neither PyTorch nor transformers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from earlyrobust.errors import OutputError
+
+JOURNAL_VERSION = 1
+
+
+@dataclass(frozen=True)
+class AttackedExample:
+    """One example, and what came of the attack on it.
+
+    Attributes:
+        index: Its row in the data set that was sampled from.
+        label: Index of its class.
+        texts: The text, or the two of a pair, before the attack.
+        status: "succeeded": the classifier was made to err; "failed": it was not; "skipped": it erred
+            unattacked.
+        queries: Texts that the classifier was asked about.
+        final: The texts as the attack left them.
+        words: Words of the texts.
+        words_changed: How many of them were replaced.
+        predicted: The class that the classifier gives to the final texts.
+        probability_before: Of the label, before the attack.
+        probability_after: Of the label, for the final texts.
+        similarity: Cosine of the sentence embeddings of both; None without a change or without an encoder.
+    """
+
+    index: int
+    label: int
+    texts: tuple[str, ...]
+    status: Literal["succeeded", "failed", "skipped"]
+    queries: int
+    final: tuple[str, ...]
+    words: int
+    words_changed: int
+    predicted: int
+    probability_before: float
+    probability_after: float
+    similarity: float | None
+
+
+_EXAMPLE = TypeAdapter(AttackedExample)
+
+
+class Journal:
+    """The journal of one attack, continued if it is there already. A context manager.
+
+    Args:
+        path: The file.
+        header: What is attacked and how, as JSON types.
+
+    Raises:
+        OutputError: If the file is another attack's journal, is damaged, or cannot be written.
+    """
+
+    def __init__(self, path: Path, header: dict[str, Any]) -> None:
+        header = {"journal": JOURNAL_VERSION, **header}
+        self.done: list[AttackedExample] = []
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            whole = _whole_lines(path)
+            if whole:
+                self.done = _read(path, whole, header)
+            self._file = path.open("ab")
+            self._file.truncate(len(whole))
+            if not whole:
+                self._write(header)
+        except OSError as error:
+            raise OutputError(f"The journal '{path}' cannot be written: {error.strerror}.") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, example: AttackedExample) -> None:
+        """Write an example down, for good: what has been written survives a crash of this process."""
+        self._write(dataclasses.asdict(example))
+        self.done.append(example)
+
+    def _write(self, content: dict[str, Any]) -> None:
+        line = json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+        # A lone surrogate, which JSON input may hold, has no encoding of its own.
+        self._file.write(line.encode("utf-8", "surrogatepass"))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def read_journal(path: Path) -> tuple[dict[str, Any], list[AttackedExample]]:
+    """Read a journal.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its header, and the examples in the order of their index.
+
+    Raises:
+        OutputError: If there is none, or it is damaged.
+    """
+    try:
+        whole = _whole_lines(path)
+    except OSError as error:
+        raise OutputError(f"The journal '{path}' cannot be read: {error.strerror}.") from error
+    examples = _read(path, whole, None)
+    return json.loads(whole.splitlines()[0]), sorted(examples, key=lambda example: example.index)
+
+
+def _whole_lines(path: Path) -> bytes:
+    content = path.read_bytes() if path.exists() else b""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _read(path: Path, lines: bytes, header: dict[str, Any] | None) -> list[AttackedExample]:
+    try:
+        first, *rest = [json.loads(line.decode("utf-8", "surrogatepass")) for line in lines.split(b"\n")[:-1]]
+        if first["journal"] > JOURNAL_VERSION:
+            raise OutputError(
+                f"The journal '{path}' has layout {first['journal']}, newer than the {JOURNAL_VERSION} that "
+                "this version reads: update earlyrobust."
+            )
+        examples = [_EXAMPLE.validate_python(line) for line in rest]
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise OutputError(f"The journal '{path}' is damaged: delete it to begin again.") from error
+    if header is not None and first != json.loads(json.dumps(header)):
+        changed = ", ".join(sorted(name for name in {*first, *header} if first.get(name) != header.get(name)))
+        raise OutputError(
+            f"The journal '{path}' is another attack's (it differs in {changed}): choose another --output, "
+            "or delete it."
+        )
+    return examples

@@ -1,0 +1,67 @@
+"""The options of attacks, which a run and the attack command share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+
+from earlyrobust.pipeline.options import Options
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class AttackOptions(Options):
+    """How a classifier is attacked. Options that are None take the default of each attack.
+
+    Attributes:
+        attack: Names of attacks in `ATTACKS`; in one string they are separated by commas.
+        examples: Examples to attack, drawn from the test split with the shares of its classes.
+        neighbours: Source of neighbours; None for the counter-fitted vectors if they were fetched, else those
+            of the embedded encoder.
+        sentence_encoder: A sentence-transformers model, or `use`.
+        masked_lm: Masked language model of BERT-Attack.
+        nltk_data: Folder of NLTK's data; None for where NLTK looks.
+        candidates: K, candidates for each word.
+        min_similarity: Smallest similarity of sentences, in each attack's own metric.
+        min_word_cosine: Smallest cosine of word vectors.
+        word_limit: Largest share of words replaced.
+        ranks_all_words: Measure the importance of stop words too, as TextAttack 0.3.4 did.
+        token_budget: Most tokens of a batch; changes speed and memory, not the result.
+        in_flight: Examples attacked side by side; the same.
+    """
+
+    attack: tuple[str, ...] = ("textfooler",)
+    examples: Annotated[int, Field(gt=0)] = 200
+    neighbours: str | None = None
+    sentence_encoder: str = "minilm"
+    masked_lm: str = "google-bert/bert-base-uncased"
+    nltk_data: Path | None = None
+    candidates: Annotated[int, Field(gt=0, le=1_000)] | None = None
+    min_similarity: Annotated[float, Field(ge=-1, le=1)] | None = None
+    min_word_cosine: Annotated[float, Field(ge=-1, le=1)] | None = None
+    word_limit: Share | None = None
+    ranks_all_words: bool = False
+    token_budget: Annotated[int, Field(gt=0)] = 8_192
+    in_flight: Annotated[int, Field(gt=0)] = 64
+
+    @field_validator("attack", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [name.strip() for name in value.split(",") if name.strip()]
+        return value
+
+
+class AttackConfig(AttackOptions):
+    """Options of `earlyrobust attack`, besides those of the data.
+
+    Attributes:
+        output: Folder of journals, record and page.
+        seed: Of the sample and of the attacks' random choices.
+    """
+
+    examples: Annotated[int, Field(gt=0)] = 500
+    output: Path | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

@@ -1,0 +1,254 @@
+"""A page that shows what attacks did to each example: one HTML file, without any script.
+
+Texts come from anywhere, so nothing in them may act on the page: Jinja2 escapes them, a policy in the page
+forbids everything but its own style, and characters that cannot be seen are shown by their code point.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from earlyrobust.journal import AttackedExample, read_journal
+from earlyrobust.results import Accuracy, AttackRecord, Mean
+from earlyrobust.storage import write_atomically
+
+EXAMPLES_PAGE = "examples.html"
+
+# Unseen: control characters, formatting ones (zero width, direction), halves of surrogate pairs.
+_UNSEEN = {"Cc", "Cf", "Cs"}
+# What the attacks take for a word, the white space between words, or one other character.
+_TOKEN = re.compile(r"[\w'\-*@˗`×]+|\s+|.", re.DOTALL)
+# Most tokens of both texts that one edit may reach over, and equal tokens in a row that end it.
+_EDIT, _AGAIN = 100, 3
+_STATUSES = (
+    ("succeeded", "Succeeded", "the model was made to err"),
+    ("failed", "Failed", "the model stayed right"),
+    ("skipped", "Skipped", "the model erred without any attack"),
+)
+_SETTINGS = {"candidates": "K", "masked_lm": "masked language model"}
+
+
+class Piece(NamedTuple):
+    """A part of a text.
+
+    Attributes:
+        content: The part.
+        changed: Whether the other text has something else in its place.
+    """
+
+    content: str
+    changed: bool
+
+
+class _Figure(NamedTuple):
+    name: str
+    meaning: str
+    value: str | None
+    interval: str
+
+
+def draw_examples(
+    sections: Sequence[tuple[str, AttackRecord, Sequence[AttackedExample]]],
+    label_names: Sequence[str],
+    path: Path,
+) -> None:
+    """Write the page of examples.
+
+    Args:
+        sections: For each attack its title, its record, and its examples.
+        label_names: Name of each class, in the order of the classes.
+        path: Where the page is written.
+    """
+    environment = Environment(
+        loader=PackageLoader("earlyrobust.reports"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(visible=_visible, percent=_percent, class_name=_namer(label_names))
+    stream = environment.get_template(EXAMPLES_PAGE).stream(
+        sections=[
+            {
+                "title": title,
+                "figures": _figures(record),
+                "settings": [
+                    (_SETTINGS.get(name, name.replace("_", " ")), _setting(value))
+                    for name, value in record.settings.items()
+                ],
+                "groups": [
+                    (status, name, meaning, found)
+                    for status, name, meaning in _STATUSES
+                    if (found := [example for example in examples if example.status == status])
+                ],
+            }
+            for title, record, examples in sections
+        ],
+        compare=_compare_columns,
+    )
+    stream.enable_buffering(100)
+    write_atomically(path, lambda temporary: stream.dump(str(temporary), encoding="utf-8"))
+
+
+def draw_journals(records: Mapping[str, AttackRecord], label_names: Sequence[str], folder: Path) -> None:
+    """Write the page of all attacks whose journals are in a folder, into that folder; nothing for none.
+
+    Args:
+        records: The attacks, by the title under which they are shown.
+        label_names: Name of each class, in the order of the classes.
+        folder: Of the journals that the records name.
+
+    Raises:
+        OutputError: If a journal is missing or damaged.
+    """
+    sections = [
+        (title, record, read_journal(folder / str(record.journal))[1]) for title, record in records.items()
+    ]
+    if sections:
+        draw_examples(sections, label_names, folder / EXAMPLES_PAGE)
+
+
+def compare(before: str, after: str) -> tuple[list[Piece], list[Piece]]:
+    """Find the words in which two texts differ.
+
+    Args:
+        before: A text.
+        after: The same text with some words replaced.
+
+    Returns:
+        The parts of each; joined they are the text.
+    """
+    old, new = _tokens(before), _tokens(after)
+    left, right = [True] * len(old), [True] * len(new)
+    for start, other, size in _matches(old, new):
+        left[start : start + size] = right[other : other + size] = [False] * size
+    return _pieces(old, left), _pieces(new, right)
+
+
+def _compare_columns(example: AttackedExample) -> Iterator[tuple[list[Piece], list[Piece]]]:
+    for before, after in zip(example.texts, example.final, strict=True):
+        yield compare(before, after)
+
+
+def _tokens(text: str) -> list[str]:
+    """Words, spaces, and what is between them; combining marks stay with what they combine with."""
+    tokens: list[str] = []
+    for token in _TOKEN.findall(text):
+        if tokens and unicodedata.category(token[0])[0] == "M":
+            tokens[-1] += token
+        else:
+            tokens.append(token)
+    return tokens
+
+
+def _matches(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+    """Where the tokens are the same: first place in either list, and how many."""
+    if len(old) == len(new):
+        # Words were replaced one for one, so each is compared with what stands in its own place.
+        yield from ((place, place, 1) for place, token in enumerate(old) if token == new[place])
+        return
+    # An edit made two words of one. Edits are small, so the texts are soon the same again. Comparing them as
+    # wholes would take long, and in a text that repeats itself find the same words in other places.
+    begin = other = 0
+    while begin < len(old) and other < len(new):
+        if old[begin] == new[other]:
+            yield begin, other, 1
+            begin, other = begin + 1, other + 1
+            continue
+        end, end_other = _same_again(old, new, begin, other)
+        if end - begin == end_other - other:
+            yield from (
+                (begin + place, other + place, 1)
+                for place in range(end - begin)
+                if old[begin + place] == new[other + place]
+            )
+        else:
+            matcher = SequenceMatcher(None, old[begin:end], new[other:end_other])
+            for block in matcher.get_matching_blocks():
+                yield begin + block.a, other + block.b, block.size
+        begin, other = end, end_other
+
+
+def _same_again(old: Sequence[str], new: Sequence[str], begin: int, other: int) -> tuple[int, int]:
+    """The nearest places from which the tokens are the same for a while; the ends if there are none."""
+    for distance in range(1, _EDIT):
+        # Equally many tokens on both sides first.
+        for skipped in sorted(range(distance + 1), key=lambda place: abs(2 * place - distance)):
+            end, end_other = begin + skipped, other + distance - skipped
+            ahead = old[end : end + _AGAIN]
+            if ahead and ahead == new[end_other : end_other + _AGAIN]:
+                return end, end_other
+    return len(old), len(new)
+
+
+def _pieces(tokens: Sequence[str], changed: Sequence[bool]) -> list[Piece]:
+    """Join neighbouring tokens that are alike in being changed or not."""
+    groups = groupby(zip(tokens, changed, strict=True), key=lambda pair: pair[1])
+    return [Piece("".join(token for token, _ in group), is_changed) for is_changed, group in groups]
+
+
+def _visible(text: str) -> Markup:
+    """Escape a text, and show by code point what would be invisible in it or act on the text around it."""
+    unseen = {
+        ord(character): f'<span class="code">U+{ord(character):04X}</span>'
+        for character in set(text) - {"\n", "\t"}
+        if unicodedata.category(character) in _UNSEEN
+    }
+    return Markup(str(escape(text)).translate(unseen))
+
+
+def _namer(label_names: Sequence[str]) -> Any:
+    def class_name(index: int) -> str:
+        return label_names[index] if 0 <= index < len(label_names) else f"class {index}"
+
+    return class_name
+
+
+def _figures(record: AttackRecord) -> list[_Figure]:
+    """The numbers of an attack, as the page words them."""
+    return [
+        _share("Clean%", "right before the attack", record.clean),
+        _share("Aua%", "right under attack", record.under_attack),
+        _share("Attack success rate", "of attacks on what was right", record.success_rate),
+        _mean("#Query", "texts asked per example", record.queries, 1),
+        _mean("Words changed", "in a successful attack", record.words_changed, 1, share=True),
+        _mean("Similarity", "after a successful attack", record.similarity, 3),
+    ]
+
+
+def _share(name: str, meaning: str, share: Accuracy | None) -> _Figure:
+    if share is None:
+        return _Figure(name, meaning, None, "")
+    interval = f"{100 * share.low:.1f} to {100 * share.high:.1f} %"
+    return _Figure(name, meaning, _percent(share.value), interval)
+
+
+def _mean(name: str, meaning: str, mean: Mean | None, digits: int, *, share: bool = False) -> _Figure:
+    if mean is None:
+        return _Figure(name, meaning, None, "")
+    factor, unit = (100, " %") if share else (1, "")
+    numbers = (factor * mean.value, factor * mean.low, factor * mean.high)
+    value, low, high = (f"{number:.{digits}f}".replace("-", "−") for number in numbers)
+    return _Figure(name, meaning, value + unit, f"{low} to {high}{unit}")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _setting(value: Any) -> str:
+    """A setting as people write it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

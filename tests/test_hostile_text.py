@@ -1,0 +1,300 @@
+"""Attacks on text that nobody meant to be attacked: a sound result each time, or one sentence that says why not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_encoder
+import torch
+from datasets import Dataset
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, PreTrainedTokenizerBase
+
+from earlyrobust.attacks import ATTACKS, Example, Resources, Server, Victim, WordSwapAttack, run_attacks
+from earlyrobust.attacks.engine import Encoded
+from earlyrobust.attacks.models import MaskedLM
+from earlyrobust.attacks.resources import WordVectors
+from earlyrobust.attacks.text import Text, words_of
+from earlyrobust.errors import ConfigError, DataError, EarlyRobustError, ModelError, ResourceError
+from earlyrobust.evaluation import evaluate_under_attack
+from earlyrobust.journal import AttackedExample, read_journal
+
+KEEPS_FIRST = {"textfooler", "bert-attack-earlyrobust"}
+PLAIN = "A warm, funny film with plenty of charm."
+FILLER = "the of and to in that it is was for on with as be at by this from".split()
+# Half stop words, so that the attacks have work to do, but not for minutes.
+LONG = " ".join(FILLER[place % len(FILLER)] if place % 20 else f"film {place}" for place in range(1_905))
+
+TEXTS = {
+    "empty": "",
+    "spaces": "     ",
+    "line breaks": "\n\n\r\n\t",
+    "one word": "good",
+    "one letter": "a",
+    "2,000 words": LONG,
+    "long word": "x" * 5_000 + " good film",
+    "punctuation": "?! ... ,,, (( )) — «»",
+    "inner characters": "- ' @@@ *** __ -- '' -'@",
+    "inner characters and words": "-good- 'film' @@great@@ *funny* __warm__ rock'n'roll a-b-c",
+    "numbers": "1 22 3.14 1,000,000 0x7f ½ ² ٣ 9876543210",
+    "emoji": "good 😀 film 👨\u200d👩\u200d👧\u200d👦 great 🇫🇷🇩🇪 👍🏽 ❤\ufe0f funny",
+    "emoji only": "😀👨\u200d👩\u200d👧🇫🇷",
+    "Arabic": "فيلم رائع حقا good ودافئ",
+    "Hebrew": "סרט נהדר וחם good מאוד",
+    "Chinese": "这部电影很好 good 看",
+    "zero width": "go\u200bod fi\u200clm \ufeffgreat\u2060 \u00adfun\u00adny",
+    "direction": "good \u202emlif\u202c \u2066great\u2069",
+    "combining marks": "cafe\u0301 g\u0335o\u0336o\u0337d z\u0351\u036b\u0343\u036a\u0302\u036ba\u034el\u0321go film",
+    "combining marks first": "\u0301\u0302 good",
+    "HTML": "<p class='x'>good <b>film</b></p> &amp; &lt; <!-- great -->",
+    "script": "<script>alert('good film')</script>",
+    "special tokens": "[MASK] good [SEP] film [CLS] great [UNK] [PAD] <SPLIT> <mask> <s>",
+    "special tokens only": "[MASK]",
+    "control characters": "good\x00 fi\x01lm\x07 \x1b[31mgreat\x1b[0m \x7f\x85 funny",
+    "NUL only": "\x00",
+    "Turkish": "İstanbul İYİ ığdır GOOD",
+    "case folding": "Straße ŒUVRE ǅ ﬁlm Ω ſ K GOOD Film gOoD",
+    "full width": "ｇｏｏｄ ｆｉｌｍ",
+    "look-alikes": "gооd ` × ˗ fіlm ``good`` ×film×",
+    "repeated": "good good good good good good",
+    "hashes": "##ing ##good Ġgood ▁film",
+    "URL": "see https://example.org/good?film=great#funny or me@example.org",
+    "not characters": "good \ufffe\uffff \U0010ffff film \ue000",
+    "line separators": "good\u2028film\u2029great\x0bfunny\x0cwarm\x1cthing",
+    "template": "{{ good }} {% film %} %s %(x)s {0} $great",
+}
+PAIRS = {
+    "both empty": ("", ""),
+    "empty first": ("", PLAIN),
+    "empty second": (PLAIN, ""),
+    "no word in the first": ("?!", PLAIN),
+    "line breaks": ("good\nfilm\n", "\n\ngreat film\n"),
+    "ends that could join": ("good -", "- film"),
+    "spaces at the ends": ("good film ", " good film"),
+    "the same": (PLAIN, PLAIN),
+    "long": (LONG, "good film"),
+    "marks of other tools": ("good <SPLIT> film", "<SPLIT> [SEP] great"),
+    "Arabic": ("فيلم رائع", "good film"),
+}
+# Neighbours of one another, some of them hostile too.
+NEAR = (
+    *(
+        "good",
+        "great",
+        "fine",
+        "warm",
+        "funny",
+        "film",
+        "plenty",
+        "charm",
+        "gr-eat",
+        "two words",
+        "'quoted'",
+        "-",
+    ),
+    *(
+        "i̇stanbul",
+        "istanbul",
+        "straße",
+        "رائع",
+        "سيئ",
+        "נהדר",
+        "这部电影很好",
+        "坏",
+        "école",
+        "½",
+        "1",
+        "22",
+        "x y z",
+    ),
+    *("<b>", "\u200b", "[MASK]", "`", "a\nb", "😀"),
+)
+
+
+class LetterCounts:
+    """A stand-in for a sentence encoder: counts characters. Reads at most so many of them."""
+
+    name = "letter counts"
+    max_length = 200
+
+    def encode(self, inputs: Sequence[str]) -> list[Encoded]:
+        codes = [[ord(character) for character in text][: self.max_length] for text in inputs]
+        return [Encoded(np.asarray(ids, np.int32).tobytes(), {"input_ids": ids}) for ids in codes]
+
+    def compute(self, batch: Sequence[Encoded], length: int) -> list[torch.Tensor]:
+        assert all(item.length <= length for item in batch)
+        return [
+            torch.from_numpy(
+                np.bincount(np.asarray([1, *item.fields["input_ids"]]) % 64, minlength=64)
+            ).float()
+            for item in batch
+        ]
+
+
+class StandIns(Resources):
+    """Resources that need no download; the tagger is a real one."""
+
+    sentence_encoder = LetterCounts()  # type: ignore[assignment]
+
+    def masked_lm(self, candidates: int) -> MaskedLM:
+        return masked_lm(tiny_encoder.tokenizer(), candidates)
+
+
+def masked_lm(tokenizer: PreTrainedTokenizerBase, candidates: int) -> MaskedLM:
+    return MaskedLM(BertForMaskedLM(config()).eval(), tokenizer, "tiny", candidates)
+
+
+def config() -> BertConfig:
+    return BertConfig(
+        vocab_size=len(tiny_encoder.vocabulary()),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=tiny_encoder.POSITIONS,
+        initializer_range=0.3,
+    )
+
+
+@pytest.fixture(scope="module")
+def victim() -> BertForSequenceClassification:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return BertForSequenceClassification(config()).eval()
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerBase:
+    return tiny_encoder.tokenizer()
+
+
+@pytest.fixture(scope="module", params=ATTACKS)
+def attack(request: pytest.FixtureRequest) -> WordSwapAttack:
+    return make_attack(request.param)
+
+
+def make_attack(name: str) -> WordSwapAttack:
+    random = np.random.default_rng(1)
+    # All of them near one another, some more than others.
+    vectors = 1 + 0.5 * random.standard_normal((len(NEAR), 8))
+    resources = StandIns(neighbours=WordVectors(NEAR, vectors.astype(np.float32), "a few words"))
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        return ATTACKS[name](resources)
+
+
+def both_labels(columns: Sequence[tuple[str, ...]]) -> Dataset:
+    """Every text with either label, so that one of the two is what the victim says."""
+    rows = [(row, label) for row in columns for label in (0, 1)]
+    data: dict[str, list[Any]] = {"text": [row[0] for row, _ in rows], "label": [label for _, label in rows]}
+    if len(columns[0]) > 1:
+        data["pair"] = [row[1] for row, _ in rows]
+    return Dataset.from_dict(data)
+
+
+def check(example: AttackedExample, keeps_first: bool) -> None:
+    """Whether a result can be true."""
+    assert len(example.final) == len(example.texts)
+    assert example.words == len(Text.of(example.texts).words)
+    assert example.queries >= 1
+    assert 0 <= example.words_changed <= example.words
+    assert (example.words_changed == 0) == (example.final == example.texts)
+    assert 0 <= example.probability_before <= 1
+    assert 0 <= example.probability_after <= 1
+    assert (example.similarity is None) == (example.final == example.texts)
+    assert example.similarity is None or -1.001 <= example.similarity <= 1.001
+    if example.status == "skipped":
+        assert example.queries == 1
+        assert example.words_changed == 0
+        assert example.probability_before < 0.5
+    else:
+        assert example.probability_before >= 0.5
+    assert (example.predicted == example.label) == (example.status == "failed")
+    if example.status == "succeeded":
+        assert example.words_changed > 0
+        assert example.probability_after <= 0.5
+    assert example.probability_after <= example.probability_before
+    if keeps_first and len(example.texts) > 1:
+        assert example.final[0] == example.texts[0]
+    for before, after in zip(example.texts, example.final, strict=True):
+        # Everything between the words stays; only TextBugger's space and hostile neighbours bring more.
+        assert before.strip() != "" or after == before
+
+
+def run(
+    attack: WordSwapAttack,
+    victim: BertForSequenceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    columns: Sequence[tuple[str, ...]],
+    journal: Path,
+) -> list[AttackedExample]:
+    record = evaluate_under_attack(victim, tokenizer, both_labels(columns), attack, journal=journal)
+    header, examples = read_journal(journal)
+    assert header["attack"] == attack.name
+    assert [example.texts for example in examples] == [row for row in columns for _ in range(2)]
+    assert record.clean.correct == len(columns)  # of both labels one is right
+    assert record.clean.correct - record.under_attack.correct == sum(
+        example.status == "succeeded" for example in examples
+    )
+    for example in examples:
+        check(example, attack.name in KEEPS_FIRST)
+    return examples
+
+
+def test_single_texts(
+    attack: WordSwapAttack,
+    victim: BertForSequenceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    tmp_path: Path,
+) -> None:
+    examples = run(
+        attack, victim, tokenizer, [(text,) for text in TEXTS.values()], tmp_path / "journal.jsonl"
+    )
+    # The test is worth something only if the attacks get somewhere.
+    assert sum(example.words_changed > 0 for example in examples) >= len(TEXTS) / 4
+    wordless = {"empty", "spaces", "line breaks", "punctuation", "emoji only", "NUL only", "inner characters"}
+    for name, example in zip([name for name in TEXTS for _ in range(2)], examples, strict=True):
+        if name in wordless:
+            assert (example.words, example.queries) == (0, 1), name
+
+
+def test_pairs(
+    attack: WordSwapAttack,
+    victim: BertForSequenceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    tmp_path: Path,
+) -> None:
+    examples = run(attack, victim, tokenizer, list(PAIRS.values()), tmp_path / "journal.jsonl")
+    assert sum(example.words_changed > 0 for example in examples) >= len(PAIRS) / 4
+
+
+def one_by_one(
+    attack: WordSwapAttack,
+    model: BertForSequenceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    columns: tuple[str, ...],
+) -> Iterator[Any]:
+    victim, server = Victim(model, tokenizer), Server()
+    for label in (0, 1):
+        yield from run_attacks([attack.attack(Example(columns, label), victim)], server)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "good \ud800 film", "film\udfff", "\ude00\ud83d good"])
+def test_lone_surrogates(
+    attack: WordSwapAttack,
+    victim: BertForSequenceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    text: str,
+) -> None:
+    try:
+        outcomes = list(one_by_one(attack, victim, tokenizer, (text,)))
+    except EarlyRobustError as error:
+        assert str(error).endswith(".")
+        return
+    assert sorted(outcome.status == "skipped" for outcome in outcomes) == [False, True]

