@@ -33,7 +33,7 @@ class GoldenResources(Resources):
     """The resources that the golden files were made with."""
 
     def masked_lm(self, candidates: int) -> MaskedLM:
-        """The embedded encoder, read as a language model: its last hidden states times its input embeddings."""
+        """The embedded encoder as a language model: last hidden states times input embeddings."""
         model = BertForMaskedLM.from_pretrained(locate("minilm"), dtype=torch.float32)
         head = model.cls.predictions
         with torch.no_grad():

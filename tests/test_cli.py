@@ -20,22 +20,27 @@ from tiny_encoder import HEADS, LAYERS, NEURONS, write_encoder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
 
 from earlyrobust import Ticket, __version__
+from earlyrobust.attacks import ATTACKS
 from earlyrobust.cli import app
 from earlyrobust.data import TASKS, load_files, tokenize
 from earlyrobust.evaluation import predict
 from earlyrobust.families import FAMILIES
-from earlyrobust.pipeline import METHODS, RunConfig
+from earlyrobust.pipeline import METHODS, AttackConfig, RunConfig
 from earlyrobust.results import RunRecord
 
 OPTIONS = set(RunConfig.model_fields)
 SEARCH_ONLY = {name for name in OPTIONS if name.startswith(("adversary_", "miniepoch"))} | {
     *("heads", "neurons", "head_penalty", "neuron_penalty", "gamma", "patience", "search_epochs")
 }
+ATTACKING = set(AttackConfig.model_fields) - {"output", "seed"}
 # What each command takes of the options of a run.
 ACCEPTED = {
     "run": OPTIONS,
-    "search": OPTIONS - {"epochs"},
+    "search": OPTIONS - {"epochs"} - ATTACKING,
     "finetune": OPTIONS - SEARCH_ONLY,
+    "attack": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
+    | {"max_length", "output", "seed"}
+    | ATTACKING,
     "evaluate": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
     | {"max_length"},
 }
@@ -53,8 +58,10 @@ def test_a_run_leaves_models_ticket_pictures_options_and_record(finished: tuple[
     folder, _ = finished
     assert {path.name for path in folder.iterdir()} == {
         *("model", "dense", "ticket", "result.json", "config.yaml", "progress.json"),
-        *("kept-per-layer.png", "mask-distances.png"),
+        *("kept-per-layer.png", "mask-distances.png", "attacks"),
     }
+    journals = {f"{title}-textfooler.jsonl" for title in ("dense", "ticket")}
+    assert {path.name for path in (folder / "attacks").iterdir()} == {*journals, "examples.html"}
     for model in ("model", "dense"):
         assert {"config.json", "model.safetensors", "tokenizer.json"} <= {
             path.name for path in (folder / model).iterdir()
@@ -300,7 +307,7 @@ def test_evaluate_a_cut_model_on_the_builtin_task(finished: tuple[Path, Outcome]
 
 def test_list_and_version() -> None:
     everything = call("list").out
-    for kind, table in (("methods", METHODS), ("tasks", TASKS), ("families", FAMILIES)):
+    for kind, table in (("methods", METHODS), ("attacks", ATTACKS), ("tasks", TASKS), ("families", FAMILIES)):
         listed = call("list", kind)
         assert listed.code == 0
         for name in table:
@@ -314,7 +321,7 @@ def test_a_command_takes_and_helps_with_its_options(command: str) -> None:
     assert set(parameters(command)) & OPTIONS == ACCEPTED[command]
     outcome = call(command, "--help")
     assert outcome.code == 0
-    for name in ACCEPTED[command] - {"model" if command == "evaluate" else ""}:
+    for name in ACCEPTED[command] - {"model" if command in ("attack", "evaluate") else ""}:
         assert f"--{name.replace('_', '-')} " in outcome.out
 
 
@@ -325,6 +332,8 @@ def test_help_names_the_defaults_that_hold() -> None:
             assert parameter.show_default == {False: "no", True: "yes"}[default]
         elif isinstance(default, int | float):
             assert float(parameter.show_default) == default, name
+        elif isinstance(default, tuple):
+            assert parameter.show_default == ",".join(default)
         elif default is not None:
             assert parameter.show_default == default, name
     assert parameters("run")["heads"].show_default == "1/6"

@@ -44,6 +44,19 @@ SAMPLES: dict[str, Any] = {
     "adversary_steps": 3,
     "adversary_step_size": 0.04,
     "adversary_magnitude": 0.06,
+    "attack": ["textbugger", "bert-attack"],
+    "examples": 12,
+    "neighbours": "counter-fitted",
+    "sentence_encoder": "use",
+    "masked_lm": "some/language-model",
+    "nltk_data": "nltk",
+    "candidates": 9,
+    "min_similarity": 0.7,
+    "min_word_cosine": 0.6,
+    "word_limit": 0.3,
+    "ranks_all_words": True,
+    "token_budget": 1000,
+    "in_flight": 5,
 }
 COMPANIONS: dict[str, dict[str, Any]] = {
     "test_file": {"train_file": "own.csv"},
@@ -75,7 +88,8 @@ def as_flags(options: dict[str, Any]) -> list[str]:
     flags: list[str] = []
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
-        flags += [flag] if value is True else [flag, str(value)]
+        words = ",".join(value) if isinstance(value, list) else str(value)
+        flags += [flag] if value is True else [flag, words]
     return flags
 
 

@@ -1,22 +1,24 @@
-"""Attacks on text that nobody meant to be attacked: a sound result each time, or one sentence that says why not."""
+"""Attacks on text that nobody meant to be attacked: a sound result, or one sentence that says why not."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tiny_encoder
 import torch
 from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_encoder import POSITIONS
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, PreTrainedTokenizerBase
 
-from earlyrobust.attacks import ATTACKS, Example, Resources, Server, Victim, WordSwapAttack, run_attacks
+from earlyrobust.attacks import ATTACKS, Resources, WordSwapAttack
 from earlyrobust.attacks.engine import Encoded
 from earlyrobust.attacks.models import MaskedLM
 from earlyrobust.attacks.resources import WordVectors
@@ -27,8 +29,8 @@ from earlyrobust.journal import AttackedExample, read_journal
 
 KEEPS_FIRST = {"textfooler", "bert-attack-earlyrobust"}
 PLAIN = "A warm, funny film with plenty of charm."
-FILLER = "the of and to in that it is was for on with as be at by this from".split()
-# Half stop words, so that the attacks have work to do, but not for minutes.
+FILLER = ["the", "of", "and", "to", "in", "that", "it", "is", "was", "for", "on", "with", "as", "be", "at"]
+# Mostly stop words, so that the attacks have work to do, but not for minutes.
 LONG = " ".join(FILLER[place % len(FILLER)] if place % 20 else f"film {place}" for place in range(1_905))
 
 TEXTS = {
@@ -50,7 +52,7 @@ TEXTS = {
     "Chinese": "这部电影很好 good 看",
     "zero width": "go\u200bod fi\u200clm \ufeffgreat\u2060 \u00adfun\u00adny",
     "direction": "good \u202emlif\u202c \u2066great\u2069",
-    "combining marks": "cafe\u0301 g\u0335o\u0336o\u0337d z\u0351\u036b\u0343\u036a\u0302\u036ba\u034el\u0321go film",
+    "combining marks": "cafe\u0301 g\u0335o\u0336o\u0337d z\u0351\u036b\u0343a\u034el\u0321go",
     "combining marks first": "\u0301\u0302 good",
     "HTML": "<p class='x'>good <b>film</b></p> &amp; &lt; <!-- great -->",
     "script": "<script>alert('good film')</script>",
@@ -157,7 +159,7 @@ def config() -> BertConfig:
         num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=32,
-        max_position_embeddings=tiny_encoder.POSITIONS,
+        max_position_embeddings=POSITIONS,
         initializer_range=0.3,
     )
 
@@ -222,9 +224,6 @@ def check(example: AttackedExample, keeps_first: bool) -> None:
     assert example.probability_after <= example.probability_before
     if keeps_first and len(example.texts) > 1:
         assert example.final[0] == example.texts[0]
-    for before, after in zip(example.texts, example.final, strict=True):
-        # Everything between the words stays; only TextBugger's space and hostile neighbours bring more.
-        assert before.strip() != "" or after == before
 
 
 def run(
@@ -244,6 +243,14 @@ def run(
     )
     for example in examples:
         check(example, attack.name in KEEPS_FIRST)
+        # What the model itself says of the final text, asked without any engine.
+        # Lists, as in training: alone, an empty second text is taken for none by transformers.
+        final = [[column] for column in example.final]
+        inputs = tokenizer(*final, truncation=True, max_length=POSITIONS, return_tensors="pt")
+        with torch.inference_mode():
+            probabilities = torch.softmax(victim(**inputs).logits[0], dim=0)
+        assert float(probabilities[example.label]) == pytest.approx(example.probability_after, abs=1e-5)
+        assert abs(probabilities[0] - 0.5) < 1e-5 or int(probabilities.argmax()) == example.predicted
     return examples
 
 
@@ -274,27 +281,145 @@ def test_pairs(
     assert sum(example.words_changed > 0 for example in examples) >= len(PAIRS) / 4
 
 
-def one_by_one(
-    attack: WordSwapAttack,
-    model: BertForSequenceClassification,
-    tokenizer: PreTrainedTokenizerBase,
-    columns: tuple[str, ...],
-) -> Iterator[Any]:
-    victim, server = Victim(model, tokenizer), Server()
-    for label in (0, 1):
-        yield from run_attacks([attack.attack(Example(columns, label), victim)], server)
+@pytest.mark.parametrize("text", ["\ud800", "good \ud800 film"])
+def test_half_surrogates_cannot_get_into_a_data_set(text: str) -> None:
+    # Files that hold them are refused with a sentence of ours, see test_data_files.
+    with pytest.raises((UnicodeEncodeError, pa.ArrowException)):
+        both_labels([(text,)])
 
 
-@pytest.mark.parametrize("text", ["\ud800", "good \ud800 film", "film\udfff", "\ude00\ud83d good"])
-def test_lone_surrogates(
-    attack: WordSwapAttack,
-    victim: BertForSequenceClassification,
-    tokenizer: PreTrainedTokenizerBase,
-    text: str,
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [([0, 1, 2], "2"), ([-1, 0], "-1"), ([], "empty")],
+    ids=["unknown", "negative", "no example"],
+)
+def test_data_that_cannot_be_attacked(
+    victim: BertForSequenceClassification, tokenizer: PreTrainedTokenizerBase, labels: list[int], found: str
 ) -> None:
+    data = Dataset.from_dict({"text": ["good film"] * len(labels), "label": labels})
+    with pytest.raises(DataError, match=found) as caught:
+        evaluate_under_attack(victim, tokenizer, data, make_attack("textfooler"))
+    assert is_one_sentence(caught.value)
+
+
+def test_a_sample_too_small_for_all_classes(
+    victim: BertForSequenceClassification, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    with pytest.raises(ConfigError, match="1 example") as caught:
+        evaluate_under_attack(
+            victim, tokenizer, both_labels([(PLAIN,)]), make_attack("textfooler"), examples=1
+        )
+    assert is_one_sentence(caught.value)
+
+
+def test_a_masked_language_model_without_a_mask_token() -> None:
+    tokenizer = tiny_encoder.tokenizer()
+    tokenizer.mask_token = None
+    with pytest.raises(ResourceError, match="mask token") as caught:
+        masked_lm(tokenizer, 48)
+    assert is_one_sentence(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_model_that_gives_no_numbers(
+    attack: WordSwapAttack, tokenizer: PreTrainedTokenizerBase, tmp_path: Path, value: float
+) -> None:
+    model = BertForSequenceClassification(config())
+    torch.nn.init.constant_(model.classifier.bias, value)
+    path = tmp_path / "journal.jsonl"
+    with pytest.raises(ModelError, match="NaN") as caught:
+        evaluate_under_attack(model, tokenizer, both_labels([(PLAIN,)]), attack, journal=path)
+    assert is_one_sentence(caught.value)
+    assert read_journal(path)[1] == []
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_a_model_of_half_precision(tokenizer: PreTrainedTokenizerBase, kind: torch.dtype) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = BertForSequenceClassification(config()).to(kind)
+    record = evaluate_under_attack(model, tokenizer, both_labels([(PLAIN,)]), make_attack("textbugger"))
+    assert (record.clean.correct, record.clean.total) == (1, 2)
+
+
+def test_what_was_finished_before_a_failure_is_kept(
+    victim: BertForSequenceClassification, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    attack = make_attack("textbugger")
+    data = both_labels([(text,) for text in TEXTS.values() if len(text) < 100])
+    arguments: dict[str, Any] = {"seed": 5, "in_flight": 4}
+    whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
+    record = evaluate_under_attack(victim, tokenizer, data, attack, journal=whole, **arguments)
+
+    def fail(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise RuntimeError("out of memory")
+
+    left = 40
+    hook = victim.register_forward_pre_hook(fail)
     try:
-        outcomes = list(one_by_one(attack, victim, tokenizer, (text,)))
-    except EarlyRobustError as error:
-        assert str(error).endswith(".")
-        return
-    assert sorted(outcome.status == "skipped" for outcome in outcomes) == [False, True]
+        with pytest.raises(RuntimeError, match="out of memory"):
+            evaluate_under_attack(victim, tokenizer, data, attack, journal=broken, **arguments)
+    finally:
+        hook.remove()
+    finished = read_journal(broken)[1]
+    assert 0 < len(finished) < len(data)
+    assert [
+        example for example in read_journal(whole)[1] if example.index in {f.index for f in finished}
+    ] == finished
+    watched: list[int] = []
+    again = evaluate_under_attack(
+        victim,
+        tokenizer,
+        data,
+        attack,
+        journal=broken,
+        watch=lambda done, *_: watched.append(len(done)),
+        **arguments,
+    )
+    assert watched == list(range(len(finished) + 1, len(data) + 1))
+    assert read_journal(broken)[1] == read_journal(whole)[1]
+    assert dataclasses.replace(again, journal=None) == dataclasses.replace(record, journal=None)
+
+
+def is_one_sentence(error: EarlyRobustError) -> bool:
+    return str(error).endswith(".") and "\n" not in str(error)
+
+
+# Words, the characters that may stand inside them, and what has surprised text tools before.
+ODD = st.sampled_from(
+    [*"ab \n-'_*@`×˗.", "é", "\u0301", "\u200b", "İ", "中", "😀", "\ud800", "\x00", "\r", "٣", "ǅ"]
+)
+ODD_TEXTS = st.lists(ODD, max_size=30).map("".join) | st.text(max_size=30)
+
+
+@given(
+    st.lists(ODD_TEXTS, min_size=1, max_size=2),
+    st.lists(st.tuples(st.integers(0, 99), ODD_TEXTS), max_size=8),
+)
+def test_texts_know_their_words_after_any_replacements(
+    columns: list[str], replacements: list[tuple[int, str]]
+) -> None:
+    text = Text.of(columns)
+    assert text.columns == tuple(columns)
+    for place, new in replacements:
+        if not text.words:
+            break
+        place %= len(text.words)
+        first = text.is_in_first_column(place)
+        before = text
+        text = text.replace(place, new)
+        assert list(text.words) == words_of(text.full)
+        for start, word in zip(text.starts, text.words, strict=True):
+            assert text.full[start : start + len(word)] == word
+        assert "\n".join(text.columns) == text.full
+        assert len(text.columns) == len(columns)
+        # Only the column of the word has changed.
+        untouched = 1 if first else 0
+        assert text.columns[untouched:][:1] == before.columns[untouched:][:1] or len(columns) == 1
+        assert all(0 <= position < len(text.words) for position in (*text.modified, *text.newest))
+        assert set(text.newest) <= text.modified
+        assert [text.words[position] for position in text.newest] in ([], words_of(new))
+        assert text.words_changed(text) == 0

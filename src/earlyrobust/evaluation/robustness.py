@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT, DEFAULT_TOKEN_BUDGET, Attacking, Server, run_attacks
 from earlyrobust.attacks.greedy import Example, WordSwapAttack
@@ -138,5 +139,5 @@ def _fingerprint(model: PreTrainedModel) -> str:
     digest = hashlib.sha256()
     for name, weight in sorted(model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(weight.detach().cpu().contiguous().view(-1).numpy().tobytes())
+        digest.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

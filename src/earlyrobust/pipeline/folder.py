@@ -22,7 +22,7 @@ CONFIG_NAME = "config.yaml"
 PROGRESS_NAME = "progress.json"
 CHECKPOINTS = "checkpoints"
 # Options that change no result.
-_NO_MATTER = {"output", "token_budget", "in_flight"}
+_NO_MATTER = {"token_budget", "in_flight"}
 # Written into a checkpoint when all else is there, so a checkpoint without it is not whole.
 ELAPSED_NAME = "elapsed.json"
 
@@ -43,7 +43,7 @@ class RunFolder:
             OutputError: If the folder holds anything else, or cannot be made or written to.
         """
         self.path = path
-        self._options = {name: value for name, value in options.items() if name not in _NO_MATTER}
+        self._options = {name: value for name, value in options.items() if name != "output"}
         try:
             taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
         except OSError as error:
@@ -52,7 +52,9 @@ class RunFolder:
         nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
         if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
             raise OutputError(f"'{path}' cannot be made: '{nearest}' is not a folder that can be written to.")
-        same = not taken or self._read_config(path / CONFIG_NAME) == self._options
+        same = not taken or _what_matters(self._read_config(path / CONFIG_NAME)) == _what_matters(
+            self._options
+        )
         self._progress: dict[str, Any] = self._read_progress() if taken and same else dict(command)
         if not same or any(self._progress.get(key) != value for key, value in command.items()):
             raise OutputError(
@@ -128,3 +130,10 @@ class RunFolder:
         return max(
             (file.parent for file in found), key=lambda folder: int(folder.name.split("-")[1]), default=None
         )
+
+
+def _what_matters(options: Any) -> Any:
+    """Options without those that another run with the same results may have otherwise."""
+    if not isinstance(options, dict):
+        return None  # no run's options
+    return {name: value for name, value in options.items() if name not in _NO_MATTER}
