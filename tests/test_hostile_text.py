@@ -31,7 +31,7 @@ KEEPS_FIRST = {"textfooler", "bert-attack-earlyrobust"}
 PLAIN = "A warm, funny film with plenty of charm."
 FILLER = ["the", "of", "and", "to", "in", "that", "it", "is", "was", "for", "on", "with", "as", "be", "at"]
 # Mostly stop words, so that the attacks have work to do, but not for minutes.
-LONG = " ".join(FILLER[place % len(FILLER)] if place % 20 else f"film {place}" for place in range(1_905))
+LONG = " ".join(FILLER[place % len(FILLER)] if place % 60 else f"film {place}" for place in range(1_970))
 
 TEXTS = {
     "empty": "",
@@ -123,6 +123,7 @@ class LetterCounts:
     """A stand-in for a sentence encoder: counts characters. Reads at most so many of them."""
 
     name = "letter counts"
+    has_head = False
     max_length = 200
 
     def encode(self, inputs: Sequence[str]) -> list[Encoded]:

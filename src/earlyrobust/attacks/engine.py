@@ -5,9 +5,9 @@ resumed with the answers in the same order, and returns its outcome. The server 
 attacks in flight, computes each distinct input once, and forms batches across examples.
 
 No result depends on how batches are formed. Inputs share a batch only if they are padded to the same length,
-which is a function of their own length alone, and batches have a multiple of four rows: under these two
-conditions the CPU's matrix products give each row the same bits in every batch. On other devices the last
-bits may differ from batch to batch.
+which is a function of their own length alone, and small batches are filled up, see `filled`: under these two
+conditions the CPU's matrix products give each row the same bits in every batch (seen with one and two
+threads). On other devices the last bits may differ from batch to batch.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 DEFAULT_TOKEN_BUDGET = 8_192
-DEFAULT_IN_FLIGHT = 64
+DEFAULT_IN_FLIGHT = 128
 # Answers kept for each model, so that memory is bounded. Attacks ask again soon or never.
 _REMEMBERED = 2**16
-# Rows of a batch come in multiples of this: odd numbers of rows take other paths through matrix libraries.
-_ROWS = 4
+# Matrix libraries take another path for fewer rows than these, if they are no multiple of four.
+_MANY = 12
 
 Outcome = TypeVar("Outcome")
 
@@ -46,9 +46,15 @@ class Encoded:
 
 
 class Model(Protocol):
-    """What attacks can ask: a victim, a sentence encoder, a masked language model."""
+    """What attacks can ask: a victim, a sentence encoder, a masked language model.
+
+    Attributes:
+        max_length: Longest input in tokens.
+        has_head: Whether some layer sees one row of each input, as a classifier does, not one of each token.
+    """
 
     max_length: int
+    has_head: bool
 
     def encode(self, inputs: Sequence[Any]) -> list[Encoded]:
         """Turn inputs into tokens, at most `max_length` of them."""
@@ -78,7 +84,7 @@ class Server:
     """Answers asks, each distinct input once, in batches of bounded size.
 
     Args:
-        token_budget: Most tokens of a batch, padding included; four inputs are a batch at any length.
+        token_budget: Most tokens of a batch, padding included; four inputs may be a batch at any length.
     """
 
     def __init__(self, token_budget: int = DEFAULT_TOKEN_BUDGET) -> None:
@@ -120,16 +126,34 @@ class Server:
                 missing.setdefault(length, {})[item.key] = item
         for length, group in sorted(missing.items(), reverse=True):
             items = list(group.values())
-            rows = max(_ROWS, self._token_budget // length // _ROWS * _ROWS)
+            rows = max(4, self._token_budget // length)
+            if model.has_head and rows < _MANY:
+                rows -= rows % 4  # filling it up would be beyond the budget
             for begin in range(0, len(items), rows):
                 batch = items[begin : begin + rows]
-                filled = batch + batch[-1:] * (-len(batch) % _ROWS)
-                for item, answer in zip(batch, model.compute(filled, length), strict=False):
+                filler = batch[-1:] * (filled(len(batch), length, model.has_head) - len(batch))
+                for item, answer in zip(batch, model.compute(batch + filler, length), strict=False):
                     answers[item.key] = memory[item.key] = answer
                 self.computed += len(batch)
         while len(memory) > _REMEMBERED:
             memory.popitem(last=False)
         return answers
+
+
+def filled(rows: int, length: int, has_head: bool) -> int:
+    """Number of rows to which a batch is filled up, so that its products take the path of large batches.
+
+    Args:
+        rows: Inputs of the batch.
+        length: Of each, in tokens.
+        has_head: Whether a layer sees rows and not tokens.
+
+    Returns:
+        With a head the next multiple of four below twelve rows, without one as many as make sixteen tokens.
+    """
+    if has_head:
+        return rows if rows >= _MANY else -(-rows // 4) * 4
+    return max(rows, -(-16 // length))
 
 
 def padded_length(length: int) -> int:
@@ -163,13 +187,11 @@ def run_attacks(
     waiting = iter(attacks)
     running: list[tuple[Attacking[Outcome], Ask]] = []
     while True:
-        for attack in waiting:
+        while len(running) < in_flight and (attack := next(waiting, None)) is not None:
             try:
                 running.append((attack, next(attack)))
             except StopIteration as end:
                 yield end.value
-            if len(running) >= in_flight:
-                break
         if not running:
             return
         answers = server.answer([ask for _, ask in running])

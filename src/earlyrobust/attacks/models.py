@@ -72,6 +72,8 @@ def _limit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
 class Victim(_Transformer):
     """The classifier under attack; answers texts, given as tuples of one or two, with class probabilities."""
 
+    has_head = True
+
     def compute(self, batch: Sequence[Encoded], length: int) -> list[NDArray[np.float32]]:
         """Class probabilities, each of shape (classes,).
 
@@ -98,6 +100,8 @@ class MaskedLM(_Transformer):
     Raises:
         ResourceError: If the tokenizer has no mask token.
     """
+
+    has_head = False
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, candidates: int
@@ -135,6 +139,8 @@ class SentenceEncoder:
         self.name = name
         self._model = model.eval()
         self.max_length = int(model.max_seq_length or _LONGEST)
+        behind_the_transformer = list(model.children())[1:]
+        self.has_head = any(any(True for _ in part.parameters()) for part in behind_the_transformer)
 
     def encode(self, inputs: Sequence[str]) -> list[Encoded]:
         """Turn texts into tokens."""
@@ -167,8 +173,9 @@ class UniversalSentenceEncoder:
     """
 
     name = "Universal Sentence Encoder 3"
-    # Its own words, not tokens; no text is cut off.
+    # Bytes, not tokens; no text is cut off.
     max_length = 10**9
+    has_head = True
 
     def __init__(self) -> None:
         try:

@@ -44,7 +44,7 @@ class AttackOptions(Options):
     word_limit: Share | None = None
     ranks_all_words: bool = False
     token_budget: Annotated[int, Field(gt=0)] = 8_192
-    in_flight: Annotated[int, Field(gt=0)] = 64
+    in_flight: Annotated[int, Field(gt=0)] = 128
 
     @field_validator("attack", mode="before")
     @classmethod

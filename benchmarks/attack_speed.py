@@ -1,0 +1,177 @@
+"""Queries per second of this package's attack engine and of TextAttack, side by side.
+
+Same victim, same sentences, same neighbours, sentence encoder and tagger, same machine, in turns. TextAttack
+runs in an environment of its own (see tests/golden/README.md), once with its stock wrapper, which pads
+every text to the longest the model reads, and once with a wrapper that pads to the longest of the batch. The
+third number is what no engine can avoid: the distinct texts that the attack asks its models about, sorted by length,
+in the best of several batch sizes, and nothing else.
+
+    python benchmarks/attack_speed.py --victim runs/sst2/dense --data-dir DATA --textattack PYTHON
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from earlyrobust.attacks import ATTACKS, Example, Resources, Server, Victim, run_attacks
+from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT, Encoded, Model
+from earlyrobust.data import TASKS, load_task_test
+from earlyrobust.encoders import load_classifier, load_tokenizer
+
+BATCH_SIZES = (8, 16, 32, 64, 128)
+WRAPPERS = ("stock", "dynamic")
+
+
+class Recorder:
+    """Keeps every distinct input of a model that passes through it."""
+
+    def __init__(self, model: Model) -> None:
+        self.inputs: dict[bytes, Encoded] = {}
+        self._model, self._encode = model, model.encode
+        model.encode = self.encode  # type: ignore[method-assign]
+
+    def encode(self, inputs: Sequence[Any]) -> list[Encoded]:
+        encoded = self._encode(inputs)
+        self.inputs.update((item.key, item) for item in encoded)
+        return encoded
+
+    def best_seconds(self) -> float:
+        """Time for all inputs, sorted by length, at the best batch size."""
+        items = sorted(self.inputs.values(), key=lambda item: -item.length)
+        times = []
+        for size in BATCH_SIZES:
+            began = time.perf_counter()
+            for begin in range(0, len(items), size):
+                batch = items[begin : begin + size]
+                self._model.compute(batch, batch[0].length)
+            times.append(time.perf_counter() - began)
+        self.inputs.clear()
+        return min(times)
+
+
+def sample(task: str, data_dir: Path, victim_labels: list[str], count: int, seed: int) -> list[Example]:
+    rows = load_task_test(TASKS[task], data_dir=data_dir, outputs=victim_labels)
+    chosen = np.random.default_rng(seed).choice(len(rows), count, replace=False)
+    return [Example((rows[int(i)]["text"],), rows[int(i)]["label"], int(i)) for i in chosen]
+
+
+def ours(
+    attack: Any, victim: Victim, examples: list[Example], in_flight: int
+) -> tuple[float, list[list[Any]]]:
+    results: dict[int, list[Any]] = {}
+
+    def one(number: int) -> Any:
+        outcome = yield from attack.attack(examples[number], victim)
+        results[number] = [outcome.status, outcome.queries]
+
+    began = time.perf_counter()
+    for _ in run_attacks(map(one, range(len(examples))), Server(), in_flight):
+        pass
+    return time.perf_counter() - began, [results[number] for number in range(len(examples))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--victim", required=True, help="folder of a dense classifier that transformers 4 loads too"
+    )
+    parser.add_argument(
+        "--textattack", help="python of TextAttack's environment; left out: only this package"
+    )
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--nltk-data", type=Path)
+    parser.add_argument("--attack", default="textfooler", choices=ATTACKS)
+    parser.add_argument("--task", default="sst2", choices=("sst2", "imdb"))
+    parser.add_argument("--examples", type=int, default=20, help="in each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+    model, tokenizer = load_classifier(options.victim), load_tokenizer(options.victim)
+    resources = Resources(neighbours="minilm", nltk_data=options.nltk_data)
+    attack = ATTACKS[options.attack](resources)  # type: ignore[call-arg]
+    victim = Victim(model, tokenizer)
+    labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
+    examples = sample(options.task, options.data_dir, labels, options.examples * options.rounds, options.seed)
+    ours(attack, victim, examples[:1], 1)  # warm up
+    recorders = [Recorder(victim), Recorder(resources.sentence_encoder)]
+
+    worker = None
+    if options.textattack:
+        environment = {**os.environ, **({"NLTK_DATA": str(options.nltk_data)} if options.nltk_data else {})}
+        script = Path(__file__).with_name("textattack_worker.py")
+        command = [options.textattack, "-W", "ignore", str(script), options.victim, options.attack]
+        worker = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            stderr=subprocess.DEVNULL,
+        )
+        assert worker.stdout is not None
+        while worker.stdout.readline() not in ("ready\n", ""):
+            pass
+
+    rows = []
+    for number in range(options.rounds):
+        chunk = examples[number * options.examples : (number + 1) * options.examples]
+        seconds, results = ours(attack, victim, chunk, in_flight=DEFAULT_IN_FLIGHT)
+        queries = sum(count for _, count in results)
+        distinct = sum(len(recorder.inputs) for recorder in recorders)
+        row = {"queries": queries, "ours": seconds, "distinct": distinct}
+        row["models alone"] = sum(recorder.best_seconds() for recorder in recorders)
+        row["one in flight"] = ours(attack, victim, chunk, in_flight=1)[0]
+        for recorder in recorders:
+            recorder.inputs.clear()
+        for wrapper in WRAPPERS if worker is not None else ():
+            assert worker is not None
+            assert worker.stdin is not None
+            assert worker.stdout is not None
+            given = [{"texts": list(example.columns), "label": example.label} for example in chunk]
+            worker.stdin.write(json.dumps({"wrapper": wrapper, "examples": given}) + "\n")
+            worker.stdin.flush()
+            answer = json.loads(worker.stdout.readline())
+            row[wrapper] = answer["seconds"]
+            same = sum(mine == theirs for mine, theirs in zip(results, answer["results"], strict=True))
+            row[f"same as {wrapper}"] = same
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    if worker is not None:
+        worker.kill()
+
+    def ratio(above: str, below: str) -> str:
+        ratios = [row[above] / row[below] for row in rows]
+        return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+    print(
+        f"{options.task}, {options.attack}: {sum(row['queries'] for row in rows)} queries, "
+        f"{torch.get_num_threads()} threads"
+    )
+    print(f"queries/s: {sum(row['queries'] for row in rows) / sum(row['ours'] for row in rows):.1f}")
+    print(f"time / models alone (goal 1.3): {ratio('ours', 'models alone')}")
+    print(f"one in flight / all: {ratio('one in flight', 'ours')}")
+    if options.textattack:
+        print(f"TextAttack, stock wrapper / ours (goal 10): {ratio('stock', 'ours')}")
+        print(f"TextAttack, dynamic padding / ours (goal 1.5): {ratio('dynamic', 'ours')}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
