@@ -304,7 +304,7 @@ def test_an_answer_has_the_same_bits_in_every_batch(kind: str) -> None:
         model: Any = Victim(*victim("single"))
     else:
         model = resources.sentence_encoder if kind == "sentence encoder" else resources.masked_lm(8)
-    for words in (1, 5, 13, 30):
+    for words in (1, 13, 30):
         source = random.Random(words)
         texts = [
             " ".join(source.choices(["good", "bad", "film", "fun", "dull", "a"], k=words)) for _ in range(75)

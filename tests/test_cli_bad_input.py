@@ -64,6 +64,7 @@ def snapshot(folder: Path) -> dict[Path, bytes | None]:
 
 OWN = {"--model": "encoder", "--train-file": "reviews.csv", "--output": "out"}
 OUT = {"--output": "out"}
+ATTACKED = {"--test-file": "reviews.csv", **OUT}
 OFFLINE_TASK = {"--model": "encoder", "--task": "sst2", **OUT}
 
 # Command, its options, and what the message must name.
@@ -149,6 +150,52 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["evaluate", "encoder"], {"--max-length": "0"}, "--max-length"),
     (["evaluate", "encoder"], {"--max-length": "1000"}, "1000"),
     (["evaluate", "missing"], {"--test-file": "reviews.csv"}, "missing"),
+    # Attacking: the data and the model
+    (["attack", "headless"], ATTACKED, "headless"),
+    (["attack", "three-classes"], ATTACKED, "'fair'"),
+    (["attack", "missing"], ATTACKED, "missing"),
+    (["attack", "encoder"], ATTACKED | {"--test-file": "unknown.csv"}, "'meh'"),
+    (["attack", "encoder"], ATTACKED | {"--test-file": "missing.csv"}, "missing.csv"),
+    (["attack", "encoder"], ATTACKED | {"--task": "sst2"}, "--task"),
+    (["attack", "encoder"], OUT | {"--pair-column": "second"}, "--pair-column"),
+    (["attack", "encoder"], ATTACKED | {"--max-length": "1000"}, "1000"),
+    *((["attack", "encoder"], ATTACKED | {"--output": output}, output) for output in ("file", "file/inside")),
+    # Attacking: its options, which a run has too
+    *(
+        (command, own | options, culprit)
+        for command, own in ((["attack", "encoder"], ATTACKED), (["run"], OWN))
+        for options, culprit in (
+            ({"--attack": "nope"}, "'nope'"),
+            ({"--attack": "textfooler,nope"}, "'nope'"),
+            ({"--attack": "textfooler", "--word-limit": "0.2"}, "--word-limit"),
+            ({"--attack": "textfooler,textbugger", "--word-limit": "0.2"}, "--word-limit"),
+            ({"--attack": "bert-attack", "--min-word-cosine": "0.5"}, "--min-word-cosine"),
+            ({"--neighbours": "missing.txt"}, "missing.txt"),
+            ({"--neighbours": "missing.parquet"}, "missing.parquet"),
+            ({"--neighbours": "nobody/nothing"}, "nobody/nothing"),
+            ({"--attack": "bert-attack", "--masked-lm": "nobody/nothing"}, "nobody/nothing"),
+            ({"--attack": "bert-attack", "--masked-lm": "encoder"}, "'encoder'"),
+            ({"--sentence-encoder": "nobody/nothing"}, "nobody/nothing"),
+            ({"--nltk-data": "foreign"}, "foreign"),
+            ({"--nltk-data": "missing"}, "missing"),
+        )
+    ),
+    *(
+        (command, own | {option: value}, option)
+        for command, own in ((["attack", "encoder"], ATTACKED), (["run"], OWN))
+        for options, values in (
+            (("--examples", "--token-budget", "--in-flight", "--candidates"), ("0", "-1")),
+            (("--min-similarity", "--min-word-cosine"), ("1.5", "-2", "nan")),
+            (("--word-limit",), ("0", "1.1", "nan")),
+        )
+        for option in options
+        for value in values
+    ),
+    (["attack", "encoder"], ATTACKED | {"--seed": "-1"}, "--seed"),
+    (["attack", "encoder"], ATTACKED | {"--seed": "4294967296"}, "--seed"),
+    (["attack", "encoder"], ATTACKED | {"--examples": "1"}, "1 examples"),
+    (["run", "--no-attack"], OWN | {"--attack": "textfooler"}, "--no-attack"),
+    (["finetune", "--no-attack"], OWN | {"--ticket": "ticket", "--attack": "textbugger"}, "--no-attack"),
 ]
 
 

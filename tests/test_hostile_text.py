@@ -123,7 +123,7 @@ class LetterCounts:
     """A stand-in for a sentence encoder: counts characters. Reads at most so many of them."""
 
     name = "letter counts"
-    has_head = False
+    counts_rows = True
     max_length = 200
 
     def encode(self, inputs: Sequence[str]) -> list[Encoded]:

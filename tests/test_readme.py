@@ -59,9 +59,11 @@ def test_every_command_shown_parses(command: list[str], monkeypatch: pytest.Monk
     def called(*args: Any, **kwargs: Any) -> None:
         raise Called
 
-    for name in ("run", "search", "finetune", "evaluate"):
+    for name in ("run", "search", "finetune", "attack", "evaluate"):
         monkeypatch.setattr(pipeline, name, called)
-    if command[0] == "list":
+    if command[0] in ("list", "resources"):
+        if "--fetch" in command:
+            pytest.skip("needs a network; fetching is tested against a local server")
         assert call(*command).code == 0
     else:
         with pytest.raises(Called):
@@ -69,7 +71,9 @@ def test_every_command_shown_parses(command: list[str], monkeypatch: pytest.Monk
 
 
 def test_the_readme_shows_every_command() -> None:
-    assert {command[0] for command in commands(README)} == {"run", "search", "finetune", "evaluate", "list"}
+    assert {command[0] for command in commands(README)} == {
+        *("run", "search", "finetune", "attack", "evaluate", "list", "resources")
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -129,16 +133,21 @@ def test_every_file_that_the_readme_promises_of_a_run_is_there(finished: tuple[P
 
 @pytest.mark.slow
 @EMBEDDED
-def test_the_readme_works_as_it_stands(tmp_path: Path) -> None:
-    """The commands on one's own data, then both Python examples, which use what the commands have made."""
+def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -> None:
+    """The commands on one's own data, then the Python examples, which use what the commands have made."""
     write_reviews(tmp_path / "reviews.csv", 300)
     own = [command for command in commands(README) if "reviews" in " ".join(command)]
-    assert len(own) >= 4
+    assert len(own) >= 5
     for command in own:
         run(tmp_path, "-m", "earlyrobust", *command)
     examples = blocks(README, "python")
     assert len(examples) == 2
     shown = [run(tmp_path, "-c", example) for example in examples]
+    attacks = blocks((ROOT / "docs" / "attacks.md").read_text(encoding="utf-8"), "python")
+    assert len(attacks) == 2
+    for example in attacks:
+        assert len(example.splitlines()) < 40
+        assert "Aua%" in run(tmp_path, "-c", example)
     assert "'label'" in shown[0]
     assert (tmp_path / "classifier" / "ticket.json").exists()
 

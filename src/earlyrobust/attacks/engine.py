@@ -5,9 +5,9 @@ resumed with the answers in the same order, and returns its outcome. The server 
 attacks in flight, computes each distinct input once, and forms batches across examples.
 
 No result depends on how batches are formed. Inputs share a batch only if they are padded to the same length,
-which is a function of their own length alone, and small batches are filled up, see `filled`: under these two
-conditions the CPU's matrix products give each row the same bits in every batch (seen with one and two
-threads). On other devices the last bits may differ from batch to batch.
+which is a function of their own length alone, and small batches are filled up where the model needs it, see
+`filled`. Under these two conditions the CPU's matrix products give each row the same bits in every batch
+(seen with one and two threads). On other devices the last bits may differ from batch to batch.
 """
 
 from __future__ import annotations
@@ -50,11 +50,12 @@ class Model(Protocol):
 
     Attributes:
         max_length: Longest input in tokens.
-        has_head: Whether some layer sees one row of each input, as a classifier does, not one of each token.
+        counts_rows: Whether the last bits of an answer may depend on the number of inputs in its batch,
+            unless small batches are filled up.
     """
 
     max_length: int
-    has_head: bool
+    counts_rows: bool
 
     def encode(self, inputs: Sequence[Any]) -> list[Encoded]:
         """Turn inputs into tokens, at most `max_length` of them."""
@@ -127,11 +128,11 @@ class Server:
         for length, group in sorted(missing.items(), reverse=True):
             items = list(group.values())
             rows = max(4, self._token_budget // length)
-            if model.has_head and rows < _MANY:
+            if model.counts_rows and rows < _MANY:
                 rows -= rows % 4  # filling it up would be beyond the budget
             for begin in range(0, len(items), rows):
                 batch = items[begin : begin + rows]
-                filler = batch[-1:] * (filled(len(batch), length, model.has_head) - len(batch))
+                filler = batch[-1:] * (filled(len(batch), length) - len(batch) if model.counts_rows else 0)
                 for item, answer in zip(batch, model.compute(batch + filler, length), strict=False):
                     answers[item.key] = memory[item.key] = answer
                 self.computed += len(batch)
@@ -140,20 +141,17 @@ class Server:
         return answers
 
 
-def filled(rows: int, length: int, has_head: bool) -> int:
+def filled(rows: int, length: int) -> int:
     """Number of rows to which a batch is filled up, so that its products take the path of large batches.
 
     Args:
         rows: Inputs of the batch.
         length: Of each, in tokens.
-        has_head: Whether a layer sees rows and not tokens.
 
     Returns:
-        With a head the next multiple of four below twelve rows, without one as many as make sixteen tokens.
+        Below twelve rows the next multiple of four, and at least as many rows as make sixteen tokens.
     """
-    if has_head:
-        return rows if rows >= _MANY else -(-rows // 4) * 4
-    return max(rows, -(-16 // length))
+    return max(rows if rows >= _MANY else -(-rows // 4) * 4, -(-16 // length))
 
 
 def padded_length(length: int) -> int:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
+from torch.nn.functional import cosine_similarity
 
 from earlyrobust.attacks.constraints import Candidate, Constraint
 from earlyrobust.attacks.engine import Ask, Attacking, NamedModel
@@ -226,7 +227,7 @@ class WordSwapAttack:
         if self._encoder is None or final.full == original.full:
             return None
         before, after = yield Ask(self._encoder, [original.full, final.full])
-        return float((before @ after) / (before.norm() * after.norm()))
+        return float(cosine_similarity(before, after, dim=0))
 
     @staticmethod
     def _outcome(

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earlyrobust.attacks.engine import Encoded
-from earlyrobust.errors import ModelError, ResourceError
+from earlyrobust.attacks.packing import pack
+from earlyrobust.errors import ConfigError, ModelError, ResourceError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -36,7 +37,9 @@ class _Transformer:
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int | None = None
     ) -> None:
         self.max_length = min(max_length or tokenizer.model_max_length, _limit(model, tokenizer))
-        self._model = model.eval()
+        packed = pack(model.eval())
+        self._model = packed or model
+        self.counts_rows = packed is None
         self._tokenizer = tokenizer
 
     def encode(self, inputs: Sequence[Any]) -> list[Encoded]:
@@ -72,8 +75,6 @@ def _limit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
 class Victim(_Transformer):
     """The classifier under attack; answers texts, given as tuples of one or two, with class probabilities."""
 
-    has_head = True
-
     def compute(self, batch: Sequence[Encoded], length: int) -> list[NDArray[np.float32]]:
         """Class probabilities, each of shape (classes,).
 
@@ -99,9 +100,8 @@ class MaskedLM(_Transformer):
 
     Raises:
         ResourceError: If the tokenizer has no mask token.
+        ConfigError: If there are fewer tokens than candidates.
     """
-
-    has_head = False
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, candidates: int
@@ -110,6 +110,10 @@ class MaskedLM(_Transformer):
         if tokenizer.mask_token is None:
             raise ResourceError(
                 f"The tokenizer of '{name}' has no mask token: choose a masked language model."
+            )
+        if not 0 < candidates <= model.config.vocab_size:
+            raise ConfigError(
+                f"{candidates} candidates: choose 1 to {model.config.vocab_size}, the tokens of '{name}'."
             )
         self.name = name
         self.tokenizer = tokenizer
@@ -137,10 +141,10 @@ class SentenceEncoder:
 
     def __init__(self, model: SentenceTransformer, name: str) -> None:
         self.name = name
-        self._model = model.eval()
+        packed = pack(model.eval())
+        self._model = packed or model
+        self.counts_rows = packed is None
         self.max_length = int(model.max_seq_length or _LONGEST)
-        behind_the_transformer = list(model.children())[1:]
-        self.has_head = any(any(True for _ in part.parameters()) for part in behind_the_transformer)
 
     def encode(self, inputs: Sequence[str]) -> list[Encoded]:
         """Turn texts into tokens."""
@@ -162,6 +166,10 @@ class SentenceEncoder:
         )
         with torch.inference_mode():
             embeddings = self._model.forward(dict(padded.to(self._model.device)))["sentence_embedding"]
+        if not torch.isfinite(embeddings).all():
+            raise ModelError(
+                f"The sentence encoder '{self.name}' gives NaN or infinite numbers: name another."
+            )
         return list(embeddings.float().cpu())
 
 
@@ -175,7 +183,7 @@ class UniversalSentenceEncoder:
     name = "Universal Sentence Encoder 3"
     # Bytes, not tokens; no text is cut off.
     max_length = 10**9
-    has_head = True
+    counts_rows = True
 
     def __init__(self) -> None:
         try:

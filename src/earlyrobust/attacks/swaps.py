@@ -11,6 +11,7 @@ from numpy.random import RandomState
 
 from earlyrobust.attacks.engine import Ask, Attacking
 from earlyrobust.attacks.text import Text, words_of
+from earlyrobust.errors import ConfigError
 
 if TYPE_CHECKING:
     from earlyrobust.attacks.models import MaskedLM
@@ -59,9 +60,14 @@ class NeighbourSwaps(Swaps):
     Args:
         neighbours: Where neighbours come from.
         candidates: K, how many.
+
+    Raises:
+        ConfigError: If that is none.
     """
 
     def __init__(self, neighbours: Neighbours, candidates: int) -> None:
+        if candidates < 1:
+            raise ConfigError(f"{candidates} candidates: choose at least 1.")
         self._neighbours = neighbours
         self._candidates = candidates
 

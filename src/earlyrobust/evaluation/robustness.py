@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+# A shorter input has no room for a text beside its special tokens.
+_LEAST_LENGTH = 8
+
 
 def evaluate_under_attack(
     model: PreTrainedModel,
@@ -58,10 +61,13 @@ def evaluate_under_attack(
         Accuracy before and under the attack, and what the attack took, each with a 95 % interval.
 
     Raises:
-        DataError: If the data set is empty or has a label that the model does not know.
-        ConfigError: If the sample is empty or larger than the data set.
+        DataError: If the data set is empty, lacks a column or a text, or has a label that the model does not
+            know.
+        ConfigError: If the sample is too small for the classes, or the seed or `max_length` cannot be used.
         OutputError: If the journal is another attack's, or cannot be written.
     """
+    if seed < 0 or (max_length is not None and max_length < _LEAST_LENGTH):
+        raise ConfigError(f"The seed must not be negative, and max_length must be at least {_LEAST_LENGTH}.")
     chosen = _sample(dataset, examples, seed, model.config.num_labels)
     header = {
         **attack.describe(),
@@ -110,7 +116,12 @@ def _attack(attack: WordSwapAttack, victim: Victim, index: int, row: Example) ->
 
 def _sample(dataset: Dataset, examples: int | None, seed: int, classes: int) -> list[int]:
     """The rows to attack, in random order."""
-    labels = np.asarray(dataset["label"], np.int64)
+    if not {"text", "label"} <= set(dataset.column_names):
+        raise DataError(f"The data set has the columns {dataset.column_names}, but not 'text' and 'label'.")
+    try:
+        labels = np.asarray(dataset["label"], np.int64)
+    except (TypeError, ValueError) as error:
+        raise DataError("The labels must be numbers, those of the model's outputs.") from error
     known = np.unique(labels)
     if not known.size:
         raise DataError("There is no example to attack: the data set is empty.")
@@ -129,6 +140,8 @@ def _sample(dataset: Dataset, examples: int | None, seed: int, classes: int) -> 
 
 def _example(row: dict[str, Any], index: int, seed: int) -> Example:
     columns = (row["text"], row["pair"]) if "pair" in row else (row["text"],)
+    if None in columns:
+        raise DataError(f"Row {index} of the data set has no text: leave it out.")
     # Every example has random choices of its own, whatever else is attacked.
     own = np.random.SeedSequence([seed, index]).generate_state(1)[0]
     return Example(columns, row["label"], int(own))
