@@ -2,8 +2,8 @@
 
 Same victim, same sentences, same neighbours, sentence encoder and tagger, same machine, in turns. TextAttack
 runs in an environment of its own (see tests/golden/README.md), once with its stock wrapper, which pads every
-text to the longest the model reads, and once with one that pads to the longest of the batch. The third number
-is what no engine can avoid: the distinct texts that the attack asks its models about, sorted by length, in the
+text to the longest the model reads, and once with one that pads to the longest of the batch. Beside it stands
+what no engine can avoid: the distinct texts that the attack asks its models about, sorted by length, in the
 best of several batch sizes, and nothing else.
 
     python benchmarks/attack_speed.py --victim runs/sst2/dense --data-dir DATA --textattack PYTHON

@@ -44,6 +44,12 @@ def locate(name: str) -> str:
     return str(Path(spec.origin).parent / folder)
 
 
+def fastest_device() -> torch.device:
+    """The accelerator, or the CPU if there is none."""
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return accelerator or torch.device("cpu")
+
+
 def load_dimensions(name: str) -> tuple[str, Dimensions]:
     """Read an encoder's family and size from its configuration, without loading the weights.
 
@@ -111,8 +117,7 @@ def load_classifier(name: str) -> PreTrainedModel:
             f"'{name}' is an encoder without a trained classification head, so it cannot be evaluated: "
             "train it with `earlyrobust run` or choose a classifier."
         )
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return cast("PreTrainedModel", model.to(device or "cpu"))
+    return cast("PreTrainedModel", model.to(fastest_device()))
 
 
 def load_masked_lm(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -122,11 +127,12 @@ def load_masked_lm(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]
         ModelError: If it cannot be had or its head is not trained.
     """
     load = AutoModelForMaskedLM.from_pretrained
-    model, loading = _fetch(load, name, locate(name), dtype=torch.float32, output_loading_info=True)
+    hint = "choose another --masked-lm"
+    model, loading = _fetch(
+        load, name, locate(name), hint=hint, dtype=torch.float32, output_loading_info=True
+    )
     if loading["missing_keys"]:
-        raise ModelError(
-            f"'{name}' is an encoder without a trained masked-language-model head: choose one that has it."
-        )
+        raise ModelError(f"'{name}' is an encoder without a trained masked-language-model head: {hint}.")
     return cast("PreTrainedModel", model), load_tokenizer(name)
 
 
@@ -143,7 +149,10 @@ def load_sentence_encoder(name: str, device: torch.device) -> SentenceTransforme
         )
     from sentence_transformers import SentenceTransformer
 
-    return cast("SentenceTransformer", _fetch(SentenceTransformer, name, locate(name), device=str(device)))
+    load = _fetch(
+        SentenceTransformer, name, locate(name), hint="choose another --sentence-encoder", device=str(device)
+    )
+    return cast("SentenceTransformer", load)
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -173,7 +182,14 @@ def check_length(tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
     return max_length
 
 
-def _fetch(load: Callable[..., Any], name: str, place: str, **options: Any) -> Any:
+def _fetch(
+    load: Callable[..., Any],
+    name: str,
+    place: str,
+    *,
+    hint: str = "choose a local folder or the embedded 'minilm'",
+    **options: Any,
+) -> Any:
     """Call one of transformers' loaders and say in one sentence what went wrong, if anything did."""
     try:
         return load(place, **options)
@@ -183,5 +199,5 @@ def _fetch(load: Callable[..., Any], name: str, place: str, **options: Any) -> A
             raise ModelError(f"The model in '{name}' cannot be loaded: {reason}.") from error
         raise ModelError(
             f"'{name}' is not a folder here and could not be fetched from the Hugging Face hub: check the "
-            "name and the network, or choose a local folder or the embedded 'minilm'."
+            f"name and the network, or {hint}."
         ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from earlyrobust.attacks import ATTACKS, Resources, WordSwapAttack
 from earlyrobust.errors import ConfigError
@@ -15,7 +15,6 @@ from earlyrobust.pipeline.observer import Observer
 from earlyrobust.results import AttackRecord
 
 if TYPE_CHECKING:
-    import torch
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -23,37 +22,50 @@ if TYPE_CHECKING:
 _OWN = ("candidates", "min_similarity", "min_word_cosine", "word_limit", "ranks_all_words")
 
 
-def build_attacks(options: AttackOptions, device: torch.device | str = "cpu") -> list[WordSwapAttack]:
-    """Put together the attacks that were asked for, and load what they lean on.
+def check_attacks(options: AttackOptions) -> dict[str, Any]:
+    """See whether the attacks that were asked for can be put together as was asked.
 
-    Args:
-        options: Which ones, and their settings; one that an attack does not have does not concern it.
-        device: Where the models they ask run.
+    Returns:
+        The settings that were given, each of which at least one of the attacks has.
 
     Raises:
-        ConfigError: If there is no such attack, or an option concerns none of them.
-        EarlyRobustError: If a resource cannot be had.
+        ConfigError: If there is no such attack, or a setting concerns none of them.
     """
     for name in options.attack:
         if name not in ATTACKS:
             raise ConfigError(f"There is no attack '{name}': choose from {', '.join(ATTACKS)}.")
     given = {name: value for name in _OWN if (value := getattr(options, name)) not in (None, False)}
-    known = {name: set(inspect.signature(ATTACKS[name]).parameters) for name in options.attack}
     for option in given:
-        if options.attack and not any(option in parameters for parameters in known.values()):
+        if options.attack and not any(option in _parameters(name) for name in options.attack):
             raise ConfigError(
                 f"--{option.replace('_', '-')} is no option of {' or '.join(options.attack)}: leave it out."
             )
+    return given
+
+
+def _parameters(attack: str) -> set[str]:
+    return set(inspect.signature(ATTACKS[attack]).parameters)
+
+
+def build_attacks(options: AttackOptions) -> list[WordSwapAttack]:
+    """Put together the attacks that were asked for, and load what they lean on.
+
+    Args:
+        options: Which ones, and their settings; one that an attack does not have does not concern it.
+
+    Raises:
+        EarlyRobustError: As for `check_attacks`, and if a resource cannot be had.
+    """
+    given = check_attacks(options)
     resources = Resources(
         neighbours=options.neighbours,
         sentence_encoder=options.sentence_encoder,
         masked_lm=options.masked_lm,
         nltk_data=options.nltk_data,
-        device=device,
     )
     attacks = []
     for name in dict.fromkeys(options.attack):
-        settings = {option: value for option, value in given.items() if option in known[name]}
+        settings = {option: value for option, value in given.items() if option in _parameters(name)}
         # Those of the table are put together from resources; mypy sees the base class, which is not.
         attacks.append(cast("Callable[..., WordSwapAttack]", ATTACKS[name])(resources, **settings))
     return attacks

@@ -11,7 +11,7 @@ from earlyrobust.data.digests import split_digest
 from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
 from earlyrobust.evaluation import evaluate_clean
 from earlyrobust.pipeline.attack_options import AttackConfig
-from earlyrobust.pipeline.attacking import attack_model, build_attacks
+from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
 from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.jobs import MODEL
 from earlyrobust.pipeline.observer import Observer
@@ -76,10 +76,11 @@ def attack(
             the folder holds another attack.
     """
     observer = observer or Observer()
+    check_attacks(config)
     folder = config.output or data.resolved("-attack").output_folder
     subject = _load(model_name, data, observer)
     with observer.stage("Loading resources"):
-        attacks = build_attacks(config, subject.model.device)
+        attacks = build_attacks(config)
     records = attack_model(
         subject.model,
         subject.tokenizer,

@@ -11,7 +11,7 @@ import torch
 from earlyrobust.attacks.resources.neighbours import Neighbours, load_neighbours
 from earlyrobust.attacks.resources.stopwords import nltk_stop_words, textfooler_stop_words
 from earlyrobust.attacks.resources.tagging import Tagger, load_tagger
-from earlyrobust.encoders import load_masked_lm, load_sentence_encoder
+from earlyrobust.encoders import fastest_device, load_masked_lm, load_sentence_encoder
 
 if TYPE_CHECKING:
     from earlyrobust.attacks.engine import NamedModel
@@ -31,7 +31,7 @@ class Resources:
             `use` for the Universal Sentence Encoder.
         masked_lm: A masked language model: a folder or a name on the hub.
         nltk_data: Folder of NLTK's data, None for where NLTK looks.
-        device: Where the models run, None for the CPU.
+        device: Where the models run, None for the accelerator, if there is one.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Resources:
         self._sentence_encoder = sentence_encoder
         self._masked_lm = masked_lm
         self._nltk_data = nltk_data
-        self._device = torch.device(device or "cpu")
+        self._device = fastest_device() if device is None else torch.device(device)
 
     @cached_property
     def neighbours(self) -> Neighbours:
