@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +43,7 @@ from earlyrobust.attacks import (
     run_attacks,
     swaps,
 )
+from earlyrobust.attacks import models as asked_models
 from earlyrobust.attacks.constraints import Candidate, Constraint
 from earlyrobust.attacks.engine import Ask, Attacking, Encoded, padded_length
 from earlyrobust.attacks.swaps import (
@@ -74,9 +76,12 @@ needs_minilm = pytest.mark.skipif(
 class Echo:
     """A model that answers texts with themselves in upper case, and keeps account of what it computes."""
 
-    def __init__(self, max_length: int = 10_000, *, has_head: bool = True, folds_case: bool = False) -> None:
+    def __init__(
+        self, max_length: int = 10_000, *, counts_rows: bool = True, folds_case: bool = False
+    ) -> None:
         self.max_length = max_length
-        self.has_head = has_head
+        self.counts_rows = counts_rows
+        self.most_tokens: int | None = None
         self._folds_case = folds_case
         self.batches: list[tuple[list[str], int]] = []
 
@@ -130,9 +135,11 @@ def test_answers_go_to_their_asks_whatever_the_models() -> None:
 
 @pytest.mark.parametrize("budget", [1, 64, 500, 4_096])
 @pytest.mark.parametrize("longest", [30, 300])
-@pytest.mark.parametrize("has_head", [True, False])
-def test_batches_are_alike_in_form_and_within_the_budget(budget: int, longest: int, has_head: bool) -> None:
-    model, server = Echo(longest, has_head=has_head), Server(budget)
+@pytest.mark.parametrize("counts_rows", [True, False])
+def test_batches_are_alike_in_form_and_within_the_budget(
+    budget: int, longest: int, counts_rows: bool
+) -> None:
+    model, server = Echo(longest, counts_rows=counts_rows), Server(budget)
     lengths = [1 + number % (longest + 20) for number in range(900)]
     texts = of_lengths(lengths)
     cut = [text[:longest].upper() for text in texts]
@@ -140,9 +147,11 @@ def test_batches_are_alike_in_form_and_within_the_budget(budget: int, longest: i
     assert len(model.batches) > 10
     for batch, length in model.batches:
         assert {min(padded_length(len(text)), longest) for text in batch} == {length}
-        # Below these, matrix products would be computed in another way than in large batches.
-        assert len(batch) % 4 == 0 or len(batch) >= 12 if has_head else len(batch) * length >= 16
-        least = 4 if has_head else max(4, math.ceil(16 / length))
+        least = 4
+        if counts_rows:  # below these, matrix products would be computed in another way than in large ones
+            assert len(batch) % 4 == 0 or len(batch) >= 12
+            assert len(batch) * length >= 16
+            least = max(4, math.ceil(4 / length) * 4)
         assert len(batch) * length <= budget or len(batch) <= least
     if budget == 4_096:  # the budget is made use of
         assert max(len(batch) for batch, _ in model.batches) > 4
@@ -298,12 +307,18 @@ def test_journals_are_the_same_bytes_however_it_is_batched(name: str, count: int
 
 @needs_minilm
 @pytest.mark.parametrize("kind", ["victim", "sentence encoder", "masked language model"])
-def test_an_answer_has_the_same_bits_in_every_batch(kind: str) -> None:
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_answer_has_the_same_bits_in_every_batch(
+    kind: str, packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not packed:
+        monkeypatch.setattr(asked_models, "pack", lambda model: None)
     resources = GoldenResources()
     if kind == "victim":
         model: Any = Victim(*victim("single"))
     else:
         model = resources.sentence_encoder if kind == "sentence encoder" else resources.masked_lm(8)
+    assert model.counts_rows >= (not packed)
     for words in (1, 13, 30):
         source = random.Random(words)
         texts = [
@@ -312,7 +327,7 @@ def test_an_answer_has_the_same_bits_in_every_batch(kind: str) -> None:
         inputs = [text if kind == "sentence encoder" else (text,) for text in dict.fromkeys(texts)]
         assert len({len(item.fields["input_ids"]) for item in model.encode(inputs)}) == 1
         whole = Server(2**16).answer([Ask(model, inputs)])[0]
-        for size in (*range(1, 18), 31, 69):
+        for size in (1, 2, 3, 5, 6, 7, 9, 11, 13, 31, 69):
             part = Server(2**16).answer([Ask(model, inputs[:size])])[0]
             assert [np.asarray(answer).tobytes() for answer in part] == [
                 np.asarray(answer).tobytes() for answer in whole[:size]
@@ -386,10 +401,12 @@ def test_an_attack_that_is_killed_five_times_ends_like_one_that_is_not(tmp_path:
             print(killed, file=worker.stdin, flush=True)
             child = int(worker.stdout.readline())
             if moment is not None:
-                while count_lines(killed) < moment:
-                    time.sleep(0.001)
-                time.sleep(source.uniform(0, 0.02))
-                os.kill(child, signal.SIGKILL)  # a zombie at worst: the worker waits for it only now
+                with suppress(ProcessLookupError):  # it has ended by itself
+                    while count_lines(killed) < moment:
+                        time.sleep(0.001)
+                        os.kill(child, 0)
+                    time.sleep(source.uniform(0, 0.02))
+                    os.kill(child, signal.SIGKILL)
             codes.append(int(worker.stdout.readline()))
             if moment == moments[2]:
                 with killed.open("ab") as file:
@@ -661,6 +678,10 @@ def test_random_choices_belong_to_the_example(single: tuple[Any, Any]) -> None:
         found.append(done)
     assert found[1].items() <= found[0].items()
     assert found[2] != found[0]
+    same = samples("single", 12).select([1] * 8)
+    ends: list[tuple[str, ...]] = []
+    evaluate_under_attack(**(given | {"dataset": same}), watch=lambda done, *_: ends.append(done[-1].final))
+    assert len(set(ends)) > 1
 
 
 # --- The record --------------------------------------------------------------------------------------------
@@ -756,7 +777,8 @@ class Scorer:
     """A victim made by hand: how wrong each text makes it; label 0 of two classes."""
 
     max_length = 1_000
-    has_head = True
+    counts_rows = True
+    most_tokens = None
 
     def __init__(self, wrong: Callable[[str], float], classes: int = 2) -> None:
         self._wrong = wrong

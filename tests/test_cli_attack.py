@@ -21,6 +21,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from earlyrobust.attacks import Victim
 from earlyrobust.data.corpus import LABEL_NAMES, generate
 from earlyrobust.journal import AttackedExample, read_journal
+from earlyrobust.pipeline.attack_options import AttackOptions
+from earlyrobust.pipeline.attacking import build_attacks
 from earlyrobust.results import AttackRecord, RunRecord
 
 pytestmark = pytest.mark.skipif(
@@ -248,6 +250,13 @@ def test_the_folder_of_a_run_can_be_attacked(
     assert found[0] == found[1]
     label_names = json.loads((tmp_path / "run" / "attack.json").read_text(encoding="utf-8"))["label_names"]
     assert set(label_names) == {"negative", "positive"}
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25, -1.0, 1.0])
+def test_a_threshold_may_be_any_number(value: float) -> None:
+    options = {"min_similarity": value, "min_word_cosine": value, "neighbours": "minilm"}
+    settings = build_attacks(AttackOptions.parse(options))[0].describe()
+    assert settings["min_similarity"] == settings["min_word_cosine"] == value
 
 
 # --- The attacks of a run ----------------------------------------------------------------------------------

@@ -124,6 +124,7 @@ class LetterCounts:
 
     name = "letter counts"
     counts_rows = True
+    most_tokens = None
     max_length = 200
 
     def encode(self, inputs: Sequence[str]) -> list[Encoded]:

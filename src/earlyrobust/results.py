@@ -75,8 +75,14 @@ class Mean:
     count: int
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Mean | None:
-        """Mean and interval of some values; None of none."""
+    def of(cls, values: Sequence[float], least: float = 0.0, most: float = math.inf) -> Mean | None:
+        """Mean and interval of some values; None of none.
+
+        Args:
+            values: The values.
+            least: What none can be below, so the interval begins there at the lowest.
+            most: What none can be above, so the interval ends there at the highest.
+        """
         from scipy.stats import t
 
         if not values:
@@ -86,7 +92,7 @@ class Mean:
         if len(values) > 1:
             error = statistics.stdev(values) / math.sqrt(len(values))
             spread = float(t.ppf(0.975, len(values) - 1)) * error
-        return cls(value, value - spread, value + spread, len(values))
+        return cls(value, max(least, value - spread), min(most, value + spread), len(values))
 
 
 @dataclass(frozen=True)
@@ -127,8 +133,10 @@ class AttackRecord:
             under_attack=Accuracy.of(len(right) - len(broken), total),
             success_rate=Accuracy.of(len(broken), len(right)) if right else None,
             queries=Mean.of([example.queries for example in right]),
-            words_changed=Mean.of([example.words_changed / example.words for example in broken]),
-            similarity=Mean.of([example.similarity for example in broken if example.similarity is not None]),
+            words_changed=Mean.of([example.words_changed / example.words for example in broken], most=1),
+            similarity=Mean.of(
+                [example.similarity for example in broken if example.similarity is not None], -1, 1
+            ),
             journal=journal,
         )
 

@@ -50,11 +50,13 @@ class Model(Protocol):
 
     Attributes:
         max_length: Longest input in tokens.
+        most_tokens: Most tokens that it can take at once, None for as many as the server's budget allows.
         counts_rows: Whether the last bits of an answer may depend on the number of inputs in its batch,
             unless small batches are filled up.
     """
 
     max_length: int
+    most_tokens: int | None
     counts_rows: bool
 
     def encode(self, inputs: Sequence[Any]) -> list[Encoded]:
@@ -127,7 +129,8 @@ class Server:
                 missing.setdefault(length, {})[item.key] = item
         for length, group in sorted(missing.items(), reverse=True):
             items = list(group.values())
-            rows = max(4, self._token_budget // length)
+            tokens = min(self._token_budget, model.most_tokens or self._token_budget)
+            rows = max(4, tokens // length)
             if model.counts_rows and rows < _MANY:
                 rows -= rows % 4  # filling it up would be beyond the budget
             for begin in range(0, len(items), rows):
@@ -149,9 +152,10 @@ def filled(rows: int, length: int) -> int:
         length: Of each, in tokens.
 
     Returns:
-        Below twelve rows the next multiple of four, and at least as many rows as make sixteen tokens.
+        At least as many rows as make sixteen tokens; below twelve rows the next multiple of four.
     """
-    return max(rows if rows >= _MANY else -(-rows // 4) * 4, -(-16 // length))
+    least = max(rows, -(-16 // length))
+    return least if least >= _MANY else -(-least // 4) * 4
 
 
 def padded_length(length: int) -> int:

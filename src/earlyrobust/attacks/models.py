@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 # A tokenizer that knows no limit says so with a number beyond any model.
 _LONGEST = 512
-# Tokens whose logits a masked language model computes at a time.
-_LOGITS_OF = 1_024
 
 
 class _Transformer:
@@ -32,6 +30,8 @@ class _Transformer:
         tokenizer: Its tokenizer.
         max_length: Longest input in tokens; None for what the tokenizer allows.
     """
+
+    most_tokens: int | None = None
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int | None = None
@@ -103,6 +103,9 @@ class MaskedLM(_Transformer):
         ConfigError: If there are fewer tokens than candidates.
     """
 
+    # The logits of a token are a vocabulary wide.
+    most_tokens: int | None = 1_024
+
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, candidates: int
     ) -> None:
@@ -121,14 +124,8 @@ class MaskedLM(_Transformer):
 
     def compute(self, batch: Sequence[Encoded], length: int) -> list[NDArray[np.int64]]:
         """Token ids, most likely first, each of shape (tokens of the input, candidates)."""
-        # The logits are a vocabulary wide: a small part of the batch at a time keeps them small.
-        rows = max(4, _LOGITS_OF // length // 4 * 4)
-        answers = []
-        for begin in range(0, len(batch), rows):
-            part = batch[begin : begin + rows]
-            best = self._run(part, length).logits.topk(self.candidates, dim=-1).indices.cpu().numpy()
-            answers += [ids[: item.length] for ids, item in zip(best, part, strict=True)]
-        return answers
+        best = self._run(batch, length).logits.topk(self.candidates, dim=-1).indices.cpu().numpy()
+        return [ids[: item.length] for ids, item in zip(best, batch, strict=True)]
 
 
 class SentenceEncoder:
@@ -138,6 +135,8 @@ class SentenceEncoder:
         model: The model.
         name: How results name it.
     """
+
+    most_tokens: int | None = None
 
     def __init__(self, model: SentenceTransformer, name: str) -> None:
         self.name = name
@@ -183,6 +182,7 @@ class UniversalSentenceEncoder:
     name = "Universal Sentence Encoder 3"
     # Bytes, not tokens; no text is cut off.
     max_length = 10**9
+    most_tokens: int | None = None
     counts_rows = True
 
     def __init__(self) -> None:

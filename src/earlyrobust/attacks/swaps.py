@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from earlyrobust.attacks.resources.neighbours import Neighbours
 
 
+# Texts that stand for how a beginning ends, see `_combinations`.
+_NO_WORD, _INSIDE, _BEHIND = "", "a", "a "
 # A character that looks like it for each that has one.
 _LOOKALIKES = dict(
     zip(
@@ -223,21 +225,32 @@ class MaskedLMSwaps(Swaps):
 
 
 def _combinations(choices: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Words made of one piece for each place, those of the first pieces first.
+    """Single words made of one piece for each place, those of the first pieces first.
 
-    Made one by one as they are asked for: three places of 48 pieces would be 110,592 at once. Beginnings that
-    no further piece can make one word of are left at once.
+    Made one by one as they are asked for: three places of 48 pieces would be 110,592 at once. A beginning is
+    left as soon as no further pieces can make one word of it. Whether they can depends only on how it ends:
+    with no word yet, inside a word, or behind one; so this is known for each place before any word is made.
     """
-    can_be_word = [any(words_of(piece) for piece in pieces) for pieces in choices]
 
-    def extend(begun: str, place: int) -> Iterator[str]:
-        words = len(words_of(begun))
-        if words > 1 or (words == 0 and not any(can_be_word[place:])):
-            return
+    def after(end: str, piece: str) -> str | None:
+        """How a beginning ends with one more piece; None if it then holds two words."""
+        words = len(words_of(end + piece))
+        if words != 1:
+            return _NO_WORD if words == 0 else None
+        return _INSIDE if len(words_of(end + piece + _INSIDE)) == 1 else _BEHIND
+
+    hopeful = [{_INSIDE, _BEHIND}]
+    for pieces in reversed(choices):
+        ends = (_NO_WORD, _INSIDE, _BEHIND)
+        hopeful.insert(0, {end for end in ends if any(after(end, piece) in hopeful[0] for piece in pieces)})
+
+    def extend(begun: str, end: str, place: int) -> Iterator[str]:
         if place == len(choices):
             yield begun
             return
         for piece in choices[place]:
-            yield from extend(begun + piece, place + 1)
+            next_end = after(end, piece)
+            if next_end in hopeful[place + 1]:
+                yield from extend(begun + piece, str(next_end), place + 1)
 
-    return extend("", 0)
+    return extend("", _NO_WORD, 0) if _NO_WORD in hopeful[0] else iter(())

@@ -130,7 +130,7 @@ def _sample(dataset: Dataset, examples: int | None, seed: int, classes: int) -> 
             f"The data has labels from {known[0]} to {known[-1]}, the model only 0 to {classes - 1}: "
             "choose data of the model's own task."
         )
-    size = min(examples or len(labels), len(labels))
+    size = len(labels) if examples is None else min(examples, len(labels))
     if size < len(known):
         raise ConfigError(
             f"{size} examples are too few for {len(known)} classes: attack at least one of each."

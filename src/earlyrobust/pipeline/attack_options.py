@@ -62,6 +62,5 @@ class AttackConfig(AttackOptions):
         seed: Of the sample and of the attacks' random choices.
     """
 
-    examples: Annotated[int, Field(gt=0)] = 500
     output: Path | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

@@ -34,7 +34,8 @@ def check_attacks(options: AttackOptions) -> dict[str, Any]:
     for name in options.attack:
         if name not in ATTACKS:
             raise ConfigError(f"There is no attack '{name}': choose from {', '.join(ATTACKS)}.")
-    given = {name: value for name in _OWN if (value := getattr(options, name)) not in (None, False)}
+    values = {name: getattr(options, name) for name in _OWN}
+    given = {name: value for name, value in values.items() if value is not None and value is not False}
     for option in given:
         if options.attack and not any(option in _parameters(name) for name in options.attack):
             raise ConfigError(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earlyrobust.attacks import ATTACKS
 from earlyrobust.data import load_task_test, load_test_file, tokenize
 from earlyrobust.data.digests import split_digest
 from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
+from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import evaluate_clean
 from earlyrobust.pipeline.attack_options import AttackConfig
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
 from earlyrobust.pipeline.environment import describe_environment
+from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.jobs import MODEL
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.testdata import TestData
@@ -76,11 +80,17 @@ def attack(
             the folder holds another attack.
     """
     observer = observer or Observer()
+    if not config.attack:
+        raise ConfigError(f"Name an attack: --attack {','.join(ATTACKS)}, or some of them.")
     check_attacks(config)
-    folder = config.output or data.resolved("-attack").output_folder
+    path = config.output or data.resolved("-attack").output_folder
+    subject_of = {"command": "attack", "model": model_name, "data": json.dumps(asdict(data), default=str)}
+    folder = RunFolder(path, subject_of, config.to_dict())
     subject = _load(model_name, data, observer)
     with observer.stage("Loading resources"):
         attacks = build_attacks(config)
+    fingerprint = split_digest(subject.rows)
+    folder.claim(fingerprint)
     records = attack_model(
         subject.model,
         subject.tokenizer,
@@ -89,13 +99,13 @@ def attack(
         config,
         seed=config.seed,
         max_length=subject.max_length,
-        journals=folder,
+        journals=folder.path,
         observer=observer,
     )
     report = AttackReport(
         model=model_name,
         data=subject.data_name,
-        data_fingerprint=split_digest(subject.rows),
+        data_fingerprint=fingerprint,
         label_names=[
             subject.model.config.id2label[index] for index in range(subject.model.config.num_labels)
         ],
@@ -103,7 +113,7 @@ def attack(
         environment=describe_environment(),
         attacks=records,
     )
-    report.save(folder)
+    report.save(folder.path)
     return report
 
 
