@@ -717,16 +717,16 @@ def test_the_record_of_an_attack_is_what_one_computes_by_hand() -> None:
     ):
         assert (accuracy.correct, accuracy.total) == (right, total)
         assert (accuracy.low, accuracy.high) == pytest.approx(wilson(right, total))
-    for mean, values in (
-        (record.queries, [10, 20, 60, 30, 5]),
-        (record.words_changed, [0.1, 0.2, 0.6]),
-        (record.similarity, [0.9, 0.7]),
+    for mean, values, ends in (
+        (record.queries, [10, 20, 60, 30, 5], (0, np.inf)),
+        (record.words_changed, [0.1, 0.2, 0.6], (0, 1)),
+        (record.similarity, [0.9, 0.7], (-1, 1)),
     ):
         assert mean is not None
         assert mean.count == len(values)
         assert mean.value == pytest.approx(sum(values) / len(values))
         interval = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
-        assert (mean.low, mean.high) == pytest.approx(interval)
+        assert (mean.low, mean.high) == pytest.approx(np.clip(interval, *ends))
     for order in itertools.islice(itertools.permutations(examples), 0, 5_040, 200):
         assert AttackRecord.of(order, {"attack": "x"}, "x.jsonl") == record
 
@@ -752,12 +752,16 @@ def test_means() -> None:
     assert Mean.of([]) is None
     assert Mean.of([3.5]) == Mean(3.5, 3.5, 3.5, 1)
     assert Mean.of([2.0] * 7) == Mean(2.0, 2.0, 2.0, 7)
-    values = [1.0, 4.0, -2.0, 9.5]
+    values = [11.0, 14.0, 8.0, 19.5]
     mean = Mean.of(values)
     assert mean is not None
-    assert (mean.value, mean.count) == (3.125, 4)
+    assert (mean.value, mean.count) == (13.125, 4)
     # t of 3 degrees of freedom, from a table.
     assert mean.high - mean.value == pytest.approx(3.182446305 * np.std(values, ddof=1) / 2)
+    assert mean.value - mean.low == pytest.approx(mean.high - mean.value)
+    ends = Mean.of([0.01, 0.9], most=1)
+    assert ends is not None
+    assert (ends.low, ends.high) == (0, 1)
     assert mean.value - mean.low == pytest.approx(mean.high - mean.value)
 
 
@@ -1042,14 +1046,20 @@ def test_combinations_are_made_as_they_are_needed(calls: list[str]) -> None:
     choices = [[f"{letter}{number}" for number in range(48)] for letter in "abc"]
     first = list(itertools.islice(swaps._combinations(choices), 48))
     assert first == [f"a0b0c{number}" for number in range(48)]
-    assert len(calls) < 200
+    assert len(calls) < 2_000  # not 110,592
 
 
 @pytest.mark.parametrize("places", [1, 6, 12])
 def test_punctuation_alone_makes_no_word(places: int, calls: list[str]) -> None:
     pieces = [character * (1 + more) for character in "!?.,:;()" for more in range(6)]
     assert list(swaps._combinations([pieces] * places)) == []
-    assert len(calls) <= 48 * places + 1
+    assert len(calls) <= 3 * 48 * places + 1
+
+
+def test_punctuation_between_two_words_is_left_at_once(calls: list[str]) -> None:
+    words, dots = [f"w{number}" for number in range(48)], ["." * (1 + number) for number in range(48)]
+    assert list(swaps._combinations([words, *[dots] * 6, words])) == []
+    assert len(calls) < 5_000
 
 
 PIECES = st.lists(

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from earlyrobust.evaluation.clean import evaluate_clean, predict
-from earlyrobust.evaluation.robustness import evaluate_under_attack
+from earlyrobust.evaluation.robustness import evaluate_under_attack, sample_examples
 from earlyrobust.evaluation.speed import flops_ratio, measure_speed
 
-__all__ = ["evaluate_clean", "evaluate_under_attack", "flops_ratio", "measure_speed", "predict"]
+__all__ = [
+    "evaluate_clean",
+    "evaluate_under_attack",
+    "flops_ratio",
+    "measure_speed",
+    "predict",
+    "sample_examples",
+]

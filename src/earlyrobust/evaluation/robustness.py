@@ -68,7 +68,7 @@ def evaluate_under_attack(
     """
     if seed < 0 or (max_length is not None and max_length < _LEAST_LENGTH):
         raise ConfigError(f"The seed must not be negative, and max_length must be at least {_LEAST_LENGTH}.")
-    chosen = _sample(dataset, examples, seed, model.config.num_labels)
+    chosen = sample_examples(dataset, examples, seed, model.config.num_labels)
     header = {
         **attack.describe(),
         "model": _fingerprint(model),
@@ -114,8 +114,22 @@ def _attack(attack: WordSwapAttack, victim: Victim, index: int, row: Example) ->
     )
 
 
-def _sample(dataset: Dataset, examples: int | None, seed: int, classes: int) -> list[int]:
-    """The rows to attack, in random order."""
+def sample_examples(dataset: Dataset, examples: int | None, seed: int, classes: int) -> list[int]:
+    """Choose the rows to attack.
+
+    Args:
+        dataset: As for `evaluate_under_attack`.
+        examples: Size of the sample; None for all rows.
+        seed: Of the sample.
+        classes: How many the model knows.
+
+    Returns:
+        Indices of rows in random order, with the shares of the classes kept.
+
+    Raises:
+        DataError: If the data set is empty, lacks a column, or has a label that the model does not know.
+        ConfigError: If the sample is too small for the classes.
+    """
     if not {"text", "label"} <= set(dataset.column_names):
         raise DataError(f"The data set has the columns {dataset.column_names}, but not 'text' and 'label'.")
     try:

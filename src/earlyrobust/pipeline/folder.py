@@ -55,7 +55,9 @@ class RunFolder:
         same = not taken or _what_matters(self._read_config(path / CONFIG_NAME)) == _what_matters(
             self._options
         )
-        self._progress: dict[str, Any] = self._read_progress() if taken and same else dict(command)
+        self._progress: dict[str, Any] = (
+            self._read_progress() if taken and same else {**command, "seconds": {}}
+        )
         if not same or any(self._progress.get(key) != value for key, value in command.items()):
             raise OutputError(
                 f"'{path}' holds another run or other files: choose another --output, or delete it."

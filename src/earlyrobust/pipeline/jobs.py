@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from earlyrobust.attacks import WordSwapAttack
 from earlyrobust.encoders import load_classifier, load_dimensions, load_pretrained
-from earlyrobust.evaluation import evaluate_clean, measure_speed
+from earlyrobust.evaluation import evaluate_clean, measure_speed, sample_examples
 from earlyrobust.families import family_of
 from earlyrobust.pipeline.attacking import attack_model, build_attacks
 from earlyrobust.pipeline.config import RunConfig
@@ -60,6 +60,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     _check_ratios(config)
     attacks = build_attacks(config)  # what they lean on may be missing: better known before the training
     splits = load_splits(config, observer)
+    _check_sample(config, splits)
     folder.claim(splits.data.fingerprint)
     dense = _dense_model(config, splits, folder, observer)
     ticket = _ticket(config, splits, folder, observer)
@@ -118,6 +119,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     check_fits(*load_dimensions(config.model), ticket)
     attacks = build_attacks(config)
     splits = load_splits(config, observer)
+    _check_sample(config, splits)
     folder.claim(splits.data.fingerprint)
     small = _cut_model(config, splits, folder, observer, ticket)
     return _record("finetune-ticket", config, splits, folder, observer, attacks, ticket, small, None)
@@ -263,3 +265,9 @@ def _check_ratios(config: RunConfig) -> None:
     _, size = load_dimensions(config.model)
     entries_to_cut(config.heads or 0, size.layers, size.heads)
     entries_to_cut(config.neurons or 0, size.layers, size.neurons)
+
+
+def _check_sample(config: RunConfig, splits: Splits) -> None:
+    """Refuse a sample that cannot be drawn before anything is trained."""
+    if config.attack:
+        sample_examples(splits.data.test, config.examples, config.seed, len(splits.data.label_names))

@@ -12,7 +12,7 @@ from earlyrobust.data import load_task_test, load_test_file, tokenize
 from earlyrobust.data.digests import split_digest
 from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
 from earlyrobust.errors import ConfigError
-from earlyrobust.evaluation import evaluate_clean
+from earlyrobust.evaluation import evaluate_clean, sample_examples
 from earlyrobust.pipeline.attack_options import AttackConfig
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
 from earlyrobust.pipeline.environment import describe_environment
@@ -89,6 +89,7 @@ def attack(
     subject = _load(model_name, data, observer)
     with observer.stage("Loading resources"):
         attacks = build_attacks(config)
+    sample_examples(subject.rows, config.examples, config.seed, subject.model.config.num_labels)
     fingerprint = split_digest(subject.rows)
     folder.claim(fingerprint)
     records = attack_model(
