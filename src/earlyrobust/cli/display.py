@@ -16,10 +16,9 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
@@ -70,17 +69,19 @@ class Display(Observer):
         """Show a bar while a stage lasts, and a line with its time when it is done."""
         began = time.perf_counter()
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
+            # On a narrow terminal the title gives way, not the numbers.
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+            BarColumn(bar_width=14),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]} {task.fields[note]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
+            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
             TimeRemainingColumn(),
+            TextColumn("left"),
         )
         shown = self._console.is_terminal
-        with Progress(*columns, console=self._console, transient=True, disable=not shown) as self._progress:
-            self._progress.add_task(title, total=None, unit="steps", note="", queries=0)
+        with Progress(
+            *columns, console=self._console, transient=True, disable=not shown, expand=True
+        ) as self._progress:
+            self._progress.add_task(title, total=None, note="steps", queries=0)
             yield
         took = _duration(time.perf_counter() - began)
         self._console.print(f"[green]✓[/green] {title} [dim]{took}[/dim]", markup=True)
@@ -108,7 +109,7 @@ class Display(Observer):
         if task.total is None:
             # An interrupted attack goes on; only what is left counts for the estimate.
             self._progress.reset(task.id, total=total, completed=len(done) - 1)
-            self._progress.update(task.id, unit="examples", queries=sum(item.queries for item in done[:-1]))
+            self._progress.update(task.id, queries=sum(item.queries for item in done[:-1]))
         robust = sum(example.status == "failed" for example in done)
         queries = sum(example.queries for example in done) - task.fields["queries"]
         self._progress.update(
