@@ -34,7 +34,9 @@ FLOOR = {"sst2": 0.55, "qnli": 0.45}
 def test_the_main_job_on_real_text(task: str, tmp_path: Path) -> None:
     command = ("run", "--task", task, "--data-dir", DATA, "--train-samples", 1600, "--epochs", 1)
     options = ("--learning-rate", 1e-4, "--adversary-steps", 2, "--output", tmp_path / "run")
-    outcome = call(*command, *options)
+    lists, tagger = DATA / "counterfit" / "neighbors_top8_d0.7.parquet", DATA.parent / "nltk_data"
+    attack = ("--attack", "textfooler", "--examples", 16, "--neighbours", lists, "--nltk-data", tagger)
+    outcome = call(*command, *options, *attack)
     assert outcome.code == 0, outcome.err
 
     record = RunRecord.load(tmp_path / "run")
@@ -43,6 +45,12 @@ def test_the_main_job_on_real_text(task: str, tmp_path: Path) -> None:
     assert record.model.test.value > FLOOR[task]
     assert record.dense is not None
     assert record.model.encoder_parameters < 0.8 * record.dense.encoder_parameters
+
+    for attacked in (record.dense.attacks["textfooler"], record.model.attacks["textfooler"]):
+        assert attacked.clean.total == 16
+        assert attacked.under_attack.correct <= attacked.clean.correct
+        assert attacked.settings["neighbours"].startswith("neighbour lists neighbors_top8_d0.7.parquet")
+        assert attacked.settings["tagger"] == "NLTK averaged perceptron"
 
     folder = str(tmp_path / "run" / "model")
     model = AutoModelForSequenceClassification.from_pretrained(folder)
