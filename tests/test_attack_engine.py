@@ -170,11 +170,11 @@ def test_how_an_input_is_padded_depends_on_nothing_else() -> None:
 
 def test_padded_lengths() -> None:
     padded = [padded_length(length) for length in range(1, 5_000)]
-    assert padded[:31] == list(range(1, 32))
-    assert all(length <= to <= length * 17 / 16 for length, to in enumerate(padded, 1))
+    assert padded[:12] == [4] * 4 + [8] * 4 + [12] * 4
+    assert all(length <= to <= max(length + 3, length * 9 / 8) for length, to in enumerate(padded, 1))
     assert padded == sorted(padded)
     assert all(padded_length(to) == to for to in padded)
-    assert len(set(padded)) < 31 + 16 * math.log2(5_000)
+    assert len(set(padded)) < 16 + 8 * math.log2(5_000)
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

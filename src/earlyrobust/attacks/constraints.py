@@ -169,9 +169,9 @@ class SentenceSimilarity(Constraint):
         reference = original if self._against == "original" else current
         asked = [candidate for candidate in candidates if self._is_compared(candidate.text, reference)]
         windows = [self._windows(candidate.text, reference) for candidate in asked]
-        embeddings = yield Ask(self._encoder, [text for pair in windows for text in pair])
         found = {}
         if asked:
+            embeddings = yield Ask(self._encoder, [text for pair in windows for text in pair])
             found = dict(zip(map(id, asked), self._similarities(embeddings), strict=True))
         kept = []
         for candidate in candidates:

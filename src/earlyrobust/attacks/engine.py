@@ -12,7 +12,7 @@ which is a function of their own length alone, and small batches are filled up w
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Generator, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -159,17 +159,18 @@ def filled(rows: int, length: int) -> int:
 
 
 def padded_length(length: int) -> int:
-    """The length to which an input is padded, at most a sixteenth longer than it is.
+    """The length to which an input is padded.
 
-    A function of the length alone, so that an input is computed in the same way whatever else is asked.
+    A function of the length alone, so that an input is computed in the same way whatever else is asked; and
+    coarse, so that inputs of many examples share a batch: each call of a model costs as much as some rows.
 
     Args:
         length: Of the input, in tokens.
 
     Returns:
-        Up to 31 tokens the length itself, then the next multiple of 2, 4, 8, ….
+        Up to 64 tokens the next multiple of 4, then of 8, 16, …, which is at most an eighth longer.
     """
-    step = 1 << max(0, length.bit_length() - 5)
+    step = max(4, 1 << max(0, length.bit_length() - 4))
     return -(-length // step) * step
 
 
@@ -196,8 +197,14 @@ def run_attacks(
                 yield end.value
         if not running:
             return
-        answers = server.answer([ask for _, ask in running])
-        going, running = running, []
+        # Only the model that most is asked of is set to work: meanwhile the others gather larger batches.
+        asked: Counter[Model] = Counter()
+        for _, ask in running:
+            asked[ask.model] += len(ask.inputs)
+        busiest = max(asked, key=asked.__getitem__)
+        going = [(attack, ask) for attack, ask in running if ask.model is busiest]
+        running = [(attack, ask) for attack, ask in running if ask.model is not busiest]
+        answers = server.answer([ask for _, ask in going])
         for (attack, _), answer in zip(going, answers, strict=True):
             try:
                 running.append((attack, attack.send(answer)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 # Allowed inside a word, but not at its ends.
 _INNER = "'-_*@"
@@ -32,6 +33,12 @@ def _find_words(text: str) -> Iterator[tuple[int, str]]:
         word = left.rstrip(_INNER)
         if word:
             yield run.end() - len(left), word
+
+
+@lru_cache(maxsize=2**16)
+def _find_in_word(new: str) -> tuple[tuple[int, str], ...]:
+    """Start and content of the words in a replacement, of which the same ones are tried again and again."""
+    return tuple(_find_words(new))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ class Text:
         old = self.words[position]
         start = self.starts[position]
         before, after = self.full[:start], self.full[start + len(old) :]
-        put = list(_find_words(new))
+        put = _find_in_word(new)
         if not put and after:
             if position == 0:
                 after = after.removeprefix(" ")
