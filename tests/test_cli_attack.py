@@ -211,6 +211,8 @@ def test_interrupted_from_outside(classifier: Path, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+        # Whoever runs the tests in the background may have had interrupts ignored, which is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         journal = folder / "textbugger.jsonl"
         while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 4):
