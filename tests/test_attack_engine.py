@@ -523,9 +523,7 @@ def test_another_attacks_journal_is_left_alone(name: str, single: tuple[Any, Any
 def test_a_finished_journal_is_read_and_nothing_is_asked(single: tuple[Any, Any], tmp_path: Path) -> None:
     given = settings_of(single, tmp_path / "journal.jsonl")
     watched: list[tuple[int, int]] = []
-    first = evaluate_under_attack(
-        **given, watch=lambda done, total, server: watched.append((len(done), total))
-    )
+    first = evaluate_under_attack(**given, watch=lambda done, total: watched.append((len(done), total)))
     assert watched == [(number, 4) for number in range(1, 5)]
     again = evaluate_under_attack(**given, watch=lambda *_: pytest.fail("attacks again"))
     assert again == first

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the whole of them or nothing."""
+"""Where files are kept, and writing them so that a reader sees the whole of them or nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+
+def cache_folder(kind: str, cache: Path | None = None) -> Path:
+    """Where the package keeps what it can make or fetch again.
+
+    Args:
+        kind: What is kept there: the name of a subfolder.
+        cache: The cache; if None, `$EARLYROBUST_CACHE` or else `~/.cache/earlyrobust`.
+    """
+    default = os.environ.get("EARLYROBUST_CACHE") or "~/.cache/earlyrobust"
+    return (cache or Path(default)).expanduser() / kind
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -22,7 +22,6 @@ from rich.table import Column, Table
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
-from earlyrobust.attacks import Server
 from earlyrobust.journal import AttackedExample
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.results import Accuracy, AttackRecord, AttackReport, Mean, RunRecord, SearchRecord
@@ -102,7 +101,7 @@ class Display(Observer):
             )
         self._console.print(f"  [dim]step {miniepoch.step:>5}[/dim]  {distances}", markup=True)
 
-    def attacked(self, done: Sequence[AttackedExample], total: int, server: Server) -> None:
+    def attacked(self, done: Sequence[AttackedExample], total: int) -> None:
         """Move the bar of an attack, with accuracy so far and the queries of a second."""
         assert self._progress is not None
         task = self._progress.tasks[-1]

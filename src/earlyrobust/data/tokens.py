@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from earlyrobust.data.digests import combined_digest, split_digest
 from earlyrobust.errors import DataError, ModelError
-from earlyrobust.storage import write_atomically
+from earlyrobust.storage import cache_folder, write_atomically
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -52,7 +51,7 @@ def tokenize(
     """
     if not tokenizer.is_fast:
         raise ModelError(f"{type(tokenizer).__name__} is not a fast tokenizer: use a model that has one.")
-    path = _cache_folder(cache_dir) / f"{_key(split, tokenizer, max_length)}.arrow"
+    path = cache_folder("tokenized", cache_dir) / f"{_key(split, tokenizer, max_length)}.arrow"
     tokens = _read(path, len(split))
     if tokens is None:
         try:
@@ -64,11 +63,6 @@ def tokenize(
             ) from error
         tokens = datasets.Dataset.from_file(str(path))
     return tokens
-
-
-def _cache_folder(cache_dir: Path | None) -> Path:
-    default = os.environ.get("EARLYROBUST_CACHE") or "~/.cache/earlyrobust"
-    return (cache_dir or Path(default)).expanduser() / "tokenized"
 
 
 def _key(split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> str:

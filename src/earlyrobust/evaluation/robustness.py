@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def evaluate_under_attack(
     journal: Path | None = None,
     token_budget: int = DEFAULT_TOKEN_BUDGET,
     in_flight: int = DEFAULT_IN_FLIGHT,
-    watch: Callable[[Sequence[AttackedExample], int, Server], None] | None = None,
+    watch: Callable[[Sequence[AttackedExample], int], None] | None = None,
 ) -> AttackRecord:
     """Attack a classifier on a sample of a data set.
 
@@ -55,7 +56,7 @@ def evaluate_under_attack(
         journal: File that keeps what is done; an attack that was interrupted goes on from there.
         token_budget: Most tokens of a batch; changes speed and memory, never the result.
         in_flight: Examples attacked side by side; the same.
-        watch: Called whenever an example is done, with all that are, their number in the end, and the server.
+        watch: Called whenever an example is done, with all that are and their number in the end.
 
     Returns:
         Accuracy before and under the attack, and what the attack took, each with a 95 % interval.
@@ -92,26 +93,14 @@ def evaluate_under_attack(
             else:
                 book.add(example)
             if watch is not None:
-                watch(done, len(chosen), server)
+                watch(done, len(chosen))
     return AttackRecord.of(done, attack.describe(), None if journal is None else journal.name)
 
 
 def _attack(attack: WordSwapAttack, victim: Victim, index: int, row: Example) -> Attacking[AttackedExample]:
-    outcome = yield from attack.attack(row, victim)
-    return AttackedExample(
-        index=index,
-        label=row.label,
-        texts=row.columns,
-        status=outcome.status,
-        queries=outcome.queries,
-        final=outcome.columns,
-        words=outcome.words,
-        words_changed=outcome.words_changed,
-        predicted=outcome.predicted,
-        probability_before=outcome.probability_before,
-        probability_after=outcome.probability_after,
-        similarity=outcome.similarity,
-    )
+    outcome = asdict((yield from attack.attack(row, victim)))
+    final = outcome.pop("columns")
+    return AttackedExample(index=index, label=row.label, texts=row.columns, final=final, **outcome)
 
 
 def sample_examples(dataset: Dataset, examples: int | None, seed: int, classes: int) -> list[int]:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 class _Subject:
     """A classifier and what it is judged on."""
 
-    name: str
     data_name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -139,7 +138,6 @@ def _load(model_name: str, data: TestData, observer: Observer) -> _Subject:
             rows = load_task_test(known, data_dir=data.data_dir, outputs=outputs)
         length = check_length(tokenizer, config.max_length or tokenizer.model_max_length)
     return _Subject(
-        name=model_name,
         data_name=str(config.task or Path(str(data.test_file)).name),
         model=model,
         tokenizer=tokenizer,

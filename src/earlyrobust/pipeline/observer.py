@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-    from earlyrobust.attacks import Server
     from earlyrobust.journal import AttackedExample
     from earlyrobust.ticket import Miniepoch
 
@@ -29,7 +28,7 @@ class Observer:
     def miniepoch(self, miniepoch: Miniepoch) -> None:
         """Told at the end of every miniepoch of a search."""
 
-    def attacked(self, done: Sequence[AttackedExample], total: int, server: Server) -> None:
+    def attacked(self, done: Sequence[AttackedExample], total: int) -> None:
         """Told of every example that an attack is done with: all of them so far, of how many."""
 
     def note(self, message: str) -> None:

@@ -8,11 +8,11 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from earlyrobust.attacks.resources.places import cache_folder, fingerprint, writing_to
+from earlyrobust.attacks.resources.places import RESOURCES, fingerprint, writing_to
 from earlyrobust.attacks.resources.vector_files import parse_vectors, read_vectors
 from earlyrobust.attacks.resources.vectors import WordVectors
 from earlyrobust.errors import ResourceError
-from earlyrobust.storage import write_atomically, write_json
+from earlyrobust.storage import cache_folder, write_atomically, write_json
 
 URL = (
     "https://raw.githubusercontent.com/nmrksic/counter-fitting/master/word_vectors/"
@@ -50,7 +50,7 @@ def fetch_counterfitted(
     fetched = fetched_counterfitted(cache)
     if fetched is not None and fingerprint(fetched) == _recorded(fetched):
         return fetched
-    archive = cache_folder(cache) / ARCHIVE
+    archive = cache_folder(RESOURCES, cache) / ARCHIVE
 
     def write(temporary: Path) -> None:
         _download(url, temporary, progress)
@@ -69,7 +69,7 @@ def fetch_counterfitted(
 
 def fetched_counterfitted(cache: Path | None = None) -> Path | None:
     """Return the archive of the counter-fitted vectors in the cache, None if they were not fetched."""
-    archive = cache_folder(cache) / ARCHIVE
+    archive = cache_folder(RESOURCES, cache) / ARCHIVE
     return archive if archive.is_file() and _recorded(archive) is not None else None
 
 

@@ -1,4 +1,4 @@
-"""Where resources lie: the package's cache and NLTK's data folders; and fingerprints of their files."""
+"""Where resources lie: their part of the cache and NLTK's data folders; and fingerprints of their files."""
 
 from __future__ import annotations
 
@@ -13,15 +13,8 @@ from pathlib import Path
 
 from earlyrobust.errors import ResourceError
 
-
-def cache_folder(cache: Path | None = None) -> Path:
-    """Return where fetched and parsed resources are kept.
-
-    Args:
-        cache: The cache of the package; if None, `$EARLYROBUST_CACHE` or else `~/.cache/earlyrobust`.
-    """
-    default = os.environ.get("EARLYROBUST_CACHE") or "~/.cache/earlyrobust"
-    return (cache or Path(default)).expanduser() / "resources"
+# Their part of the cache.
+RESOURCES = "resources"
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from earlyrobust.attacks.resources.places import cache_folder, fingerprint, writing_to
+from earlyrobust.attacks.resources.places import RESOURCES, fingerprint, writing_to
 from earlyrobust.attacks.resources.vectors import WordVectors
 from earlyrobust.errors import ResourceError
-from earlyrobust.storage import write_atomically
+from earlyrobust.storage import cache_folder, write_atomically
 
 # Words, and their vectors: float32 of shape (words, values).
 Table = tuple[list[str], NDArray[np.float32]]
@@ -38,7 +38,7 @@ def read_vectors(path: Path, cache: Path | None = None, name: str | None = None)
             be written.
     """
     digest = fingerprint(path)
-    kept = cache_folder(cache) / f"vectors-{digest}.safetensors"
+    kept = cache_folder(RESOURCES, cache) / f"vectors-{digest}.safetensors"
     table = _read_kept(kept)
     if table is None:
         words, matrix = table = parse_vectors(path, str(path))
