@@ -6,10 +6,10 @@ loaded when they are first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from earlyrobust.autoload import register_after_import
+from earlyrobust.lazy import lazily
 
 if TYPE_CHECKING:
     from earlyrobust.adversarial import FreeLB
@@ -74,11 +74,7 @@ _HOME = {
     "prune": "pruning",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazily(__name__, _HOME)
 
 
 register_after_import()

@@ -9,8 +9,9 @@ The names below are looked up on first use, so that the table of tasks can be re
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from earlyrobust.lazy import lazily
 
 if TYPE_CHECKING:
     from earlyrobust.data.prepare import TextData, load_files, load_task, load_task_test, load_test_file
@@ -39,8 +40,4 @@ _HOMES = {
     "tokenize": "tokens",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)

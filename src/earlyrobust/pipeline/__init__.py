@@ -5,8 +5,9 @@ The names below are looked up on first use, so that options can be checked befor
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from earlyrobust.lazy import lazily
 
 if TYPE_CHECKING:
     from earlyrobust.pipeline.attack_options import AttackConfig
@@ -45,8 +46,4 @@ _HOMES = {
     "search": "jobs",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)
