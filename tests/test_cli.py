@@ -297,9 +297,33 @@ def test_evaluate_pairs_in_named_columns(encoder: Path, tmp_path: Path) -> None:
 
 
 def test_evaluate_a_cut_model_on_the_builtin_task(finished: tuple[Path, Outcome]) -> None:
-    outcome = call("evaluate", finished[0] / "model")
+    outcome = call("evaluate", finished[0] / "model", "--task", "builtin")
     assert outcome.code == 0
     assert "of 800 right)" in outcome.out
+
+
+def test_evaluate_a_run_on_the_test_data_that_it_cut_itself(finished: tuple[Path, Outcome]) -> None:
+    folder, _ = finished
+    record = RunRecord.load(folder)
+    for place, model in (
+        (folder, record.model),
+        (folder / "model", record.model),
+        (folder / "dense", record.dense),
+    ):
+        outcome = call("evaluate", place)
+        assert outcome.code == 0, outcome
+        assert f"({model.test.correct} of {record.data.sizes['test']} right)" in outcome.out
+
+
+def test_evaluate_a_run_whose_file_has_other_labels_now(encoder: Path, tmp_path: Path) -> None:
+    file = write_reviews(tmp_path / "reviews.csv", 60)
+    assert (
+        call("run", "--model", encoder, "--train-file", file, "--output", tmp_path / "run", *QUICK).code == 0
+    )
+    write_csv(file, {"text": ["fine", "bad"] * 20, "label": ["yes", "no"] * 20})
+    outcome = call("evaluate", tmp_path / "run")
+    assert outcome.code == 2
+    assert "give --test-file" in outcome.err
 
 
 # --- list, version, help -----------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def attack(
     from earlyrobust.pipeline.testdata import TestData
 
     data = TestData(**{name: value for name in TEST_DATA if (value := flags.pop(name)) is not None})
-    folder = output or data.resolved("-attack").output_folder
+    folder = output or data.source(model, "-attack").output_folder
     config = AttackConfig.parse({**flags, "output": folder})
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 

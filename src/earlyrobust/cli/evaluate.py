@@ -20,7 +20,7 @@ def evaluate(
     from earlyrobust.pipeline.testdata import TestData
 
     data = TestData(**{name: value for name, value in flags.items() if value is not None})
-    data.resolved()
+    data.source(model)
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display() as display:

@@ -39,7 +39,11 @@ DATA: Group = {
     "max_length": _option(int, "Data", "Longest text in tokens.", "by task"),
 }
 
-TEST_DATA: Group = {name: kind for name, kind in DATA.items() if name not in ("train_samples", "train_file")}
+TEST_DATA: Group = {
+    **{name: kind for name, kind in DATA.items() if name not in ("train_samples", "train_file")},
+    "task": _option(str, "Data", "A task: see `earlyrobust list`.", "that of the run that trained the model"),
+    "test_file": _option(Path, "Data", "Your own test data: CSV, TSV, JSONL or Parquet."),
+}
 
 TRAINING: Group = {
     "model": _option(

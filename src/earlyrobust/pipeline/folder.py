@@ -21,6 +21,8 @@ from earlyrobust.storage import write_atomically, write_json
 CONFIG_NAME = "config.yaml"
 PROGRESS_NAME = "progress.json"
 CHECKPOINTS = "checkpoints"
+# What a finished run holds: the model that is only fine-tuned, the ticket, and the model that it made.
+DENSE, TICKET, MODEL = "dense", "ticket", "model"
 # Options that change no result.
 _NO_MATTER = {"token_budget", "in_flight"}
 # Written into a checkpoint when all else is there, so a checkpoint without it is not whole.

@@ -14,7 +14,7 @@ from earlyrobust.families import family_of
 from earlyrobust.pipeline.attacking import attack_model, build_attacks
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import describe_environment
-from earlyrobust.pipeline.folder import RunFolder
+from earlyrobust.pipeline.folder import DENSE, MODEL, TICKET, RunFolder
 from earlyrobust.pipeline.methods import METHODS
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.splits import Splits, load_splits
@@ -33,8 +33,6 @@ from earlyrobust.ticket import Ticket, entries_to_cut
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-DENSE, TICKET, MODEL = "dense", "ticket", "model"
 
 
 def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:

@@ -11,14 +11,15 @@ from earlyrobust.attacks import ATTACKS
 from earlyrobust.data import load_task_test, load_test_file, tokenize
 from earlyrobust.data.digests import split_digest
 from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, DataError
 from earlyrobust.evaluation import evaluate_clean, sample_examples
 from earlyrobust.pipeline.attack_options import AttackConfig
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
+from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import describe_environment
-from earlyrobust.pipeline.folder import RunFolder
-from earlyrobust.pipeline.jobs import MODEL
+from earlyrobust.pipeline.folder import MODEL, RunFolder
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.splits import load_data
 from earlyrobust.pipeline.testdata import TestData
 from earlyrobust.results import Accuracy, AttackReport
 
@@ -82,7 +83,7 @@ def attack(
     if not config.attack:
         raise ConfigError(f"Name an attack: --attack {','.join(ATTACKS)}, or some of them.")
     check_attacks(config)
-    path = config.output or data.resolved("-attack").output_folder
+    path = config.output or data.source(model_name, "-attack").output_folder
     subject_of = {"command": "attack", "model": model_name, "data": json.dumps(asdict(data), default=str)}
     folder = RunFolder(path, subject_of, config.to_dict())
     subject = _load(model_name, data, observer)
@@ -118,29 +119,41 @@ def attack(
 
 
 def _load(model_name: str, data: TestData, observer: Observer) -> _Subject:
-    config = data.resolved()
-    known = config.known_task()
+    source = data.source(model_name)
     place = model_name
     if not (Path(model_name) / "config.json").exists() and (Path(model_name) / MODEL).is_dir():
         place = str(Path(model_name) / MODEL)  # the folder of a run
     with observer.stage("Loading model and data"):
         model, tokenizer = load_classifier(place), load_tokenizer(place)
         outputs = [model.config.id2label[index] for index in range(model.config.num_labels)]
-        if known is None:
-            rows = load_test_file(
-                Path(str(data.test_file)),
-                text_column=data.text_column,
-                pair_column=data.pair_column,
-                label_column=data.label_column,
-                outputs=outputs,
-            )
-        else:
-            rows = load_task_test(known, data_dir=data.data_dir, outputs=outputs)
-        length = check_length(tokenizer, config.max_length or tokenizer.model_max_length)
+        rows = _rows(data, source, outputs)
+        length = check_length(tokenizer, source.max_length or tokenizer.model_max_length)
     return _Subject(
-        data_name=str(config.task or Path(str(data.test_file)).name),
+        data_name=source.task or Path(str(source.test_file or source.train_file)).name,
         model=model,
         tokenizer=tokenizer,
         rows=rows,
         max_length=length,
     )
+
+
+def _rows(data: TestData, source: RunConfig, outputs: list[str]) -> Dataset:
+    """The examples, their labels numbered as the classifier's outputs."""
+    if data.test_file is not None:
+        return load_test_file(
+            data.test_file,
+            text_column=data.text_column,
+            pair_column=data.pair_column,
+            label_column=data.label_column,
+            outputs=outputs,
+        )
+    task = source.known_task()
+    if task is not None:
+        return load_task_test(task, data_dir=source.data_dir, outputs=outputs)
+    texts = load_data(source)
+    if list(texts.label_names) != outputs:
+        raise DataError(
+            f"The labels in '{source.train_file}' are no longer those that the model was trained on: "
+            "give --test-file."
+        )
+    return texts.test

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.folder import CONFIG_NAME, DENSE, MODEL
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class TestData:
     """Where the examples come from that a classifier is judged on.
 
     Attributes:
-        task: A task of `TASKS`; the built-in one if neither a task nor a file is given.
+        task: A task of `TASKS`.
         data_dir: Local folder of Parquet files to read the task from instead of the hub.
         test_file: The user's own data instead of a task.
         text_column: Its column of the text, or of the first text of a pair.
@@ -31,20 +32,33 @@ class TestData:
     label_column: str = "label"
     max_length: int | None = None
 
-    def resolved(self, suffix: str = "") -> RunConfig:
-        """The task's name and its defaults, and the default output folder, whose name ends with `suffix`.
+    def source(self, model: str, suffix: str = "") -> RunConfig:
+        """Options of a run whose test data this is.
+
+        Args:
+            model: Name of the classifier. Where neither a task nor a file is named, it is judged on what the
+                run was tested on that trained it, if it lies in a run's folder or is one.
+            suffix: Ends the name of the default output folder.
 
         Raises:
-            ConfigError: If options contradict each other, or the task is unknown.
+            ConfigError: If options contradict each other, the task is unknown, or nothing names any data.
         """
         if self.test_file is None and self.pair_column is not None:
             raise ConfigError("--pair-column is for your own data: give --test-file too.")
-        return RunConfig.build(
-            {
-                "task": self.task,
-                "data_dir": self.data_dir,
-                "train_file": self.test_file,
-                "max_length": self.max_length,
-            },
-            suffix=suffix,
-        )
+        given = {"data_dir": self.data_dir, "max_length": self.max_length}
+        if self.task is not None or self.test_file is not None:
+            own = {"task": self.task, "train_file": self.test_file}
+            return RunConfig.build({**given, **own}, suffix=suffix)
+        folder = Path(model)
+        file = next((place / CONFIG_NAME for place in (folder, folder.parent) if _is_run(place)), None)
+        if file is None:
+            raise ConfigError(
+                f"Nothing says what '{model}' is to be judged on: give --task (see `earlyrobust list tasks`) "
+                "or --test-file."
+            )
+        return RunConfig.build(given, file, suffix=suffix)
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run that trained a model."""
+    return (folder / CONFIG_NAME).is_file() and any((folder / name).is_dir() for name in (MODEL, DENSE))
