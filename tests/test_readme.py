@@ -55,10 +55,16 @@ ALL_COMMANDS = [command for page in PAGES for command in commands(page.read_text
 
 
 @pytest.mark.parametrize("command", ALL_COMMANDS, ids=" ".join)
-def test_every_command_shown_parses(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_shown_parses(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def called(*args: Any, **kwargs: Any) -> None:
         raise Called
 
+    # The run that the pages go on with.
+    (tmp_path / "runs/reviews/model").mkdir(parents=True)
+    (tmp_path / "runs/reviews/config.yaml").write_text("train_file: reviews.csv\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     for name in ("run", "search", "finetune", "attack", "evaluate"):
         monkeypatch.setattr(pipeline, name, called)
     if command[0] in ("list", "resources"):
