@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 REMEMBERED = 50
 # What byte-level and SentencePiece vocabularies put before an entry that begins a word.
 WORD_START = "Ġ▁"
+# More than what rounding can change in a cosine of float32 vectors.
+_ROUNDING = 1e-4
 
 
 class WordVectors:
@@ -57,14 +59,15 @@ class WordVectors:
 
     def _search(self, word: str, count: int) -> list[str]:
         own = self._rows[word]
-        # Unlike a BLAS product this adds each row up in the same order, so equal rows tie on every machine.
-        cosines = np.einsum("ij,j->i", self._matrix, self._matrix[own])
-        cosines[own] = -np.inf
-        count = min(count, len(cosines) - 1)
-        # Sorting only what can be among the first; all that tie with the last one can.
-        least = np.partition(cosines, -count)[-count]
-        able = np.flatnonzero(cosines >= least)
-        best = able[np.argsort(-cosines[able], kind="stable")][:count]
+        count = min(count, len(self._words) - 1)
+        # A product by BLAS is fast, and right but for rounding: it tells which words can be among the first.
+        roughly = self._matrix @ self._matrix[own]
+        roughly[own] = -np.inf
+        least = np.partition(roughly, -count)[-count]
+        able = np.flatnonzero(roughly >= least - _ROUNDING)
+        # Unlike that product this adds each row up in the same order, so equal rows tie on every machine.
+        cosines = np.einsum("ij,j->i", self._matrix[able], self._matrix[own])
+        best = able[np.argsort(-cosines, kind="stable")][:count]
         return [self._words[row] for row in best]
 
 
