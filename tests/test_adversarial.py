@@ -1,22 +1,39 @@
 import json
 import math
-from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from itertools import pairwise
 
+import models
 import pytest
 import tiny
 import torch
+from tiny import PERTURBING, PLAIN, SEPARABLE, adversary, gradients
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import BertForSequenceClassification, Trainer
 
 from earlyrobust.adversarial import ADVERSARIES, FreeLB
 from earlyrobust.errors import ConfigError
+from earlyrobust.families import FAMILIES
 from earlyrobust.trainer import AdversarialTrainer
 
-# For every adversary: the settings under which it must equal plain training, and ones that perturb visibly.
-PLAIN = {"freelb": {"steps": 1, "initial_magnitude": 0.0}}
-PERTURBING = {"freelb": {"steps": 3, "initial_magnitude": 1.0, "step_size": 1.0}}
+# Of a bound and of a step; where none is said, the Euclidean norm of an example.
+NORMS = {"smart": math.inf}
+
+# How often the settings of `PERTURBING` compute the weights' gradients.
+WEIGHT_GRADIENTS = {"pgd": 1, "freelb": 3, "freeat": 3, "yopo": 3, "smart": 1, "infobert": 3}
+
+# Settings that perturb nothing although they have passes to do so; the mean of two equal passes is exact.
+_STILL = {"step_size": 0.0, "initial_magnitude": 0.0}
+STILL = {
+    "pgd": {"steps": 2, **_STILL},
+    "freelb": {"steps": 2, **_STILL},
+    "freeat": {"replays": 2, **_STILL},
+    "yopo": {"outer_steps": 2, "inner_steps": 2, **_STILL},
+    "smart": {"steps": 2, "deviation": 0.0},
+    "infobert": {"steps": 2, **SEPARABLE["infobert"], **_STILL},
+}
 
 every_adversary = pytest.mark.parametrize("name", ADVERSARIES)
 
@@ -35,96 +52,46 @@ class ScaledLoss(BertForSequenceClassification):
         return outputs
 
 
+class FailsAtOneCall:
+    def __call__(self, *_):
+        self.calls += 1
+        if self.calls == self.failing:
+            raise MemoryError
+
+
+class MatrixProducts(TorchDispatchMode):
+    """Counts the multiplications of all projections, forward and backward; those of attention are none."""
+
+    def __init__(self):
+        super().__init__()
+        self.multiplications = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        if operation.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm):
+            left, right = args[-2:]
+            self.multiplications += left.numel() * right.shape[1]
+        return operation(*args, **(kwargs or {}))
+
+
 @pytest.fixture
 def step(tmp_path):
-    """Returns a function that takes one training step: the loss, and the gradients by name."""
-
-    def take(model, batch, adversary=None, trainer_class=AdversarialTrainer, seed=3, **settings):
-        if trainer_class is AdversarialTrainer:
-            settings["adversary"] = adversary
-        trainer = trainer_class(model, tiny.arguments(tmp_path), **settings)
-        trainer.current_gradient_accumulation_steps = 1  # set by `train`
-        model.zero_grad()
-        torch.manual_seed(seed)
-        loss = trainer.training_step(model, dict(batch))
-        return loss, gradients(model)
-
-    return take
+    return partial(tiny.step, tmp_path)
 
 
-def gradients(model):
-    return {name: weight.grad.clone() for name, weight in model.named_parameters()}
+def perturbations_of(step, model, batch, adversary, **settings):
+    """The perturbations, from the start on; passes over the clean batch may come before it."""
+    with tiny.recorded_perturbations(model, batch) as deltas:
+        step(model, batch, adversary, **settings)
+    return [delta for delta in deltas if delta.any()]
 
 
-@contextmanager
-def recorded_perturbations(model, batch):
-    """Collects the difference of the encoder's input to the clean one, at every forward pass."""
-    inputs = []
-    handle = model.bert.embeddings.LayerNorm.register_forward_pre_hook(
-        lambda _, args: inputs.append(args[0].detach().clone())
-    )
-    with torch.no_grad():
-        model(**batch)
-    clean = inputs.pop()
-    deltas = []
-    yield deltas
-    handle.remove()
-    deltas.extend(perturbed - clean for perturbed in inputs)
+def norms(delta, norm=2):
+    return torch.linalg.vector_norm(delta, norm, dim=(1, 2))
 
 
-def perturbations_of(step, model, batch, adversary):
-    with recorded_perturbations(model, batch) as deltas:
-        step(model, batch, adversary)
-    return deltas
-
-
-def norms(delta):
-    return torch.stack([example.norm() for example in delta])
-
-
-def freelb_written_out(model, batch, delta, steps, step_size, bound):
-    """Algorithm 1 of Zhu et al. (2020), example by example, from a given start."""
-    inputs = {name: value for name, value in batch.items() if name != "input_ids"}
-    names, weights = zip(*model.named_parameters(), strict=True)
-    total = [torch.zeros_like(weight) for weight in weights]
-    losses = []
-    for _ in range(steps):
-        delta = delta.detach().requires_grad_()
-        embeddings = model.get_input_embeddings()(batch["input_ids"]) + delta
-        loss = model(inputs_embeds=embeddings, **inputs).loss
-        *of_weights, of_delta = torch.autograd.grad(loss, [*weights, delta])
-        total = [old + new / steps for old, new in zip(total, of_weights, strict=True)]
-        losses.append(loss.item())
-        moved = []
-        for example, gradient in zip(delta.detach(), of_delta, strict=True):
-            example = example + step_size * gradient / math.sqrt((gradient**2).sum())
-            length = math.sqrt((example**2).sum())
-            moved.append(example * bound / length if 0 < bound < length else example)
-        delta = torch.stack(moved)
-    return sum(losses) / steps, dict(zip(names, total, strict=True))
-
-
-@tiny.float64()
-@pytest.mark.parametrize("bound", [0.0, 0.35])
-@pytest.mark.parametrize("share_dropout", [False, True])
-@pytest.mark.parametrize("gated", [False, True])
-def test_freelb_equals_its_algorithm_written_out(step, bound, share_dropout, gated):
-    model, batch = tiny.classifier(), tiny.batch(5)
-    if gated:
-        tiny.attach_random_coefficients(model)
-    assert len(set(batch["attention_mask"].sum(1).tolist())) > 2
-    adversary = FreeLB(
-        steps=3, step_size=0.3, initial_magnitude=0.2, bound=bound, share_dropout=share_dropout
-    )
-    with recorded_perturbations(model, batch) as deltas:
-        loss, actual = step(model, batch, adversary)
-    model.train()
-    expected_loss, expected = freelb_written_out(model, batch, deltas[0], 3, 0.3, bound)
-    assert loss.item() == pytest.approx(expected_loss, rel=1e-9)
-    for name, gradient in expected.items():
-        assert (actual[name] - gradient).norm() <= 1e-9 * gradient.norm() + 1e-15, name
-    if bound:
-        assert_close(norms(deltas[2]), torch.full((5,), bound))
+def test_every_adversary_is_under_test():
+    for table in (PLAIN, PERTURBING, STILL, WEIGHT_GRADIENTS):
+        assert table.keys() == ADVERSARIES.keys()
 
 
 def test_the_start_is_uniform_with_a_magnitude_of_each_example_s_length(step):
@@ -137,8 +104,17 @@ def test_the_start_is_uniform_with_a_magnitude_of_each_example_s_length(step):
         assert 0.9 * limit < delta.abs().max() <= limit * 1.001
         # The norm of n uniform numbers within ±limit is about limit * sqrt(n / 3).
         assert delta.norm().item() == pytest.approx(0.5 / math.sqrt(3), rel=0.25)
-        assert abs(delta.mean().item()) < limit / 2
+        assert abs(delta.mean().item()) < limit / 4
         assert not delta[~mask].any()
+
+
+def test_smart_s_start_is_normal_whatever_the_length(step):
+    model, batch = tiny.classifier(), tiny.batch(32)
+    (deltas,) = perturbations_of(step, model, batch, adversary("smart", steps=0, deviation=0.3))
+    valid = deltas[batch["attention_mask"].bool()]
+    assert valid.std().item() == pytest.approx(0.3, rel=0.05)
+    assert (valid.abs() < 0.3).double().mean().item() == pytest.approx(math.erf(math.sqrt(0.5)), abs=0.03)
+    assert abs(valid.mean().item()) < 0.02
 
 
 @every_adversary
@@ -146,47 +122,52 @@ def test_padding_is_never_perturbed_even_if_the_model_reads_it(step, name):
     model, batch = tiny.classifier(kind=ReadsPadding), tiny.batch(5)
     padding = batch["attention_mask"] == 0
     assert padding.any()
-    deltas = perturbations_of(step, model, batch, ADVERSARIES[name](**PERTURBING[name]))
+    deltas = perturbations_of(step, model, batch, adversary(name))
     assert any(delta[~padding].abs().max() > 0.01 for delta in deltas)
     assert not any(delta[padding].any() for delta in deltas)
 
 
-@tiny.float64()
-def test_an_example_s_perturbation_does_not_depend_on_its_batch(step):
-    model, batch = tiny.classifier(), tiny.batch(4)
-    adversary = FreeLB(steps=4, step_size=0.3, initial_magnitude=0.0)
-    together = perturbations_of(step, model, batch, adversary)
-    for index, length in enumerate(batch["attention_mask"].sum(1)):
-        single = {
-            name: value[index : index + 1, :length] if value.dim() == 2 else value[index : index + 1]
-            for name, value in batch.items()
-        }
-        for shared, alone in zip(together, perturbations_of(step, model, single, adversary), strict=True):
-            assert_close(shared[index, :length], alone[0], rtol=1e-9, atol=1e-12)
+@every_adversary
+def test_a_bound_is_reached_and_kept(step, name):
+    norm = NORMS.get(name, 2)
+    deltas = perturbations_of(
+        step, tiny.classifier(), tiny.batch(5), adversary(name, bound=0.9, step_size=2.0)
+    )
+    lengths = torch.stack([norms(delta, norm) for delta in deltas])
+    assert (lengths[0] < 0.9).all()
+    assert_close(lengths[-1], torch.full((5,), 0.9), rtol=1e-4, atol=0)
+    assert lengths.max() < 0.9001
 
 
-def test_every_ascent_moves_each_example_by_the_step_size(step):
-    model, batch = tiny.classifier(), tiny.batch(4)
-    deltas = perturbations_of(step, model, batch, FreeLB(steps=3, step_size=0.3))
-    for before, after in pairwise(deltas):
-        assert_close(norms(after - before), torch.full((4,), 0.3), rtol=1e-4, atol=0)
+@every_adversary
+def test_every_ascent_moves_each_example_by_the_step_size(step, name):
+    norm = NORMS.get(name, 2)
+    deltas = perturbations_of(step, tiny.classifier(), tiny.batch(4), adversary(name, step_size=0.3))
+    lengths = [norms(after - before, norm) for before, after in pairwise(deltas)]
+    moves = [length for length in lengths if length.any()]
+    assert len(moves) > 1
+    for length in moves:
+        assert_close(length, torch.full((4,), 0.3), rtol=1e-4, atol=0)
 
 
-def test_the_ascent_does_not_depend_on_the_scale_of_the_loss(step):
-    batch, adversary = tiny.batch(4), FreeLB(steps=3, step_size=0.3)
+@every_adversary
+def test_the_ascent_does_not_depend_on_the_scale_of_the_loss(step, name):
+    batch, chosen = tiny.batch(4), adversary(name, **SEPARABLE.get(name, {}))
     plain, scaled = (
-        perturbations_of(step, tiny.classifier(kind=kind), batch, adversary)
+        perturbations_of(step, tiny.classifier(kind=kind), batch, chosen)
         for kind in (BertForSequenceClassification, ScaledLoss)
     )
-    assert_close(plain, scaled, rtol=1e-4, atol=1e-5)
+    assert_close(plain, scaled, rtol=1e-3, atol=1e-4)
 
 
-def test_an_example_without_a_gradient_stays_where_it_is(step):
+@every_adversary
+def test_an_example_without_a_gradient_stays_where_it_is(step, name):
     model, batch = tiny.classifier(), tiny.batch(4)
     torch.nn.init.zeros_(model.classifier.weight)
-    deltas = perturbations_of(step, model, batch, FreeLB(steps=3, step_size=0.3, bound=1.0))
-    assert deltas[0].any()
-    assert_close(deltas[2], deltas[0], rtol=0, atol=0)
+    deltas = perturbations_of(step, model, batch, adversary(name, bound=5.0, **SEPARABLE.get(name, {})))
+    assert len(deltas) > 2
+    for delta in deltas:
+        assert_close(delta, deltas[0], rtol=0, atol=0)
 
 
 @every_adversary
@@ -203,42 +184,99 @@ def test_without_a_perturbation_it_is_plain_training_bit_for_bit(step, name):
 
 
 @every_adversary
+def test_passes_that_perturb_nothing_give_the_gradients_of_plain_training(step, name):
+    expected = step(tiny.classifier(), tiny.batch(4))
+    actual = step(tiny.classifier(), tiny.batch(4), ADVERSARIES[name](**STILL[name]))
+    assert_close(actual, expected, rtol=0, atol=0)
+
+
+@every_adversary
+def test_a_start_at_zero_draws_no_random_numbers(step, name):
+    step(tiny.classifier(), tiny.batch(4), ADVERSARIES[name](**STILL[name]), seed=3)
+    drawn = torch.rand(5)
+    torch.manual_seed(3)
+    assert torch.equal(drawn, torch.rand(5))
+
+
+@every_adversary
 def test_a_perturbation_changes_the_gradients_and_then_leaves_the_model(step, name):
     model, batch = tiny.classifier(), tiny.batch(4)
     logits = model.eval()(**batch).logits
     _, plain = step(model, batch)
-    _, perturbed = step(model, batch, ADVERSARIES[name](**PERTURBING[name]))
+    loss, perturbed = step(model, batch, adversary(name))
+    assert loss.isfinite()
+    assert not loss.requires_grad
     assert any(not torch.allclose(perturbed[weight], plain[weight], rtol=1e-3) for weight in plain)
     assert torch.equal(model.eval()(**batch).logits, logits)
     assert not model.get_input_embeddings()._forward_hooks
 
 
+def hooks_of(model):
+    return [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()]
+
+
+@every_adversary
+def test_a_pass_that_fails_leaves_model_and_trainer_as_they_were(tmp_path, name):
+    model, batch, hook = tiny.classifier(dropout=0.2), tiny.batch(4), FailsAtOneCall()
+    tiny.attach_parts(model, adversary(name))
+    model.bert.encoder.layer[0].register_forward_pre_hook(hook)
+    trainer = AdversarialTrainer(model, tiny.arguments(tmp_path), adversary=adversary(name))
+    trainer.current_gradient_accumulation_steps = 1
+
+    def take(failing=None):
+        hook.calls, hook.failing = 0, failing
+        model.zero_grad()
+        torch.manual_seed(3)
+        return trainer.training_step(model, batch), gradients(model)
+
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    expected, hooks = take(), hooks_of(model)
+    for failing in range(1, hook.calls + 1):
+        with pytest.raises(MemoryError):
+            take(failing)
+        assert hooks_of(model) == hooks
+        assert model.training
+        torch.manual_seed(3)
+        loss = trainer.compute_loss(model, dict(batch))
+        torch.manual_seed(3)
+        assert loss == model(**batch).loss
+    assert_close(take(), expected, rtol=0, atol=0)
+    assert_close(dict(model.state_dict()), before, rtol=0, atol=0)
+
+
+@every_adversary
+def test_the_seed_decides_on_the_perturbation(step, name):
+    def taken(seed):
+        model, batch = tiny.classifier(dropout=0.2), tiny.batch(4)
+        with tiny.recorded_perturbations(model, batch) as deltas:
+            outcome = step(model, batch, adversary(name), seed=seed)
+        return outcome, deltas
+
+    first, again, other = taken(3), taken(3), taken(4)
+    assert_close(first, again, rtol=0, atol=0)
+    assert not torch.allclose(first[1][-1], other[1][-1], atol=0.01)
+
+
 @pytest.mark.parametrize("share_dropout", [True, False])
-def test_passes_share_dropout_masks_only_if_asked_to(step, share_dropout):
+@pytest.mark.parametrize("name", ["freelb", "infobert"])
+def test_passes_share_dropout_masks_only_if_asked_to(step, name, share_dropout):
     model, batch = tiny.classifier(dropout=0.3), tiny.batch(4)
     # Without a perturbation, passes can only differ by their dropout.
-    adversary = FreeLB(steps=3, step_size=0.0, initial_magnitude=0.0, share_dropout=share_dropout)
+    still = STILL[name] | {"steps": 3, "share_dropout": share_dropout}
     logits = []
     model.classifier.register_forward_hook(lambda _, __, output: logits.append(output.detach()))
-    step(model, batch, adversary)
+    step(model, batch, ADVERSARIES[name](**still))
     first, second, third = logits
-    for one, other in ((first, second), (first, third), (second, third)):
-        assert torch.equal(one, other) == share_dropout
+    for one, another in ((first, second), (first, third), (second, third)):
+        assert torch.equal(one, another) == share_dropout
 
 
 def test_shared_dropout_masks_are_new_at_every_step(tmp_path):
     model, batch = tiny.classifier(dropout=0.3), tiny.batch(4)
-    adversary = FreeLB(steps=2, step_size=0.0, initial_magnitude=0.0, share_dropout=True)
-    trainer = AdversarialTrainer(model, tiny.arguments(tmp_path), adversary=adversary)
+    still = FreeLB(share_dropout=True, **STILL["freelb"])
+    trainer = AdversarialTrainer(model, tiny.arguments(tmp_path), adversary=still)
     trainer.current_gradient_accumulation_steps = 1
     assert trainer.training_step(model, batch) != trainer.training_step(model, batch)
-
-
-@every_adversary
-def test_counts_its_passes(step, name):
-    model, batch = tiny.classifier(), tiny.batch(4)
-    adversary = ADVERSARIES[name](**PERTURBING[name])
-    assert len(perturbations_of(step, model, batch, adversary)) == adversary.passes
 
 
 @every_adversary
@@ -246,7 +284,7 @@ def test_every_pass_gets_every_input(step, name):
     model, batch = tiny.classifier(), tiny.batch(4)
     seen = []
     model.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs), with_kwargs=True)
-    _, actual = step(model, batch, ADVERSARIES[name](**PERTURBING[name]))
+    _, actual = step(model, batch, adversary(name))
     assert len(seen) > 1
     for inputs in seen:
         assert inputs.keys() >= {"input_ids", "attention_mask", "token_type_ids", "labels"}
@@ -255,30 +293,110 @@ def test_every_pass_gets_every_input(step, name):
     assert actual["bert.embeddings.token_type_embeddings.weight"].all()
 
 
-def numbers_of(name):
-    adversary = ADVERSARIES[name]
-    return [field.name for field in fields(adversary.Config) if field.type in ("int", "float")]
+@every_adversary
+def test_ascents_alone_leave_the_weights_gradients_alone(step, name):
+    model = tiny.classifier()
+    tiny.attach_parts(model, adversary(name))
+    arrived = []
+    for weight in model.parameters():
+        weight.register_post_accumulate_grad_hook(arrived.append)
+    step(model, tiny.batch(4), adversary(name))
+    assert len(arrived) == WEIGHT_GRADIENTS[name] * len(list(model.parameters()))
+
+
+def multiplications(step, *args):
+    with MatrixProducts() as products:
+        step(*args)
+    return products.multiplications
+
+
+@every_adversary
+@pytest.mark.parametrize("settings", [PERTURBING, PLAIN], ids=["perturbing", "plain"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_cost_is_that_of_the_matrix_products_it_computes(step, name, settings, layers):
+    batch = models.batch("bert", rows=4, length=36) | {"labels": torch.arange(4) % 3}
+    chosen = ADVERSARIES[name](**settings[name])
+    plain, adversarial = (
+        multiplications(step, models.classifier("bert", num_hidden_layers=layers), batch, *adversary)
+        for adversary in ((), (chosen,))
+    )
+    # The pooler and the critic, which count as nothing, are why it is not exact.
+    assert adversarial / chosen.replays / plain == pytest.approx(chosen.cost(layers), rel=0.02)
+
+
+@every_adversary
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_can_be_trained(step, name, family):
+    batch = models.batch(family) | {"labels": torch.tensor([0, 1, 2, 1, 0])}
+    _, plain = step(models.classifier(family), batch)
+    loss, actual = step(models.classifier(family), batch, adversary(name))
+    assert loss.isfinite()
+    assert actual.keys() >= plain.keys()
+    assert all(gradient.isfinite().all() for gradient in actual.values())
+
+
+KINDS = {"int": "a whole number", "float": "a number", "bool": "True or False"}
+OF_ANOTHER_TYPE = {"int": [2.5, "3", True, None], "float": ["0.1", True, None], "bool": [1, "yes", None]}
+
+
+def settings_of(*types):
+    return [
+        pytest.param(name, field.name, field.type, id=f"{name}-{field.name}")
+        for name, adversary in ADVERSARIES.items()
+        for field in fields(adversary.Config)
+        if field.type in types
+    ]
+
+
+@pytest.mark.parametrize(("name", "setting", "_kind"), settings_of("int", "float"))
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf])
+def test_refuses_settings_out_of_range(name, setting, _kind, value):
+    with pytest.raises(
+        ConfigError, match=f"^{ADVERSARIES[name].__name__}Config: {setting} is {value}, .*[.]$"
+    ):
+        ADVERSARIES[name](**{setting: value})
+
+
+@pytest.mark.parametrize(("name", "setting", "kind"), settings_of("int", "float", "bool"))
+def test_refuses_settings_of_another_type(name, setting, kind):
+    for value in OF_ANOTHER_TYPE[kind]:
+        with pytest.raises(ConfigError) as refusal:
+            ADVERSARIES[name](**{setting: value})
+        owner = f"{ADVERSARIES[name].__name__}Config"
+        assert str(refusal.value) == f"{owner}: {setting} is {value!r}, but must be {KINDS[kind]}."
 
 
 @pytest.mark.parametrize(
-    ("name", "setting"), [(name, setting) for name in ADVERSARIES for setting in numbers_of(name)]
+    ("name", "settings"),
+    [
+        ("freelb", {"steps": 0}),
+        ("freeat", {"replays": 0}),
+        ("yopo", {"outer_steps": 0}),
+        ("infobert", {"steps": 0}),
+        ("infobert", {"critic_size": 0}),
+        ("infobert", {"anchors_to": 1.1}),
+        ("infobert", {"anchors_from": 0.9}),
+        ("infobert", {"anchors_from": 0.6, "anchors_to": 0.3}),
+    ],
 )
-@pytest.mark.parametrize("value", [-1, math.nan])
-def test_refuses_settings_out_of_range(name, setting, value):
-    with pytest.raises(ConfigError, match=f"^{ADVERSARIES[name].__name__}Config: {setting} is .*[.]$"):
-        ADVERSARIES[name](**{setting: value})
+def test_refuses_settings_that_leave_nothing_to_do(name, settings):
+    with pytest.raises(
+        ConfigError, match=rf"^{ADVERSARIES[name].__name__}Config: {next(iter(settings))} is "
+    ):
+        ADVERSARIES[name](**settings)
 
 
 @every_adversary
 def test_names_the_settings_it_knows(name):
-    with pytest.raises(ConfigError, match=f"knows the settings {numbers_of(name)[0]}, .*'radius'.*[.]$"):
+    known = ", ".join(field.name for field in fields(ADVERSARIES[name].Config))
+    with pytest.raises(ConfigError, match=f"knows the settings {known}: .*'radius'.*[.]$"):
         ADVERSARIES[name](radius=1)
 
 
 @every_adversary
 def test_takes_a_config_or_settings_not_both(name):
     config = ADVERSARIES[name].Config(**PERTURBING[name])
-    assert ADVERSARIES[name](config).config == ADVERSARIES[name](**PERTURBING[name]).config
+    assert ADVERSARIES[name](config).config == adversary(name).config
     with pytest.raises(ConfigError, match=r"^[A-Z][^.]*[.]$"):
         ADVERSARIES[name](config, **PERTURBING[name])
 
@@ -291,6 +409,6 @@ def test_settings_survive_json(name):
     assert restored != ADVERSARIES[name].Config()
 
 
-def test_freelb_needs_a_pass():
-    with pytest.raises(ConfigError, match="at least one pass"):
-        FreeLB(steps=0)
+@every_adversary
+def test_takes_a_whole_number_for_any_other(name):
+    assert ADVERSARIES[name](step_size=1).config == ADVERSARIES[name](step_size=1.0).config

@@ -1,39 +1,35 @@
-from itertools import chain
+from collections import Counter
+from contextlib import contextmanager
+from itertools import chain, pairwise
 
 import datasets
 import pytest
 import tiny
 import torch
+from safetensors.torch import load_file
+from tiny import PLAIN, SEPARABLE, Gradients, losses_of
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 from transformers import Trainer, TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
 
-from earlyrobust.adversarial import FreeLB
+from earlyrobust.adversarial import ADVERSARIES, FreeAT, FreeLB
+from earlyrobust.adversarial.base import Perturbation
+from earlyrobust.adversarial.infobert import Critic
+from earlyrobust.errors import ConfigError
 from earlyrobust.trainer import AdversarialTrainer
 
-# An adversary without randomness, so that runs that split their batches differently can be compared.
-DETERMINISTIC = {"initial_magnitude": 0.0, "step_size": 0.3}
-
-every_training = pytest.mark.parametrize("adversary", [None, FreeLB(steps=2)], ids=["plain", "freelb"])
+every_training = pytest.mark.parametrize("name", [None, *ADVERSARIES], ids=str)
 
 
-class Gradients(TrainerCallback):
-    """Keeps the gradients of every optimiser step, and the weights before the first one."""
-
-    def __init__(self):
-        self.steps = []
-
-    def on_train_begin(self, args, state, control, *, model, **_):
-        self.before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
-
-    def on_pre_optimizer_step(self, args, state, control, *, model, **_):
-        self.steps.append({name: weight.grad.clone() for name, weight in model.named_parameters()})
+def adversary_of(name, **changes):
+    return None if name is None else tiny.adversary(name, **changes)
 
 
 def trainer_of(folder, adversary, *, model=None, trainer_class=AdversarialTrainer, **changes):
     own = {
         name: changes.pop(name)
-        for name in ("callbacks", "compute_loss_func", "penalty", "eval_dataset")
+        for name in ("callbacks", "compute_loss_func", "penalty", "train_dataset", "eval_dataset")
         if name in changes
     }
     if trainer_class is AdversarialTrainer:
@@ -41,9 +37,8 @@ def trainer_of(folder, adversary, *, model=None, trainer_class=AdversarialTraine
     return trainer_class(
         model or tiny.classifier(),
         tiny.arguments(folder, **changes),
-        train_dataset=tiny.dataset(),
         processing_class=tiny.tokenizer(),
-        **own,
+        **{"train_dataset": tiny.dataset(), **own},
     )
 
 
@@ -52,8 +47,8 @@ def gated_classifier():
     return model, tiny.attach_random_coefficients(model)
 
 
-def first_step(folder, adversary, *, accumulation=1, model=None, **changes):
-    """Gradients of the first optimiser step, which sees the same eight examples however it splits them."""
+def first_steps(folder, adversary, *, accumulation=1, model=None, **changes):
+    """Gradients of each optimiser step on the first eight examples, however they are split into batches."""
     watch = Gradients()
     trainer = trainer_of(
         folder,
@@ -63,12 +58,24 @@ def first_step(folder, adversary, *, accumulation=1, model=None, **changes):
         per_device_train_batch_size=8 // accumulation,
         gradient_accumulation_steps=accumulation,
         train_sampling_strategy="sequential",
-        max_steps=1,
+        max_steps=getattr(adversary, "replays", 1),
         max_grad_norm=0.0,
         **changes,
     )
     trainer.train()
-    return trainer, watch.steps[0]
+    return trainer, watch.steps
+
+
+@pytest.fixture
+def same_start(monkeypatch):
+    """Every example starts from the same perturbation, whatever the batch that it is in."""
+
+    def start(self, magnitude):
+        wave = torch.arange(self.mask.shape[1] * self.channels).sin().view(-1, self.channels)
+        return magnitude * wave * self.mask
+
+    monkeypatch.setattr(Perturbation, "uniform", start)
+    monkeypatch.setattr(Perturbation, "normal", start)
 
 
 def assert_same_weights(one, other):
@@ -76,17 +83,19 @@ def assert_same_weights(one, other):
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
+def in_groups(items, size):
+    assert len(items) % size == 0
+    return [items[begin : begin + size] for begin in range(0, len(items), size)]
+
+
 def seeded(trainer):
     torch.manual_seed(trainer.args.seed)
     return trainer
 
 
-def losses_of(trainer):
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-
-
-@pytest.mark.parametrize("adversary", [None, FreeLB(steps=1, initial_magnitude=0.0)], ids=["none", "null"])
-def test_without_an_adversary_it_is_transformers_trainer(tmp_path, adversary):
+@every_training
+def test_without_an_adversary_it_is_transformers_trainer(tmp_path, name):
+    adversary = None if name is None else ADVERSARIES[name](**PLAIN[name])
     settings = {"num_train_epochs": 2, "weight_decay": 0.1, "logging_steps": 1}
     ours, theirs = (
         trainer_of(
@@ -101,63 +110,67 @@ def test_without_an_adversary_it_is_transformers_trainer(tmp_path, adversary):
     assert_same_weights(ours.model.state_dict(), theirs.model.state_dict())
 
 
-@pytest.mark.parametrize("penalised", [False, True])
-@pytest.mark.parametrize("adversary", [None, FreeLB(steps=3, **DETERMINISTIC)], ids=["plain", "freelb"])
+@pytest.mark.parametrize("penalised", [False, True], ids=["", "penalised"])
+@every_training
+@pytest.mark.usefixtures("same_start")
 @tiny.float64()
-def test_accumulated_batches_equal_one_large_batch(tmp_path, adversary, penalised):
+def test_accumulated_batches_equal_one_large_batch(tmp_path, name, penalised):
     results = []
     for accumulation in (1, 2, 4):
         model, gates = gated_classifier()
-        penalty = (lambda gates=gates: gates.penalty(0.1, 0.2)) if penalised else None
-        trainer, gradients = first_step(
-            tmp_path, adversary, accumulation=accumulation, model=model, penalty=penalty, logging_steps=1
+        trainer, steps = first_steps(
+            tmp_path,
+            adversary_of(name, **SEPARABLE.get(name, {})),
+            accumulation=accumulation,
+            model=model,
+            penalty=(lambda gates=gates: gates.penalty(0.1, 0.2)) if penalised else None,
+            logging_steps=1,
         )
-        results.append((gradients, trainer.model.state_dict(), losses_of(trainer)))
+        results.append((steps, trainer.model.state_dict(), losses_of(trainer)))
     for split in results[1:]:
         assert_close(split, results[0], rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("adversary", [None, FreeLB(steps=3, **DETERMINISTIC)], ids=["plain", "freelb"])
+@every_training
+@pytest.mark.usefixtures("same_start")
 @tiny.float64()
-def test_a_loss_of_the_user_s_own_learns_the_size_of_the_accumulated_batch(tmp_path, adversary):
+def test_a_loss_of_the_user_s_own_learns_the_size_of_the_accumulated_batch(tmp_path, name):
     def loss(outputs, labels, num_items_in_batch):
         return cross_entropy(outputs.logits, labels, reduction="sum") / num_items_in_batch
 
-    def first_gradients(**settings):
+    def gradients(**settings):
         model, gates = gated_classifier()
-        return first_step(
-            tmp_path, adversary, model=model, penalty=lambda: gates.penalty(0.1, 0.2), **settings
+        return first_steps(
+            tmp_path,
+            adversary_of(name, **SEPARABLE.get(name, {})),
+            model=model,
+            penalty=lambda: gates.penalty(0.1, 0.2),
+            **settings,
         )[1]
 
-    expected = first_gradients()
+    expected = gradients()
     for accumulation in (1, 4):
-        actual = first_gradients(accumulation=accumulation, compute_loss_func=loss)
+        actual = gradients(accumulation=accumulation, compute_loss_func=loss)
         assert_close(actual, expected, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("accumulation", [1, 2, 4])
-@pytest.mark.parametrize(
-    "adversary",
-    [None, FreeLB(steps=1, **DETERMINISTIC), FreeLB(steps=3, **DETERMINISTIC)],
-    ids=["plain", "one-pass", "three-passes"],
-)
+@every_training
 @tiny.float64()
-def test_the_penalty_adds_its_gradient_once_per_optimiser_step(tmp_path, adversary, accumulation):
+def test_the_penalty_adds_its_gradient_once_per_optimiser_step(tmp_path, name, accumulation):
     weights = {"importance.heads": 0.03, "importance.neurons": 0.2}
+    settings = {"adversary": adversary_of(name), "accumulation": accumulation, "learning_rate": 0.0}
     model, _ = gated_classifier()
     signs = {name: model.get_parameter(name).detach().sign() for name in weights}
-    _, bare = first_step(tmp_path, adversary, accumulation=accumulation, model=model)
+    _, without = first_steps(tmp_path, model=model, **settings)
     model, gates = gated_classifier()
-    _, penalised = first_step(
-        tmp_path,
-        adversary,
-        accumulation=accumulation,
-        model=model,
-        penalty=lambda: gates.penalty(*weights.values()),
+    _, penalised = first_steps(
+        tmp_path, model=model, penalty=lambda: gates.penalty(*weights.values()), **settings
     )
-    for name, gradient in bare.items():
-        added = weights[name] * signs[name] if name in weights else torch.zeros_like(gradient)
-        assert_close(penalised[name] - gradient, added, rtol=0, atol=1e-12)
+    for step, bare in zip(penalised, without, strict=True):
+        for name, gradient in bare.items():
+            added = weights[name] * signs[name] if name in weights else torch.zeros_like(gradient)
+            assert_close(step[name] - gradient, added, rtol=0, atol=1e-12)
 
 
 def test_evaluation_has_neither_penalty_nor_perturbation(tmp_path):
@@ -190,7 +203,7 @@ def test_evaluation_has_neither_penalty_nor_perturbation(tmp_path):
 @pytest.mark.parametrize("steps", [1, 3])
 def test_label_smoothing_smooths_the_loss_of_every_pass(tmp_path, steps):
     adversary = FreeLB(steps=steps, initial_magnitude=0.0, step_size=0.0)
-    trainer, _ = first_step(tmp_path, adversary, label_smoothing_factor=0.2, logging_steps=1)
+    trainer, _ = first_steps(tmp_path, adversary, label_smoothing_factor=0.2, logging_steps=1)
     batch = tiny.batch(8)
     logits = tiny.classifier()(**batch).logits
     expected = cross_entropy(logits, batch["labels"], label_smoothing=0.2)
@@ -198,10 +211,12 @@ def test_label_smoothing_smooths_the_loss_of_every_pass(tmp_path, steps):
     assert expected.item() != pytest.approx(cross_entropy(logits, batch["labels"]).item(), rel=1e-3)
 
 
-def test_activation_checkpointing_gives_the_same_gradients(tmp_path):
-    adversary = FreeLB(steps=3, step_size=0.3)
+@every_training
+def test_activation_checkpointing_gives_the_same_gradients(tmp_path, name):
     plain, checkpointed = (
-        first_step(tmp_path, adversary, model=tiny.classifier(dropout=0.2), activation_checkpointing=on)
+        first_steps(
+            tmp_path, adversary_of(name), model=tiny.classifier(dropout=0.2), activation_checkpointing=on
+        )
         for on in (False, True)
     )
     assert checkpointed[0].model.is_activation_checkpointing
@@ -209,11 +224,11 @@ def test_activation_checkpointing_gives_the_same_gradients(tmp_path):
 
 
 @every_training
-def test_bfloat16_autocast_trains(tmp_path, adversary):
+def test_bfloat16_autocast_trains(tmp_path, name):
     types = set()
     model = tiny.classifier()
     model.classifier.register_forward_hook(lambda _, __, output: types.add(output.dtype))
-    trainer = trainer_of(tmp_path, adversary, model=model, bf16=True, max_steps=4, logging_steps=1)
+    trainer = trainer_of(tmp_path, adversary_of(name), model=model, bf16=True, max_steps=4, logging_steps=1)
     trainer.train()
     assert types == {torch.bfloat16}
     assert torch.tensor(losses_of(trainer)).isfinite().all()
@@ -221,16 +236,25 @@ def test_bfloat16_autocast_trains(tmp_path, adversary):
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
-def test_token_types_and_labels_reach_every_pass(tmp_path):
+@every_training
+def test_a_model_in_half_precision_trains(tmp_path, name):
+    model = tiny.classifier().to(torch.bfloat16)
+    trainer_of(tmp_path, adversary_of(name), model=model, max_steps=4).train()
+    assert all(weight.isfinite().all() for weight in model.parameters())
+    assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
+
+
+@every_training
+def test_token_types_and_labels_reach_every_pass(tmp_path, name):
     model = tiny.classifier()
     seen = []
     model.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs), with_kwargs=True)
-    first_step(tmp_path, FreeLB(steps=3), model=model)
+    first_steps(tmp_path, adversary_of(name), model=model)
     batch = tiny.batch(8)
-    assert len(seen) == 3
+    assert len(seen) > (name is not None)
     for inputs in seen:
-        assert inputs.keys() == batch.keys()
-        assert all(torch.equal(inputs[name], value) for name, value in batch.items())
+        assert inputs.keys() - {"output_hidden_states"} == batch.keys()
+        assert all(torch.equal(inputs[key], value) for key, value in batch.items())
 
 
 def test_length_grouping_reads_the_column_of_lengths(tmp_path, monkeypatch):
@@ -250,10 +274,12 @@ def test_length_grouping_reads_the_column_of_lengths(tmp_path, monkeypatch):
 
 
 @every_training
-@pytest.mark.parametrize("sampling", ["random", "group_by_length"])
-@pytest.mark.parametrize("saved_at", [2, 5])
-def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, adversary, sampling, saved_at):
-    # An epoch has four optimiser steps of two batches each: the checkpoint is within the first or the second.
+@pytest.mark.parametrize(("sampling", "saved_at"), [("random", 2), ("group_by_length", 10)])
+def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, name, sampling, saved_at):
+    # An epoch has four optimiser steps of two batches each, or eight if batches are replayed twice: the
+    # checkpoint is within the first or a later one.
+    adversary = adversary_of(name, **({"replays": 2} if name == "freeat" else {}))
+
     def train(resume=None, **changes):
         trainer = trainer_of(
             tmp_path,
@@ -285,3 +311,263 @@ def test_length_grouping_groups_differently_in_every_epoch_and_with_every_seed(t
     assert first != second
     assert epochs(1) == [first, second]
     assert epochs(2)[0] != first
+
+
+def test_freeat_carries_a_perturbation_over_to_the_batch_s_next_replay_and_no_further(tmp_path):
+    start, replays = 1e-3, 3
+    adversary = FreeAT(replays=replays, initial_magnitude=start, step_size=0.3)
+    with applied_perturbations() as deltas:
+        trainer = trainer_of(
+            tmp_path, adversary, gradient_accumulation_steps=2, learning_rate=0.0, num_train_epochs=3
+        )
+        trainer.train()
+    assert len(deltas) == 24
+    for step in in_groups(deltas, 2 * replays):
+        for first, second, third in (step[0::2], step[1::2]):
+            assert 0 < first.norm(dim=(1, 2)).max() <= start
+            assert_close((second - first).norm(dim=(1, 2)), torch.full((4,), 0.3))
+            assert_close((third - second).norm(dim=(1, 2)), torch.full((4,), 0.3))
+
+
+@contextmanager
+def applied_perturbations():
+    deltas, applied = [], Perturbation.applied
+
+    def recording(self, delta):
+        deltas.append(delta.detach())
+        return applied(self, delta)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Perturbation, "applied", recording)
+        yield deltas
+
+
+def batches_of(trainer):
+    """Trains; the texts of each batch, as their tokens."""
+    batches = []
+
+    def record(_model, _args, inputs):
+        rows = zip(inputs["input_ids"].tolist(), inputs["attention_mask"].sum(1).tolist(), strict=True)
+        batches.append([tuple(tokens[:length]) for tokens, length in rows])
+
+    trainer.model.register_forward_pre_hook(record, with_kwargs=True)
+    trainer.train()
+    return batches
+
+
+@pytest.mark.parametrize("sampling", ["random", "group_by_length", "sequential"])
+@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("examples", [32, 10, 3])
+def test_freeat_trains_on_each_batch_in_consecutive_steps(tmp_path, examples, accumulation, sampling):
+    data = tiny.dataset(examples)
+    trainer = trainer_of(
+        tmp_path,
+        FreeAT(replays=3),
+        train_dataset=data,
+        train_sampling_strategy=sampling,
+        gradient_accumulation_steps=accumulation,
+        num_train_epochs=6,
+    )
+    steps = in_groups(batches_of(trainer), accumulation)
+    assert len(steps) == trainer.state.global_step
+    for first, second, third in in_groups(steps, 3):
+        assert first == second == third
+    texts = {tuple(tokens) for tokens in data["input_ids"]}
+    assert len(texts) == examples
+    for epoch in in_groups(steps, len(steps) // 2):
+        counts = Counter(chain(*chain(*epoch)))
+        assert counts.keys() == texts
+        filled = -examples % (4 * accumulation)
+        assert counts.total() == 3 * (examples + filled)
+        assert min(counts.values()) == 3 * (1 + filled // examples)
+    assert all(len(batch) == 4 for batch in chain(*steps))
+
+
+@pytest.mark.parametrize(
+    ("examples", "accumulation", "epochs", "replays"),
+    [(32, 1, 3, 3), (32, 1, 1, 3), (10, 1, 2, 5), (10, 2, 3, 4), (32, 1, 0.4, 2), (36, 1, 7, 3)],
+)
+def test_freeat_takes_as_many_steps_as_plain_training(tmp_path, examples, accumulation, epochs, replays):
+    steps = []
+    for adversary in (None, FreeAT(replays=replays)):
+        trainer = trainer_of(
+            tmp_path,
+            adversary,
+            train_dataset=tiny.dataset(examples),
+            gradient_accumulation_steps=accumulation,
+            num_train_epochs=epochs,
+            callbacks=[tiny.Interrupt(1)],
+        )
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train()
+        steps.append(trainer.state.max_steps)
+    assert steps[0] == steps[1]
+
+
+def test_freeat_sees_the_batches_of_plain_training_in_their_order(tmp_path):
+    def batches(adversary, **seeds):
+        return batches_of(trainer_of(tmp_path, adversary, num_train_epochs=2, **seeds))
+
+    for seeds in ({"seed": 1}, {"seed": 2}, {"seed": 2, "data_seed": 1}):
+        assert batches(FreeAT(replays=2), **seeds)[::2] == batches(None, **seeds)[:8]
+    assert batches(FreeAT(replays=2), seed=1) != batches(FreeAT(replays=2), seed=2)
+
+
+def test_freeat_leaves_the_user_s_arguments_alone(tmp_path):
+    arguments = tiny.arguments(tmp_path, num_train_epochs=3)
+    AdversarialTrainer(tiny.classifier(), arguments, adversary=FreeAT(replays=3))
+    assert arguments.num_train_epochs == 3
+
+
+@pytest.mark.parametrize(("asked_every", "saved_at"), [(1, {3, 6, 8}), (2, {3, 6, 8}), (7, {8})])
+def test_freeat_s_checkpoints_are_between_batches_or_at_the_end(tmp_path, asked_every, saved_at):
+    trainer = trainer_of(
+        tmp_path, FreeAT(replays=3), num_train_epochs=1, save_strategy="steps", save_steps=asked_every
+    )
+    trainer.train()
+    assert {folder.name for folder in tmp_path.iterdir()} == {f"checkpoint-{step}" for step in saved_at}
+
+
+def test_freeat_s_best_model_can_be_loaded_at_the_end(tmp_path):
+    trainer = trainer_of(
+        tmp_path,
+        FreeAT(replays=3),
+        num_train_epochs=3,
+        eval_dataset=tiny.dataset(8, seed=1),
+        load_best_model_at_end=True,
+        greater_is_better=True,  # so that it is not the last one
+        **{"save_strategy": "steps", "save_steps": 2, "eval_strategy": "steps", "eval_steps": 2},
+    )
+    trainer.train()
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(max(losses))
+    assert max(losses) > losses[-1]
+
+
+@pytest.mark.parametrize(("interrupted_at", "accumulation"), [(4, 1), (5, 2), (6, 1), (17, 1)])
+def test_freeat_interrupted_within_its_replays_resumes_bit_for_bit(tmp_path, interrupted_at, accumulation):
+    # An epoch of 16 examples has 12 steps, or 6.
+    def train(resume=None, **changes):
+        trainer = trainer_of(
+            tmp_path,
+            FreeAT(replays=3),
+            model=tiny.classifier(dropout=0.2),
+            train_dataset=tiny.dataset(16),
+            gradient_accumulation_steps=accumulation,
+            num_train_epochs=6,
+            **changes,
+        )
+        trainer.train(resume_from_checkpoint=resume)
+        return trainer.model.state_dict()
+
+    whole = train()
+    with pytest.raises(KeyboardInterrupt):
+        train(save_strategy="steps", save_steps=1, callbacks=[tiny.Interrupt(interrupted_at)])
+    last = get_last_checkpoint(str(tmp_path))
+    assert last.endswith(f"checkpoint-{(interrupted_at - 1) // 3 * 3}")
+    assert_same_weights(train(resume=last), whole)
+
+
+def test_freeat_trains_again_without_what_it_kept_of_the_last_time(tmp_path):
+    trainer = trainer_of(
+        tmp_path, FreeAT(replays=3, initial_magnitude=1e-3, step_size=0.3), learning_rate=0.0, max_steps=1
+    )
+    trainer.train()
+    trainer.args.max_steps = 3
+    with applied_perturbations() as deltas:
+        trainer.train()
+    lengths = [(after - before).norm(dim=(1, 2)) for before, after in pairwise(deltas)]
+    assert_close(lengths, [torch.full((4,), 0.3)] * 2)
+
+
+def test_freeat_repeats_batches_of_the_size_that_was_found_to_fit(tmp_path):
+    trainer = trainer_of(
+        tmp_path,
+        FreeAT(replays=3),
+        auto_find_batch_size=True,
+        num_train_epochs=3,
+        train_dataset=tiny.dataset(7),
+    )
+
+    def need_memory(_model, _args, inputs):
+        if len(inputs["input_ids"]) > 2:
+            raise RuntimeError("CUDA out of memory.")
+
+    trainer.model.register_forward_pre_hook(need_memory, with_kwargs=True)
+    batches = [batch for batch in batches_of(trainer) if len(batch) == 2]
+    assert len(batches) == 12
+    for first, second, third in in_groups(batches, 3):
+        assert first == second == third
+
+
+def test_freeat_refuses_data_that_cannot_be_replayed(tmp_path):
+    with pytest.raises(ConfigError, match=r"^FreeAT replays batches, .*'batch_rebalance'.*[.]$"):
+        trainer_of(tmp_path, FreeAT(), train_sampling_strategy="batch_rebalance").train()
+    stream = tiny.dataset().to_iterable_dataset()
+    with pytest.raises(ConfigError, match=r"^FreeAT replays batches, .* known length[.]$"):
+        trainer_of(tmp_path, FreeAT(), train_dataset=stream, max_steps=3)
+
+
+class Weights(TrainerCallback):
+    """Keeps the weights at the beginning and at the end of every training."""
+
+    def __init__(self):
+        self.kept = []
+
+    def on_train_begin(self, args, state, control, *, model, **_):
+        self.kept.append({name: weight.clone() for name, weight in model.state_dict().items()})
+
+    on_train_end = on_train_begin
+
+
+CRITIC = {f"adversary.{name}" for name in Critic(1, 1).state_dict()}
+
+
+def test_infobert_s_critic_is_trained_with_the_model_and_then_leaves_it(tmp_path):
+    watch = Weights()
+    trainer = trainer_of(
+        tmp_path, tiny.adversary("infobert"), callbacks=[watch], max_steps=2, weight_decay=0.0
+    )
+    bare = trainer.model.state_dict().keys()
+    for _ in range(2):
+        trainer.train()
+        assert trainer.model.state_dict().keys() == bare
+        assert not any("adversary" in name for name, _ in trainer.model.named_modules())
+    before, after, before_again, after_again = watch.kept
+    assert before.keys() == bare | CRITIC
+    for name in CRITIC:
+        assert not torch.equal(before[name], after[name]), name
+        assert torch.equal(after[name], before_again[name]), name
+        assert not torch.equal(before_again[name], after_again[name]), name
+
+
+def test_infobert_s_critic_is_in_checkpoints_and_leaves_an_interrupted_model(tmp_path):
+    model = tiny.classifier()
+    bare = model.state_dict().keys()
+    trainer = trainer_of(
+        tmp_path,
+        tiny.adversary("infobert"),
+        model=model,
+        save_strategy="steps",
+        save_steps=2,
+        callbacks=[tiny.Interrupt(3)],
+    )
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert model.state_dict().keys() == bare
+    assert load_file(tmp_path / "checkpoint-2" / "model.safetensors").keys() == bare | CRITIC
+
+
+def test_infobert_s_critic_depends_on_the_seed_alone_and_draws_no_one_else_s_numbers(tmp_path):
+    critics, drawn = [], []
+    for seed, drawn_before in ((1, 0), (1, 5), (2, 0)):
+        watch = Weights()
+        torch.rand(drawn_before)
+        trainer_of(tmp_path, tiny.adversary("infobert"), seed=seed, max_steps=1, callbacks=[watch]).train()
+        critics.append({name: watch.kept[0][name] for name in CRITIC})
+        trainer_of(tmp_path, tiny.adversary("infobert"), seed=1)
+        drawn.append(torch.rand(3))
+        trainer_of(tmp_path, None, seed=1)
+        assert torch.equal(drawn[-1], torch.rand(3))
+    assert_same_weights(critics[0], critics[1])
+    assert not any(torch.equal(critics[0][name], critics[2][name]) for name in CRITIC)

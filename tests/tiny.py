@@ -16,7 +16,9 @@ from transformers import (
     TrainingArguments,
 )
 
+from earlyrobust.adversarial import ADVERSARIES
 from earlyrobust.pruning import ImportanceCoefficients
+from earlyrobust.trainer import AdversarialTrainer
 
 # Every training starts by collecting garbage; nothing that was imported until here is any.
 gc.freeze()
@@ -26,6 +28,28 @@ torch.set_num_threads(1)
 VOCABULARY = 40
 LAYERS, HEADS, NEURONS = 2, 4, 20
 
+# For every adversary: the settings under which it must equal plain training, and ones that perturb visibly.
+PLAIN = {
+    "pgd": {"steps": 0, "initial_magnitude": 0.0},
+    "freelb": {"steps": 1, "initial_magnitude": 0.0},
+    "freeat": {"replays": 1, "initial_magnitude": 0.0},
+    "yopo": {"outer_steps": 1, "initial_magnitude": 0.0},
+    "smart": {"weight": 0.0},
+    "infobert": {"steps": 1, "initial_magnitude": 0.0, "bottleneck_weight": 0.0, "anchor_weight": 0.0},
+}
+_ASCENT = {"initial_magnitude": 1.0, "step_size": 0.8}
+_WEIGHTS = {"bottleneck_weight": 0.02, "anchor_weight": 0.1, "critic_size": 7}
+PERTURBING = {
+    "pgd": {"steps": 2, **_ASCENT},
+    "freelb": {"steps": 3, **_ASCENT},
+    "freeat": {"replays": 3, **_ASCENT},
+    "yopo": {"outer_steps": 3, "inner_steps": 2, **_ASCENT},
+    "smart": {"steps": 2, "step_size": 0.5, "deviation": 0.1},
+    "infobert": {"steps": 3, **_WEIGHTS, **_ASCENT},
+}
+# Without what is a statistic of the whole batch, and so depends on how examples are split into batches.
+SEPARABLE = {"infobert": {"bottleneck_weight": 0.0, "anchor_weight": 0.0}}
+
 
 class Interrupt(TrainerCallback):
     def __init__(self, step):
@@ -34,6 +58,19 @@ class Interrupt(TrainerCallback):
     def on_step_end(self, args, state, control, **_):
         if state.global_step == self.step:
             raise KeyboardInterrupt
+
+
+class Gradients(TrainerCallback):
+    """Keeps the gradients of every optimiser step, and the weights before the first one."""
+
+    def __init__(self):
+        self.steps = []
+
+    def on_train_begin(self, args, state, control, *, model, **_):
+        self.before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+
+    def on_pre_optimizer_step(self, args, state, control, *, model, **_):
+        self.steps.append(gradients(model))
 
 
 @contextmanager
@@ -117,3 +154,57 @@ def arguments(folder, **changes):
         "seed": 1,
     }
     return TrainingArguments(**(defaults | changes))
+
+
+def adversary(name, **changes):
+    return ADVERSARIES[name](**PERTURBING[name] | changes)
+
+
+def attach_parts(model, adversary, seed=7):
+    """What `train` does before the first step."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        parts = adversary.parts(model)
+    if parts is not None:
+        model.add_module("adversary", parts.to(model.dtype))
+
+
+def step(folder, model, batch, adversary=None, *, trainer_class=AdversarialTrainer, seed=3, **settings):
+    """The loss and the gradients of one training step; of a batch's last one where it is replayed."""
+    if trainer_class is AdversarialTrainer:
+        settings["adversary"] = adversary
+    if adversary is not None and not hasattr(model, "adversary"):
+        attach_parts(model, adversary)
+    trainer = trainer_class(model, arguments(folder), **settings)
+    trainer.current_gradient_accumulation_steps = 1  # set by `train`
+    torch.manual_seed(seed)
+    for index in range(getattr(adversary, "replays", 1)):
+        trainer.state.global_step = index
+        model.zero_grad()
+        loss = trainer.training_step(model, dict(batch))
+    return loss, gradients(model)
+
+
+def gradients(model):
+    weights = model.named_parameters()
+    return {name: weight.grad.clone() for name, weight in weights if weight.grad is not None}
+
+
+@contextmanager
+def recorded_perturbations(model, batch):
+    """Collects the difference of the encoder's input to the clean one, at every forward pass."""
+    inputs = []
+    handle = model.bert.embeddings.LayerNorm.register_forward_pre_hook(
+        lambda _, args: inputs.append(args[0].detach().clone())
+    )
+    with torch.no_grad():
+        model(**batch)
+    clean = inputs.pop()
+    deltas = []
+    yield deltas
+    handle.remove()
+    deltas.extend(perturbed - clean for perturbed in inputs)
+
+
+def losses_of(trainer):
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]

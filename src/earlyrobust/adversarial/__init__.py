@@ -5,11 +5,39 @@ To add one: a new file with a configuration and an `Adversary`, and one line in 
 
 from __future__ import annotations
 
-from earlyrobust.adversarial.base import Adversary, AdversaryConfig, Passes
+from earlyrobust.adversarial.base import Adversary, AdversaryConfig, Objective, Passes
+from earlyrobust.adversarial.freeat import FreeAT, FreeATConfig
 from earlyrobust.adversarial.freelb import FreeLB, FreeLBConfig
+from earlyrobust.adversarial.infobert import InfoBERT, InfoBERTConfig
+from earlyrobust.adversarial.pgd import PGD, PGDConfig
+from earlyrobust.adversarial.smart import SMART, SMARTConfig
+from earlyrobust.adversarial.yopo import YOPO, YOPOConfig
 
-__all__ = ["ADVERSARIES", "Adversary", "AdversaryConfig", "FreeLB", "FreeLBConfig", "Passes"]
+__all__ = [
+    "ADVERSARIES",
+    "PGD",
+    "SMART",
+    "YOPO",
+    "Adversary",
+    "AdversaryConfig",
+    "FreeAT",
+    "FreeATConfig",
+    "FreeLB",
+    "FreeLBConfig",
+    "InfoBERT",
+    "InfoBERTConfig",
+    "Objective",
+    "PGDConfig",
+    "Passes",
+    "SMARTConfig",
+    "YOPOConfig",
+]
 
 ADVERSARIES: dict[str, type[Adversary]] = {
+    "pgd": PGD,
     "freelb": FreeLB,
+    "freeat": FreeAT,
+    "yopo": YOPO,
+    "smart": SMART,
+    "infobert": InfoBERT,
 }

@@ -6,21 +6,47 @@ token types and attention mask, so positions and everything else are computed as
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, final
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
 
 from earlyrobust.errors import ConfigError
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# What is minimised instead of the task's loss, given that loss and the outputs of the model.
+Objective = Callable[[Tensor, Any], Tensor]
+
+# Of a pass, the forward half takes one part of three, and so do the gradients of activations and of weights;
+# an ascent does without the last.
+ASCENT = 2 / 3
+
+# What a setting whose default is of a type must be: what it is called, and the types that pass.
+_KINDS: dict[type, tuple[str, tuple[type, ...]]] = {
+    bool: ("True or False", (bool,)),
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdversaryConfig:
     """Base of the adversaries' settings; each one checks its own on construction."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            called, types = _KINDS[kind]
+            # To Python, True is a whole number.
+            fits = isinstance(value, types) and isinstance(value, bool) == (kind is bool)
+            self._require(fits, f"{field.name} is {value!r}, but must be {called}")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON types."""
@@ -30,23 +56,89 @@ class AdversaryConfig:
         if not condition:
             raise ConfigError(f"{type(self).__name__}: {message}.")
 
+    def _require_at_least(self, least: float, *names: str) -> None:
+        """Check that settings are numbers of at least so much."""
+        for name in names:
+            value = getattr(self, name)
+            self._require(
+                least <= value < math.inf, f"{name} is {value}, but must be a number of at least {least}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AscentConfig(AdversaryConfig):
+    """Settings of a δ that starts at random and ascends.
+
+    Attributes:
+        step_size: Length of one normalised ascent (0.01: the early-bird paper's release for IMDB).
+        initial_magnitude: ε₀ of the uniform start (0.05: the same).
+        bound: Radius of the ball that δ stays in, 0 for none (0: the same).
+    """
+
+    step_size: float = 0.01
+    initial_magnitude: float = 0.05
+    bound: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_at_least(0, "step_size", "initial_magnitude", "bound")
+
 
 class Passes(ABC):
-    """What a trainer lets an adversary do with one batch. The model is in training mode throughout."""
+    """What a trainer lets an adversary do with one batch. The model is in training mode throughout.
+
+    Attributes:
+        memory: What the adversary left there when it last saw the batch, empty when that is now. Only of use
+            to an adversary that sees a batch several times in a row, see `Adversary.replays`.
+        parts: What the adversary trains beside the model, see `Adversary.parts`.
+    """
+
+    memory: dict[str, Tensor]
+    parts: nn.Module | None
 
     @abstractmethod
-    def accumulate(self, weight: float) -> Tensor:
+    def accumulate(self, weight: float = 1.0, objective: Objective | None = None, **options: Any) -> Tensor:
         """Run forward and backward once, adding `weight` times the loss's gradient to every parameter.
+
+        Args:
+            weight: Of this pass; those of a step add up to one.
+            objective: Makes of the loss and the model's outputs what is minimised; the loss itself if None.
+            **options: More arguments for the model, such as `output_hidden_states=True`.
 
         Returns:
             The unweighted loss, a detached scalar.
         """
 
+    @abstractmethod
+    def gradient(self, of: Tensor, objective: Objective | None = None) -> Tensor:
+        """Run forward and backward as far as one tensor; the gradients of weights are not computed.
+
+        Args:
+            of: The tensor, which requires a gradient.
+            objective: As for `accumulate`.
+
+        Returns:
+            The gradient, of the tensor's shape. Its scale is not that of the loss.
+        """
+
+    @abstractmethod
+    def outputs(self) -> Any:
+        """Run forward once; the outputs can be differentiated."""
+
+    @abstractmethod
+    def first_layer(self) -> nn.Module:
+        """The first of the encoder's layers."""
+
+    @abstractmethod
+    def output_of(self, module: nn.Module) -> Tensor:
+        """Run forward only until a part of the model has been computed; its output can be differentiated."""
+
 
 class Adversary(ABC):
     """Computes the gradients of one training step under perturbed embeddings.
 
-    A subclass names its settings in `Config` and writes `_step`; everything it needs for it is a method here.
+    A subclass names its settings in `Config` and writes `cost` and `_step`; everything it needs for them is
+    a method here or of what it is given.
     Shapes: B examples, T tokens, D embedding channels.
 
     Args:
@@ -80,9 +172,25 @@ class Adversary(ABC):
         return self._step(Perturbation(embedding, mask), passes)
 
     @property
+    def replays(self) -> int:
+        """How often in a row a batch is trained on, with an optimiser step each time."""
+        return 1
+
     @abstractmethod
-    def passes(self) -> int:
-        """Forward-backward passes over the model in one training step."""
+    def cost(self, layers: int) -> float:
+        """Forward-backward passes over the model that one step costs; a pass as far as δ is 2/3 of one.
+
+        Args:
+            layers: Of the encoder.
+        """
+
+    def parts(self, model: PreTrainedModel) -> nn.Module | None:
+        """What is trained beside the model, if anything; called once, before training.
+
+        Args:
+            model: The classifier that will be trained.
+        """
+        return None
 
     @abstractmethod
     def _step(self, perturbation: Perturbation, passes: Passes) -> Tensor:
@@ -115,19 +223,32 @@ class Perturbation:
         """D, the width of the word embeddings."""
         return int(self._embedding.weight.shape[1])  # type: ignore[index]
 
-    def uniform(self, magnitude: float) -> Tensor:
-        """δ₀ ~ U(−1, 1) · magnitude / √(tokens · D), per example, zero at padding. Shape (B, T, D).
+    def uniform(self, magnitude: float, bound: float = 0) -> Tensor:
+        """δ₀ ~ U(−1, 1) · magnitude / √(tokens · D), per example, zero at padding, then projected.
 
-        A magnitude of 0 draws no random numbers: dropout then is that of plain training.
+        Shape (B, T, D). A magnitude of 0 draws no random numbers: dropout then is that of plain training.
         """
-        noise = torch.zeros((*self.mask.shape[:2], self.channels), device=self.mask.device)
+        noise = self._zeros()
         if magnitude == 0:
             return noise
         noise.uniform_(-1, 1)
-        return noise * self.mask * (magnitude / (self.lengths * self.channels).sqrt())[:, None, None]
+        scale = (magnitude / (self.lengths * self.channels).sqrt())[:, None, None]
+        return _project(noise * self.mask * scale, bound, 2)
 
-    def ascend(self, delta: Tensor, gradient: Tensor, step_size: float, bound: float) -> Tensor:
-        """One normalised ascent, then projection: δ ← Π(δ + step_size · g/‖g‖₂), norms per example.
+    def normal(self, deviation: float, bound: float = 0) -> Tensor:
+        """δ₀ ~ N(0, deviation²), zero at padding, projected by its largest entry. Shape (B, T, D).
+
+        A deviation of 0 draws no random numbers, as above.
+        """
+        noise = self._zeros()
+        return noise if deviation == 0 else _project(noise.normal_(0, deviation) * self.mask, bound, math.inf)
+
+    def _zeros(self) -> Tensor:
+        return torch.zeros((*self.mask.shape[:2], self.channels), device=self.mask.device)
+
+    @staticmethod
+    def ascend(delta: Tensor, gradient: Tensor, step_size: float, bound: float, norm: float = 2) -> Tensor:
+        """One normalised ascent, then projection: δ ← Π(δ + step_size · g/‖g‖), norms per example.
 
         An example without any gradient stays where it is. The norm's scale does not matter, so neither does
         that of the loss (gradient accumulation, loss scaling).
@@ -137,18 +258,29 @@ class Perturbation:
             gradient: Of the loss with respect to `delta`.
             step_size: Length of the step.
             bound: Radius of the ball around zero that δ stays in; 0 leaves it unconstrained.
+            norm: 2 for the Euclidean norm, `math.inf` for the largest entry.
         """
-        norm = _norms(gradient)
-        moved = delta + step_size * gradient / norm.where(norm > 0, 1)
-        if bound > 0:
-            length = _norms(moved)
-            moved = moved * (bound / length.clamp(min=bound))
-        return moved
+        length = _norms(gradient, norm)
+        return _project(delta + step_size * gradient / length.where(length > 0, 1), bound, norm)
 
 
-def _norms(tensor: Tensor) -> Tensor:
-    """Euclidean norm of each example, (B, T, D) → (B, 1, 1)."""
-    norms: Tensor = torch.linalg.vector_norm(tensor, dim=(1, 2), keepdim=True)
+def _project(delta: Tensor, bound: float, norm: float) -> Tensor:
+    """Pull each example's δ back into the ball of radius `bound` around zero; 0 is no bound."""
+    if bound == 0:
+        return delta
+    if norm == math.inf:
+        return delta.clamp(-bound, bound)
+    return delta * (bound / _norms(delta, norm).clamp(min=bound))
+
+
+def in_full(tensor: Tensor) -> Tensor:
+    """In single precision where it was in half; autocast computes logits in half."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _norms(tensor: Tensor, norm: float) -> Tensor:
+    """Norm of each example, (B, T, D) → (B, 1, 1)."""
+    norms: Tensor = torch.linalg.vector_norm(tensor, norm, dim=(1, 2), keepdim=True)
     return norms
 
 

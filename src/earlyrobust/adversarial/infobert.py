@@ -1,0 +1,182 @@
+"""InfoBERT: robustness from an information-theoretic perspective (Wang et al., ICLR 2021)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from earlyrobust.adversarial.base import ASCENT, Adversary, Passes, Perturbation, in_full
+from earlyrobust.adversarial.freelb import FreeLBConfig, average_while_ascending
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoBERTConfig(FreeLBConfig):
+    """Settings of InfoBERT, beside those of its FreeLB.
+
+    Attributes:
+        steps: K of its FreeLB (3: the release, for ANLI).
+        step_size: Length of one normalised ascent (0.04: the same).
+        initial_magnitude: ε₀ of the uniform start (0.08: the same).
+        bottleneck_weight: β, of the upper bound on what local features hold (5e-3: the same).
+        anchor_weight: α, of the lower bound on what anchors and the sentence share (5e-3: the same).
+        anchors_from: Share of an example's tokens, those of the smallest gradients, below which there are no
+            anchors (0.5: the same).
+        anchors_to: Share of them above which there are none (0.9: the same).
+        critic_size: Hidden units of the critic (300: ours).
+    """
+
+    steps: int = 3
+    step_size: float = 0.04
+    initial_magnitude: float = 0.08
+    bottleneck_weight: float = 5e-3
+    anchor_weight: float = 5e-3
+    anchors_from: float = 0.5
+    anchors_to: float = 0.9
+    critic_size: int = 300
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_at_least(0, "bottleneck_weight", "anchor_weight", "anchors_from", "anchors_to")
+        self._require_at_least(1, "critic_size")
+        self._require(
+            self.anchors_to <= 1, f"anchors_to is {self.anchors_to}, but is a share of the tokens, at most 1"
+        )
+        self._require(
+            self.anchors_from < self.anchors_to,
+            f"anchors_from is {self.anchors_from}, but must be below anchors_to, {self.anchors_to}",
+        )
+
+
+class InfoBERT(Adversary):
+    """FreeLB with two information-theoretic regularisers, on local features T and the global one, Z.
+
+    L(δ) + β · Î(X; T) − α · Î(T_anchor; Z), averaged over K passes while δ ascends as in FreeLB.
+    T are the outputs of the embedding layer, Z the last layer's at the first token. Anchors are the tokens
+    whose embeddings' gradients are neither among the smallest nor among the largest of their example; the
+    gradients are those of the clean batch.
+
+    With one step, a zero start and both weights 0 it is plain training.
+    """
+
+    Config = InfoBERTConfig
+    config: InfoBERTConfig
+
+    def cost(self, layers: int) -> float:
+        """K passes, and one as far as the embeddings to find the anchors."""
+        return self.config.steps + (ASCENT if self.config.anchor_weight else 0)
+
+    def parts(self, model: PreTrainedModel) -> nn.Module | None:
+        """The critic."""
+        if self.config.anchor_weight == 0:
+            return None
+        return Critic(model.config.hidden_size, self.config.critic_size)
+
+    def _step(self, perturbation: Perturbation, passes: Passes) -> Tensor:
+        config = self.config
+        valid = perturbation.mask[..., 0] > 0
+        anchors = self._anchors(perturbation, passes, valid) if config.anchor_weight else None
+
+        def regularised(loss: Tensor, outputs: Any) -> Tensor:
+            local, sentence = outputs.hidden_states[0], outputs.hidden_states[-1][:, 0]
+            if config.bottleneck_weight:
+                loss = loss + config.bottleneck_weight * information_bound(local[valid])
+            if anchors is not None and anchors.any():
+                shared = shared_information(cast("Critic", passes.parts), local, sentence, anchors)
+                loss = loss - config.anchor_weight * shared
+            return loss
+
+        return average_while_ascending(config, perturbation, passes, regularised, output_hidden_states=True)
+
+    def _anchors(self, perturbation: Perturbation, passes: Passes, valid: Tensor) -> Tensor:
+        """Where the anchors are, (B, T), from the gradient at the clean embeddings."""
+        nothing = perturbation.uniform(0).requires_grad_()
+        with perturbation.applied(nothing):
+            gradient = passes.gradient(nothing)
+        return choose_anchors(gradient.norm(dim=-1), valid, self.config.anchors_from, self.config.anchors_to)
+
+
+class Critic(nn.Module):
+    """Scores how well a local feature and a sentence go together; trained with the classifier.
+
+    Softplus(w · ReLU(U t + V z + b) + c), a network with one hidden layer over both features.
+
+    Args:
+        channels: Of either feature.
+        hidden: Units of the hidden layer.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.local = nn.Linear(channels, hidden)
+        self.sentence = nn.Linear(channels, hidden, bias=False)
+        self.score = nn.Linear(hidden, 1)
+
+    def forward(self, local: Tensor, sentence: Tensor) -> Tensor:
+        """Scores of all pairs.
+
+        Args:
+            local: (N, channels).
+            sentence: (B, channels).
+
+        Returns:
+            (N, B).
+        """
+        hidden = torch.relu(self.local(local)[:, None] + self.sentence(sentence)[None])
+        scores: Tensor = nn.functional.softplus(self.score(hidden)[..., 0])
+        return scores
+
+
+def information_bound(features: Tensor) -> Tensor:
+    """Upper bound on the information that local features hold about their inputs, a scalar in nats.
+
+    The contrastive bound E_i log q(t_i|x_i) − E_{i,j} log q(t_j|x_i) with the Gaussian q(t|x_i) = N(t_i, 1):
+    ½ E_{i,j} ‖t_i − t_j‖², which is the features' mean squared distance to their mean.
+
+    Args:
+        features: Of all valid tokens of the batch, (N, channels).
+    """
+    features = in_full(features)
+    return (features - features.mean(dim=0)).square().sum(dim=1).mean()
+
+
+def shared_information(critic: Critic, local: Tensor, sentence: Tensor, anchors: Tensor) -> Tensor:
+    """InfoNCE: lower bound on the information that anchors share with their sentence, a scalar in nats.
+
+    E_i [ f(t_i, z_i) − log (1/B) Σ_j exp f(t_i, z_j) ] over all anchors i and the batch's sentences j. It is
+    at most log B.
+
+    Args:
+        critic: f.
+        local: Features of all tokens, (B, T, channels).
+        sentence: Features of the sentences, (B, channels).
+        anchors: Which tokens are anchors, (B, T).
+    """
+    scores = in_full(critic(local[anchors], sentence))
+    own = anchors.nonzero()[:, :1]
+    return (scores.gather(1, own)[:, 0] - scores.logsumexp(dim=1)).mean() + math.log(len(sentence))
+
+
+def choose_anchors(norms: Tensor, valid: Tensor, start: float, stop: float) -> Tensor:
+    """Choose the tokens of middling gradients: neither without influence nor the least robust.
+
+    Args:
+        norms: Of each token's gradient, (B, T).
+        valid: Which tokens are no padding, (B, T).
+        start: Share of an example's n tokens to leave out at the small end.
+        stop: Share of them to go up to.
+
+    Returns:
+        Which are anchors, (B, T): by rank those from ⌈start·n⌉ to below ⌈stop·n⌉, smallest first.
+    """
+    ranks = norms.masked_fill(~valid, torch.inf).argsort(dim=1, stable=True).argsort(dim=1)
+    tokens = valid.sum(dim=1, keepdim=True).double()
+    # Rounded first, so that 0.9 of ten tokens is nine of them.
+    low, high = (torch.ceil((share * tokens).round(decimals=6)) for share in (start, stop))
+    return valid & (ranks >= low) & (ranks < high)

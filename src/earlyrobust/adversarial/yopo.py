@@ -1,0 +1,92 @@
+"""YOPO: you only propagate once (Zhang et al., NeurIPS 2019), on embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from earlyrobust.adversarial.base import ASCENT, Adversary, AscentConfig, Passes, Perturbation
+
+
+@dataclass(frozen=True, kw_only=True)
+class YOPOConfig(AscentConfig):
+    """Settings of YOPO-m-n; those of the ascent are FreeLB's (ours).
+
+    Attributes:
+        outer_steps: m, passes over the whole model (3: ours).
+        inner_steps: n, ascents through the first layer after each of them (3: ours).
+    """
+
+    outer_steps: int = 3
+    inner_steps: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(
+            self.outer_steps >= 1, f"outer_steps is {self.outer_steps}, but at least one pass is needed"
+        )
+        self._require_at_least(0, "inner_steps")
+
+
+class YOPO(Adversary):
+    """Averages the weights' gradient over m passes; δ ascends n times between them, through one layer only.
+
+    With f₀ the embeddings and the first layer, and f̃ the rest of the model:
+        for j = 1…m:  g_θ ← g_θ + (1/m) ∇_θ L(δ);   p = ∇_{f₀} L(f̃(f₀(x + δ))), the costate;
+            n times:  δ ← Π(δ + α g / ‖g‖₂),  g = ∇_δ ⟨p, f₀(x + δ)⟩, with p held fixed   (Algorithm 1 there).
+
+    With n = 1 it would be FreeLB, up to dropout: the first ascent after a pass follows the true gradient. The
+    ascents after the last pass would never be used and are left out. With one pass and a zero start it is
+    plain training.
+    """
+
+    Config = YOPOConfig
+    config: YOPOConfig
+
+    def cost(self, layers: int) -> float:
+        """The m passes, and n ascents through one layer between each two of them."""
+        config = self.config
+        return config.outer_steps + (config.outer_steps - 1) * config.inner_steps * ASCENT / layers
+
+    def _step(self, perturbation: Perturbation, passes: Passes) -> Tensor:
+        config = self.config
+        delta = perturbation.uniform(config.initial_magnitude, config.bound)
+        losses = []
+        for step in range(config.outer_steps):
+            costate = _Costate(passes.first_layer())
+            with perturbation.applied(delta), costate:
+                losses.append(passes.accumulate(1 / config.outer_steps))
+            if step < config.outer_steps - 1:
+                for _ in range(config.inner_steps):
+                    with perturbation.applied(delta.requires_grad_()):
+                        first = passes.output_of(passes.first_layer())
+                    (gradient,) = torch.autograd.grad(first, delta, costate.value)
+                    delta = perturbation.ascend(delta.detach(), gradient, config.step_size, config.bound)
+        return torch.stack(losses).mean()
+
+
+class _Costate:
+    """Keeps the gradient of the loss with respect to a layer's output while the context lasts."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self._layer = layer
+        self._output: Tensor | None = None
+
+    def __enter__(self) -> None:
+        self._handle = self._layer.register_forward_hook(self._keep)
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.remove()
+
+    def _keep(self, _layer: nn.Module, _inputs: Any, output: Tensor | tuple[Tensor, ...]) -> None:
+        if self._output is None:  # a layer that is used again further up counts where it is the first
+            self._output = output if isinstance(output, Tensor) else output[0]
+            self._output.retain_grad()
+
+    @property
+    def value(self) -> Tensor:
+        """The costate p, of the shape of the layer's output."""
+        return cast("Tensor", cast("Tensor", self._output).grad)

@@ -1,0 +1,90 @@
+"""What an adversary can have done with a batch, by the means of transformers' Trainer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from earlyrobust.adversarial import Objective, Passes
+from earlyrobust.families import family_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from earlyrobust.trainer.trainer import AdversarialTrainer
+
+# The name of the submodule that holds what an adversary trains beside the model.
+PARTS_NAME = "adversary"
+
+
+class TrainerPasses(Passes):
+    """Runs a batch through the trainer's own step, whose business precision, scaling and devices are.
+
+    Passes that leave the weights' gradients alone go around what wraps the model for several processes: there
+    is nothing to be exchanged.
+    """
+
+    def __init__(
+        self,
+        trainer: AdversarialTrainer,
+        model: nn.Module,
+        bare: PreTrainedModel,
+        inputs: dict[str, Any],
+        num_items_in_batch: Tensor | int | None,
+        memory: dict[str, Tensor],
+    ) -> None:
+        self.memory = memory
+        self.parts = getattr(bare, PARTS_NAME, None)
+        self._trainer = trainer
+        self._model = model
+        self._bare = bare
+        self._inputs = inputs
+        self._items = num_items_in_batch
+
+    def accumulate(self, weight: float = 1.0, objective: Objective | None = None, **options: Any) -> Tensor:
+        """As the base says, by the trainer's own step."""
+        inputs = {**self._inputs, **options}
+        return self._trainer.plain_step(self._model, inputs, weight, objective, self._items) / weight
+
+    def gradient(self, of: Tensor, objective: Objective | None = None) -> Tensor:
+        """As the base says."""
+        loss, outputs = self._trainer.task_loss(self._bare, self._inputs, self._items)
+        if objective is not None:
+            loss = objective(loss, outputs)
+        scaler = self._trainer.accelerator.scaler
+        if scaler is not None:
+            loss = scaler.scale(loss)
+        (gradient,) = torch.autograd.grad(loss, of)
+        return gradient
+
+    def outputs(self) -> Any:
+        """As the base says."""
+        return self._trainer.task_loss(self._bare, self._inputs, self._items)[1]
+
+    def first_layer(self) -> nn.Module:
+        """As the base says; `ModelError` if the model's architecture is not supported."""
+        return family_of(self._bare.config).layers(self._bare)[0]
+
+    def output_of(self, module: nn.Module) -> Tensor:
+        """As the base says."""
+
+        def stop(_module: nn.Module, _inputs: Any, output: Tensor | tuple[Tensor, ...]) -> None:
+            raise _ReachedError(output if isinstance(output, Tensor) else output[0])
+
+        handle = module.register_forward_hook(stop)
+        try:
+            self.outputs()
+        except _ReachedError as reached:
+            return reached.output
+        finally:
+            handle.remove()
+        raise RuntimeError("The model was run, but the part of it that was asked for was not.")
+
+
+class _ReachedError(Exception):
+    """Ends a forward pass whose further outputs nobody needs."""
+
+    def __init__(self, output: Tensor) -> None:
+        self.output = output

@@ -1,0 +1,84 @@
+"""Training on every batch several times in a row, with an optimiser step each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import cycle, islice
+from typing import Any
+
+from torch import Tensor
+from torch.utils.data import Sampler
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+
+class RepeatedGroups(Sampler[int]):
+    """Yields groups of examples several times in a row.
+
+    The last group of an epoch is filled up with examples from its beginning, so that batches stay what they
+    are when they are repeated.
+    """
+
+    def __init__(self, sampler: Sampler[int], size: int, times: int) -> None:
+        self._sampler = sampler
+        self._size = size
+        self._times = times
+
+    def __len__(self) -> int:
+        return -(-len(self._sampler) // self._size) * self._size * self._times  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[int]:
+        order = list(self._sampler)
+        filled = list(islice(cycle(order), len(self) // self._times))
+        for begin in range(0, len(filled), self._size):
+            for _ in range(self._times):
+                yield from filled[begin : begin + self._size]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next order that of an epoch, if epochs differ."""
+        if hasattr(self._sampler, "set_epoch"):
+            self._sampler.set_epoch(epoch)
+
+
+class Memories(TrainerCallback):  # type: ignore[misc]
+    """What an adversary keeps of each batch of an optimiser step, until the batch has had its last replay.
+
+    It is not saved, so checkpoints are put off until then, and so are evaluations: to load the best model, it
+    must have been saved when it was evaluated.
+    """
+
+    def __init__(self, replays: int) -> None:
+        self._replays = replays
+        self._forget()
+
+    def _forget(self) -> None:
+        self._step = -1
+        self._next = 0
+        self._kept: list[dict[str, Tensor]] = []
+        self._put_off = {"should_save": False, "should_evaluate": False}
+
+    def of_next_batch(self, step: int) -> dict[str, Tensor]:
+        """The memory of the next batch of an optimiser step, counted from the start of training."""
+        if step != self._step:
+            self._step, self._next = step, 0
+            if step % self._replays == 0:
+                self._kept = []
+        self._next += 1
+        while len(self._kept) < self._next:
+            self._kept.append({})
+        return self._kept[self._next - 1]
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Forget a training before this one."""
+        self._forget()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Put off what is asked for within replays, and ask for it after them."""
+        now = state.global_step % self._replays == 0 or control.should_training_stop
+        for wish, put_off in self._put_off.items():
+            wanted = getattr(control, wish) or put_off
+            setattr(control, wish, wanted and now)
+            self._put_off[wish] = wanted and not now
