@@ -10,18 +10,18 @@ from transformers import TrainerCallback
 
 from earlyrobust.adversarial import FreeLB
 from earlyrobust.errors import ConfigError, TicketError
-from earlyrobust.search import EarlyRobustSearch, SearchConfig
+from earlyrobust.search import EarlyBERTConfig, EarlyBERTSearch, EarlyRobustSearch, SearchConfig
 from earlyrobust.search.convergence import MaskHistory
-from earlyrobust.ticket import Ticket
+from earlyrobust.ticket import Ticket, draw
 
 ADVERSARY = FreeLB(steps=2)
 # Miniepochs of two steps; an epoch of the 64 examples has 16.
 CONFIG = SearchConfig(head_ratio=1 / 4, neuron_ratio=0.3, min_steps=2)
 
 
-def search_of(folder, config=CONFIG, *, model=None, dataset=None, **changes):
+def search_of(folder, config=CONFIG, *, kind=EarlyRobustSearch, model=None, dataset=None, **changes):
     own = {name: changes.pop(name) for name in ("adversary", "callbacks", "on_miniepoch") if name in changes}
-    return EarlyRobustSearch(
+    return kind(
         model or tiny.classifier(dropout=0.1),
         tiny.arguments(folder, **changes),
         dataset or tiny.dataset(64),
@@ -219,14 +219,6 @@ def weights(model):
     return list(model.parameters())
 
 
-def test_the_seed_decides_the_ticket(tmp_path):
-    one, again, other = (
-        search_of(tmp_path, replace(CONFIG, gamma=1.0), seed=seed).run() for seed in (1, 1, 2)
-    )
-    assert_same_ticket(one, again)
-    assert not np.array_equal(one.neurons, other.neurons)
-
-
 def test_the_learning_rate_stays_constant(tmp_path):
     watch = Record()
     search_of(
@@ -271,24 +263,6 @@ def test_the_penalties_shrink_the_coefficients_they_weigh(tmp_path, adversary):
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"),
-    [
-        ("head_penalty", -1e-5),
-        ("neuron_penalty", math.inf),
-        ("gamma", math.nan),
-        ("gamma", -0.1),
-        ("patience", 0),
-        ("miniepoch", 0.0),
-        ("min_steps", -1),
-        ("max_epochs", 0),
-    ],
-)
-def test_refuses_settings_out_of_range(setting, value):
-    with pytest.raises(ConfigError, match=rf"^{setting} is .*\.$"):
-        SearchConfig(**{setting: value})
-
-
-@pytest.mark.parametrize(
     ("setting", "ratio"),
     [
         ("head_ratio", 1.0),
@@ -306,28 +280,6 @@ def test_refuses_ratios_that_cannot_be_cut_before_it_touches_the_model(tmp_path,
         search_of(tmp_path, replace(CONFIG, **{setting: ratio}), model=model)
     assert model.state_dict().keys() == names
     assert not any(module._forward_pre_hooks for module in model.modules())
-
-
-def test_sets_its_own_length_but_leaves_the_user_s_training_arguments_alone(tmp_path):
-    args = tiny.arguments(tmp_path, max_steps=7, num_train_epochs=9, warmup_steps=3)
-    before = args.to_dict()
-    config = replace(CONFIG, gamma=0.0)
-    search = EarlyRobustSearch(
-        tiny.classifier(), args, tiny.dataset(64), config=config, processing_class=tiny.tokenizer()
-    )
-    search.run()
-    assert args.to_dict() == before
-    assert search.trainer.state.global_step == 16
-
-
-def test_records_its_facts_and_survives_saving(tmp_path):
-    search = search_of(tmp_path, replace(CONFIG, gamma=1.0))
-    ticket = search.run()
-    assert ticket.origin["search"]["gamma"] == 1.0
-    assert ticket.origin["adversary"] == {"name": "freelb", **ADVERSARY.config.to_dict()}
-    assert (ticket.origin["seed"], ticket.origin["learning_rate"]) == (1, 1e-2)
-    ticket.save(tmp_path / "ticket")
-    assert_same_ticket(Ticket.load(tmp_path / "ticket"), ticket)
 
 
 @pytest.mark.parametrize("sampling", ["random", "group_by_length"])
@@ -362,3 +314,96 @@ def test_no_checkpoint_would_resume_past_the_stop(tmp_path, stop, saving, expect
     search.run()
     assert search.trainer.state.global_step == 12
     assert {int(folder.name.split("-")[1]) for folder in tmp_path.glob("checkpoint-*")} == expected
+
+
+SCOPES = ["global", "layerwise"]
+
+
+@pytest.mark.parametrize("neuron_scope", SCOPES)
+@pytest.mark.parametrize("head_scope", SCOPES)
+def test_all_masks_are_drawn_by_their_scopes(tmp_path, head_scope, neuron_scope):
+    config = replace(
+        CONFIG, gamma=0.0, head_ratio=0.5, head_scope=head_scope, neuron_scope=neuron_scope, max_epochs=0.5
+    )
+    watch = Record()
+    ticket = search_of(tmp_path, config, callbacks=[watch], learning_rate=0.05).run()
+    assert np.array_equal(ticket.heads, draw(ticket.head_scores, 0.5, head_scope))
+    assert np.array_equal(ticket.neurons, draw(ticket.neuron_scores, 0.3, neuron_scope))
+    # The coefficients that a mask of the trace was drawn from are those before the next step.
+    for part, drawn, ratio, scope in (
+        ("heads", ticket.trace.head_masks, 0.5, head_scope),
+        ("neurons", ticket.trace.neuron_masks, 0.3, neuron_scope),
+    ):
+        scores = [weights[f"importance.{part}"].numpy() for weights in watch.weights[2::2]]
+        assert len(drawn) == len(scores) + 1 == 4
+        for mask, before in zip(drawn, scores, strict=False):
+            assert np.array_equal(mask, draw(before, ratio, scope))
+        cut = {tuple((~mask).sum(axis=1)) for mask in drawn}
+        assert (cut == {(2, 2) if part == "heads" else (6, 6)}) == (scope == "layerwise")
+
+
+def test_earlybert_is_the_search_without_an_adversary(tmp_path):
+    config = EarlyBERTConfig(
+        **{**vars(CONFIG), "head_scope": "layerwise", "draw_after": 0.5, "neuron_penalty": 1e-4}
+    )
+    plain = SearchConfig(**vars(config))
+    earlybert, own = Record(), Record()
+    theirs = search_of(tmp_path, config, kind=EarlyBERTSearch, adversary=None, callbacks=[earlybert]).run()
+    ours = search_of(tmp_path, plain, adversary=None, callbacks=[own]).run()
+    assert theirs.origin.pop("method") == "earlybert"
+    assert ours.origin.pop("method") == "earlyrobust"
+    assert_same_ticket(theirs, ours)
+    assert_close(earlybert.weights, own.weights, rtol=0, atol=0)
+    assert_close(earlybert.gradients, own.gradients, rtol=0, atol=0)
+
+
+def test_earlybert_perturbs_nothing_unless_asked_to(tmp_path):
+    def earlybert(**adversary):
+        return EarlyBERTSearch(
+            tiny.classifier(), tiny.arguments(tmp_path), tiny.dataset(64), config=config, **adversary
+        )
+
+    config = EarlyBERTConfig(min_steps=2)
+    assert EarlyBERTSearch.default_adversary is None
+    assert earlybert().trainer.adversary is None
+    assert earlybert(adversary=ADVERSARY).trainer.adversary is ADVERSARY
+    assert isinstance(EarlyRobustSearch.default_adversary, FreeLB)
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps", "reason"),
+    [
+        ({}, 4, "fixed"),
+        ({"gamma": 1.0, "patience": 1}, 4, "fixed"),  # settled after two steps already
+        ({"draw_after": 1.5, "gamma": 1.0}, 24, "fixed"),
+        ({"draw_after": None, "gamma": 1.0}, 12, "converged"),
+        ({"draw_after": None, "gamma": 0.0}, 16, "limit"),
+        ({"draw_after": None, "gamma": 0.0, "max_epochs": 0.5}, 8, "limit"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", [EarlyBERTSearch, EarlyRobustSearch])
+def test_a_ticket_is_drawn_after_a_fixed_time_or_when_its_masks_have_settled(
+    tmp_path, kind, settings, steps, reason
+):
+    # A fifth of the 16 steps, rounded up, is EarlyBERT's own.
+    config = EarlyBERTConfig(**{"min_steps": 2, "head_ratio": 1 / 4, **settings})
+    search = search_of(tmp_path, SearchConfig(**vars(config)), kind=kind, adversary=None)
+    ticket = search.run()
+    assert search.trainer.state.global_step == steps
+    assert (ticket.trace.stop_reason, ticket.trace.epochs) == (reason, steps / 16)
+    assert [miniepoch.step for miniepoch in ticket.trace.miniepochs] == list(range(2, steps + 1, 2))
+    assert (~ticket.heads).sum(axis=1).tolist() == [1, 1]
+    assert int((~ticket.neurons).sum()) == 12
+    ticket.save(tmp_path / "ticket")
+    assert_same_ticket(Ticket.load(tmp_path / "ticket"), ticket)
+
+
+def test_earlybert_differs_from_the_robust_search_in_these_settings_alone():
+    ours, theirs = vars(SearchConfig()), vars(EarlyBERTConfig())
+    assert {name: theirs[name] for name in theirs if theirs[name] != ours[name]} == {
+        "head_penalty": 1e-4,
+        "neuron_penalty": 1e-4,
+        "head_scope": "layerwise",
+        "draw_after": 0.2,
+    }

@@ -22,6 +22,7 @@ from earlyrobust.ticket import (
     TENSORS_NAME,
     Ticket,
     draw,
+    draw_at_random,
     entries_to_cut,
     is_undecided,
     mask_distance,
@@ -190,6 +191,39 @@ def test_scores_that_are_not_finite_are_refused(bad: float) -> None:
     with pytest.raises(TicketError) as error:
         draw(scores, 0.25)
     assert "not finite" in one_sentence(error)
+
+
+@given(draws(), st.sampled_from(["global", "layerwise"]), st.integers(0, 2**32))
+def test_a_draw_by_chance_cuts_exactly_the_ratio_and_keeps_one_of_every_layer(
+    case: tuple[np.ndarray, float], scope: Any, seed: int
+) -> None:
+    shape, ratio = case[0].shape, case[1]
+    mask = draw_at_random(shape, ratio, scope, seed)
+    assert (mask.shape, mask.dtype) == (shape, np.bool_)
+    assert int((~mask).sum()) == round(ratio * mask.size)
+    assert mask.any(axis=1).all()
+    if scope == "layerwise":
+        assert np.ptp((~mask).sum(axis=1)) <= 1
+    np.testing.assert_array_equal(draw_at_random(shape, ratio, scope, seed), mask)
+
+
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
+def test_seeds_draw_differently_and_every_entry_as_likely(scope: Any) -> None:
+    draws = np.array([draw_at_random((4, 12), 0.25, scope, seed) for seed in range(1000)])
+    assert len({mask.tobytes() for mask in draws}) == 1000
+    # Four and a half standard deviations of a share of 1000, for each of the 48 entries.
+    assert np.abs(draws.mean(axis=0) - 0.75).max() < 4.5 * (0.75 * 0.25 / 1000) ** 0.5
+    cut = {tuple((~mask).sum(axis=1)) for mask in draws}
+    assert (cut == {(3, 3, 3, 3)}) == (scope == "layerwise")
+
+
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
+@pytest.mark.parametrize("ratio", [0.95, 1.0, -0.1, float("nan")])
+def test_a_ratio_that_chance_cannot_cut_is_refused(ratio: float, scope: Any) -> None:
+    with pytest.raises(ConfigError) as error:
+        draw_at_random((3, 4), ratio, scope, 0)
+    one_sentence(error)
+    assert draw_at_random((3, 4), 0.75, scope, 0).sum(axis=1).tolist() == [1, 1, 1]
 
 
 def test_mask_distance_by_hand() -> None:

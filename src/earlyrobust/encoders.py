@@ -100,6 +100,24 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrai
     return cast("PreTrainedModel", model)
 
 
+def load_untrained(name: str, label_names: Sequence[str], seed: int) -> PreTrainedModel:
+    """Make a classifier of an encoder's architecture with random weights.
+
+    Args:
+        name: As for `load_pretrained`.
+        label_names: The same.
+        seed: Seed of the weights.
+
+    Raises:
+        ModelError: If its configuration cannot be had, or its architecture is not supported.
+    """
+    model = load_pretrained(name, label_names, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = AutoModelForSequenceClassification.from_config(model.config, dtype=torch.float32)
+    return cast("PreTrainedModel", fresh)
+
+
 def load_classifier(name: str) -> PreTrainedModel:
     """Load a trained sequence classifier of any architecture, cut or not, from a folder or the hub.
 

@@ -28,7 +28,7 @@ TENSORS_NAME = "ticket.safetensors"
 Mask = NDArray[np.bool_]
 Scores = NDArray[np.float32]
 Scope = Literal["global", "layerwise"]
-StopReason = Literal["converged", "limit"]
+StopReason = Literal["converged", "fixed", "limit"]
 
 
 def draw(scores: Scores, ratio: float, scope: Scope = "global") -> Mask:
@@ -69,6 +69,21 @@ def draw(scores: Scores, ratio: float, scope: Scope = "global") -> Mask:
         for layer in range(layers):
             mask[layer, _worst(magnitude[layer : layer + 1], bounds[layer + 1] - bounds[layer])] = False
     return mask
+
+
+def draw_at_random(shape: tuple[int, int], ratio: float, scope: Scope, seed: int) -> Mask:
+    """Draw a mask by chance: the comparison that any search must win.
+
+    Args:
+        shape: Layers, and entries per layer.
+        ratio: As for `draw`.
+        scope: As for `draw`; either way every layer keeps an entry.
+        seed: Of the draw.
+
+    Raises:
+        ConfigError: If the ratio leaves some layer without any entry.
+    """
+    return draw(np.random.default_rng(seed).random(shape, np.float32), ratio, scope)
 
 
 def _worst(magnitude: Scores, count: int) -> NDArray[np.intp]:
@@ -145,7 +160,8 @@ class SearchTrace:
         miniepochs: One entry each, in order.
         head_masks: Shape (miniepochs, layers, heads); all False where the coefficients ranked nothing yet.
         neuron_masks: Shape (miniepochs, layers, neurons).
-        stop_reason: "converged", or "limit" if the masks had not settled when the epochs were used up.
+        stop_reason: "converged"; "limit" if the masks had not settled when the epochs were used up; "fixed"
+            if the ticket was drawn after a fixed time, settled or not.
         epochs: Epochs of the training data that the search used.
         steps_per_miniepoch: Optimiser steps of one miniepoch.
         steps_per_epoch: Optimiser steps of one epoch.

@@ -17,7 +17,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from earlyrobust.errors import TicketError
 from earlyrobust.pruning import ImportanceCoefficients
-from earlyrobust.ticket import Mask, Miniepoch, Scores, draw, is_undecided, mask_distance
+from earlyrobust.ticket import Mask, Miniepoch, Scores, mask_distance
 
 
 class MaskHistory(nn.Module):
@@ -84,10 +84,9 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
     Args:
         gates: The coefficients that are trained.
         history: Where the masks are kept.
-        head_ratio: Share of the heads to cut.
-        neuron_ratio: Share of the neurons to cut.
+        draw: Draws both masks from the coefficients.
         gamma: γ, the distance below which masks count as settled.
-        patience: For how many miniepochs in a row they must be.
+        patience: For how many miniepochs in a row they must be; None to watch only.
         steps_per_miniepoch: Optimiser steps of one miniepoch.
         report: Called with every miniepoch as it ends.
     """
@@ -97,16 +96,15 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
         gates: ImportanceCoefficients,
         history: MaskHistory,
         *,
-        head_ratio: float,
-        neuron_ratio: float,
+        draw: Callable[[Scores, Scores], tuple[Mask, Mask]],
         gamma: float,
-        patience: int,
+        patience: int | None,
         steps_per_miniepoch: int,
         report: Callable[[Miniepoch], None] | None = None,
     ) -> None:
         self._gates = gates
         self._history = history
-        self._ratios = head_ratio, neuron_ratio
+        self._draw = draw
         self._gamma = gamma
         self._patience = patience
         self._steps_per_miniepoch = steps_per_miniepoch
@@ -118,11 +116,11 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         """Take stock if this step ends a miniepoch."""
         if state.global_step % self._steps_per_miniepoch == 0:
-            self._history.append(state.global_step, *draw_or_none(self._gates, *self._ratios))
+            self._history.append(state.global_step, *self._draw_or_none())
             miniepoch = self._history.miniepochs(self._gamma)[-1]
             if self._report is not None:
                 self._report(miniepoch)
-            if miniepoch.streak >= self._patience:
+            if self._patience is not None and miniepoch.streak >= self._patience:
                 self.converged = True
                 control.should_training_stop = True
         self._save_only_before_the_stop(control)
@@ -133,19 +131,19 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
         """Stopping ends the epoch, too."""
         self._save_only_before_the_stop(control)
 
+    def _draw_or_none(self) -> tuple[Mask, Mask]:
+        """Both masks, or two empty ones while the coefficients rank nothing."""
+        scores = scores_of(self._gates)
+        try:
+            return self._draw(*scores)
+        except TicketError:
+            heads, neurons = (np.zeros(part.shape, dtype=np.bool_) for part in scores)
+            return heads, neurons
+
     def _save_only_before_the_stop(self, control: TrainerControl) -> None:
         # The ticket is about to be saved; a checkpoint of the last step would resume past it.
         if control.should_training_stop:
             control.should_save = False
-
-
-def draw_or_none(gates: ImportanceCoefficients, head_ratio: float, neuron_ratio: float) -> tuple[Mask, Mask]:
-    """Draw both masks, or two empty ones while either kind of coefficients ranks nothing."""
-    heads, neurons = scores_of(gates)
-    undecided = (head_ratio and is_undecided(heads)) or (neuron_ratio and is_undecided(neurons))
-    if undecided:
-        return np.zeros(heads.shape, dtype=np.bool_), np.zeros(neurons.shape, dtype=np.bool_)
-    return draw(heads, head_ratio), draw(neurons, neuron_ratio)
 
 
 def scores_of(gates: ImportanceCoefficients) -> tuple[Scores, Scores]:

@@ -6,33 +6,38 @@ the masks that c ranks have settled, which takes a fraction of an epoch. Then th
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-import torch
-import transformers
 from torch import nn
 from transformers import TrainerCallback, TrainingArguments
 
-from earlyrobust.adversarial import Adversary, FreeLB
+from earlyrobust.adversarial import Adversary
 from earlyrobust.errors import ConfigError
 from earlyrobust.families import family_of
 from earlyrobust.pruning import ImportanceCoefficients
 from earlyrobust.pruning.gates import MODULE_NAME
+from earlyrobust.search.base import PAPER_ADVERSARY, Start, check_adversary, facts, search_arguments
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
-from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket, draw, entries_to_cut
+from earlyrobust.ticket import (
+    Mask,
+    Miniepoch,
+    Scope,
+    Scores,
+    SearchTrace,
+    StopReason,
+    Ticket,
+    draw,
+    entries_to_cut,
+)
 from earlyrobust.trainer import AdversarialTrainer
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-PAPER_ADVERSARY = FreeLB()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +55,11 @@ class SearchConfig:
         min_steps: Fewest optimiser steps of a miniepoch (ours). On small data 0.05 epoch is a handful of
             steps in which coefficients hardly move, so that masks look settled when nothing was learnt.
         max_epochs: Epochs after which the search stops anyway (1: ours).
+        head_scope: Rank the heads of all layers together ("global": the paper), or cut the same share of
+            every layer ("layerwise").
+        neuron_scope: The same for neurons ("global": the paper).
+        draw_after: Epochs after which the ticket is drawn, settled or not; None to draw it when the masks
+            have settled (None: the paper).
     """
 
     head_ratio: float = 1 / 6
@@ -61,6 +71,9 @@ class SearchConfig:
     miniepoch: float = 0.05
     min_steps: int = 20
     max_epochs: float = 1.0
+    head_scope: Scope = "global"
+    neuron_scope: Scope = "global"
+    draw_after: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("head_penalty", "neuron_penalty", "gamma"):
@@ -71,6 +84,33 @@ class SearchConfig:
         for name in ("patience", "miniepoch", "min_steps", "max_epochs"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name):g}, but must be more than 0.")
+        if self.draw_after is not None and not 0 < self.draw_after < math.inf:
+            raise ConfigError(f"draw_after is {self.draw_after:g}, but must be more than 0.")
+        for name in ("head_scope", "neuron_scope"):
+            if getattr(self, name) not in get_args(Scope):
+                raise ConfigError(
+                    f"{name} is '{getattr(self, name)}', but must be one of {', '.join(get_args(Scope))}."
+                )
+
+    @property
+    def epochs(self) -> float:
+        """Epochs after which the search ends at the latest."""
+        return self.max_epochs if self.draw_after is None else self.draw_after
+
+    def draw(self, heads: Scores, neurons: Scores) -> tuple[Mask, Mask]:
+        """Draw both masks.
+
+        Args:
+            heads: Coefficients, shape (layers, heads).
+            neurons: Coefficients, shape (layers, neurons).
+
+        Raises:
+            TicketError: If they rank nothing.
+        """
+        return (
+            draw(heads, self.head_ratio, self.head_scope),
+            draw(neurons, self.neuron_ratio, self.neuron_scope),
+        )
 
     def steps_per_miniepoch(self, steps_per_epoch: int) -> int:
         """Optimiser steps of one miniepoch, given those of an epoch."""
@@ -79,6 +119,8 @@ class SearchConfig:
 
 class EarlyRobustSearch:
     """Searches a ticket on a pretrained classifier.
+
+    A subclass gives it another name and other defaults.
 
     Args:
         model: A classifier of a supported family. The search trains its weights: load the pretrained model
@@ -95,8 +137,14 @@ class EarlyRobustSearch:
 
     Raises:
         ModelError: If the model's architecture is not supported.
-        ConfigError: If the ratios leave some layer without any head or neuron.
+        ConfigError: If the ratios leave some layer without any head or neuron, or the adversary replays
+            batches.
     """
+
+    name: ClassVar[str] = "earlyrobust"
+    starts_from: ClassVar[Start] = "pretrained"
+    Config: ClassVar[type[SearchConfig]] = SearchConfig
+    default_adversary: ClassVar[Adversary | None] = PAPER_ADVERSARY
 
     def __init__(
         self,
@@ -111,34 +159,29 @@ class EarlyRobustSearch:
         origin: dict[str, Any] | None = None,
         on_miniepoch: Callable[[Miniepoch], None] | None = None,
     ) -> None:
-        self.config = config or SearchConfig()
+        self.config = config or self.Config()
+        check_adversary(adversary)
         size = family_of(model.config).dimensions(model.config)
         entries_to_cut(self.config.head_ratio, size.layers, size.heads)
         entries_to_cut(self.config.neuron_ratio, size.layers, size.neurons)
         self._model_type = model.config.model_type
         self._origin = origin or {}
-        args = copy.copy(args)
-        args.num_train_epochs = self.config.max_epochs
-        args.max_steps = -1
-        args.lr_scheduler_type = "constant"
-        args.warmup_steps = 0
-
+        args = search_arguments(args, self.config.epochs)
         self._gates = ImportanceCoefficients.attach(model)
         whole = math.floor if args.dataloader_drop_last else math.ceil
         batches = whole(len(train_dataset) / (args.train_batch_size * args.world_size))
         self._steps_per_epoch = math.ceil(batches / args.gradient_accumulation_steps)
         self._steps_per_miniepoch = self.config.steps_per_miniepoch(self._steps_per_epoch)
-        steps = math.ceil(self.config.max_epochs * self._steps_per_epoch)
+        steps = math.ceil(self.config.epochs * self._steps_per_epoch)
         limit = steps // self._steps_per_miniepoch
         self._history = MaskHistory(limit, size.layers, size.heads, size.neurons).to(model.device)
         model.add_module(MaskHistory.NAME, self._history)
         self._watch = ConvergenceCallback(
             self._gates,
             self._history,
-            head_ratio=self.config.head_ratio,
-            neuron_ratio=self.config.neuron_ratio,
+            draw=self.config.draw,
             gamma=self.config.gamma,
-            patience=self.config.patience,
+            patience=self.config.patience if self.config.draw_after is None else None,
             steps_per_miniepoch=self._steps_per_miniepoch,
             report=on_miniepoch,
         )
@@ -153,7 +196,7 @@ class EarlyRobustSearch:
         )
 
     def run(self, resume_from_checkpoint: str | Path | None = None) -> Ticket:
-        """Train until the masks have settled or the epochs are used up, and draw the ticket.
+        """Train until the masks have settled or the time is over, and draw the ticket.
 
         Args:
             resume_from_checkpoint: A checkpoint folder that an interrupted search left behind.
@@ -173,38 +216,32 @@ class EarlyRobustSearch:
             delattr(self.trainer.model, MaskHistory.NAME)
 
     def _ticket(self) -> Ticket:
-        heads, neurons = scores_of(self._gates)
+        scores = scores_of(self._gates)
+        heads, neurons = self.config.draw(*scores)
         head_masks, neuron_masks = self._history.masks()
         return Ticket(
             model_type=self._model_type,
-            heads=draw(heads, self.config.head_ratio),
-            neurons=draw(neurons, self.config.neuron_ratio),
-            head_scores=heads,
-            neuron_scores=neurons,
+            heads=heads,
+            neurons=neurons,
+            head_scores=scores[0],
+            neuron_scores=scores[1],
             trace=SearchTrace(
                 miniepochs=self._history.miniepochs(self.config.gamma),
                 head_masks=head_masks,
                 neuron_masks=neuron_masks,
-                stop_reason="converged" if self._watch.converged else "limit",
+                stop_reason=self._stop_reason,
                 epochs=self.trainer.state.global_step / self._steps_per_epoch,
                 steps_per_miniepoch=self._steps_per_miniepoch,
                 steps_per_epoch=self._steps_per_epoch,
             ),
-            origin={**self._facts(), **self._origin},
+            origin={**facts(self.name, self.config, self.trainer), **self._origin},
         )
 
-    def _facts(self) -> dict[str, Any]:
-        adversary = self.trainer.adversary
-        return {
-            "method": "earlyrobust",
-            "search": asdict(self.config),
-            "adversary": adversary
-            and {"name": type(adversary).__name__.lower(), **adversary.config.to_dict()},
-            "learning_rate": self.trainer.args.learning_rate,
-            "batch_size": self.trainer.args.train_batch_size,
-            "seed": self.trainer.args.seed,
-            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-        }
+    @property
+    def _stop_reason(self) -> StopReason:
+        if self.config.draw_after is not None:
+            return "fixed"
+        return "converged" if self._watch.converged else "limit"
 
 
 class _SearchTrainer(AdversarialTrainer):

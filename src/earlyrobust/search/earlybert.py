@@ -1,0 +1,59 @@
+"""EarlyBERT's search (Chen et al., ACL 2021): early-bird tickets without an adversary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from earlyrobust.adversarial import Adversary
+from earlyrobust.search.early_robust import EarlyRobustSearch, SearchConfig
+from earlyrobust.ticket import Scope
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, TrainingArguments
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyBERTConfig(SearchConfig):
+    """Settings of EarlyBERT's search, where they differ from those of the robust one.
+
+    Attributes:
+        head_penalty: λ_head (1e-4: EarlyBERT).
+        neuron_penalty: λ_neuron (1e-4: EarlyBERT).
+        head_scope: How heads are ranked ("layerwise": EarlyBERT).
+        draw_after: Epochs after which the ticket is drawn; None to draw it when the masks have settled (0.2:
+            EarlyBERT).
+    """
+
+    head_penalty: float = 1e-4
+    neuron_penalty: float = 1e-4
+    head_scope: Scope = "layerwise"
+    draw_after: float | None = 0.2
+
+
+class EarlyBERTSearch(EarlyRobustSearch):
+    """Searches as `EarlyRobustSearch` does, on the plain loss, and draws after a fixed time.
+
+    Args:
+        model: As there.
+        args: As there.
+        train_dataset: As there.
+        adversary: Perturbs the embeddings; None unless given.
+        **options: As there.
+    """
+
+    name = "earlybert"
+    Config = EarlyBERTConfig
+    default_adversary = None
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        args: TrainingArguments,
+        train_dataset: Dataset,
+        *,
+        adversary: Adversary | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(model, args, train_dataset, adversary=adversary, **options)

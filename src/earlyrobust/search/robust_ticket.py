@@ -1,0 +1,238 @@
+"""RobusT's search (Zheng et al., ACL 2022): robust tickets of single weights, by hard-concrete masks.
+
+The weights of a fine-tuned model are frozen; trained are masks over the entries of its matrices, on the
+adversarial loss, with a penalty on how many stay open. The ticket keeps the entries whose masks are likeliest
+to be open, and is trained again from the pretrained weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from transformers import TrainerCallback, TrainingArguments
+
+from earlyrobust.adversarial import Adversary
+from earlyrobust.errors import ConfigError
+from earlyrobust.pruning.zeroing import matrices_of
+from earlyrobust.search.base import PAPER_ADVERSARY, Start, check_adversary, facts, search_arguments
+from earlyrobust.ticket import Miniepoch, Scores
+from earlyrobust.trainer import AdversarialTrainer
+from earlyrobust.weight_ticket import WeightTicket, draw_weights
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# The hard-concrete distribution: a stretched sigmoid of logistic noise, cut off at 0 and 1.
+_LOW, _HIGH, _TEMPERATURE = -0.1, 1.1, 2 / 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobustTicketConfig:
+    """Settings of RobusT's search.
+
+    Attributes:
+        weight_ratio: Share of the weights to set to zero (0.3: ours).
+        penalty: Weight of the expected share of open masks in the loss (0.1: ours).
+        open_probability: α / (1 + α) of every mask at the start (0.9: RobusT).
+        learning_rate: Of the masks (0.05: ours).
+        epochs: Of the search (1: ours).
+    """
+
+    weight_ratio: float = 0.3
+    penalty: float = 0.1
+    open_probability: float = 0.9
+    learning_rate: float = 0.05
+    epochs: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight_ratio < 1:
+            raise ConfigError(f"weight_ratio is {self.weight_ratio:g}, but must be at least 0 and below 1.")
+        if not 0 < self.open_probability < 1:
+            raise ConfigError(f"open_probability is {self.open_probability:g}, but must be between 0 and 1.")
+        if not 0 <= self.penalty < math.inf:
+            raise ConfigError(f"penalty is {self.penalty:g}, but cannot be negative: choose 0 or more.")
+        for name in ("learning_rate", "epochs"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name):g}, but must be more than 0.")
+
+
+class RobustTicketSearch:
+    """Searches a ticket over the weights of a fine-tuned classifier.
+
+    Args:
+        model: The classifier; its weights stay as they are.
+        args: Training arguments. The search sets the number of epochs and the learning rate itself, and keeps
+            the rate constant.
+        train_dataset: Tokenised examples with labels.
+        config: The search's settings.
+        adversary: Perturbs the embeddings; FreeLB with the early-bird paper's settings unless given, None for
+            none.
+        processing_class: The tokenizer, which pads batches.
+        callbacks: More callbacks for the trainer.
+        origin: Facts to keep with the ticket (task, model's name, ...), JSON types only.
+        on_miniepoch: Never called: this search has no miniepochs.
+
+    Raises:
+        ModelError: If the model's architecture is not supported.
+        ConfigError: If the adversary replays batches.
+    """
+
+    name: ClassVar[str] = "robust-ticket"
+    starts_from: ClassVar[Start] = "finetuned"
+    Config: ClassVar[type[RobustTicketConfig]] = RobustTicketConfig
+    default_adversary: ClassVar[Adversary | None] = PAPER_ADVERSARY
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        args: TrainingArguments,
+        train_dataset: Dataset,
+        *,
+        config: RobustTicketConfig | None = None,
+        adversary: Adversary | None = PAPER_ADVERSARY,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+        origin: dict[str, Any] | None = None,
+        on_miniepoch: Callable[[Miniepoch], None] | None = None,
+    ) -> None:
+        self.config = config or RobustTicketConfig()
+        check_adversary(adversary)
+        self._matrices = matrices_of(model)
+        self._origin = origin or {}
+        self._trained = [weight for weight in model.parameters() if weight.requires_grad]
+        for weight in self._trained:
+            weight.requires_grad_(False)
+        self._masks: dict[str, HardConcrete] = {}
+        for name, linear in self._matrices.items():
+            mask = HardConcrete(linear.weight.shape, self.config.open_probability).to(model.device)
+            parametrize.register_parametrization(linear, "weight", mask)
+            self._masks[name] = mask
+        args = search_arguments(args, self.config.epochs)
+        args.learning_rate = self.config.learning_rate
+        args.weight_decay = 0.0
+        self.trainer = _MaskTrainer(
+            model,
+            args,
+            train_dataset=train_dataset,
+            processing_class=processing_class,
+            callbacks=callbacks,
+            adversary=adversary,
+            penalty=self._penalty,
+        )
+        self.trainer.masks = self._masks.values()
+
+    def run(self, resume_from_checkpoint: str | Path | None = None) -> WeightTicket:
+        """Train the masks and draw the ticket.
+
+        Args:
+            resume_from_checkpoint: A checkpoint folder that an interrupted search left behind.
+
+        Returns:
+            The ticket. However it ends, the masks are off the model again.
+
+        Raises:
+            TicketError: If the masks rank nothing (too few steps) or diverged.
+        """
+        checkpoint = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
+        try:
+            self.trainer.train(resume_from_checkpoint=checkpoint)
+            return WeightTicket(
+                model_type=self.trainer.model.config.model_type,
+                masks=draw_weights(self._scores(), self.config.weight_ratio),
+                origin={**facts(self.name, self.config, self.trainer), **self._origin},
+            )
+        finally:
+            for linear in self._matrices.values():
+                parametrize.remove_parametrizations(linear, "weight", leave_parametrized=False)
+            for weight in self._trained:
+                weight.requires_grad_(True)
+
+    def _penalty(self) -> Tensor:
+        opened = torch.cat([mask.open_probabilities().flatten() for mask in self._masks.values()])
+        return self.config.penalty * opened.mean()
+
+    def _scores(self) -> dict[str, Scores]:
+        return {
+            f"{name}.weight": mask.log_alpha.detach().float().cpu().numpy()
+            for name, mask in self._masks.items()
+        }
+
+
+class _MaskTrainer(AdversarialTrainer):
+    """Draws the masks once a training step: the adversary's passes all attack the same network."""
+
+    masks: Iterable[HardConcrete] = ()
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        for mask in self.masks:
+            mask.forget()
+        return super().training_step(*args, **kwargs)
+
+
+class HardConcrete(nn.Module):
+    """Random masks over the entries of a matrix, which multiply them (Louizos et al., ICLR 2018).
+
+    u ~ U(0, 1);  s = σ((log u − log(1 − u) + log α) / β);  m = min(1, max(0, s (h − l) + l)).
+
+    In training mode the masks that were drawn serve until they are to be forgotten; in evaluation mode u is ½
+    and β is 1.
+
+    Args:
+        shape: Of the matrix.
+        open_probability: α / (1 + α) at the start.
+    """
+
+    def __init__(self, shape: torch.Size, open_probability: float) -> None:
+        super().__init__()
+        self.log_alpha = nn.Parameter(torch.full(shape, math.log(open_probability / (1 - open_probability))))
+        self._drawn: tuple[Tensor, Tensor] | None = None
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The matrix, which is frozen, masked."""
+        if not self.training:
+            gate = torch.sigmoid(self.log_alpha)
+            return weight * (gate * (_HIGH - _LOW) + _LOW).clamp(0, 1).to(weight.dtype)
+        if self._drawn is None:
+            self._drawn = self._draw(weight)
+        masked: Tensor = _Masked.apply(self.log_alpha, *self._drawn)  # type: ignore[no-untyped-call]
+        return masked
+
+    def forget(self) -> None:
+        """Draw new masks the next time."""
+        self._drawn = None
+
+    def open_probabilities(self) -> Tensor:
+        """P(m > 0) = σ(log α − β log(−l / h)) of each entry."""
+        return torch.sigmoid(self.log_alpha - _TEMPERATURE * math.log(-_LOW / _HIGH))
+
+    @torch.no_grad()
+    def _draw(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The masked matrix, and its derivative by log α; in place, as there is a number for every weight."""
+        noise = torch.rand_like(self.log_alpha).clamp_(1e-6, 1 - 1e-6)
+        gate = noise.logit_().add_(self.log_alpha).div_(_TEMPERATURE).sigmoid_()
+        mask = gate * (_HIGH - _LOW) + _LOW
+        slope = (gate * (1 - gate)).mul_((_HIGH - _LOW) / _TEMPERATURE)
+        slope.mul_((mask > 0) & (mask < 1))
+        return weight * mask.clamp_(0, 1).to(weight.dtype), slope.mul_(weight)
+
+
+class _Masked(torch.autograd.Function):
+    """Gives log α its gradient through a masked matrix that is known already."""
+
+    @staticmethod
+    def forward(ctx: Any, log_alpha: Tensor, masked: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(slope)
+        return masked
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
+        return gradients[0] * slope, None, None

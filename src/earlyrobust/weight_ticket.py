@@ -1,0 +1,161 @@
+"""Tickets over single weights: which entries of an encoder's matrices stay, and which are zero.
+
+Unlike a `Ticket`, which makes a model smaller, such a ticket only sets weights to zero. On disk it is two
+files, `weight_ticket.json` and `weight_ticket.safetensors`, which holds the masks as packed bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earlyrobust.errors import ConfigError, TicketError
+from earlyrobust.storage import write_atomically, write_json
+from earlyrobust.ticket import Mask, Scores
+
+FORMAT_VERSION = 1
+JSON_NAME = "weight_ticket.json"
+TENSORS_NAME = "weight_ticket.safetensors"
+
+
+def draw_weights(scores: Mapping[str, Scores], ratio: float) -> dict[str, Mask]:
+    """Draw masks over weights: exactly `round(ratio * weights)` of all go, those of the smallest scores.
+
+    Weights that tie go in the order of the matrices, then of their entries.
+
+    Args:
+        scores: For each matrix the scores of its entries.
+        ratio: Share of all entries to cut, 0 <= ratio < 1.
+
+    Returns:
+        Masks of the same shapes, True where a weight stays.
+
+    Raises:
+        ConfigError: If the ratio is not in [0, 1).
+        TicketError: If the scores rank nothing: all equal, or not finite.
+    """
+    if not 0 <= ratio < 1:
+        raise ConfigError(f"A ratio of {ratio:g} cannot be cut: choose one of at least 0 and below 1.")
+    together = np.concatenate([part.reshape(-1) for part in scores.values()])
+    if not np.isfinite(together).all():
+        raise TicketError("The scores of the weights are not finite: lower the learning rate of the search.")
+    cut = round(ratio * together.size)
+    if cut and np.ptp(together) == 0:
+        raise TicketError(
+            "The scores of the weights are all equal, so they rank nothing: search for more steps."
+        )
+    kept = np.ones(together.size, dtype=np.bool_)
+    kept[np.argsort(together, kind="stable")[:cut]] = False
+    ends = np.cumsum([part.size for part in scores.values()])
+    parts = np.split(kept, ends[:-1])
+    return {name: part.reshape(scores[name].shape) for name, part in zip(scores, parts, strict=True)}
+
+
+@dataclass(frozen=True)
+class WeightTicket:
+    """Masks over an encoder's weights, with how they came about.
+
+    Attributes:
+        model_type: Family of the encoder that the ticket fits.
+        masks: For each weight matrix, by the name of its parameter, True where an entry stays.
+        origin: Free-form facts: method, model, task, seed, settings, versions. JSON types only.
+    """
+
+    model_type: str
+    masks: dict[str, Mask]
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> int:
+        """Weights that the ticket is about."""
+        return sum(mask.size for mask in self.masks.values())
+
+    @property
+    def kept(self) -> int:
+        """Weights that stay."""
+        return sum(int(mask.sum()) for mask in self.masks.values())
+
+    @property
+    def sparsity(self) -> float:
+        """Share of the weights that are zero."""
+        return 1 - self.kept / self.weights
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the family and the masks, however they came about."""
+        digest = hashlib.sha256(self.model_type.encode())
+        for name, mask in sorted(self.masks.items()):
+            digest.update(f"|{name}{mask.shape}".encode())
+            digest.update(np.packbits(mask).tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: Path | str) -> None:
+        """Write the ticket into a folder; other files in it are left alone."""
+        from safetensors.numpy import save_file
+
+        folder = Path(folder)
+        tensors: dict[str, NDArray[Any]] = {name: np.packbits(mask) for name, mask in self.masks.items()}
+
+        def write(path: Path) -> None:
+            write_json(path, self._to_json())
+            write_atomically(folder / TENSORS_NAME, lambda path: save_file(tensors, path))
+
+        # Both files are complete before either is put in place, and the JSON file comes last.
+        write_atomically(folder / JSON_NAME, write)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> WeightTicket:
+        """Read a ticket that `save` wrote.
+
+        Raises:
+            TicketError: If there is no ticket, or its files are damaged or of a newer format.
+        """
+        from safetensors.numpy import load_file
+
+        folder = Path(folder)
+        for name in (JSON_NAME, TENSORS_NAME):
+            if not (folder / name).is_file():
+                raise TicketError(f"There is no ticket over weights in '{folder}': {name} is missing.")
+        try:
+            content = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))
+            newer = content["format_version"] > FORMAT_VERSION
+            ticket = None if newer else cls._from_parts(content, load_file(folder / TENSORS_NAME))
+        except Exception as error:  # whatever a damaged file makes its reader raise
+            raise TicketError(f"The ticket in '{folder}' is damaged and cannot be read.") from error
+        if ticket is None:
+            raise TicketError(
+                f"The ticket in '{folder}' has format {content['format_version']}, newer than the "
+                f"{FORMAT_VERSION} that this version reads: update earlyrobust."
+            )
+        return ticket
+
+    def _to_json(self) -> dict[str, Any]:
+        return {
+            "format_version": FORMAT_VERSION,
+            "model_type": self.model_type,
+            "shapes": {name: list(mask.shape) for name, mask in self.masks.items()},
+            "weights": self.weights,
+            "kept": self.kept,
+            "fingerprint": self.fingerprint,
+            "origin": self.origin,
+        }
+
+    @classmethod
+    def _from_parts(cls, content: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> WeightTicket:
+        masks = {
+            name: np.unpackbits(tensors[name], count=math.prod(shape)).astype(np.bool_).reshape(shape)
+            for name, shape in content["shapes"].items()
+        }
+        ticket = cls(content["model_type"], masks, dict(content["origin"]))
+        # Counts alone would not tell tickets of the same model and ratio apart; the fingerprint does.
+        if content | ticket._to_json() != content:
+            raise TicketError(f"{JSON_NAME} and {TENSORS_NAME} are not of the same ticket.")
+        return ticket
