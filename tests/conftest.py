@@ -22,8 +22,8 @@ hypothesis.settings.load_profile("repeatable")
 
 # Small enough that a whole run takes seconds, long enough for some miniepochs.
 QUICK = (
-    *("--epochs", "1", "--batch-size", "8", "--learning-rate", "1e-3", "--adversary-steps", "2"),
-    *("--miniepoch", "0.1", "--miniepoch-min-steps", "2"),
+    *("--epochs", "1", "--batch-size", "8", "--learning-rate", "1e-3"),
+    *("--search-adversary", "freelb,steps=2", "--miniepoch", "0.1", "--miniepoch-min-steps", "2"),
 )
 
 

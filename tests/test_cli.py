@@ -29,14 +29,14 @@ from earlyrobust.pipeline import METHODS, AttackConfig, RunConfig
 from earlyrobust.results import RunRecord
 
 OPTIONS = set(RunConfig.model_fields)
-SEARCH_ONLY = {name for name in OPTIONS if name.startswith(("adversary_", "miniepoch"))} | {
-    *("heads", "neurons", "head_penalty", "neuron_penalty", "gamma", "patience", "search_epochs")
+SEARCH_ONLY = {name for name in OPTIONS if name.startswith(("miniepoch", "search", "head", "neuron"))} | {
+    *("method", "weights", "gamma", "patience", "draw_after")
 }
 ATTACKING = set(AttackConfig.model_fields) - {"output", "seed"}
 # What each command takes of the options of a run.
 ACCEPTED = {
     "run": OPTIONS,
-    "search": OPTIONS - {"epochs"} - ATTACKING,
+    "search": OPTIONS - {"epochs", "adversary", "start"} - ATTACKING,
     "finetune": OPTIONS - SEARCH_ONLY,
     "attack": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
     | {"max_length", "output", "seed"}

@@ -96,9 +96,8 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
         for options, values in (
             (("--heads", "--neurons"), ("1", "1.5", "-0.1", "nan", "inf")),
             (("--head-penalty", "--neuron-penalty", "--gamma"), ("-1", "nan", "inf")),
-            (("--adversary-step-size", "--adversary-magnitude"), ("-1", "nan")),
             (("--epochs", "--search-epochs", "--learning-rate", "--miniepoch"), ("0", "-1", "nan", "inf")),
-            (("--batch-size", "--patience", "--miniepoch-min-steps", "--adversary-steps"), ("0", "-2")),
+            (("--batch-size", "--patience", "--miniepoch-min-steps"), ("0", "-2")),
             (("--train-samples", "--max-length"), ("0", "-2")),
             (("--seed",), ("-1",)),
         )

@@ -76,7 +76,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(encoder: Path, data: Path, output: Path, **changes: Any) -> RunConfig:
-    quick = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3, "adversary_steps": 2}
+    quick = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3, "search_adversary": "freelb,steps=2"}
     search = {"miniepoch": 0.1, "miniepoch_min_steps": 1, "gamma": 0}
     places = {"model": str(encoder), "train_file": data, "output": output}
     return RunConfig.build({**quick, **search, **places, **changes})

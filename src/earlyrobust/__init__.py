@@ -12,7 +12,7 @@ from earlyrobust.autoload import register_after_import
 from earlyrobust.lazy import lazily
 
 if TYPE_CHECKING:
-    from earlyrobust.adversarial import FreeLB
+    from earlyrobust.adversarial import PGD, SMART, YOPO, FreeAT, FreeLB, InfoBERT
     from earlyrobust.attacks import (
         BertAttack,
         BertAttackEarlyRobust,
@@ -23,26 +23,44 @@ if TYPE_CHECKING:
     )
     from earlyrobust.errors import EarlyRobustError
     from earlyrobust.evaluation import evaluate_clean, evaluate_under_attack
-    from earlyrobust.pruning import ImportanceCoefficients, masked, prune
-    from earlyrobust.search import EarlyRobustSearch, SearchConfig
+    from earlyrobust.pruning import ImportanceCoefficients, masked, prune, refill, zero
+    from earlyrobust.search import (
+        EarlyBERTConfig,
+        EarlyBERTSearch,
+        EarlyRobustSearch,
+        RobustTicketConfig,
+        RobustTicketSearch,
+        SearchConfig,
+    )
     from earlyrobust.ticket import Ticket, draw, mask_distance
     from earlyrobust.trainer import AdversarialTrainer
+    from earlyrobust.weight_ticket import WeightTicket
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "PGD",
+    "SMART",
+    "YOPO",
     "AdversarialTrainer",
     "BertAttack",
     "BertAttackEarlyRobust",
+    "EarlyBERTConfig",
+    "EarlyBERTSearch",
     "EarlyRobustError",
     "EarlyRobustSearch",
+    "FreeAT",
     "FreeLB",
     "ImportanceCoefficients",
+    "InfoBERT",
     "Resources",
+    "RobustTicketConfig",
+    "RobustTicketSearch",
     "SearchConfig",
     "TextBugger",
     "TextFooler",
     "Ticket",
+    "WeightTicket",
     "WordSwapAttack",
     "draw",
     "evaluate_clean",
@@ -50,21 +68,33 @@ __all__ = [
     "mask_distance",
     "masked",
     "prune",
+    "refill",
+    "zero",
 ]
 
 _HOME = {
+    "PGD": "adversarial",
+    "SMART": "adversarial",
+    "YOPO": "adversarial",
     "AdversarialTrainer": "trainer",
     "BertAttack": "attacks",
     "BertAttackEarlyRobust": "attacks",
+    "EarlyBERTConfig": "search",
+    "EarlyBERTSearch": "search",
     "EarlyRobustError": "errors",
     "EarlyRobustSearch": "search",
+    "FreeAT": "adversarial",
     "FreeLB": "adversarial",
     "ImportanceCoefficients": "pruning",
+    "InfoBERT": "adversarial",
     "Resources": "attacks",
+    "RobustTicketConfig": "search",
+    "RobustTicketSearch": "search",
     "SearchConfig": "search",
     "TextBugger": "attacks",
     "TextFooler": "attacks",
     "Ticket": "ticket",
+    "WeightTicket": "weight_ticket",
     "WordSwapAttack": "attacks",
     "draw": "ticket",
     "evaluate_clean": "evaluation",
@@ -72,6 +102,8 @@ _HOME = {
     "mask_distance": "ticket",
     "masked": "pruning",
     "prune": "pruning",
+    "refill": "pruning",
+    "zero": "pruning",
 }
 
 __getattr__ = lazily(__name__, _HOME)

@@ -243,11 +243,24 @@ class TicketRecord:
 
 
 @dataclass(frozen=True)
+class WeightsRecord:
+    """A ticket over single weights in numbers.
+
+    Attributes:
+        kept: Weights that are not zero.
+        total: Weights that the ticket is about.
+    """
+
+    kept: int
+    total: int
+
+
+@dataclass(frozen=True)
 class SearchRecord:
     """How a search went.
 
     Attributes:
-        stop_reason: "converged" or "limit".
+        stop_reason: "converged", "fixed" or "limit".
         epochs: Epochs of the training data that the search used.
         steps_per_epoch: Optimiser steps of an epoch.
         steps_per_miniepoch: Optimiser steps of a miniepoch.
@@ -308,12 +321,13 @@ class RunRecord:
         data: What it was trained and tested on.
         environment: Where it ran.
         seconds: Wall-clock seconds of each stage; preparing the data and evaluating have their own.
-        ticket: What the ticket keeps.
+        ticket: What the ticket keeps; None without one, or if it is one over single weights.
         search: How it was found; None for a ticket that was not searched.
         ticket_origin: Facts that travel with the ticket: its method, task, model, seed and settings.
-        model: The classifier that was fine-tuned from the ticket.
+        model: The classifier that was trained by the method.
         dense: The same encoder, fine-tuned whole; None where it was not trained.
         speed: Cut against dense; None where there is no dense model.
+        weights: What a ticket over single weights keeps; None without one.
         schema_version: Version of this layout.
     """
 
@@ -322,20 +336,27 @@ class RunRecord:
     data: DataRecord
     environment: EnvironmentRecord
     seconds: dict[str, float]
-    ticket: TicketRecord
+    ticket: TicketRecord | None
     search: SearchRecord | None
     ticket_origin: dict[str, Any]
     model: ModelRecord
     dense: ModelRecord | None = None
     speed: SpeedRecord | None = None
+    weights: WeightsRecord | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
+    def title(self) -> str:
+        """What the model is called beside the dense one: the ticket, or the method's name."""
+        return self.method if self.ticket is None and self.weights is None else "ticket"
+
+    @property
     def attacks(self) -> dict[str, AttackRecord]:
-        """What each attack did to the dense model and to the ticket, by a title."""
-        models = {"dense": self.dense, "ticket": self.model}
+        """What each attack did to the dense model and to the method's, by a title."""
+        title = "ticket" if self.title == "ticket" else f"{self.title} model"
+        models = {"dense model": self.dense, title: self.model}
         return {
-            f"{name} on the {title} model" if title == "dense" else f"{name} on the {title}": record
+            f"{name} on the {title}": record
             for title, model in models.items()
             if model is not None
             for name, record in model.attacks.items()

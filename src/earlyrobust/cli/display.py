@@ -26,6 +26,7 @@ from earlyrobust.journal import AttackedExample
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.results import Accuracy, AttackRecord, AttackReport, Mean, RunRecord, SearchRecord
 from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket
+from earlyrobust.weight_ticket import WeightTicket
 
 INTERRUPTED = 130
 # What a run shows of each attack, and what all attacks name among their settings.
@@ -127,7 +128,7 @@ class Display(Observer):
         table.add_column("")
         if record.dense is not None:
             table.add_column("dense", justify="right")
-        table.add_column("ticket", justify="right")
+        table.add_column(record.title, justify="right")
         for name, dense, small in _rows(record):
             table.add_row(name, *([dense] if record.dense is not None else []), small)
         self._console.print("", table)
@@ -142,14 +143,17 @@ class Display(Observer):
             )
         self._say(f"The classifier is in {self._folder}/model, the record in {self._folder}/result.json.")
 
-    def summarise_ticket(self, ticket: Ticket) -> None:
+    def summarise_ticket(self, ticket: Ticket | WeightTicket) -> None:
         """Show what a search found."""
-        if ticket.trace is not None:
-            self._say(_how_it_stopped(ticket.trace))
-        self._say(
-            f"The ticket keeps {ticket.heads.sum()} of {ticket.heads.size} heads "
-            f"and {ticket.neurons.sum()} of {ticket.neurons.size} neurons."
-        )
+        if isinstance(ticket, WeightTicket):
+            self._say(f"The ticket keeps {ticket.kept:,} of {ticket.weights:,} weights.")
+        else:
+            if ticket.trace is not None:
+                self._say(_how_it_stopped(ticket.trace))
+            self._say(
+                f"The ticket keeps {ticket.heads.sum()} of {ticket.heads.size} heads "
+                f"and {ticket.neurons.sum()} of {ticket.neurons.size} neurons."
+            )
         self._say(f"The ticket is in {self._folder}/ticket: earlyrobust finetune --ticket {self._folder}")
 
     def summarise_accuracy(self, model: str, accuracy: Accuracy) -> None:
@@ -192,12 +196,13 @@ def _how_it_stopped(search: SearchRecord | SearchTrace) -> str:
     )
     if search.stop_reason == "converged":
         return f"{told}, the masks have settled."
+    if search.stop_reason == "fixed":
+        return f"{told}, as it was told."
     return f"{told}, the masks have not settled. On small data, raise --search-epochs."
 
 
 def _rows(record: RunRecord) -> Iterator[tuple[str, str, str]]:
     dense, small = record.dense, record.model
-    heads, neurons = record.ticket.heads_kept, record.ticket.neurons_kept
 
     def both(show: Any) -> tuple[str, str]:
         return ("" if dense is None else show(dense)), show(small)
@@ -212,8 +217,14 @@ def _rows(record: RunRecord) -> Iterator[tuple[str, str, str]]:
     yield "Clean% on selection", *both(lambda model: f"{100 * model.selection.value:.2f}")
     yield "Parameters", *both(lambda model: f"{model.parameters:,}")
     yield "... in the layers", *both(lambda model: f"{model.encoder_parameters:,}")
-    yield "Heads", str(heads[1]), f"{heads[0]} of {heads[1]}"
-    yield "FFN neurons", str(neurons[1]), f"{neurons[0]} of {neurons[1]}"
+    if record.ticket is not None:
+        for name, (kept, total) in (
+            ("Heads", record.ticket.heads_kept),
+            ("FFN neurons", record.ticket.neurons_kept),
+        ):
+            yield name, str(total), f"{kept} of {total}"
+    if record.weights is not None:
+        yield "Weights that are not zero", f"{record.weights.total:,}", f"{record.weights.kept:,}"
     if "ticket" in record.seconds:
         yield "Search", "", _duration(record.seconds["ticket"])
     dense_seconds = record.seconds.get("dense")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from earlyrobust.pipeline.costs import StepCost
 
 
 class Kind(StrEnum):
@@ -25,6 +29,7 @@ def list_(
     from rich.table import Table
 
     console = Console()
+    rows: dict[Kind, Callable[[], Sequence[tuple[str, ...]]]]
     rows = {Kind.methods: _methods, Kind.attacks: _attacks, Kind.tasks: _tasks, Kind.families: _families}
     for shown in [kind] if kind is not None else list(Kind):
         table = Table(
@@ -33,12 +38,29 @@ def list_(
         for row in rows[shown]():
             table.add_row(*row)
         console.print(table, "")
+    if kind in (Kind.methods, None):
+        console.print(_about_costs(), "", style="dim")
 
 
-def _methods() -> list[tuple[str, str]]:
+def _methods() -> list[tuple[str, ...]]:
+    from earlyrobust.pipeline.costs import measured_costs
     from earlyrobust.pipeline.methods import METHODS
 
-    return [(name, method.description) for name, method in METHODS.items()]
+    costs = measured_costs().methods
+    return [
+        (name, method.description, *_cost(costs[name].search), *_cost(costs[name].training))
+        for name, method in METHODS.items()
+    ]
+
+
+def _about_costs() -> str:
+    from earlyrobust.pipeline.costs import measured_costs
+
+    return (
+        "Forward-backward passes of a training step, and its time relative to a step of finetune, with "
+        "default settings: first of the search, where there is one, then of the fine-tuning of what is left. "
+        f"Measured on {measured_costs().measured_on}."
+    )
 
 
 def _attacks() -> list[tuple[str, str]]:
@@ -57,3 +79,7 @@ def _families() -> list[tuple[str, str]]:
     from earlyrobust.families import FAMILIES
 
     return [(name, f"models of type '{family.model_type}'") for name, family in FAMILIES.items()]
+
+
+def _cost(cost: StepCost | None) -> tuple[str, str]:
+    return ("", "") if cost is None else (f"{cost.passes:.1f} passes", f"{cost.time:.1f} x time")

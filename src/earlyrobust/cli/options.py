@@ -60,21 +60,46 @@ TRAINING: Group = {
 
 FINETUNING: Group = {
     "epochs": _option(float, "Training", "Epochs of fine-tuning.", "by task"),
+    "adversary": _option(
+        str, "Training", "What perturbs the fine-tuning, as 'freelb,steps=2', or 'none'.", "by method"
+    ),
+    "start": _option(
+        str,
+        "Training",
+        "Weights that a ticket's fine-tuning starts from; for ablations random (of its structure) or "
+        "refilled (the whole encoder, what is cut drawn afresh).",
+        "pretrained",
+    ),
 }
 
 SEARCH: Group = {
+    "method": _option(str, "Training", "A method: see `earlyrobust list methods`.", "earlyrobust"),
     "heads": _option(float, "Ticket", "Share of all attention heads to cut.", "1/6"),
     "neurons": _option(float, "Ticket", "Share of all FFN neurons to cut.", "by task"),
+    "head_scope": _option(
+        str, "Ticket", "Rank heads over all layers, or in each: global, layerwise.", "by search"
+    ),
+    "neuron_scope": _option(str, "Ticket", "The same for neurons.", "by search"),
+    "weights": _option(float, "Ticket", "Share of the weights that robust-ticket sets to zero.", "0.3"),
     "gamma": _option(float, "Search", "Mask distance below which masks count as settled.", "0.1"),
     "patience": _option(int, "Search", "Miniepochs in a row for which they must be.", "5"),
     "miniepoch": _option(float, "Search", "Length of a miniepoch in epochs.", "0.05"),
     "miniepoch_min_steps": _option(int, "Search", "Fewest optimiser steps of a miniepoch.", "20"),
     "search_epochs": _option(float, "Search", "Epochs after which the search stops anyway.", "1"),
-    "head_penalty": _option(float, "Search", "L1 weight of the heads' coefficients.", "1e-5"),
-    "neuron_penalty": _option(float, "Search", "L1 weight of the neurons' coefficients.", "2e-4"),
-    "adversary_steps": _option(int, "Search", "K, passes of FreeLB in each step.", "5"),
-    "adversary_step_size": _option(float, "Search", "Length of its ascent's steps.", "0.01"),
-    "adversary_magnitude": _option(float, "Search", "Magnitude of its random start.", "0.05"),
+    "draw_after": _option(
+        float,
+        "Search",
+        "Epochs after which the ticket is drawn; 0 for when its masks have settled.",
+        "by search",
+    ),
+    "head_penalty": _option(float, "Search", "L1 weight of the heads' coefficients.", "by search"),
+    "neuron_penalty": _option(float, "Search", "L1 weight of the neurons' coefficients.", "by search"),
+    "search": _option(
+        str, "Search", "How the ticket is found: earlyrobust, earlybert, robust-ticket, random.", "by method"
+    ),
+    "search_adversary": _option(
+        str, "Search", "What perturbs the search, as 'freelb,steps=3', or 'none'.", "by search"
+    ),
 }
 
 ATTACK: Group = {

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from earlyrobust.data.tasks import TASKS, Task
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.attack_options import AttackOptions
+from earlyrobust.pipeline.methods import METHODS
+from earlyrobust.pipeline.specs import parse_spec
+from earlyrobust.ticket import Scope
 
 DEFAULT_TASK = "builtin"
 # For the user's own files, of which the paper says nothing: ours.
@@ -18,6 +21,7 @@ OWN_DATA = {"max_length": 128, "epochs": 3.0, "heads": 1 / 6, "neurons": 0.3}
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Spec = Annotated[str, AfterValidator(lambda spec: parse_spec(spec) and spec)]
 
 
 class RunConfig(AttackOptions):
@@ -29,6 +33,7 @@ class RunConfig(AttackOptions):
     named, the default is ours.
 
     Attributes:
+        method: How the classifier is trained: a method of `METHODS`.
         model: Encoder: `minilm` (embedded), a local folder, or a name on the Hugging Face hub.
         task: A task of `TASKS`; None with `train_file`.
         data_dir: Local folder of Parquet files to read the task from instead of the hub.
@@ -47,18 +52,29 @@ class RunConfig(AttackOptions):
         bf16: Compute in bfloat16 where that is safe.
         heads: Share of all attention heads to cut (the paper's 1/6).
         neurons: Share of all FFN neurons to cut (the paper's, by task).
-        head_penalty: λ_head (1e-5: the paper's release for IMDB).
-        neuron_penalty: λ_neuron (2e-4: the same).
+        weights: Share of the weights to set to zero, for `robust-ticket`.
+        search: How the ticket is searched: a search of `SEARCHES`, `random` for one drawn by chance, `none`;
+            None for the method's.
+        search_adversary: What perturbs the search, see `parse_spec`; None for the search's own.
+        head_penalty: λ_head; None for the search's own (1e-5: the paper's release for IMDB).
+        neuron_penalty: λ_neuron; None for the search's own (2e-4: the same).
+        head_scope: Whether heads are ranked over all layers together ("global") or in each ("layerwise");
+            None for the search's own (global: the paper).
+        neuron_scope: The same for neurons.
         gamma: γ, the mask distance below which masks count as settled (0.1: the paper).
         patience: Miniepochs in a row for which they must be (5: the paper).
         miniepoch: Length of a miniepoch in epochs (0.05: the paper).
         miniepoch_min_steps: Fewest optimiser steps of a miniepoch.
         search_epochs: Epochs after which the search stops anyway.
-        adversary_steps: K of the search's FreeLB (5: the paper's release for IMDB).
-        adversary_step_size: Its ascent's step (0.01: the same).
-        adversary_magnitude: Its initial magnitude (0.05: the same).
+        draw_after: Epochs after which the ticket is drawn, settled or not; 0 to draw it when the masks have
+            settled; None for the search's own (0: the paper).
+        start: What the fine-tuning starts from: the "pretrained" weights that the ticket keeps (the paper);
+            for ablations "random" ones of the ticket's structure, or the whole encoder with those that the
+            ticket cuts drawn afresh ("refilled").
+        adversary: What perturbs the fine-tuning, see `parse_spec`; None for the method's.
     """
 
+    method: str = "earlyrobust"
     model: str = "minilm"
     task: str | None = None
     data_dir: Path | None = None
@@ -77,16 +93,21 @@ class RunConfig(AttackOptions):
     bf16: bool = False
     heads: Ratio | None = None
     neurons: Ratio | None = None
-    head_penalty: NotNegative = 1e-5
-    neuron_penalty: NotNegative = 2e-4
+    weights: Ratio = 0.3
+    search: str | None = None
+    search_adversary: Spec | None = None
+    head_penalty: NotNegative | None = None
+    neuron_penalty: NotNegative | None = None
+    head_scope: Scope | None = None
+    neuron_scope: Scope | None = None
     gamma: NotNegative = 0.1
     patience: Annotated[int, Field(gt=0)] = 5
     miniepoch: Positive = 0.05
     miniepoch_min_steps: Annotated[int, Field(gt=0)] = 20
     search_epochs: Positive = 1.0
-    adversary_steps: Annotated[int, Field(gt=0)] = 5
-    adversary_step_size: NotNegative = 0.01
-    adversary_magnitude: NotNegative = 0.05
+    draw_after: NotNegative | None = None
+    start: Literal["pretrained", "random", "refilled"] = "pretrained"
+    adversary: Spec | None = None
 
     @classmethod
     def build(cls, flags: dict[str, Any], file: Path | None = None, suffix: str = "") -> Self:
@@ -109,8 +130,10 @@ class RunConfig(AttackOptions):
         """Fill in what the task decides, and the default output folder, whose name ends with `suffix`.
 
         Raises:
-            ConfigError: If the task is unknown, or options contradict each other.
+            ConfigError: If the method or the task is unknown, or options contradict each other.
         """
+        if self.method not in METHODS:
+            raise ConfigError(f"There is no method '{self.method}': choose one of {', '.join(METHODS)}.")
         if self.train_file is not None and (self.task is not None or self.data_dir is not None):
             raise ConfigError("Choose either your own files or a --task (with --data-dir), not both.")
         if self.train_file is None and (self.test_file is not None or self.pair_column is not None):

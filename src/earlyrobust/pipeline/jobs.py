@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earlyrobust.attacks import WordSwapAttack
-from earlyrobust.encoders import load_classifier, load_dimensions, load_pretrained
+from earlyrobust.encoders import load_classifier, load_dimensions, load_pretrained, load_untrained
+from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import evaluate_clean, measure_speed, sample_examples
 from earlyrobust.families import family_of
 from earlyrobust.pipeline.attacking import attack_model, build_attacks
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.folder import DENSE, MODEL, TICKET, RunFolder
-from earlyrobust.pipeline.methods import METHODS
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.splits import Splits, load_splits
+from earlyrobust.pipeline.tickets import AnyTicket, check_ticket, load_ticket, random_ticket
 from earlyrobust.pipeline.training import search_ticket, train_classifier
-from earlyrobust.pruning import prune
-from earlyrobust.pruning.gates import check_fits
+from earlyrobust.pruning import is_cut, prune, refill, zero
 from earlyrobust.results import (
     ATTACKS_FOLDER,
     DataRecord,
@@ -28,18 +29,23 @@ from earlyrobust.results import (
     RunRecord,
     SearchRecord,
     TicketRecord,
+    WeightsRecord,
 )
 from earlyrobust.ticket import Ticket, entries_to_cut
+from earlyrobust.weight_ticket import WeightTicket
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from earlyrobust.adversarial import Adversary
+
 
 def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
-    """Do the main job: a dense model by plain fine-tuning, a ticket, and the classifier made of it.
+    """Train a classifier by one of the methods, and a dense one by plain fine-tuning beside it.
 
-    The folder of the run then holds `dense/`, `ticket/`, `model/`, `config.yaml` and `result.json`. Called
-    again with the same options it goes on where it was interrupted, or returns the record it has.
+    The folder of the run then holds `dense/`, `ticket/` if the method has one, `model/`, `config.yaml` and
+    `result.json`. Called again with the same options it goes on where it was interrupted, or returns the
+    record it has. Plain fine-tuning has nothing beside it.
 
     Args:
         config: Resolved options.
@@ -52,6 +58,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
         EarlyRobustError: If an option, the data, the model or the folder cannot be used.
     """
     observer = observer or Observer()
+    recipe = Recipe.of(config)
     folder = RunFolder(config.output_folder, {"command": "run"}, config.to_dict())
     if folder.is_complete:
         return _finished(folder, observer)
@@ -60,13 +67,14 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     splits = load_splits(config, observer)
     _check_sample(config, splits)
     folder.claim(splits.data.fingerprint)
-    dense = _dense_model(config, splits, folder, observer)
-    ticket = _ticket(config, splits, folder, observer)
-    small = _cut_model(config, splits, folder, observer, ticket)
-    return _record("earlyrobust", config, splits, folder, observer, attacks, ticket, small, dense)
+    job = _Job(config, recipe, splits, folder, observer)
+    dense = None if recipe.is_plain else _dense_model(job)
+    ticket = _ticket(job) if recipe.has_ticket else None
+    model = _model(job, ticket)
+    return _record(job, config.method, attacks, ticket, model, dense)
 
 
-def search(config: RunConfig, observer: Observer | None = None) -> Ticket:
+def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
     """Only search a ticket, and save it as `ticket/` in the run's folder.
 
     Args:
@@ -80,6 +88,9 @@ def search(config: RunConfig, observer: Observer | None = None) -> Ticket:
         EarlyRobustError: As for `run`.
     """
     observer = observer or Observer()
+    recipe = Recipe.of(config)
+    if not recipe.has_ticket:
+        raise ConfigError(f"The method '{config.method}' has no ticket to search: choose another --method.")
     folder = RunFolder(config.output_folder, {"command": "search"}, config.to_dict())
     if folder.is_finished(TICKET):
         observer.note(f"The search in {folder.path} is finished already; this is its ticket.")
@@ -87,9 +98,12 @@ def search(config: RunConfig, observer: Observer | None = None) -> Ticket:
         _check_ratios(config)
         splits = load_splits(config, observer)
         folder.claim(splits.data.fingerprint)
-        _ticket(config, splits, folder, observer)
+        job = _Job(config, recipe, splits, folder, observer)
+        if recipe.starts_from_finetuned:
+            _dense_model(job)
+        _ticket(job)
         folder.close()
-    return Ticket.load(folder.path / TICKET)
+    return load_ticket(folder.path / TICKET)
 
 
 def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None = None) -> RunRecord:
@@ -108,19 +122,52 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     """
     observer = observer or Observer()
     held = ticket_folder / TICKET
-    ticket = Ticket.load(held if held.is_dir() else ticket_folder)
-    config = config.model_copy(update={"heads": ticket.head_sparsity, "neurons": ticket.neuron_sparsity})
+    ticket = load_ticket(held if held.is_dir() else ticket_folder)
+    if isinstance(ticket, Ticket):
+        config = config.model_copy(update={"heads": ticket.head_sparsity, "neurons": ticket.neuron_sparsity})
     command = {"command": "finetune", "ticket": ticket.fingerprint}
+    recipe = Recipe.of(config)
     folder = RunFolder(config.output_folder, command, config.to_dict())
     if folder.is_complete:
         return _finished(folder, observer)
-    check_fits(*load_dimensions(config.model), ticket)
+    check_ticket(ticket, config.model)
     attacks = build_attacks(config)
     splits = load_splits(config, observer)
     _check_sample(config, splits)
     folder.claim(splits.data.fingerprint)
-    small = _cut_model(config, splits, folder, observer, ticket)
-    return _record("finetune-ticket", config, splits, folder, observer, attacks, ticket, small, None)
+    job = _Job(config, recipe, splits, folder, observer)
+    return _record(job, "finetune-ticket", attacks, ticket, _model(job, ticket), None)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all stages of a job need."""
+
+    config: RunConfig
+    recipe: Recipe
+    splits: Splits
+    folder: RunFolder
+    observer: Observer
+
+    def pretrained(self) -> PreTrainedModel:
+        """The encoder with a fresh head, the same each time."""
+        return load_pretrained(self.config.model, self.splits.data.label_names, self.config.seed)
+
+    def train(self, model: PreTrainedModel, stage: str, adversary: Adversary | None) -> float:
+        """Train a classifier, save it as a stage's, and return the seconds of the training."""
+        seconds = train_classifier(
+            model, self.splits, self.config, self.folder, stage, self.observer, adversary
+        )
+        _save_model(model, self.splits, self.folder.path / stage)
+        return seconds
+
+    def once(self, stage: str, title: str, work: Callable[[], float]) -> None:
+        """Do a stage unless it is finished; `work` returns the seconds that count."""
+        if self.folder.is_finished(stage):
+            self.observer.note(f"{title}: finished before, taken from {self.folder.path / stage}")
+            return
+        with self.observer.stage(title):
+            self.folder.finish(stage, work())
 
 
 def _finished(folder: RunFolder, observer: Observer) -> RunRecord:
@@ -128,76 +175,81 @@ def _finished(folder: RunFolder, observer: Observer) -> RunRecord:
     return RunRecord.load(folder.path)
 
 
-def _dense_model(config: RunConfig, splits: Splits, folder: RunFolder, observer: Observer) -> PreTrainedModel:
-    def train() -> float:
-        model = load_pretrained(config.model, splits.data.label_names, config.seed)
-        seconds = train_classifier(model, splits, config, folder, DENSE, observer, METHODS["finetune"])
-        _save_model(model, splits, folder.path / DENSE)
-        return seconds
-
-    _once(folder, DENSE, "Fine-tuning the dense model", observer, train)
-    return load_classifier(str(folder.path / DENSE))
+def _save_model(model: PreTrainedModel, splits: Splits, folder: Path) -> None:
+    model.save_pretrained(folder)
+    splits.tokenizer.save_pretrained(folder)
 
 
-def _ticket(config: RunConfig, splits: Splits, folder: RunFolder, observer: Observer) -> Ticket:
+def _dense_model(job: _Job) -> PreTrainedModel:
+    job.once(DENSE, "Fine-tuning the dense model", lambda: job.train(job.pretrained(), DENSE, None))
+    return load_classifier(str(job.folder.path / DENSE))
+
+
+def _ticket(job: _Job) -> AnyTicket:
+    place = job.folder.path / TICKET
+    origin = {
+        "model": job.config.model,
+        "task": job.splits.data.name,
+        "data_fingerprint": job.splits.data.fingerprint,
+    }
+
     def find() -> float:
-        model = load_pretrained(config.model, splits.data.label_names, config.seed)
-        origin = {
-            "model": config.model,
-            "task": splits.data.name,
-            "data_fingerprint": splits.data.fingerprint,
-        }
+        if job.recipe.is_random:
+            random_ticket(job.config, origin).save(place)
+            return 0.0
+        finetuned = job.recipe.starts_from_finetuned
+        model = load_classifier(str(job.folder.path / DENSE)) if finetuned else job.pretrained()
         ticket, seconds = search_ticket(
-            model, splits, config, folder, TICKET, observer, METHODS["earlyrobust"], origin
+            model, job.splits, job.config, job.folder, TICKET, job.observer, job.recipe, origin
         )
-        ticket.save(folder.path / TICKET)
+        ticket.save(place)
         return seconds
 
-    _once(folder, TICKET, "Searching a ticket", observer, find)
-    return Ticket.load(folder.path / TICKET)
+    job.once(TICKET, "Searching a ticket", find)
+    return load_ticket(place)
 
 
-def _cut_model(
-    config: RunConfig, splits: Splits, folder: RunFolder, observer: Observer, ticket: Ticket
-) -> PreTrainedModel:
+def _model(job: _Job, ticket: AnyTicket | None) -> PreTrainedModel:
+    # The ticket is cut out of the pretrained weights: those of the search have done their work.
     def train() -> float:
-        # The ticket is cut out of the pretrained weights: those of the search have done their work.
-        model = prune(load_pretrained(config.model, splits.data.label_names, config.seed), ticket)
-        seconds = train_classifier(model, splits, config, folder, MODEL, observer, METHODS["earlyrobust"])
-        _save_model(model, splits, folder.path / MODEL)
-        return seconds
+        return job.train(_start(job, ticket), MODEL, job.recipe.adversary)
 
-    _once(folder, MODEL, "Fine-tuning the ticket", observer, train)
-    return load_classifier(str(folder.path / MODEL))
+    title = f"Training by {job.config.method}" if ticket is None else "Fine-tuning the ticket"
+    job.once(MODEL, title, train)
+    return load_classifier(str(job.folder.path / MODEL))
 
 
-def _once(folder: RunFolder, stage: str, title: str, observer: Observer, work: Callable[[], float]) -> None:
-    """Do a stage unless it is finished; `work` returns the seconds that count."""
-    if folder.is_finished(stage):
-        observer.note(f"{title}: finished before, taken from {folder.path / stage}")
-        return
-    with observer.stage(title):
-        folder.finish(stage, work())
+def _start(job: _Job, ticket: AnyTicket | None) -> PreTrainedModel:
+    """The classifier before its fine-tuning."""
+    if ticket is None:
+        return job.pretrained()
+    if isinstance(ticket, WeightTicket):
+        return zero(job.pretrained(), ticket)
+    if job.config.start == "pretrained":
+        return prune(job.pretrained(), ticket)
+    untrained = load_untrained(job.config.model, job.splits.data.label_names, job.config.seed)
+    if job.config.start == "random":
+        return prune(untrained, ticket)
+    return refill(job.pretrained(), ticket, untrained)
 
 
 def _record(
+    job: _Job,
     method: str,
-    config: RunConfig,
-    splits: Splits,
-    folder: RunFolder,
-    observer: Observer,
     attacks: Sequence[WordSwapAttack],
-    ticket: Ticket,
-    small: PreTrainedModel,
+    ticket: AnyTicket | None,
+    model: PreTrainedModel,
     dense: PreTrainedModel | None,
 ) -> RunRecord:
     """Evaluate and attack what was trained, on the test split for the only time, and write the record."""
-    with observer.stage("Evaluating"):
-        small_record = _evaluate(small, splits, folder.path / MODEL)
-        dense_record, speed = None, None
+    config, splits, folder = job.config, job.splits, job.folder
+    with job.observer.stage("Evaluating"):
+        record_of_model = _evaluate(model, splits, folder.path / MODEL)
+        record_of_dense, speed = None, None
         if dense is not None:
-            dense_record = _evaluate(dense, splits, folder.path / DENSE)
-            speed = measure_speed(dense, small, ticket, splits.tokenizer, splits.test)
+            record_of_dense = _evaluate(dense, splits, folder.path / DENSE)
+            if is_cut(model) and isinstance(ticket, Ticket):
+                speed = measure_speed(dense, model, ticket, splits.tokenizer, splits.test)
 
     def under_attack(record: ModelRecord, model: PreTrainedModel, title: str) -> ModelRecord:
         records = attack_model(
@@ -209,14 +261,15 @@ def _record(
             seed=config.seed,
             max_length=config.max_length,
             journals=folder.path / ATTACKS_FOLDER,
-            observer=observer,
+            observer=job.observer,
             title=title,
         )
         return replace(record, attacks=records)
 
-    if dense is not None and dense_record is not None:
-        dense_record = under_attack(dense_record, dense, DENSE)
-    small_record = under_attack(small_record, small, TICKET)
+    if dense is not None and record_of_dense is not None:
+        record_of_dense = under_attack(record_of_dense, dense, DENSE)
+    record_of_model = under_attack(record_of_model, model, MODEL if ticket is None else TICKET)
+    cut = ticket if isinstance(ticket, Ticket) else None
     record = RunRecord(
         method=method,
         config=config.to_dict(),
@@ -228,11 +281,12 @@ def _record(
         ),
         environment=describe_environment(),
         seconds={"data": splits.seconds, **folder.seconds},
-        ticket=TicketRecord.of(ticket),
-        search=SearchRecord.of(ticket),
-        ticket_origin=ticket.origin,
-        model=small_record,
-        dense=dense_record,
+        ticket=None if cut is None else TicketRecord.of(cut),
+        search=None if cut is None else SearchRecord.of(cut),
+        weights=WeightsRecord(ticket.kept, ticket.weights) if isinstance(ticket, WeightTicket) else None,
+        ticket_origin={} if ticket is None else ticket.origin,
+        model=record_of_model,
+        dense=record_of_dense,
         speed=speed,
     )
     record.save(folder.path)
@@ -251,11 +305,6 @@ def _evaluate(model: PreTrainedModel, splits: Splits, folder: Path) -> ModelReco
             file.stat().st_size for file in folder.glob("*.safetensors") if file.name != "ticket.safetensors"
         ),
     )
-
-
-def _save_model(model: PreTrainedModel, splits: Splits, folder: Path) -> None:
-    model.save_pretrained(folder)
-    splits.tokenizer.save_pretrained(folder)
 
 
 def _check_ratios(config: RunConfig) -> None:

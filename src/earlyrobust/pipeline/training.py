@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from earlyrobust.adversarial import ADVERSARIES, FreeLB
+from earlyrobust.adversarial import Adversary
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
-from earlyrobust.pipeline.methods import Method
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.search import SEARCHES, SearchConfig
+from earlyrobust.pipeline.recipe import Recipe
+from earlyrobust.search import Search
 from earlyrobust.storage import write_json
 from earlyrobust.ticket import Ticket
 from earlyrobust.trainer import AdversarialTrainer
+from earlyrobust.weight_ticket import WeightTicket
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -35,7 +36,7 @@ def train_classifier(
     folder: RunFolder,
     stage: str,
     observer: Observer,
-    method: Method,
+    adversary: Adversary | None,
 ) -> float:
     """Fine-tune a classifier in place.
 
@@ -46,7 +47,7 @@ def train_classifier(
     trainer = AdversarialTrainer(
         model,
         _arguments(config, folder.checkpoints(stage), warmup=0.1),
-        adversary=None if method.adversary is None else ADVERSARIES[method.adversary](),
+        adversary=adversary,
         train_dataset=splits.train,
         processing_class=splits.tokenizer,
         callbacks=[clock, *observer.callbacks()],
@@ -64,35 +65,21 @@ def search_ticket(
     folder: RunFolder,
     stage: str,
     observer: Observer,
-    method: Method,
+    recipe: Recipe,
     origin: dict[str, Any],
-) -> tuple[Ticket, float]:
+) -> tuple[Ticket | WeightTicket, float]:
     """Search a ticket; the model's weights are trained on the way.
 
     Returns:
         The ticket, and seconds of training, those before an interruption included.
     """
     clock = _Checkpoints()
-    search = SEARCHES[str(method.search)](
+    search = cast("type[Search]", recipe.search)(
         model,
         _arguments(config, folder.checkpoints(stage)),
         splits.train,
-        config=SearchConfig(
-            head_ratio=config.heads or 0.0,
-            neuron_ratio=config.neurons or 0.0,
-            head_penalty=config.head_penalty,
-            neuron_penalty=config.neuron_penalty,
-            gamma=config.gamma,
-            patience=config.patience,
-            miniepoch=config.miniepoch,
-            min_steps=config.miniepoch_min_steps,
-            max_epochs=config.search_epochs,
-        ),
-        adversary=FreeLB(
-            steps=config.adversary_steps,
-            step_size=config.adversary_step_size,
-            initial_magnitude=config.adversary_magnitude,
-        ),
+        config=recipe.search_config,
+        adversary=recipe.search_adversary,
         processing_class=splits.tokenizer,
         callbacks=[clock, *observer.callbacks()],
         origin=origin,

@@ -23,7 +23,9 @@ def draw_pictures(record: RunRecord, folder: Path) -> list[Path]:
     Returns:
         The files.
     """
-    figures = {LAYERS_PICTURE: kept_per_layer(record.ticket)}
+    figures = {}
+    if record.ticket is not None:
+        figures[LAYERS_PICTURE] = kept_per_layer(record.ticket)
     if record.search is not None and record.search.miniepochs:
         figures[DISTANCES_PICTURE] = mask_distances(record.search)
     for name, figure in figures.items():

@@ -1,0 +1,190 @@
+"""Time of one training step of every method, relative to ordinary fine-tuning, beside what theory demands.
+
+All steps take turns on the same batches of the built-in corpus. Theory counts forward-backward passes (a pass
+as far as the embeddings is two thirds of one) and knows from the same run how much of a step is no pass: the
+optimiser's. Run it on an otherwise idle machine; `--save` keeps the numbers that `earlyrobust list methods`
+shows:
+
+    HF_HUB_OFFLINE=1 python benchmarks/method_cost.py --save
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import cycle
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from transformers import DataCollatorWithPadding, TrainingArguments
+from transformers.utils import logging
+
+from earlyrobust.adversarial import Adversary, FreeLB
+from earlyrobust.data import TASKS, load_task, tokenize
+from earlyrobust.encoders import load_pretrained, load_tokenizer
+from earlyrobust.families import family_of
+from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.costs import COSTS_FILE, MeasuredCosts, MethodCost, StepCost
+from earlyrobust.pipeline.environment import describe_environment
+from earlyrobust.pipeline.methods import METHODS
+from earlyrobust.pipeline.recipe import Recipe
+from earlyrobust.pipeline.tickets import random_ticket
+from earlyrobust.pruning import prune
+from earlyrobust.storage import write_json
+from earlyrobust.trainer import AdversarialTrainer
+
+SEED = 0
+LABELS = ("negative", "positive")
+BATCH_SIZE = 16
+Batch = dict[str, Any]
+Step = Callable[[Batch], None]
+
+
+def pretrained() -> Any:
+    return load_pretrained("minilm", LABELS, SEED)
+
+
+def stepper(trainer: AdversarialTrainer) -> Step:
+    """One optimiser step on a batch, as the training loop of a trainer takes it."""
+    optimizer = trainer.create_optimizer()
+    trainer.current_gradient_accumulation_steps = 1
+
+    def step(batch: Batch) -> None:
+        trainer.training_step(trainer.model, batch)
+        torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
+        optimizer.step()
+        trainer.model.zero_grad()
+        # Every step has a batch of its own here, so it is the first of its replays.
+        trainer.state.global_step += 1 if trainer.adversary is None else trainer.adversary.replays
+
+    return step
+
+
+def training(model: Any, adversary: Adversary | None) -> Step:
+    trainer = AdversarialTrainer(model, arguments(), adversary=adversary)
+    parts = None if adversary is None else adversary.parts(model)
+    if parts is not None:
+        model.add_module("adversary", parts)  # as `train` does
+    return stepper(trainer)
+
+
+def contenders(rows: Any) -> dict[tuple[str, str], tuple[Step, float]]:
+    """For each stage of each method its step, and the passes that it takes."""
+    found: dict[tuple[str, str], tuple[Step, float]] = {}
+
+    def passes(adversary: Adversary | None) -> float:
+        return 1.0 if adversary is None else adversary.cost(layers)
+
+    layers = family_of(pretrained().config).dimensions(pretrained().config).layers
+    for name in METHODS:
+        config = RunConfig(method=name, heads=1 / 6, neurons=0.3)
+        recipe = Recipe.of(config)
+        model = pretrained()
+        if recipe.search is not None:
+            search = recipe.search(
+                pretrained(),
+                arguments(),
+                rows,
+                config=recipe.search_config,
+                adversary=recipe.search_adversary,
+            )
+            found[name, "search"] = stepper(search.trainer), passes(recipe.search_adversary)
+            if recipe.search.starts_from == "pretrained":  # the others cut nothing
+                model = prune(model, random_ticket(config, {}))
+        found[name, "training"] = training(model, recipe.adversary), passes(recipe.adversary)
+    return found
+
+
+def medians(steps: dict[Any, Step], batches: Any, rounds: int) -> dict[Any, float]:
+    """Median seconds of each step relative to the first one's, round by round, after two untimed rounds."""
+    first = next(iter(steps))
+    ratios: dict[Any, list[float]] = {key: [] for key in steps}
+    for round_ in range(rounds + 2):
+        batch = next(batches)
+        # Who goes first changes, so that none always finds warm caches.
+        order = list(steps)[round_ % len(steps) :] + list(steps)[: round_ % len(steps)]
+        seconds = {}
+        for key in order:
+            began = time.perf_counter()
+            steps[key](batch)
+            seconds[key] = time.perf_counter() - began
+        for key in steps if round_ > 1 else ():
+            ratios[key].append(seconds[key] / seconds[first])
+    return {key: statistics.median(values) for key, values in ratios.items()}
+
+
+def arguments() -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=tempfile.mkdtemp(),
+        per_device_train_batch_size=BATCH_SIZE,
+        save_strategy="no",
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        seed=SEED,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=12, help="timed rounds")
+    parser.add_argument("--save", action="store_true", help="keep the numbers for `earlyrobust list methods`")
+    options = parser.parse_args()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    tokenizer = load_tokenizer("minilm")
+    rows = tokenize(load_task(TASKS["builtin"]).train, tokenizer, max_length=64)
+    columns = [name for name in rows.column_names if name != "length"]
+    batches = cycle(
+        DataLoader(
+            rows.select_columns(columns),
+            batch_size=BATCH_SIZE,
+            collate_fn=DataCollatorWithPadding(tokenizer),
+            drop_last=True,
+        )
+    )
+
+    steps = contenders(rows)
+    times = medians({key: step for key, (step, _) in steps.items()}, batches, options.rounds)
+    # Ten passes instead of one tell how much of a step is a pass, and how much the optimiser's.
+    plain = ("finetune", "training")
+    ten = {"plain": steps[plain][0], "ten": training(pretrained(), FreeLB(steps=10, initial_magnitude=0.0))}
+    pass_share = (medians(ten, batches, options.rounds)["ten"] - 1) / 9
+    environment = describe_environment()
+    measured_on = (
+        f"minilm, batches of {BATCH_SIZE} of the built-in corpus, {environment.processor}, "
+        f"{environment.threads} threads"
+    )
+    print(f"{measured_on}; a pass is {pass_share:.2f} of a step of fine-tuning")
+    print(f"{'method':<15} {'stage':<9} {'passes':>7} {'theory':>7} {'measured':>9} {'ratio':>6}")
+    for (name, stage), (_, passes) in steps.items():
+        theory = 1 + (passes - 1) * pass_share
+        measured = times[name, stage]
+        print(
+            f"{name:<15} {stage:<9} {passes:>7.2f} {theory:>7.2f} {measured:>9.2f} {measured / theory:>6.2f}"
+        )
+    if options.save:
+        costs = {
+            name: MethodCost(
+                **{
+                    stage: StepCost(round(steps[key][1], 3), round(times[key], 2))
+                    for key in steps
+                    for method, stage in [key]
+                    if method == name
+                }
+            )
+            for name in METHODS
+        }
+        write_json(COSTS_FILE, asdict(MeasuredCosts(measured_on, costs)))
+
+
+if __name__ == "__main__":
+    main()

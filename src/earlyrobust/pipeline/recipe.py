@@ -1,0 +1,117 @@
+"""What a run's options come to: which search with which settings, and the adversaries of both stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from earlyrobust.adversarial import ADVERSARIES, Adversary
+from earlyrobust.errors import ConfigError
+from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.methods import METHODS
+from earlyrobust.pipeline.specs import NONE, parse_spec
+from earlyrobust.search import SEARCHES, Search
+
+# Instead of a search: a ticket drawn by chance, the comparison that any search must win.
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a classifier is trained.
+
+    Attributes:
+        search: Searches the ticket; None for training the whole encoder, or for a random ticket.
+        search_config: Its settings.
+        search_adversary: Perturbs the search; None for none.
+        is_random: Whether the ticket is drawn by chance.
+        adversary: Perturbs the fine-tuning; None for plain fine-tuning.
+    """
+
+    search: type[Search] | None
+    search_config: Any
+    search_adversary: Adversary | None
+    is_random: bool
+    adversary: Adversary | None
+
+    @property
+    def has_ticket(self) -> bool:
+        """Whether there is a ticket, searched or drawn by chance."""
+        return self.search is not None or self.is_random
+
+    @property
+    def starts_from_finetuned(self) -> bool:
+        """Whether the ticket is searched on a classifier that is fine-tuned already."""
+        return self.search is not None and self.search.starts_from == "finetuned"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is nothing but fine-tuning."""
+        return not self.has_ticket and self.adversary is None
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Recipe:
+        """Work out what options come to.
+
+        Raises:
+            ConfigError: If a search or an adversary is unknown, or its settings cannot be used.
+        """
+        method = METHODS[config.method]
+        name = config.search or method.search or NONE
+        if name not in (*SEARCHES, RANDOM, NONE):
+            raise ConfigError(
+                f"There is no search '{name}': choose one of {', '.join([*SEARCHES, RANDOM, NONE])}."
+            )
+        search = SEARCHES.get(name)
+        return cls(
+            search=search,
+            search_config=None if search is None else _settings(search, config),
+            search_adversary=None if search is None else _search_adversary(search, config),
+            is_random=name == RANDOM,
+            adversary=make_adversary(config.adversary or method.adversary or NONE),
+        )
+
+
+def make_adversary(spec: str) -> Adversary | None:
+    """Make the adversary that an option names.
+
+    Raises:
+        ConfigError: If there is no such adversary, or its settings cannot be used.
+    """
+    name, settings = parse_spec(spec)
+    if name == NONE:
+        return None
+    if name not in ADVERSARIES:
+        raise ConfigError(f"There is no adversary '{name}': choose one of {', '.join([*ADVERSARIES, NONE])}.")
+    return ADVERSARIES[name](**settings)
+
+
+def _search_adversary(search: type[Search], config: RunConfig) -> Adversary | None:
+    if config.search_adversary is None:
+        return search.default_adversary
+    return make_adversary(config.search_adversary)
+
+
+def _settings(search: type[Search], config: RunConfig) -> Any:
+    """A search's settings: those of the run's options that it knows and that were given."""
+    options: dict[str, Any] = {
+        "head_ratio": config.heads,
+        "neuron_ratio": config.neurons,
+        "weight_ratio": config.weights,
+        "head_penalty": config.head_penalty,
+        "neuron_penalty": config.neuron_penalty,
+        "head_scope": config.head_scope,
+        "neuron_scope": config.neuron_scope,
+        "gamma": config.gamma,
+        "patience": config.patience,
+        "miniepoch": config.miniepoch,
+        "min_steps": config.miniepoch_min_steps,
+        "max_epochs": config.search_epochs,
+        "epochs": config.search_epochs,
+        "draw_after": config.draw_after,
+    }
+    known = {field.name for field in fields(search.Config)}
+    given = {name: value for name, value in options.items() if name in known and value is not None}
+    if given.get("draw_after") == 0:
+        given["draw_after"] = None
+    return search.Config(**given)

@@ -1,0 +1,58 @@
+"""The tickets of a run: found in its folder, or drawn by chance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from earlyrobust import weight_ticket
+from earlyrobust.encoders import load_dimensions
+from earlyrobust.errors import TicketError
+from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pruning.gates import check_fits
+from earlyrobust.ticket import Ticket, draw_at_random
+from earlyrobust.weight_ticket import WeightTicket
+
+AnyTicket = Ticket | WeightTicket
+
+
+def load_ticket(folder: Path) -> AnyTicket:
+    """Read the ticket of a folder, whichever kind it is.
+
+    Raises:
+        TicketError: If there is none, or it is damaged or of a newer format.
+    """
+    kind = WeightTicket if (folder / weight_ticket.JSON_NAME).is_file() else Ticket
+    return kind.load(folder)
+
+
+def check_ticket(ticket: AnyTicket, encoder: str) -> None:
+    """Check that a ticket is of an encoder's architecture, as far as its configuration tells.
+
+    Raises:
+        TicketError: If it is not.
+    """
+    model_type, size = load_dimensions(encoder)
+    if isinstance(ticket, Ticket):
+        check_fits(model_type, size, ticket)
+    elif ticket.model_type != model_type:
+        raise TicketError(
+            f"The ticket is of another architecture: it fits '{ticket.model_type}', but '{encoder}' is "
+            f"'{model_type}'."
+        )
+
+
+def random_ticket(config: RunConfig, origin: dict[str, Any]) -> Ticket:
+    """Draw a ticket of a run's ratios by chance.
+
+    Raises:
+        ConfigError: If a ratio leaves some layer without any entry.
+    """
+    model_type, size = load_dimensions(config.model)
+    scopes = config.head_scope or "global", config.neuron_scope or "global"
+    return Ticket(
+        model_type=model_type,
+        heads=draw_at_random((size.layers, size.heads), config.heads or 0.0, scopes[0], config.seed),
+        neurons=draw_at_random((size.layers, size.neurons), config.neurons or 0.0, scopes[1], config.seed),
+        origin={"method": "random", "seed": config.seed, **origin},
+    )

@@ -1,0 +1,333 @@
+"""Every method from end to end, from one table, and the parts that can be exchanged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import QUICK, Outcome, call, write_reviews
+from safetensors.numpy import load_file
+from tiny import Interrupt
+from transformers import AutoModelForSequenceClassification
+
+from earlyrobust import pipeline
+from earlyrobust.errors import ConfigError
+from earlyrobust.families import family_of
+from earlyrobust.pipeline import training
+from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.costs import measured_costs
+from earlyrobust.pipeline.methods import METHODS
+from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.recipe import Recipe
+from earlyrobust.pruning import is_cut
+from earlyrobust.results import RunRecord
+from earlyrobust.search import SEARCHES
+from earlyrobust.ticket import Ticket
+from earlyrobust.weight_ticket import WeightTicket
+
+every_method = pytest.mark.parametrize("name", METHODS)
+
+# Searches that the options of a test make short.
+SHORT = ("--draw-after", "0.5", "--no-attack")
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_reviews(tmp_path_factory.mktemp("few") / "few.csv", 80)
+
+
+@pytest.fixture(scope="module")
+def run(encoder: Path, few: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Runs a method with some options, each once, and gives its folder and how it ended."""
+    done: dict[tuple[Any, ...], tuple[Path, Outcome]] = {}
+
+    def once(*options: str) -> tuple[Path, Outcome]:
+        if options not in done:
+            folder = tmp_path_factory.mktemp("methods") / "run"
+            places = ("--model", encoder, "--train-file", few, "--output", folder)
+            search = () if "--search-adversary" in options else QUICK[6:8]
+            done[options] = folder, call("run", *places, *QUICK[:6], *search, *QUICK[8:], *SHORT, *options)
+        return done[options]
+
+    return once
+
+
+def weights_of(folder: Path) -> dict[str, np.ndarray]:
+    return load_file(folder / "model" / "model.safetensors")
+
+
+@every_method
+def test_a_method_trains_from_the_command_line(run: Any, name: str) -> None:
+    folder, outcome = run("--method", name)
+    assert outcome.code == 0, outcome
+    record = RunRecord.load(folder)
+    method = METHODS[name]
+    assert record.method == record.config["method"] == name
+    assert (record.dense is None) == (name == "finetune")
+    assert (folder / "dense").is_dir() == (record.dense is not None)
+    assert (folder / "ticket").is_dir() == (method.search is not None)
+    model = AutoModelForSequenceClassification.from_pretrained(folder / "model")
+    assert is_cut(model) == (record.ticket is not None) == (method.search in ("earlybert", "earlyrobust"))
+    assert (record.weights is not None) == (name == "robust-ticket")
+    assert all(torch.isfinite(weight).all() for weight in model.parameters())
+    assert not any("adversary" in key or "parametrizations" in key for key in weights_of(folder))
+    assert (name if method.search is None else "ticket") in outcome.out
+
+
+@every_method
+def test_a_method_that_perturbs_trains_another_model_than_fine_tuning(run: Any, name: str) -> None:
+    if name == "finetune":
+        pytest.skip("it is fine-tuning")
+    plain, other = weights_of(run("--method", "finetune")[0]), weights_of(run("--method", name)[0])
+    assert any(
+        plain[key].shape != other[key].shape or not np.array_equal(plain[key], other[key]) for key in plain
+    )
+
+
+def test_the_dense_model_of_a_run_is_that_of_finetune(run: Any) -> None:
+    dense = load_file(run("--method", "pgd")[0] / "dense" / "model.safetensors")
+    plain = weights_of(run("--method", "finetune")[0])
+    assert all(np.array_equal(dense[key], plain[key]) for key in plain)
+
+
+def test_a_robust_ticket_s_zeros_outlast_the_training(run: Any) -> None:
+    folder, _ = run("--method", "robust-ticket")
+    ticket, weights = WeightTicket.load(folder / "ticket"), weights_of(folder)
+    assert ticket.weights - ticket.kept == round(0.3 * ticket.weights)
+    for name, mask in ticket.masks.items():
+        assert not weights[name][~mask].any()
+        assert np.count_nonzero(weights[name][mask]) > 0.99 * mask.sum()
+    assert RunRecord.load(folder).weights.kept == ticket.kept  # type: ignore[union-attr]
+
+
+class Interrupted(Observer):
+    """Interrupts the last stage of training."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+        self._title = ""
+
+    def stage(self, title: str) -> Any:
+        self._title = title
+        return super().stage(title)
+
+    def callbacks(self) -> list[Any]:
+        return [] if "dense" in self._title else [Interrupt(self._step)]
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "earlyrobust"])
+def test_an_interrupted_method_ends_as_if_it_had_not_been(
+    name: str, run: Any, encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    expected, _ = run("--method", name)
+    config = RunConfig.build({"output": tmp_path / "run"}, expected / "config.yaml")
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(config, Interrupted(step=4))
+    record = pipeline.run(config)
+    weights, others = weights_of(tmp_path / "run"), weights_of(expected)
+    assert all(np.array_equal(weights[key], others[key]) for key in others)
+    assert record.model == RunRecord.load(expected).model
+
+
+# --- exchanging parts --------------------------------------------------------------------------------------
+
+
+def test_a_random_ticket_has_the_same_size_and_is_seeded(run: Any) -> None:
+    tickets = [
+        Ticket.load(run("--search", search, "--seed", seed)[0] / "ticket")
+        for search, seed in (("earlyrobust", "0"), ("random", "0"), ("random", "1"))
+    ]
+    assert len({(ticket.heads.sum(), ticket.neurons.sum()) for ticket in tickets}) == 1
+    assert len({ticket.fingerprint for ticket in tickets}) == 3
+    assert tickets[1].trace is None
+    assert tickets[1].origin["method"] == "random"
+
+
+def test_the_structure_alone_starts_from_other_weights(run: Any, encoder: Path) -> None:
+    # The encoder is random itself, of another seed than these.
+    (pretrained, _), (random, outcome) = (run("--seed", "1"), run("--seed", "1", "--start", "random"))
+    assert outcome.code == 0
+    one, other, before = weights_of(pretrained), weights_of(random), load_file(encoder / "model.safetensors")
+    assert [(key, weight.shape) for key, weight in one.items()] == [
+        (key, weight.shape) for key, weight in other.items()
+    ]
+    embeddings = next(key for key in one if key.endswith("word_embeddings.weight"))
+    moved, replaced = (np.abs(weights[embeddings] - before[embeddings]).mean() for weights in (one, other))
+    assert replaced > 20 * moved
+
+
+def test_refilling_keeps_the_full_structure(run: Any, encoder: Path) -> None:
+    folder, outcome = run("--start", "refilled")
+    assert outcome.code == 0
+    model = AutoModelForSequenceClassification.from_pretrained(folder / "model")
+    dense = AutoModelForSequenceClassification.from_pretrained(folder / "dense")
+    assert not is_cut(model)
+    assert family_of(model.config).dimensions(model.config) == family_of(dense.config).dimensions(
+        dense.config
+    )
+    record = RunRecord.load(folder)
+    assert record.ticket is not None
+    assert record.speed is None
+    assert record.model.parameters == record.dense.parameters  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--search-adversary", "none"),
+        ("--search-adversary", "pgd,steps=1"),
+        ("--head-penalty", "0", "--neuron-penalty", "0"),
+        ("--neuron-penalty", "0.01"),
+        ("--head-scope", "layerwise"),
+        ("--neuron-scope", "layerwise"),
+        ("--search", "earlybert"),
+    ],
+    ids=" ".join,
+)
+def test_an_option_of_the_search_changes_the_ticket(run: Any, options: tuple[str, ...]) -> None:
+    usual, other = (
+        Ticket.load(run(*given)[0] / "ticket") for given in (("--method", "earlyrobust"), options)
+    )
+    assert not np.array_equal(usual.neuron_scores, other.neuron_scores) or (
+        usual.fingerprint != other.fingerprint
+    )
+    if "layerwise" in options:
+        kept = other.heads_per_layer if options[0] == "--head-scope" else other.neurons_per_layer
+        assert max(kept) - min(kept) <= 1
+
+
+def test_a_ticket_can_be_fine_tuned_under_an_adversary(
+    run: Any, encoder: Path, few: Path, tmp_path: Path
+) -> None:
+    plain, _ = run("--method", "earlyrobust")
+    both, outcome = run("--adversary", "freelb,steps=2")
+    assert outcome.code == 0
+    assert Ticket.load(plain / "ticket").fingerprint == Ticket.load(both / "ticket").fingerprint
+    assert not np.array_equal(*(weights_of(place)["classifier.weight"] for place in (plain, both)))
+    again = call(
+        *("finetune", "--ticket", plain, "--model", encoder, "--train-file", few, *QUICK[:6], "--no-attack"),
+        *("--adversary", "freelb,steps=2", "--output", tmp_path / "again"),
+    )
+    assert again.code == 0, again
+    finetuned = weights_of(tmp_path / "again")
+    assert all(np.array_equal(weight, finetuned[key]) for key, weight in weights_of(both).items())
+
+
+def test_a_robust_ticket_is_searched_and_fine_tuned_in_two_commands(
+    run: Any, encoder: Path, few: Path, tmp_path: Path
+) -> None:
+    whole, _ = run("--method", "robust-ticket")
+    places = ("--model", encoder, "--train-file", few)
+    found = call(
+        *("search", "--method", "robust-ticket", *places, "--output", tmp_path / "ticket"),
+        *(*QUICK[2:6], "--search-adversary", "freelb,steps=2"),
+    )
+    assert found.code == 0, found
+    assert "weights" in found.out
+    trained = call(
+        *("finetune", "--ticket", tmp_path / "ticket", *places, "--output", tmp_path / "tuned"),
+        *(*QUICK[:6], "--no-attack"),
+    )
+    assert trained.code == 0, trained
+    weights = weights_of(tmp_path / "tuned")
+    mask = WeightTicket.load(tmp_path / "ticket" / "ticket").masks
+    assert not any(weights[name][~kept].any() for name, kept in mask.items())
+    assert WeightTicket.load(whole / "ticket").masks.keys() == mask.keys()
+
+
+def test_a_method_without_a_ticket_cannot_be_searched(encoder: Path, few: Path, tmp_path: Path) -> None:
+    outcome = call(
+        "search", "--method", "pgd", "--model", encoder, "--train-file", few, "--output", tmp_path / "x"
+    )
+    assert outcome.code == 2
+    assert "'pgd' has no ticket" in outcome.err
+    assert not (tmp_path / "x").exists()
+
+
+# --- recipes -----------------------------------------------------------------------------------------------
+
+
+@every_method
+def test_a_recipe_is_what_the_method_says(name: str) -> None:
+    recipe = Recipe.of(RunConfig(method=name))
+    method = METHODS[name]
+    assert recipe.search is (None if method.search is None else SEARCHES[method.search])
+    assert type(recipe.adversary).__name__.lower() == (method.adversary or "nonetype")
+    assert recipe.is_plain == (name == "finetune")
+
+
+def test_a_recipe_takes_settings_from_options() -> None:
+    options = {
+        "adversary": "freelb,steps=2,share_dropout=true",
+        "search_adversary": "pgd, bound=0.5",
+        "gamma": 0.3,
+    }
+    recipe = Recipe.of(RunConfig(method="earlyrobust", head_penalty=0.5, draw_after=0.25, **options))
+    assert recipe.adversary is not None
+    assert recipe.search_adversary is not None
+    assert (recipe.adversary.config.steps, recipe.adversary.config.share_dropout) == (2, True)  # type: ignore[attr-defined]
+    assert recipe.search_adversary.config.to_dict()["bound"] == 0.5
+    config = recipe.search_config
+    assert (config.head_penalty, config.neuron_penalty, config.gamma, config.draw_after) == (
+        0.5,
+        2e-4,
+        0.3,
+        0.25,
+    )
+    assert Recipe.of(RunConfig(search="earlybert", draw_after=0)).search_config.draw_after is None
+    assert Recipe.of(RunConfig(search="earlybert")).search_config.draw_after == 0.2
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"adversary": "fgsm"}, "'fgsm'"),
+        ({"adversary": "freelb,radius=1"}, "radius"),
+        ({"adversary": "freelb,steps=0"}, "steps is 0"),
+        ({"adversary": "freelb,steps=2.5"}, "steps is 2.5"),
+        ({"search": "nowhere"}, "'nowhere'"),
+        ({"search_adversary": "freelb,steps"}, "'steps'"),
+        ({"search_adversary": "freelb,steps=many"}, "'steps=many'"),
+        ({"draw_after": -1}, "--draw-after"),
+        ({"start": "later"}, "--start"),
+        ({"head_scope": "local"}, "--head-scope"),
+        ({"weights": 1.0}, "--weights"),
+    ],
+    ids=str,
+)
+def test_what_a_recipe_cannot_be_made_of_is_named(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Recipe.of(RunConfig.parse(options))
+    assert named in str(error.value)
+    assert str(error.value).endswith(".")
+    assert "\n" not in str(error.value)
+
+
+# --- costs -------------------------------------------------------------------------------------------------
+
+
+@every_method
+def test_the_passes_listed_are_those_of_the_code(name: str) -> None:
+    recipe, cost = Recipe.of(RunConfig(method=name)), measured_costs().methods[name]
+
+    def passes(adversary: Any) -> float:
+        return 1.0 if adversary is None else adversary.cost(layers=6)
+
+    assert cost.training.passes == pytest.approx(passes(recipe.adversary), abs=1e-3)
+    assert (cost.search is None) == (recipe.search is None)
+    if cost.search is not None:
+        assert cost.search.passes == pytest.approx(passes(recipe.search_adversary), abs=1e-3)
+
+
+def test_methods_are_listed_with_their_costs() -> None:
+    listed = call("list", "methods").out
+    costs = measured_costs()
+    for name, cost in costs.methods.items():
+        line = next(line for line in listed.splitlines() if line.startswith(name))
+        assert f"{cost.training.passes:.1f} passes" in line
+        assert f"{cost.training.time:.1f} x time" in line
+    assert costs.measured_on in " ".join(listed.split())
