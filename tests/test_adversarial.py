@@ -139,6 +139,14 @@ def test_a_bound_is_reached_and_kept(step, name):
     assert lengths.max() < 0.9001
 
 
+@pytest.mark.parametrize("magnitude", ["initial_magnitude", "deviation"])
+def test_a_start_beyond_the_bound_is_pulled_back(step, magnitude):
+    name = "pgd" if magnitude == "initial_magnitude" else "smart"
+    attacker = ADVERSARIES[name](**{magnitude: 50.0, "bound": 0.2, "steps": 0})
+    start = perturbations_of(step, tiny.classifier(), tiny.batch(5), attacker)[-1]
+    assert_close(norms(start, NORMS.get(name, 2)), torch.full((5,), 0.2), rtol=1e-4, atol=0)
+
+
 @every_adversary
 def test_every_ascent_moves_each_example_by_the_step_size(step, name):
     norm = NORMS.get(name, 2)

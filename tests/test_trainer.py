@@ -70,7 +70,7 @@ def first_steps(folder, adversary, *, accumulation=1, model=None, **changes):
 def same_start(monkeypatch):
     """Every example starts from the same perturbation, whatever the batch that it is in."""
 
-    def start(self, magnitude):
+    def start(self, magnitude, bound=0):
         wave = torch.arange(self.mask.shape[1] * self.channels).sin().view(-1, self.channels)
         return magnitude * wave * self.mask
 
