@@ -47,7 +47,8 @@ class Options(BaseModel):
         if problem["type"] == "extra_forbidden":
             known = ", ".join(name.replace("_", "-") for name in cls.model_fields)
             return f"There is no option '{option[2:]}'{where}: choose from {known}."
-        reason = problem["msg"][0].lower() + problem["msg"][1:]
+        reason = problem["msg"].removeprefix("Value error, ")
+        reason = reason[0].lower() + reason[1:]
         return f"{option} is {problem['input']!r}{where}, but {reason.replace('input ', 'it ')}."
 
 

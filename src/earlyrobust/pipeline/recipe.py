@@ -11,6 +11,7 @@ from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.methods import METHODS
 from earlyrobust.pipeline.specs import NONE, parse_spec
 from earlyrobust.search import SEARCHES, Search
+from earlyrobust.search.base import check_adversary
 
 # Instead of a search: a ticket drawn by chance, the comparison that any search must win.
 RANDOM = "random"
@@ -89,7 +90,9 @@ def make_adversary(spec: str) -> Adversary | None:
 def _search_adversary(search: type[Search], config: RunConfig) -> Adversary | None:
     if config.search_adversary is None:
         return search.default_adversary
-    return make_adversary(config.search_adversary)
+    adversary = make_adversary(config.search_adversary)
+    check_adversary(adversary)  # the search does so itself, but is made after much else
+    return adversary
 
 
 def _settings(search: type[Search], config: RunConfig) -> Any:
