@@ -77,11 +77,7 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrai
         ModelError: If it cannot be had, or its architecture is not supported.
     """
     place = locate(name)
-    config = cast("PreTrainedConfig", _fetch(AutoConfig.from_pretrained, name, place))
-    family = family_of(config)
-    config.num_labels = len(label_names)
-    config.id2label = dict(enumerate(label_names))
-    config.label2id = {label: index for index, label in enumerate(label_names)}
+    config = _configuration(name, label_names)
     load = AutoModelForSequenceClassification.from_pretrained
     options = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True}
     with torch.random.fork_rng(devices=[]):
@@ -93,7 +89,7 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrai
         if part != model.base_model_prefix:
             setattr(model, part, module)
     made_up = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
-    if any(key.startswith(f"{model.base_model_prefix}.{family.layers_path}.") for key in made_up):
+    if any(key.startswith(f"{model.base_model_prefix}.{family_of(config).layers_path}.") for key in made_up):
         raise ModelError(
             f"'{name}' does not hold the weights of the encoder that its configuration describes."
         )
@@ -111,11 +107,21 @@ def load_untrained(name: str, label_names: Sequence[str], seed: int) -> PreTrain
     Raises:
         ModelError: If its configuration cannot be had, or its architecture is not supported.
     """
-    model = load_pretrained(name, label_names, seed)
+    config = _configuration(name, label_names)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = AutoModelForSequenceClassification.from_config(model.config, dtype=torch.float32)
+        fresh = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
     return cast("PreTrainedModel", fresh)
+
+
+def _configuration(name: str, label_names: Sequence[str]) -> PreTrainedConfig:
+    """The configuration of an encoder of a supported architecture, with a head for these labels."""
+    config = cast("PreTrainedConfig", _fetch(AutoConfig.from_pretrained, name, locate(name)))
+    family_of(config)  # refuses an architecture that is not supported
+    config.num_labels = len(label_names)
+    config.id2label = dict(enumerate(label_names))
+    config.label2id = {label: index for index, label in enumerate(label_names)}
+    return config
 
 
 def load_classifier(name: str) -> PreTrainedModel:

@@ -8,7 +8,6 @@ read) and `ticket.safetensors` (masks, coefficients, and the masks of every mini
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlyrobust.errors import ConfigError, TicketError
-from earlyrobust.storage import write_atomically, write_json
+from earlyrobust.ticket_files import load_files, save_files
 
 FORMAT_VERSION = 1
 JSON_NAME = "ticket.json"
@@ -245,21 +244,11 @@ class Ticket:
         Args:
             folder: Made where it is missing; other files in it are left alone.
         """
-        from safetensors.numpy import save_file
-
         arrays = {"heads": self.heads, "neurons": self.neurons}
         arrays |= {name: array for name, array, _ in self._companions()}
         # safetensors writes an array's memory as it lies, whatever its order.
         tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        folder = Path(folder)
-
-        def write(path: Path) -> None:
-            write_json(path, self._to_json())
-            write_atomically(folder / TENSORS_NAME, lambda path: save_file(tensors, path))
-
-        # Both files are complete before either is put in place, and the JSON file comes last: a folder
-        # without it holds no ticket.
-        write_atomically(folder / JSON_NAME, write)
+        save_files(Path(folder), (JSON_NAME, TENSORS_NAME), self._to_json(), tensors)
 
     @classmethod
     def load(cls, folder: Path | str) -> Ticket:
@@ -268,24 +257,7 @@ class Ticket:
         Raises:
             TicketError: If there is no ticket, or its files are damaged or of a newer format.
         """
-        from safetensors.numpy import load_file
-
-        folder = Path(folder)
-        for name in (JSON_NAME, TENSORS_NAME):
-            if not (folder / name).is_file():
-                raise TicketError(f"There is no ticket in '{folder}': {name} is missing.")
-        try:
-            content = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))
-            newer = content["format_version"] > FORMAT_VERSION
-            ticket = None if newer else cls._from_parts(content, load_file(folder / TENSORS_NAME))
-        except Exception as error:  # whatever a damaged file makes its reader raise
-            raise TicketError(f"The ticket in '{folder}' is damaged and cannot be read.") from error
-        if ticket is None:
-            raise TicketError(
-                f"The ticket in '{folder}' has format {content['format_version']}, newer than the "
-                f"{FORMAT_VERSION} that this version reads: update earlyrobust."
-            )
-        return ticket
+        return load_files(Path(folder), (JSON_NAME, TENSORS_NAME), FORMAT_VERSION, cls._from_parts)
 
     def _companions(self) -> Iterator[tuple[str, NDArray[Any], tuple[int, ...]]]:
         """The arrays that not every ticket has: name in the file, content, shape that the masks ask for."""

@@ -7,7 +7,6 @@ files, `weight_ticket.json` and `weight_ticket.safetensors`, which holds the mas
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlyrobust.errors import ConfigError, TicketError
-from earlyrobust.storage import write_atomically, write_json
 from earlyrobust.ticket import Mask, Scores
+from earlyrobust.ticket_files import load_files, save_files
 
 FORMAT_VERSION = 1
 JSON_NAME = "weight_ticket.json"
@@ -99,17 +98,8 @@ class WeightTicket:
 
     def save(self, folder: Path | str) -> None:
         """Write the ticket into a folder; other files in it are left alone."""
-        from safetensors.numpy import save_file
-
-        folder = Path(folder)
         tensors: dict[str, NDArray[Any]] = {name: np.packbits(mask) for name, mask in self.masks.items()}
-
-        def write(path: Path) -> None:
-            write_json(path, self._to_json())
-            write_atomically(folder / TENSORS_NAME, lambda path: save_file(tensors, path))
-
-        # Both files are complete before either is put in place, and the JSON file comes last.
-        write_atomically(folder / JSON_NAME, write)
+        save_files(Path(folder), (JSON_NAME, TENSORS_NAME), self._to_json(), tensors)
 
     @classmethod
     def load(cls, folder: Path | str) -> WeightTicket:
@@ -118,24 +108,8 @@ class WeightTicket:
         Raises:
             TicketError: If there is no ticket, or its files are damaged or of a newer format.
         """
-        from safetensors.numpy import load_file
-
-        folder = Path(folder)
-        for name in (JSON_NAME, TENSORS_NAME):
-            if not (folder / name).is_file():
-                raise TicketError(f"There is no ticket over weights in '{folder}': {name} is missing.")
-        try:
-            content = json.loads((folder / JSON_NAME).read_text(encoding="utf-8"))
-            newer = content["format_version"] > FORMAT_VERSION
-            ticket = None if newer else cls._from_parts(content, load_file(folder / TENSORS_NAME))
-        except Exception as error:  # whatever a damaged file makes its reader raise
-            raise TicketError(f"The ticket in '{folder}' is damaged and cannot be read.") from error
-        if ticket is None:
-            raise TicketError(
-                f"The ticket in '{folder}' has format {content['format_version']}, newer than the "
-                f"{FORMAT_VERSION} that this version reads: update earlyrobust."
-            )
-        return ticket
+        names = JSON_NAME, TENSORS_NAME
+        return load_files(Path(folder), names, FORMAT_VERSION, cls._from_parts, "ticket over weights")
 
     def _to_json(self) -> dict[str, Any]:
         return {
