@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from earlyrobust.attacks.resources import (
     NeighbourLists,
     NltkTagger,
     PatternTagger,
+    Tagger,
     WordVectors,
     embedding_neighbours,
     load_neighbours,
@@ -429,6 +430,10 @@ def test_unknown_sources_are_told_what_there_is(encoder: Path, tmp_path: Path) -
 # Tagging
 
 
+def tags_of(tagger: Tagger, words: Sequence[str]) -> list[str]:
+    return [tagger.tag(words, place) for place in range(len(words))]
+
+
 @needs_nltk_data
 def test_nltk_tags_as_its_own_function_does(monkeypatch: pytest.MonkeyPatch) -> None:
     import nltk
@@ -438,8 +443,8 @@ def test_nltk_tags_as_its_own_function_does(monkeypatch: pytest.MonkeyPatch) -> 
     texts = [text.split() for text in generate(seed=3, train=300, selection=2, test=2)["train"][0]]
     for words in [*texts, ODD_WORDS, [], ["Movie"]]:
         expected = [tag for _, tag in nltk.pos_tag(words, tagset="universal", lang="eng")]
-        assert tagger.tag(words) == expected
-        assert tagger.tag(words) == expected  # from memory
+        assert tags_of(tagger, words) == expected
+        assert tags_of(tagger, words) == expected  # from memory
 
 
 @needs_nltk_data
@@ -460,7 +465,7 @@ def test_nltk_data_is_found_where_it_is(
     tmp_path: Path, no_nltk_data: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ["the", "cat", "runs", "fast"]
-    expected = NltkTagger(NLTK_DATA).tag(words)
+    expected = tags_of(NltkTagger(NLTK_DATA), words)
     assert load_tagger(NLTK_DATA).name == NltkTagger.name
     assert load_tagger().name == PatternTagger.name
 
@@ -471,7 +476,7 @@ def test_nltk_data_is_found_where_it_is(
     monkeypatch.setenv("NLTK_DATA", os.pathsep.join(["/nowhere", str(tmp_path)]))
     tagger = load_tagger()
     assert tagger.name == NltkTagger.name
-    assert tagger.tag(words) == expected
+    assert tags_of(tagger, words) == expected
 
 
 def test_a_given_folder_must_hold_the_tagger(tmp_path: Path) -> None:
@@ -494,18 +499,17 @@ def test_a_given_folder_must_hold_the_tagger(tmp_path: Path) -> None:
 def test_the_fallback_tags_every_word_as_it_is(no_nltk_data: None) -> None:
     tagger = load_tagger()
     assert tagger.name == "TextBlob pattern tagger"
-    tags = tagger.tag(["The", "cat", "quickly", "saw", "12", "beautiful", "dogs"])
+    tags = tags_of(tagger, ["The", "cat", "quickly", "saw", "12", "beautiful", "dogs"])
     assert tags == ["DET", "NOUN", "ADV", "VERB", "NUM", "ADJ", "NOUN"]
-    assert len(tagger.tag(ODD_WORDS)) == len(ODD_WORDS)
-    assert set(tagger.tag(ODD_WORDS)) <= {*PENN_TO_UNIVERSAL.values()}
-    assert tagger.tag([]) == []
+    assert len(tags_of(tagger, ODD_WORDS)) == len(ODD_WORDS)
+    assert set(tags_of(tagger, ODD_WORDS)) <= {*PENN_TO_UNIVERSAL.values()}
 
 
 def test_what_the_fallback_cannot_decide_gets_the_first_tag() -> None:
     from textblob.en import lexicon
 
     undecided = next(word for word, tag in lexicon.items() if tag == "NN|JJ")
-    assert PatternTagger().tag([undecided]) == ["NOUN"]
+    assert PatternTagger().tag([undecided], 0) == "NOUN"
 
 
 def test_missing_packages_are_told(monkeypatch: pytest.MonkeyPatch, no_nltk_data: None) -> None:

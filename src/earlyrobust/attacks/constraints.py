@@ -108,7 +108,7 @@ class SamePartOfSpeech(Constraint):
         before = original.words[max(0, place - _BEFORE) : place]
         words = [*before, word, *original.words[place + 1 : place + 1 + _AFTER]]
         # If the word stands twice in the window the tag of the first counts, as in TextAttack.
-        return self._tagger.tag(words)[words.index(word)]
+        return self._tagger.tag(words, words.index(word))
 
     def describe(self) -> dict[str, Any]:
         """Which tagger."""

@@ -123,7 +123,7 @@ ATTACK: Group = {
     "min_word_cosine": _option(float, "Attack", "Smallest cosine of word vectors.", "by attack"),
     "word_limit": _option(float, "Attack", "Largest share of words replaced.", "by attack"),
     "ranks_all_words": _option(bool, "Attack", "Rank stop words too, as TextAttack 0.3.4 did.", "no"),
-    "token_budget": _option(int, "Attack", "Most tokens of a batch; no result depends on it.", "8192"),
+    "token_budget": _option(int, "Attack", "Most tokens of a batch; no result depends on it.", "by device"),
     "in_flight": _option(int, "Attack", "Examples attacked side by side; no result depends on it.", "128"),
 }
 

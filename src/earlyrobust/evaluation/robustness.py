@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT, DEFAULT_TOKEN_BUDGET, Attacking, Server, run_attacks
+from earlyrobust.attacks.engine import (
+    ACCELERATOR_TOKEN_BUDGET,
+    CPU_TOKEN_BUDGET,
+    DEFAULT_IN_FLIGHT,
+    Attacking,
+    Server,
+    run_attacks,
+)
 from earlyrobust.attacks.greedy import Example, WordSwapAttack
 from earlyrobust.attacks.models import Victim
 from earlyrobust.data.digests import split_digest
@@ -39,7 +46,7 @@ def evaluate_under_attack(
     seed: int = 0,
     max_length: int | None = None,
     journal: Path | None = None,
-    token_budget: int = DEFAULT_TOKEN_BUDGET,
+    token_budget: int | None = None,
     in_flight: int = DEFAULT_IN_FLIGHT,
     watch: Callable[[Sequence[AttackedExample], int], None] | None = None,
 ) -> AttackRecord:
@@ -54,7 +61,8 @@ def evaluate_under_attack(
         seed: Of the sample and of the attack's random choices.
         max_length: Longest input of the model in tokens; the rest is cut off, as in training.
         journal: File that keeps what is done; an attack that was interrupted goes on from there.
-        token_budget: Most tokens of a batch; changes speed and memory, never the result.
+        token_budget: Most tokens of a batch; changes speed and memory, never the result. None for what suits
+            the model's device.
         in_flight: Examples attacked side by side; the same.
         watch: Called whenever an example is done, with all that are and their number in the end.
 
@@ -78,6 +86,8 @@ def evaluate_under_attack(
         "examples": len(chosen),
         "seed": seed,
     }
+    if token_budget is None:
+        token_budget = CPU_TOKEN_BUDGET if model.device.type == "cpu" else ACCELERATOR_TOKEN_BUDGET
     victim, server = Victim(model, tokenizer, max_length), Server(token_budget)
     with nullcontext() if journal is None else Journal(journal, header) as book:
         done = [] if book is None else book.done

@@ -28,7 +28,8 @@ class AttackOptions(Options):
         min_word_cosine: Smallest cosine of word vectors.
         word_limit: Largest share of words replaced.
         ranks_all_words: Measure the importance of stop words too, as TextAttack 0.3.4 did.
-        token_budget: Most tokens of a batch; changes speed and memory, not the result.
+        token_budget: Most tokens of a batch; changes speed and memory, not the result. None for what suits
+            the device.
         in_flight: Examples attacked side by side; the same.
     """
 
@@ -43,7 +44,7 @@ class AttackOptions(Options):
     min_word_cosine: Annotated[float, Field(ge=-1, le=1)] | None = None
     word_limit: Share | None = None
     ranks_all_words: bool = False
-    token_budget: Annotated[int, Field(gt=0)] = 8_192
+    token_budget: Annotated[int, Field(gt=0)] | None = None
     in_flight: Annotated[int, Field(gt=0)] = 128
 
     @field_validator("attack", mode="before")

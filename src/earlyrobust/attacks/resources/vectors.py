@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from earlyrobust.attacks.packing import pack
 from earlyrobust.errors import ResourceError
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ class WordVectors:
         self._rows = {word: row for row, word in enumerate(self._words)}
         lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
         self._matrix = (matrix / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+        self._product = _product(self._matrix)
         self._nearest: dict[str, list[str]] = {}
 
     def nearest(self, word: str, count: int) -> list[str]:
@@ -60,8 +64,9 @@ class WordVectors:
     def _search(self, word: str, count: int) -> list[str]:
         own = self._rows[word]
         count = min(count, len(self._words) - 1)
-        # A product by BLAS is fast, and right but for rounding: it tells which words can be among the first.
-        roughly = self._matrix @ self._matrix[own]
+        # This product is fast, and right but for rounding: it tells which words can be among the first.
+        with torch.inference_mode():
+            roughly = self._product(torch.from_numpy(self._matrix[own : own + 1])).numpy()[0]
         roughly[own] = -np.inf
         least = np.partition(roughly, -count)[-count]
         able = np.flatnonzero(roughly >= least - _ROUNDING)
@@ -69,6 +74,20 @@ class WordVectors:
         cosines = np.einsum("ij,j->i", self._matrix[able], self._matrix[own])
         best = able[np.argsort(-cosines, kind="stable")][:count]
         return [self._words[row] for row in best]
+
+
+def _product(matrix: NDArray[np.float32]) -> nn.Module:
+    """Multiplies vectors with each row of a matrix.
+
+    It is made of PyTorch's, because after a product of NumPy's own the threads of its library wait busily for
+    a tenth of a second, and the models that are asked next have to share the cores with them.
+    """
+    rows, values = matrix.shape
+    with torch.device("meta"):
+        linear = nn.Linear(values, rows, bias=False)
+    linear.weight = nn.Parameter(torch.from_numpy(matrix), requires_grad=False)
+    product = nn.Sequential(linear)
+    return pack(product) or product
 
 
 def embedding_neighbours(encoder: str = "minilm") -> WordVectors:
