@@ -410,6 +410,15 @@ def test_takes_a_config_or_settings_not_both(name):
 
 
 @every_adversary
+def test_refuses_the_config_of_another(name):
+    other = next(adversary.Config for known, adversary in ADVERSARIES.items() if known != name)
+    with pytest.raises(
+        ConfigError, match=rf"takes a {ADVERSARIES[name].Config.__name__}, not {other.__name__}"
+    ):
+        ADVERSARIES[name](other())
+
+
+@every_adversary
 def test_settings_survive_json(name):
     config = ADVERSARIES[name].Config(**PERTURBING[name])
     restored = ADVERSARIES[name].Config(**json.loads(json.dumps(config.to_dict())))

@@ -156,6 +156,8 @@ class Adversary(ABC):
         except TypeError as error:
             known = ", ".join(self.Config.__dataclass_fields__)
             raise ConfigError(f"{type(self).__name__} knows the settings {known}: {error}.") from error
+        if type(self.config) is not self.Config:
+            raise ConfigError(f"{type(self).__name__} takes a {self.Config.__name__}, not {config!r}.")
 
     @final
     def step(self, embedding: nn.Module, mask: Tensor, passes: Passes) -> Tensor:

@@ -85,7 +85,9 @@ SEARCH: Group = {
     "patience": _option(int, "Search", "Miniepochs in a row for which they must be.", "5"),
     "miniepoch": _option(float, "Search", "Length of a miniepoch in epochs.", "0.05"),
     "miniepoch_min_steps": _option(int, "Search", "Fewest optimiser steps of a miniepoch.", "20"),
-    "search_epochs": _option(float, "Search", "Epochs after which the search stops anyway.", "1"),
+    "search_epochs": _option(
+        float, "Search", "Epochs after which it stops anyway, if --draw-after does not say.", "1"
+    ),
     "draw_after": _option(
         float,
         "Search",
