@@ -151,11 +151,12 @@ class Adversary(ABC):
     def __init__(self, config: AdversaryConfig | None = None, **settings: Any) -> None:
         if config is not None and settings:
             raise ConfigError("Give an adversary either its config or settings by name, not both.")
-        try:
-            self.config = config or self.Config(**settings)
-        except TypeError as error:
-            known = ", ".join(self.Config.__dataclass_fields__)
-            raise ConfigError(f"{type(self).__name__} knows the settings {known}: {error}.") from error
+        known = self.Config.__dataclass_fields__
+        if unknown := [name for name in settings if name not in known]:
+            raise ConfigError(
+                f"{type(self).__name__} has no setting '{unknown[0]}': choose from {', '.join(known)}."
+            )
+        self.config = config or self.Config(**settings)
         if type(self.config) is not self.Config:
             raise ConfigError(f"{type(self).__name__} takes a {self.Config.__name__}, not {config!r}.")
 

@@ -48,7 +48,7 @@ def _methods() -> list[tuple[str, ...]]:
 
     costs = measured_costs().methods
     return [
-        (name, method.description, *_cost(costs[name].search), *_cost(costs[name].training))
+        (name, method.description, _cost(costs[name].search), _cost(costs[name].training))
         for name, method in METHODS.items()
     ]
 
@@ -57,8 +57,8 @@ def _about_costs() -> str:
     from earlyrobust.pipeline.costs import measured_costs
 
     return (
-        "Forward-backward passes of a training step, and its time relative to a step of finetune, with "
-        "default settings: first of the search, where there is one, then of the fine-tuning of what is left. "
+        "Cost of a training step with default settings: forward-backward passes / time relative to a step of "
+        "finetune; first of the search, where there is one, then of the fine-tuning of what is left. "
         f"Measured on {measured_costs().measured_on}."
     )
 
@@ -81,5 +81,5 @@ def _families() -> list[tuple[str, str]]:
     return [(name, f"models of type '{family.model_type}'") for name, family in FAMILIES.items()]
 
 
-def _cost(cost: StepCost | None) -> tuple[str, str]:
-    return ("", "") if cost is None else (f"{cost.passes:.1f} passes", f"{cost.time:.1f} x time")
+def _cost(cost: StepCost | None) -> str:
+    return "" if cost is None else f"{cost.passes:.1f} / {cost.time:.1f}"

@@ -160,6 +160,11 @@ class RunConfig(AttackOptions):
         """Folder of the run, once resolved."""
         return cast("Path", self.output)
 
+    def is_set(self, option: str) -> bool:
+        """Whether an option has another value than it has by default."""
+        default = _defaults(self.known_task()).get(option, type(self).model_fields[option].default)
+        return bool(getattr(self, option) != default)
+
     def known_task(self) -> Task | None:
         """The task that is trained on; None for the user's own files.
 

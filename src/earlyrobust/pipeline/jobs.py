@@ -59,6 +59,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     """
     observer = observer or Observer()
     recipe = Recipe.of(config)
+    recipe.check_options(config)
     folder = RunFolder(config.output_folder, {"command": "run"}, config.to_dict())
     if folder.is_complete:
         return _finished(folder, observer)
@@ -91,6 +92,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
     recipe = Recipe.of(config)
     if not recipe.has_ticket:
         raise ConfigError(f"The method '{config.method}' has no ticket to search: choose another --method.")
+    recipe.check_options(config)
     folder = RunFolder(config.output_folder, {"command": "search"}, config.to_dict())
     if folder.is_finished(TICKET):
         observer.note(f"The search in {folder.path} is finished already; this is its ticket.")

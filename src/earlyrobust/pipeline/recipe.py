@@ -15,6 +15,22 @@ from earlyrobust.search.base import check_adversary
 
 # Instead of a search: a ticket drawn by chance, the comparison that any search must win.
 RANDOM = "random"
+# Which settings of searches an option of the run is.
+_SETTINGS: dict[str, tuple[str, ...]] = {
+    "heads": ("head_ratio",),
+    "neurons": ("neuron_ratio",),
+    "weights": ("weight_ratio",),
+    "head_penalty": ("head_penalty",),
+    "neuron_penalty": ("neuron_penalty",),
+    "head_scope": ("head_scope",),
+    "neuron_scope": ("neuron_scope",),
+    "gamma": ("gamma",),
+    "patience": ("patience",),
+    "miniepoch": ("miniepoch",),
+    "miniepoch_min_steps": ("min_steps",),
+    "search_epochs": ("max_epochs", "epochs"),
+    "draw_after": ("draw_after",),
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,33 @@ class Recipe:
     def is_plain(self) -> bool:
         """Whether this is nothing but fine-tuning."""
         return not self.has_ticket and self.adversary is None
+
+    def check_options(self, config: RunConfig) -> None:
+        """Check that every option about tickets that was set has an effect.
+
+        Raises:
+            ConfigError: If one has none: whoever set it expects something else than what would be done.
+        """
+        about_tickets = (*_SETTINGS, "search_adversary", "start")
+        for option in about_tickets:
+            if config.is_set(option) and option not in self._effective_options():
+                raise ConfigError(
+                    f"--{option.replace('_', '-')} has no effect with these options: leave it out, or choose "
+                    "another --method or --search."
+                )
+
+    def _effective_options(self) -> set[str]:
+        if self.is_random:
+            return {"heads", "neurons", "head_scope", "neuron_scope", "start"}
+        if self.search is None:
+            return set()
+        known = {field.name for field in fields(self.search.Config)}
+        options = {option for option, names in _SETTINGS.items() if known.intersection(names)}
+        if getattr(self.search_config, "draw_after", None) is not None:
+            options -= {"patience", "search_epochs"}
+        if "head_ratio" in known:  # tickets over weights set them to zero, whatever they were
+            options.add("start")
+        return {*options, "search_adversary"}
 
     @classmethod
     def of(cls, config: RunConfig) -> Recipe:
@@ -97,24 +140,13 @@ def _search_adversary(search: type[Search], config: RunConfig) -> Adversary | No
 
 def _settings(search: type[Search], config: RunConfig) -> Any:
     """A search's settings: those of the run's options that it knows and that were given."""
-    options: dict[str, Any] = {
-        "head_ratio": config.heads,
-        "neuron_ratio": config.neurons,
-        "weight_ratio": config.weights,
-        "head_penalty": config.head_penalty,
-        "neuron_penalty": config.neuron_penalty,
-        "head_scope": config.head_scope,
-        "neuron_scope": config.neuron_scope,
-        "gamma": config.gamma,
-        "patience": config.patience,
-        "miniepoch": config.miniepoch,
-        "min_steps": config.miniepoch_min_steps,
-        "max_epochs": config.search_epochs,
-        "epochs": config.search_epochs,
-        "draw_after": config.draw_after,
-    }
     known = {field.name for field in fields(search.Config)}
-    given = {name: value for name, value in options.items() if name in known and value is not None}
+    given = {
+        name: getattr(config, option)
+        for option, names in _SETTINGS.items()
+        for name in known.intersection(names)
+        if getattr(config, option) is not None
+    }
     if given.get("draw_after") == 0:
         given["draw_after"] = None
     return search.Config(**given)
