@@ -106,21 +106,6 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     ),
     (["run"], OWN | {"--heads": "0.99"}, "0.99"),
     (["search"], OWN | {"--neurons": "0.999"}, "0.999"),
-    # Options without an effect
-    *(
-        ([command], OWN | {"--method": method, option: value}, f"{option} has no effect")
-        for command, method, options in (
-            ("run", "finetune", {"--heads": "0.5", "--search-adversary": "pgd", "--start": "random"}),
-            ("run", "pgd", {"--neurons": "0.5", "--patience": "3"}),
-            ("run", "robust-ticket", {"--heads": "0.5", "--start": "random", "--head-scope": "layerwise"}),
-            ("run", "earlyrobust", {"--weights": "0.5"}),
-            ("search", "earlybert", {"--search-epochs": "2", "--patience": "3"}),
-        )
-        for option, value in options.items()
-    ),
-    (["run"], OWN | {"--search": "random", "--gamma": "0.2"}, "--gamma has no effect"),
-    (["run"], OWN | {"--draw-after": "0.2", "--search-epochs": "2"}, "--search-epochs has no effect"),
-    (["run"], OWN | {"--max-length": "1000"}, "1000"),
     # Tickets
     (["finetune"], OWN | {"--ticket": "wider-ticket"}, "8"),
     (["finetune"], OWN | {"--ticket": "roberta-ticket"}, "roberta"),

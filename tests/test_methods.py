@@ -75,6 +75,8 @@ def test_a_method_trains_from_the_command_line(run: Any, name: str) -> None:
     assert all(torch.isfinite(weight).all() for weight in model.parameters())
     assert not any("adversary" in key or "parametrizations" in key for key in weights_of(folder))
     assert (name if method.search is None else "ticket") in outcome.out
+    # Of the test's options those about a search are idle where there is none.
+    assert ("no use for" in outcome.out) == (method.search in (None, "robust-ticket"))
 
 
 @every_method
@@ -280,6 +282,28 @@ def test_a_recipe_takes_settings_from_options() -> None:
     )
     assert Recipe.of(RunConfig(search="earlybert", draw_after=0)).search_config.draw_after is None
     assert Recipe.of(RunConfig(search="earlybert")).search_config.draw_after == 0.2
+
+
+@pytest.mark.parametrize(
+    ("options", "idle"),
+    [
+        ({"method": "finetune", "heads": 0.5, "start": "random"}, ["heads", "start"]),
+        ({"method": "pgd", "neurons": 0.5, "search_adversary": "pgd"}, ["neurons", "search_adversary"]),
+        ({"method": "robust-ticket", "heads": 0.5, "weights": 0.5, "start": "random"}, ["heads", "start"]),
+        ({"method": "robust-ticket", "search_epochs": 2, "patience": 3}, ["patience"]),
+        (
+            {"method": "earlyrobust", "weights": 0.5, "heads": 0.5, "gamma": 0.2, "start": "random"},
+            ["weights"],
+        ),
+        ({"method": "earlyrobust", "draw_after": 0.2, "search_epochs": 2}, ["search_epochs"]),
+        ({"method": "earlybert", "search_epochs": 2, "patience": 3}, ["patience", "search_epochs"]),
+        ({"search": "random", "heads": 0.5, "head_scope": "layerwise", "gamma": 0.2}, ["gamma"]),
+        *(({"method": name}, []) for name in METHODS),
+    ],
+)
+def test_knows_the_options_without_an_effect(options: dict[str, Any], idle: list[str]) -> None:
+    config = RunConfig.build(options)
+    assert Recipe.of(config).idle_options(config) == idle
 
 
 @pytest.mark.parametrize(

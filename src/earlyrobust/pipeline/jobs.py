@@ -59,7 +59,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     """
     observer = observer or Observer()
     recipe = Recipe.of(config)
-    recipe.check_options(config)
+    _note_idle_options(recipe, config, observer)
     folder = RunFolder(config.output_folder, {"command": "run"}, config.to_dict())
     if folder.is_complete:
         return _finished(folder, observer)
@@ -92,7 +92,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
     recipe = Recipe.of(config)
     if not recipe.has_ticket:
         raise ConfigError(f"The method '{config.method}' has no ticket to search: choose another --method.")
-    recipe.check_options(config)
+    _note_idle_options(recipe, config, observer)
     folder = RunFolder(config.output_folder, {"command": "search"}, config.to_dict())
     if folder.is_finished(TICKET):
         observer.note(f"The search in {folder.path} is finished already; this is its ticket.")
@@ -233,6 +233,13 @@ def _start(job: _Job, ticket: AnyTicket | None) -> PreTrainedModel:
     if job.config.start == "random":
         return prune(untrained, ticket)
     return refill(job.pretrained(), ticket, untrained)
+
+
+def _note_idle_options(recipe: Recipe, config: RunConfig, observer: Observer) -> None:
+    """Say what has no effect; it is not refused, so that several methods can be given the same options."""
+    if idle := recipe.idle_options(config):
+        names = ", ".join(f"--{option.replace('_', '-')}" for option in idle)
+        observer.note(f"With this method there is no use for {names}.")
 
 
 def _record(

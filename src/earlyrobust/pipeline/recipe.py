@@ -66,19 +66,11 @@ class Recipe:
         """Whether this is nothing but fine-tuning."""
         return not self.has_ticket and self.adversary is None
 
-    def check_options(self, config: RunConfig) -> None:
-        """Check that every option about tickets that was set has an effect.
-
-        Raises:
-            ConfigError: If one has none: whoever set it expects something else than what would be done.
-        """
+    def idle_options(self, config: RunConfig) -> list[str]:
+        """Options about tickets that were set, and have no effect here."""
+        effective = self._effective_options()
         about_tickets = (*_SETTINGS, "search_adversary", "start")
-        for option in about_tickets:
-            if config.is_set(option) and option not in self._effective_options():
-                raise ConfigError(
-                    f"--{option.replace('_', '-')} has no effect with these options: leave it out, or choose "
-                    "another --method or --search."
-                )
+        return [option for option in about_tickets if option not in effective and config.is_set(option)]
 
     def _effective_options(self) -> set[str]:
         if self.is_random:
