@@ -106,6 +106,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     ),
     (["run"], OWN | {"--heads": "0.99"}, "0.99"),
     (["search"], OWN | {"--neurons": "0.999"}, "0.999"),
+    (["run"], OWN | {"--max-length": "1000"}, "1000"),
     # Tickets
     (["finetune"], OWN | {"--ticket": "wider-ticket"}, "8"),
     (["finetune"], OWN | {"--ticket": "roberta-ticket"}, "roberta"),
