@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,8 +19,9 @@ from itertools import cycle
 from typing import Any
 
 import torch
+from cost import LABELS, SEED, arguments
 from torch.utils.data import DataLoader
-from transformers import DataCollatorWithPadding, TrainingArguments
+from transformers import DataCollatorWithPadding
 from transformers.utils import logging
 
 from earlyrobust.adversarial import Adversary, FreeLB
@@ -38,8 +38,6 @@ from earlyrobust.pruning import prune
 from earlyrobust.storage import write_json
 from earlyrobust.trainer import AdversarialTrainer
 
-SEED = 0
-LABELS = ("negative", "positive")
 BATCH_SIZE = 16
 Batch = dict[str, Any]
 Step = Callable[[Batch], None]
@@ -116,19 +114,6 @@ def medians(steps: dict[Any, Step], batches: Any, rounds: int) -> dict[Any, floa
         for key in steps if round_ > 1 else ():
             ratios[key].append(seconds[key] / seconds[first])
     return {key: statistics.median(values) for key, values in ratios.items()}
-
-
-def arguments() -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=tempfile.mkdtemp(),
-        per_device_train_batch_size=BATCH_SIZE,
-        save_strategy="no",
-        logging_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        seed=SEED,
-    )
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damages import file_damages
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -348,18 +349,7 @@ def drop(folder: Path, key: str) -> None:
 
 MINIEPOCH = {"step": 5, "heads": None, "neurons": None, "streak": 0}
 DAMAGES: dict[str, Callable[[Path], object]] = {
-    "no folder": lambda folder: [path.unlink() for path in folder.iterdir()] and folder.rmdir(),
-    "no json": lambda folder: (folder / JSON_NAME).unlink(),
-    "no tensors": lambda folder: (folder / TENSORS_NAME).unlink(),
-    "json is a folder": lambda folder: (folder / JSON_NAME).unlink() or (folder / JSON_NAME).mkdir(),
-    "empty json": lambda folder: (folder / JSON_NAME).write_text(""),
-    "empty tensors": lambda folder: (folder / TENSORS_NAME).write_bytes(b""),
-    "half a json": lambda folder: (folder / JSON_NAME).write_text('{"format_version": 1,'),
-    "a list": lambda folder: (folder / JSON_NAME).write_text("[]"),
-    "a number": lambda folder: (folder / JSON_NAME).write_text("1"),
-    "null": lambda folder: (folder / JSON_NAME).write_text("null"),
-    "deep": lambda folder: (folder / JSON_NAME).write_text("[" * 100_000),
-    "not utf-8": lambda folder: (folder / JSON_NAME).write_bytes(b'{"model_type": "\xff"}'),
+    **file_damages(JSON_NAME, TENSORS_NAME),
     "no model type": lambda folder: drop(folder, "model_type"),
     "no trace": lambda folder: drop(folder, "trace"),
     "no origin": lambda folder: drop(folder, "origin"),

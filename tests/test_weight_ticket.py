@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from damages import file_damages
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -224,19 +225,7 @@ def other_shape(*shape: Any) -> Callable[[Path], None]:
 NAME = "layer.1.weight"
 OF_THE_SAME_RATIO = {name: mask[::-1, ::-1].copy() for name, mask in random_masks(SMALL).items()}
 DAMAGES: dict[str, Callable[[Path], object]] = {
-    "no folder": lambda folder: [path.unlink() for path in folder.iterdir()] and folder.rmdir(),
-    "no json": lambda folder: (folder / JSON_NAME).unlink(),
-    "no tensors": lambda folder: (folder / TENSORS_NAME).unlink(),
-    "json is a folder": lambda folder: (folder / JSON_NAME).unlink() or (folder / JSON_NAME).mkdir(),
-    "empty json": lambda folder: (folder / JSON_NAME).write_text(""),
-    "empty tensors": lambda folder: (folder / TENSORS_NAME).write_bytes(b""),
-    "half a json": lambda folder: (folder / JSON_NAME).write_text('{"format_version": 1,'),
-    "a list": lambda folder: (folder / JSON_NAME).write_text("[]"),
-    "null": lambda folder: (folder / JSON_NAME).write_text("null"),
-    "not utf-8": lambda folder: (folder / JSON_NAME).write_bytes(b'{"model_type": "\xff"}'),
-    "half the tensors": lambda folder: (folder / TENSORS_NAME).write_bytes(
-        (folder / TENSORS_NAME).read_bytes()[:-1]
-    ),
+    **file_damages(JSON_NAME, TENSORS_NAME),
     "a ticket of the other kind": lambda folder: [
         models.ticket("bert").save(folder),
         (folder / "ticket.json").replace(folder / JSON_NAME),

@@ -86,7 +86,7 @@ SEARCH: Group = {
     "miniepoch": _option(float, "Search", "Length of a miniepoch in epochs.", "0.05"),
     "miniepoch_min_steps": _option(int, "Search", "Fewest optimiser steps of a miniepoch.", "20"),
     "search_epochs": _option(
-        float, "Search", "Epochs after which it stops anyway, if --draw-after does not say.", "1"
+        float, "Search", "Epochs after which it stops anyway, without --draw-after.", "1"
     ),
     "draw_after": _option(
         float,

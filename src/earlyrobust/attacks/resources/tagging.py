@@ -60,8 +60,8 @@ class Tagger(Protocol):
 class NltkTagger:
     """NLTK's averaged perceptron: tags as `nltk.pos_tag(words, tagset="universal")` does.
 
-    It takes a third of the time, as it tags no word behind the one in question and remembers what it has
-    decided from the same features: a tag depends on the two words on each side and the two tags before.
+    It takes less time, as it tags no word behind the one in question and remembers what it has decided from
+    the same features: a tag depends on the two words on each side and the two tags before.
 
     Args:
         data_dir: Folder of NLTK's data; if None, it is looked for where NLTK does.
