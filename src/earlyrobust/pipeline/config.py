@@ -65,7 +65,7 @@ class RunConfig(AttackOptions):
         patience: Miniepochs in a row for which they must be (5: the paper).
         miniepoch: Length of a miniepoch in epochs (0.05: the paper).
         miniepoch_min_steps: Fewest optimiser steps of a miniepoch.
-        search_epochs: Epochs after which the search stops anyway; without effect beside a `draw_after` above 0.
+        search_epochs: Epochs after which the search stops anyway; idle beside a `draw_after` above 0.
         draw_after: Epochs after which the ticket is drawn, settled or not; 0 to draw it when the masks have
             settled; None for the search's own (0: the paper).
         start: What the fine-tuning starts from: the "pretrained" weights that the ticket keeps (the paper);
