@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
         *("data", "results", "journal", "evaluation", "attacks", "encoders"),
     },
     "reports": {"results", "journal"},
+    "experiments": {"lazy", "pipeline", "results"},
 }
 ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["__main__"] = {"cli"}

@@ -36,8 +36,9 @@ ATTACKING = set(AttackConfig.model_fields) - {"output", "seed"}
 # What each command takes of the options of a run.
 ACCEPTED = {
     "run": OPTIONS,
-    "search": OPTIONS - {"epochs", "adversary", "start"} - ATTACKING,
-    "finetune": OPTIONS - SEARCH_ONLY,
+    "search": OPTIONS - {"epochs", "adversary", "start", "dense", "attack_split"} - ATTACKING,
+    "finetune": OPTIONS - SEARCH_ONLY - {"dense"},
+    "compare": OPTIONS - {"method", "dense"},
     "attack": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
     | {"max_length", "output", "seed"}
     | ATTACKING,
@@ -57,7 +58,7 @@ def parameters(command: str) -> dict[str, Any]:
 def test_a_run_leaves_models_ticket_pictures_options_and_record(finished: tuple[Path, Outcome]) -> None:
     folder, _ = finished
     assert {path.name for path in folder.iterdir()} == {
-        *("model", "dense", "ticket", "result.json", "config.yaml", "progress.json"),
+        *("model", "dense", "ticket", "result.json", "config.yaml", "progress.json", "report.html"),
         *("kept-per-layer.png", "mask-distances.png", "attacks"),
     }
     journals = {f"{title}-textfooler.jsonl" for title in ("dense", "ticket")}

@@ -50,6 +50,8 @@ SAMPLES: dict[str, Any] = {
     "weights": 0.4,
     "draw_after": 0.25,
     "start": "random",
+    "dense": False,
+    "attack_split": "selection",
     "attack": ["textbugger", "bert-attack"],
     "examples": 12,
     "neighbours": "counter-fitted",

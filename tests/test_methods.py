@@ -355,3 +355,55 @@ def test_methods_are_listed_with_their_costs() -> None:
         line = next(line for line in listed.splitlines() if line.startswith(name))
         assert f"{cost.training.passes:.1f} / {cost.training.time:.1f}" in line
     assert costs.measured_on in " ".join(listed.split())
+
+
+def test_a_ticket_may_start_from_the_weights_of_its_search(
+    encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: dict[str, torch.Tensor] = {}
+    started: dict[str, torch.Tensor] = {}
+
+    def search(model: Any, *args: Any) -> Any:
+        found = training.search_ticket(model, *args)
+        searched.update({key: weight.clone() for key, weight in model.state_dict().items()})
+        return found
+
+    def train(model: Any, *args: Any) -> float:
+        started.update({key: weight.clone() for key, weight in model.state_dict().items()})
+        return training.train_classifier(model, *args)
+
+    monkeypatch.setattr("earlyrobust.pipeline.jobs.search_ticket", search)
+    monkeypatch.setattr("earlyrobust.pipeline.jobs.train_classifier", train)
+    options = {
+        "model": str(encoder),
+        "train_file": few,
+        "output": tmp_path / "run",
+        "epochs": 1,
+        "attack": (),
+    }
+    config = RunConfig.build({**options, "start": "searched", "draw_after": 0.5, "dense": False})
+    record = pipeline.run(config)
+    assert is_cut(AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "model"))
+    assert record.dense is None
+    assert record.speed is not None
+    assert not (tmp_path / "run" / "searched").exists()
+    same = {key for key, weight in started.items() if weight.shape == searched[key].shape}
+    assert {"classifier.weight", "bert.embeddings.word_embeddings.weight"} <= same < set(searched)
+    assert all(torch.equal(started[key], searched[key]) for key in same)
+    # The others are what cutting leaves of the searched ones.
+    for key in set(started) - same:
+        kept, whole = started[key].flatten().tolist(), set(searched[key].flatten().tolist())
+        assert whole.issuperset(kept), key
+
+
+def test_a_random_ticket_has_no_weights_of_a_search() -> None:
+    with pytest.raises(ConfigError, match="no searched weights"):
+        Recipe.of(RunConfig.parse({"search": "random", "start": "searched"}))
+
+
+def test_a_ticket_comes_without_the_weights_of_its_search(run: Any, tmp_path: Path) -> None:
+    folder, _ = run("--seed", "1")
+    outcome = call("finetune", "--ticket", folder, "--start", "searched", "--output", tmp_path / "x")
+    assert outcome.code == 2
+    assert "without the weights" in outcome.err
+    assert not (tmp_path / "x").exists()

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from conftest import call, write_reviews
 
-from earlyrobust import pipeline
+from earlyrobust import experiments, pipeline
 from earlyrobust.data.tasks import TASKS
 from earlyrobust.pipeline.config import OWN_DATA, RunConfig
 from earlyrobust.pipeline.recipe import make_adversary
+from earlyrobust.reports import pages
 from earlyrobust.search import EarlyRobustSearch, SearchConfig
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +50,12 @@ def tables(text: str) -> list[list[list[str]]]:
     ]
 
 
+def files_of_pages() -> dict[str, str]:
+    """The YAML files that the pages show, by the name in their first line."""
+    shown = [text for page in PAGES for text in blocks(page.read_text(encoding="utf-8"), "yaml")]
+    return {text.partition("\n")[0].removeprefix("# "): text for text in shown}
+
+
 class Called(Exception):
     """A command has parsed and got as far as its work."""
 
@@ -69,6 +76,11 @@ def test_every_command_shown_parses(
     monkeypatch.chdir(tmp_path)
     for name in ("run", "search", "finetune", "attack", "evaluate"):
         monkeypatch.setattr(pipeline, name, called)
+    for name in ("compare", "reproduce"):
+        monkeypatch.setattr(experiments, name, called)
+    monkeypatch.setattr(pages, "draw_report", called)
+    for name, text in files_of_pages().items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
     if command[0] in ("list", "resources"):
         if "--fetch" in command:
             pytest.skip("needs a network; fetching is tested against a local server")
@@ -80,7 +92,8 @@ def test_every_command_shown_parses(
 
 def test_the_readme_shows_every_command() -> None:
     assert {command[0] for command in commands(README)} == {
-        *("run", "search", "finetune", "attack", "evaluate", "list", "resources")
+        *("run", "search", "finetune", "attack", "evaluate", "list", "resources"),
+        *("compare", "reproduce", "report"),
     }
 
 
@@ -166,6 +179,9 @@ def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -
     for example in attacks:
         assert len(example.splitlines()) < 40
         assert "Aua%" in run(tmp_path, "-c", example)
+    (comparison,) = blocks((ROOT / "docs" / "comparing.md").read_text(encoding="utf-8"), "python")
+    assert "earlyrobust Mean(" in run(tmp_path, "-c", comparison)
+    assert (tmp_path / "grid" / "report.html").exists()
     assert "'label'" in shown[0]
     assert (tmp_path / "classifier" / "ticket.json").exists()
 

@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from earlyrobust import __version__
-from earlyrobust.cli import attack, evaluate, finetune, listing, resources, run, search
+from earlyrobust.cli import (
+    attack,
+    compare,
+    evaluate,
+    finetune,
+    listing,
+    report,
+    reproduce,
+    resources,
+    run,
+    search,
+)
 from earlyrobust.errors import EarlyRobustError
 
 app = typer.Typer(
@@ -38,6 +49,9 @@ def _root(
 app.command("run")(run.run)
 app.command("search")(search.search)
 app.command("finetune")(finetune.finetune)
+app.command("compare")(compare.compare)
+app.command("reproduce")(reproduce.reproduce)
+app.command("report")(report.report)
 app.command("attack")(attack.attack)
 app.command("evaluate")(evaluate.evaluate)
 app.command("list")(listing.list_)

@@ -24,7 +24,18 @@ from transformers.utils import logging as transformers_logging
 
 from earlyrobust.journal import AttackedExample
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.results import Accuracy, AttackRecord, AttackReport, Mean, RunRecord, SearchRecord
+from earlyrobust.reports.overview import comparison_tables, headlines
+from earlyrobust.reports.pages import REPORT_PAGE
+from earlyrobust.results import (
+    Accuracy,
+    AttackRecord,
+    AttackReport,
+    Comparison,
+    Mean,
+    RunRecord,
+    SearchRecord,
+)
+from earlyrobust.results.summary import summarise
 from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket
 from earlyrobust.weight_ticket import WeightTicket
 
@@ -155,6 +166,21 @@ class Display(Observer):
                 f"and {ticket.neurons.sum()} of {ticket.neurons.size} neurons."
             )
         self._say(f"The ticket is in {self._folder}/ticket: earlyrobust finetune --ticket {self._folder}")
+
+    def summarise_comparison(self, comparison: Comparison, folder: Path) -> None:
+        """Show what a comparison came to."""
+        summaries = summarise(comparison)
+        for content in comparison_tables(comparison, summaries):
+            table = Table(title=content.title)
+            for place, name in enumerate(content.columns):
+                table.add_column(name, justify="right" if place else "left")
+            for row in content.rows:
+                table.add_row(*map(str, row))
+            self._console.print("", table)
+            self.note(content.note)
+        for sentence in headlines(comparison, summaries):
+            self._say(sentence)
+        self._say(f"The report is in {folder / REPORT_PAGE}, the tables beside it.")
 
     def summarise_accuracy(self, model: str, accuracy: Accuracy) -> None:
         """Show the result of an evaluation."""

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from earlyrobust.cli.options import ATTACK, DATA, FINETUNING, NO_ATTACK, RUN, TRAINING, takes, with_attack
+from earlyrobust.cli.options import ATTACK, ATTACK_OF_RUN, DATA, FINETUNING, RUN, TRAINING, takes, with_attack
 
 
-@takes(RUN, DATA, TRAINING, FINETUNING, ATTACK, NO_ATTACK)
+@takes(RUN, DATA, TRAINING, FINETUNING, ATTACK, ATTACK_OF_RUN)
 def finetune(
     ticket: Annotated[Path, typer.Option(help="Folder of a ticket, a run, or a cut model.")],
     config: Path | None,
@@ -26,10 +26,12 @@ def finetune(
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
         from earlyrobust.reports.examples import draw_journals
+        from earlyrobust.reports.pages import draw_report
         from earlyrobust.reports.plots import draw_pictures
         from earlyrobust.results import ATTACKS_FOLDER
 
         record = pipeline.finetune(resolved, ticket, display)
         draw_pictures(record, resolved.output_folder)
         draw_journals(record.attacks, record.data.label_names, resolved.output_folder / ATTACKS_FOLDER)
+        draw_report(resolved.output_folder)
         display.summarise(record)

@@ -19,18 +19,20 @@ class Kind(StrEnum):
     attacks = "attacks"
     tasks = "tasks"
     families = "families"
+    experiments = "experiments"
 
 
 def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to list.", show_default="all")] = None,
 ) -> None:
-    """List the methods, attacks, tasks and model families that this version knows."""
+    """List the methods, attacks, tasks, model families and experiments that this version knows."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
     rows: dict[Kind, Callable[[], Sequence[tuple[str, ...]]]]
     rows = {Kind.methods: _methods, Kind.attacks: _attacks, Kind.tasks: _tasks, Kind.families: _families}
+    rows[Kind.experiments] = _experiments
     for shown in [kind] if kind is not None else list(Kind):
         table = Table(
             title=shown.value.capitalize(), title_justify="left", show_header=False, box=None, pad_edge=False
@@ -40,6 +42,8 @@ def list_(
         console.print(table, "")
     if kind in (Kind.methods, None):
         console.print(_about_costs(), "", style="dim")
+    if kind in (Kind.experiments, None):
+        console.print(_about_scales(), "", style="dim")
 
 
 def _methods() -> list[tuple[str, ...]]:
@@ -79,6 +83,18 @@ def _families() -> list[tuple[str, str]]:
     from earlyrobust.families import FAMILIES
 
     return [(name, f"models of type '{family.model_type}'") for name, family in FAMILIES.items()]
+
+
+def _experiments() -> list[tuple[str, str]]:
+    from earlyrobust.experiments.paper import EXPERIMENTS
+
+    return [(name, experiment.title) for name, experiment in EXPERIMENTS.items()]
+
+
+def _about_scales() -> str:
+    from earlyrobust.experiments.paper import SCALES
+
+    return "\n".join(["Scales:", *(f"  {name}: {scale.description}" for name, scale in SCALES.items())])
 
 
 def _cost(cost: StepCost | None) -> str:

@@ -25,6 +25,16 @@ RUN: Group = {
     "output": _option(Path, None, "Folder of the run.", "under runs/, named after the task"),
 }
 
+GRID: Group = {
+    "methods": _option(str, "Grid", "Methods to compare, separated by commas; more arms in --config."),
+    "seeds": _option(int, "Grid", "Number of seeds, counted from --seed on.", "3"),
+    "baseline": _option(str, "Grid", "What the others are tested against.", "finetune, or else the first"),
+    "cells": _option(Path, "Grid", "Folder of the runs, which comparisons may share.", "within the output"),
+    "launcher": _option(str, "Grid", "What runs the cells: local, or ray for a Ray cluster.", "local"),
+    "cell_cpus": _option(int, "Grid", "Threads of a cell; on Ray its cores, too.", "all; on Ray 1"),
+    "cell_gpus": _option(float, "Grid", "GPUs that a cell asks for on Ray.", "0"),
+}
+
 DATA: Group = {
     "task": _option(str, "Data", "A task: see `earlyrobust list`.", "builtin"),
     "data_dir": _option(Path, "Data", "Folder of Parquet files to read the task from.", "the hub"),
@@ -58,6 +68,10 @@ TRAINING: Group = {
     "seed": _option(int, "Training", "Seed of everything random.", "0"),
 }
 
+DENSE: Group = {
+    "dense": _option(bool, "Training", "Train a dense model beside it, to compare.", "yes"),
+}
+
 FINETUNING: Group = {
     "epochs": _option(float, "Training", "Epochs of fine-tuning.", "by task"),
     "adversary": _option(
@@ -66,8 +80,8 @@ FINETUNING: Group = {
     "start": _option(
         str,
         "Training",
-        "Weights that a ticket's fine-tuning starts from; for ablations random (of its structure) or "
-        "refilled (the whole encoder, what is cut drawn afresh).",
+        "Weights that a ticket's fine-tuning starts from: pretrained or searched; for ablations random (of "
+        "its structure) or refilled (the whole encoder, what is cut drawn afresh).",
         "pretrained",
     ),
 }
@@ -129,7 +143,10 @@ ATTACK: Group = {
     "in_flight": _option(int, "Attack", "Examples attacked side by side; no result depends on it.", "128"),
 }
 
-NO_ATTACK: Group = {
+ATTACK_OF_RUN: Group = {
+    "attack_split": _option(
+        str, "Attack", "What is attacked: test, or selection, to choose settings on.", "test"
+    ),
     "no_attack": Annotated[
         bool, typer.Option("--no-attack", help="Do not attack what was trained.", rich_help_panel="Attack")
     ],

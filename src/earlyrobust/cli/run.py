@@ -7,9 +7,10 @@ from typing import Any
 
 from earlyrobust.cli.options import (
     ATTACK,
+    ATTACK_OF_RUN,
     DATA,
+    DENSE,
     FINETUNING,
-    NO_ATTACK,
     RUN,
     SEARCH,
     TRAINING,
@@ -18,7 +19,7 @@ from earlyrobust.cli.options import (
 )
 
 
-@takes(RUN, DATA, TRAINING, FINETUNING, SEARCH, ATTACK, NO_ATTACK)
+@takes(RUN, DATA, TRAINING, DENSE, FINETUNING, SEARCH, ATTACK, ATTACK_OF_RUN)
 def run(config: Path | None, no_attack: bool, **flags: Any) -> None:
     """Search a robust ticket, cut the encoder, fine-tune it, and compare it with the dense one.
 
@@ -32,11 +33,15 @@ def run(config: Path | None, no_attack: bool, **flags: Any) -> None:
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
+        from earlyrobust.pipeline.recipe import note_idle_options
         from earlyrobust.reports.examples import draw_journals
+        from earlyrobust.reports.pages import draw_report
         from earlyrobust.reports.plots import draw_pictures
         from earlyrobust.results import ATTACKS_FOLDER
 
+        note_idle_options(resolved, display)
         record = pipeline.run(resolved, display)
         draw_pictures(record, resolved.output_folder)
         draw_journals(record.attacks, record.data.label_names, resolved.output_folder / ATTACKS_FOLDER)
+        draw_report(resolved.output_folder)
         display.summarise(record)

@@ -18,5 +18,7 @@ def search(config: Path | None, **flags: Any) -> None:
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
+        from earlyrobust.pipeline.recipe import note_idle_options
 
+        note_idle_options(resolved, display)
         display.summarise_ticket(pipeline.search(resolved, display))

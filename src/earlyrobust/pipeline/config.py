@@ -70,8 +70,11 @@ class RunConfig(AttackOptions):
             settled; None for the search's own (0: the paper).
         start: What the fine-tuning starts from: the "pretrained" weights that the ticket keeps (the paper);
             for ablations "random" ones of the ticket's structure, or the whole encoder with those that the
-            ticket cuts drawn afresh ("refilled").
+            ticket cuts drawn afresh ("refilled"); ours, the weights that the search trained ("searched").
         adversary: What perturbs the fine-tuning, see `parse_spec`; None for the method's.
+        dense: Whether a dense model is fine-tuned, evaluated and attacked beside the method's, to compare.
+        attack_split: What is attacked: examples of the "test" split, or of the "selection" split, which is
+            there to choose settings on.
     """
 
     method: str = "earlyrobust"
@@ -106,8 +109,10 @@ class RunConfig(AttackOptions):
     miniepoch_min_steps: Annotated[int, Field(gt=0)] = 20
     search_epochs: Positive = 1.0
     draw_after: NotNegative | None = None
-    start: Literal["pretrained", "random", "refilled"] = "pretrained"
+    start: Literal["pretrained", "random", "refilled", "searched"] = "pretrained"
     adversary: Spec | None = None
+    dense: bool = True
+    attack_split: Literal["test", "selection"] = "test"
 
     @classmethod
     def build(cls, flags: dict[str, Any], file: Path | None = None, suffix: str = "") -> Self:

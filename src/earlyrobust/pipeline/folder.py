@@ -23,6 +23,8 @@ PROGRESS_NAME = "progress.json"
 CHECKPOINTS = "checkpoints"
 # What a finished run holds: the model that is only fine-tuned, the ticket, and the model that it made.
 DENSE, TICKET, MODEL = "dense", "ticket", "model"
+# The model that a ticket was searched on, kept until the fine-tuning has started from its weights.
+SEARCHED = "searched"
 # Options that change no result.
 _NO_MATTER = {"token_budget", "in_flight"}
 # Written into a checkpoint when all else is there, so a checkpoint without it is not whole.
@@ -54,9 +56,7 @@ class RunFolder:
         nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
         if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
             raise OutputError(f"'{path}' cannot be made: '{nearest}' is not a folder that can be written to.")
-        same = not taken or _what_matters(self._read_config(path / CONFIG_NAME)) == _what_matters(
-            self._options
-        )
+        same = not taken or what_matters(self._read_config(path / CONFIG_NAME)) == what_matters(self._options)
         self._progress: dict[str, Any] = (
             self._read_progress() if taken and same else {**command, "seconds": {}}
         )
@@ -122,7 +122,8 @@ class RunFolder:
 
     def close(self) -> None:
         """Remove what only an unfinished run needs."""
-        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+        for name in (CHECKPOINTS, SEARCHED):
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
     def checkpoints(self, stage: str) -> Path:
         """Where a stage keeps its checkpoints while it trains."""
@@ -136,7 +137,7 @@ class RunFolder:
         )
 
 
-def _what_matters(options: Any) -> Any:
+def what_matters(options: Any) -> Any:
     """Options without those that another run with the same results may have otherwise."""
     if not isinstance(options, dict):
         return None  # no run's options

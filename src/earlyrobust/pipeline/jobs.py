@@ -15,7 +15,7 @@ from earlyrobust.families import family_of
 from earlyrobust.pipeline.attacking import attack_model, build_attacks
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import describe_environment
-from earlyrobust.pipeline.folder import DENSE, MODEL, TICKET, RunFolder
+from earlyrobust.pipeline.folder import DENSE, MODEL, SEARCHED, TICKET, RunFolder
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.splits import Splits, load_splits
@@ -45,7 +45,8 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
 
     The folder of the run then holds `dense/`, `ticket/` if the method has one, `model/`, `config.yaml` and
     `result.json`. Called again with the same options it goes on where it was interrupted, or returns the
-    record it has. Plain fine-tuning has nothing beside it.
+    record it has. Plain fine-tuning has nothing beside it, nor has a run without the option `dense`, unless
+    its search starts from the dense model.
 
     Args:
         config: Resolved options.
@@ -59,7 +60,6 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     """
     observer = observer or Observer()
     recipe = Recipe.of(config)
-    _note_idle_options(recipe, config, observer)
     folder = RunFolder(config.output_folder, {"command": "run"}, config.to_dict())
     if folder.is_complete:
         return _finished(folder, observer)
@@ -69,10 +69,11 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     _check_sample(config, splits)
     folder.claim(splits.data.fingerprint)
     job = _Job(config, recipe, splits, folder, observer)
-    dense = None if recipe.is_plain else _dense_model(job)
+    has_dense = recipe.starts_from_finetuned or (config.dense and not recipe.is_plain)
+    dense = _dense_model(job) if has_dense else None
     ticket = _ticket(job) if recipe.has_ticket else None
     model = _model(job, ticket)
-    return _record(job, config.method, attacks, ticket, model, dense)
+    return _record(job, config.method, attacks, ticket, model, dense if config.dense else None)
 
 
 def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
@@ -92,7 +93,6 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
     recipe = Recipe.of(config)
     if not recipe.has_ticket:
         raise ConfigError(f"The method '{config.method}' has no ticket to search: choose another --method.")
-    _note_idle_options(recipe, config, observer)
     folder = RunFolder(config.output_folder, {"command": "search"}, config.to_dict())
     if folder.is_finished(TICKET):
         observer.note(f"The search in {folder.path} is finished already; this is its ticket.")
@@ -127,6 +127,11 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     ticket = load_ticket(held if held.is_dir() else ticket_folder)
     if isinstance(ticket, Ticket):
         config = config.model_copy(update={"heads": ticket.head_sparsity, "neurons": ticket.neuron_sparsity})
+    if config.start == "searched":
+        raise ConfigError(
+            "A ticket comes without the weights that it was searched with: choose another --start, or "
+            "`earlyrobust run --start searched`."
+        )
     command = {"command": "finetune", "ticket": ticket.fingerprint}
     recipe = Recipe.of(config)
     folder = RunFolder(config.output_folder, command, config.to_dict())
@@ -204,6 +209,8 @@ def _ticket(job: _Job) -> AnyTicket:
         ticket, seconds = search_ticket(
             model, job.splits, job.config, job.folder, TICKET, job.observer, job.recipe, origin
         )
+        if job.config.start == "searched":
+            model.save_pretrained(job.folder.path / SEARCHED)
         ticket.save(place)
         return seconds
 
@@ -229,17 +236,12 @@ def _start(job: _Job, ticket: AnyTicket | None) -> PreTrainedModel:
         return zero(job.pretrained(), ticket)
     if job.config.start == "pretrained":
         return prune(job.pretrained(), ticket)
+    if job.config.start == "searched":
+        return prune(load_classifier(str(job.folder.path / SEARCHED)), ticket)
     untrained = load_untrained(job.config.model, job.splits.data.label_names, job.config.seed)
     if job.config.start == "random":
         return prune(untrained, ticket)
     return refill(job.pretrained(), ticket, untrained)
-
-
-def _note_idle_options(recipe: Recipe, config: RunConfig, observer: Observer) -> None:
-    """Say what has no effect; it is not refused, so that several methods can be given the same options."""
-    if idle := recipe.idle_options(config):
-        names = ", ".join(f"--{option.replace('_', '-')}" for option in idle)
-        observer.note(f"With this method there is no use for {names}.")
 
 
 def _record(
@@ -257,14 +259,16 @@ def _record(
         record_of_dense, speed = None, None
         if dense is not None:
             record_of_dense = _evaluate(dense, splits, folder.path / DENSE)
-            if is_cut(model) and isinstance(ticket, Ticket):
-                speed = measure_speed(dense, model, ticket, splits.tokenizer, splits.test)
+        if is_cut(model) and isinstance(ticket, Ticket):
+            # What a forward pass takes does not depend on what the weights were trained for.
+            whole = job.pretrained() if dense is None else dense
+            speed = measure_speed(whole.to(model.device), model, ticket, splits.tokenizer, splits.test)
 
     def under_attack(record: ModelRecord, model: PreTrainedModel, title: str) -> ModelRecord:
         records = attack_model(
             model,
             splits.tokenizer,
-            splits.data.test,
+            getattr(splits.data, config.attack_split),
             attacks,
             config,
             seed=config.seed,
@@ -297,6 +301,7 @@ def _record(
         model=record_of_model,
         dense=record_of_dense,
         speed=speed,
+        needs_dense=job.recipe.starts_from_finetuned,
     )
     record.save(folder.path)
     folder.close()
@@ -326,4 +331,5 @@ def _check_ratios(config: RunConfig) -> None:
 def _check_sample(config: RunConfig, splits: Splits) -> None:
     """Refuse a sample that cannot be drawn before anything is trained."""
     if config.attack:
-        sample_examples(splits.data.test, config.examples, config.seed, len(splits.data.label_names))
+        rows = getattr(splits.data, config.attack_split)
+        sample_examples(rows, config.examples, config.seed, len(splits.data.label_names))

@@ -9,6 +9,7 @@ from earlyrobust.adversarial import ADVERSARIES, Adversary
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.methods import METHODS
+from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.specs import NONE, parse_spec
 from earlyrobust.search import SEARCHES, Search
 from earlyrobust.search.base import check_adversary
@@ -99,6 +100,8 @@ class Recipe:
                 f"There is no search '{name}': choose one of {', '.join([*SEARCHES, RANDOM, NONE])}."
             )
         search = SEARCHES.get(name)
+        if config.start == "searched" and name == RANDOM:
+            raise ConfigError("A random ticket has no searched weights to start from: drop --start searched.")
         return cls(
             search=search,
             search_config=None if search is None else _settings(search, config),
@@ -106,6 +109,19 @@ class Recipe:
             is_random=name == RANDOM,
             adversary=make_adversary(config.adversary or method.adversary or NONE),
         )
+
+
+def note_idle_options(config: RunConfig, observer: Observer) -> None:
+    """Say which options have no effect with a method.
+
+    They are not refused, so that several methods can be given the same ones.
+
+    Raises:
+        ConfigError: As for `Recipe.of`.
+    """
+    if idle := Recipe.of(config).idle_options(config):
+        names = ", ".join(f"--{option.replace('_', '-')}" for option in idle)
+        observer.note(f"With this method there is no use for {names}.")
 
 
 def make_adversary(spec: str) -> Adversary | None:

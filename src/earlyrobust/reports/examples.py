@@ -1,8 +1,4 @@
-"""A page that shows what attacks did to each example: one HTML file, without any script.
-
-Texts come from anywhere, so nothing in them may act on the page: Jinja2 escapes them, a policy in the page
-forbids everything but its own style, and characters that cannot be seen are shown by their code point.
-"""
+"""A page that shows what attacks did to each example."""
 
 from __future__ import annotations
 
@@ -14,17 +10,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
-
 from earlyrobust.journal import AttackedExample, read_journal
+from earlyrobust.reports.html import environment, percent, setting, write_page
 from earlyrobust.results import Accuracy, AttackRecord, Mean
-from earlyrobust.storage import write_atomically
 
 EXAMPLES_PAGE = "examples.html"
 
-# Unseen: control characters, formatting ones (zero width, direction), halves of surrogate pairs.
-_UNSEEN = {"Cc", "Cf", "Cs"}
 # What the attacks take for a word, the white space between words, or one other character.
 _TOKEN = re.compile(r"[\w'\-*@˗`×]+|\s+|.", re.DOTALL)
 # Most tokens of both texts that one edit may reach over, and equal tokens in a row that end it.
@@ -68,35 +59,27 @@ def draw_examples(
         label_names: Name of each class, in the order of the classes.
         path: Where the page is written.
     """
-    environment = Environment(
-        loader=PackageLoader("earlyrobust.reports"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters.update(visible=_visible, percent=_percent, class_name=_namer(label_names))
-    stream = environment.get_template(EXAMPLES_PAGE).stream(
-        sections=[
-            {
-                "title": title,
-                "figures": _figures(record),
-                "settings": [
-                    (_SETTINGS.get(name, name.replace("_", " ")), _setting(value))
-                    for name, value in record.settings.items()
-                ],
-                "groups": [
-                    (status, name, meaning, found)
-                    for status, name, meaning in _STATUSES
-                    if (found := [example for example in examples if example.status == status])
-                ],
-            }
-            for title, record, examples in sections
+    made = environment()
+    made.filters["class_name"] = class_namer(label_names)
+    shown = [attack_section(title, record, examples) for title, record, examples in sections]
+    write_page(made, EXAMPLES_PAGE, path, sections=shown, compare=compare_columns)
+
+
+def attack_section(title: str, record: AttackRecord, examples: Sequence[AttackedExample]) -> dict[str, Any]:
+    """What a page shows of an attack: its numbers, its settings, and examples by how they ended."""
+    return {
+        "title": title,
+        "figures": _figures(record),
+        "settings": [
+            (_SETTINGS.get(name, name.replace("_", " ")), setting(value))
+            for name, value in record.settings.items()
         ],
-        compare=_compare_columns,
-    )
-    stream.enable_buffering(100)
-    write_atomically(path, lambda temporary: stream.dump(str(temporary), encoding="utf-8"))
+        "groups": [
+            (status, name, meaning, found)
+            for status, name, meaning in _STATUSES
+            if (found := [example for example in examples if example.status == status])
+        ],
+    }
 
 
 def draw_journals(records: Mapping[str, AttackRecord], label_names: Sequence[str], folder: Path) -> None:
@@ -134,7 +117,8 @@ def compare(before: str, after: str) -> tuple[list[Piece], list[Piece]]:
     return _pieces(old, left), _pieces(new, right)
 
 
-def _compare_columns(example: AttackedExample) -> Iterator[tuple[list[Piece], list[Piece]]]:
+def compare_columns(example: AttackedExample) -> Iterator[tuple[list[Piece], list[Piece]]]:
+    """The parts of each of an example's texts, before and after the attack."""
     for before, after in zip(example.texts, example.final, strict=True):
         yield compare(before, after)
 
@@ -196,17 +180,9 @@ def _pieces(tokens: Sequence[str], changed: Sequence[bool]) -> list[Piece]:
     return [Piece("".join(token for token, _ in group), is_changed) for is_changed, group in groups]
 
 
-def _visible(text: str) -> Markup:
-    """Escape a text, and show by code point what would be invisible in it or act on the text around it."""
-    unseen = {
-        ord(character): f'<span class="code">U+{ord(character):04X}</span>'
-        for character in set(text) - {"\n", "\t"}
-        if unicodedata.category(character) in _UNSEEN
-    }
-    return Markup(str(escape(text)).translate(unseen))
+def class_namer(label_names: Sequence[str]) -> Any:
+    """Make the filter that gives a class its name."""
 
-
-def _namer(label_names: Sequence[str]) -> Any:
     def class_name(index: int) -> str:
         return label_names[index] if 0 <= index < len(label_names) else f"class {index}"
 
@@ -229,7 +205,7 @@ def _share(name: str, meaning: str, share: Accuracy | None) -> _Figure:
     if share is None:
         return _Figure(name, meaning, None, "")
     interval = f"{100 * share.low:.1f} to {100 * share.high:.1f} %"
-    return _Figure(name, meaning, _percent(share.value), interval)
+    return _Figure(name, meaning, percent(share.value), interval)
 
 
 def _mean(name: str, meaning: str, mean: Mean | None, digits: int, *, share: bool = False) -> _Figure:
@@ -239,16 +215,3 @@ def _mean(name: str, meaning: str, mean: Mean | None, digits: int, *, share: boo
     numbers = (factor * mean.value, factor * mean.low, factor * mean.high)
     value, low, high = (f"{number:.{digits}f}".replace("-", "−") for number in numbers)
     return _Figure(name, meaning, value + unit, f"{low} to {high}{unit}")
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _setting(value: Any) -> str:
-    """A setting as people write it."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,16 +1,35 @@
-"""The pictures of a run: what each layer keeps, and how far the masks of any two miniepochs are apart."""
+"""Pictures from records: of one search or ticket, and of whole comparisons."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from earlyrobust.results import RunRecord, SearchRecord, TicketRecord
+from earlyrobust.results import Mean, RunRecord, SearchRecord, TicketRecord
+from earlyrobust.results.summary import frontier
 from earlyrobust.storage import write_atomically
 
 LAYERS_PICTURE = "kept-per-layer.png"
 DISTANCES_PICTURE = "mask-distances.png"
+# Middle tones, which can be seen on white and on black.
+_BLUE, _ORANGE, _GREY = "#3b82c4", "#e07b39", "#8a9099"
+_COLOURS = (
+    _BLUE,
+    _ORANGE,
+    "#3fa34d",
+    "#c0504d",
+    "#9467bd",
+    "#b59410",
+    "#17a2b8",
+    "#d65fa8",
+    _GREY,
+    "#7f6a55",
+)
+_MARKERS = "osD^vP*Xhp"
 
 
 def draw_pictures(record: RunRecord, folder: Path) -> list[Path]:
@@ -33,33 +52,132 @@ def draw_pictures(record: RunRecord, folder: Path) -> list[Path]:
     return [folder / name for name in figures]
 
 
-def kept_per_layer(ticket: TicketRecord) -> Figure:
-    """Heads and neurons that each layer keeps, of all it had (the paper's Figure 5)."""
-    figure = Figure(figsize=(8, 3), layout="constrained")
-    panels = (
+def kept_per_layer(ticket: TicketRecord, narrow: bool = False) -> Figure:
+    """Heads and neurons that each layer keeps, of all it had (the paper's Figure 5).
+
+    Args:
+        ticket: The ticket.
+        narrow: One below the other, for a narrow screen.
+    """
+    figure, panels = _two_panels(narrow, (8, 3), (4.2, 4.6))
+    parts = (
         ("attention heads", ticket.heads_per_layer, ticket.heads),
         ("FFN neurons", ticket.neurons_per_layer, ticket.neurons),
     )
-    for axes, (name, kept, total) in zip(figure.subplots(1, 2), panels, strict=True):
+    for axes, (name, kept, total) in zip(panels, parts, strict=True):
         layers = range(1, len(kept) + 1)
-        axes.bar(layers, [total] * len(kept), color="0.9", label="cut")
-        axes.bar(layers, kept, color="tab:blue", label="kept")
+        axes.bar(layers, [total] * len(kept), color=_GREY, alpha=0.3, label="cut")
+        axes.bar(layers, kept, color=_BLUE, label="kept")
         axes.set(title=f"{sum(kept)} of {total * len(kept)} {name}", xlabel="layer", xticks=list(layers))
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower right", frameon=False, ncols=2)
     return figure
 
 
-def mask_distances(search: SearchRecord) -> Figure:
-    """Distance of the masks of every two miniepochs (the paper's Figure 2); dark is close."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    panels = (("attention heads", search.head_distances), ("FFN neurons", search.neuron_distances))
-    top = max(max(map(max, distances)) for _, distances in panels)
-    all_axes = figure.subplots(1, 2)
-    for axes, (name, distances) in zip(all_axes, panels, strict=True):
+def mask_distances(search: SearchRecord, narrow: bool = False) -> Figure:
+    """Distance of the masks of every two miniepochs (the paper's Figure 2); dark is close.
+
+    Args:
+        search: How a search went.
+        narrow: One below the other, for a narrow screen.
+    """
+    figure, all_axes = _two_panels(narrow, (9, 4), (4.2, 7.2))
+    parts = (("attention heads", search.head_distances), ("FFN neurons", search.neuron_distances))
+    top = max(max(map(max, distances)) for _, distances in parts)
+    for axes, (name, distances) in zip(all_axes, parts, strict=True):
         edge = len(distances) + 0.5
         image = axes.imshow(
             distances, cmap="viridis", vmin=0, vmax=top or 1, origin="lower", extent=(0.5, edge, 0.5, edge)
         )
         axes.set(title=f"mask distance, {name}", xlabel="miniepoch", ylabel="miniepoch")
-    figure.colorbar(image, ax=all_axes)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.colorbar(image, ax=list(all_axes))
     return figure
+
+
+def settling(search: SearchRecord, gamma: float) -> Figure:
+    """Distance between consecutive masks over the search, and γ below which they count as settled."""
+    figure = Figure(figsize=(4.6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for name, colour, marker in (("heads", _BLUE, "o"), ("neurons", _ORANGE, "s")):
+        seen = [
+            (miniepoch.step / search.steps_per_epoch, distance)
+            for miniepoch in search.miniepochs
+            if (distance := getattr(miniepoch, name)) is not None
+        ]
+        if seen:
+            axes.plot(*zip(*seen, strict=True), color=colour, marker=marker, markersize=4, label=name)
+    axes.axhline(gamma, color=_GREY, linestyle="--", label=f"γ = {gamma:g}")
+    axes.set(xlabel="epochs of the search", ylabel="mask distance")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    return figure
+
+
+def aua_against_time(points: Mapping[str, tuple[Mean, Mean]], baseline: str) -> Figure:
+    """Accuracy under attack against training time, with intervals and the efficient frontier.
+
+    Args:
+        points: For each arm, training time relative to the baseline, and Aua%.
+        baseline: The baseline's name.
+    """
+    rows = (len(points) + 1) // 2
+    figure = Figure(figsize=(4.8, 3.4 + 0.22 * rows), layout="constrained")
+    axes = figure.subplots()
+    efficient = frontier({name: (time.value, aua.value) for name, (time, aua) in points.items()})
+    edge = [(points[name][0].value, points[name][1].value) for name in efficient]
+    axes.plot(
+        *zip(*edge, strict=True), color=_GREY, linestyle="--", zorder=1, label="nothing cheaper and better"
+    )
+    for place, (name, (time, aua)) in enumerate(points.items()):
+        axes.errorbar(
+            time.value,
+            aua.value,
+            xerr=_bars(time),
+            yerr=_bars(aua),
+            fmt=_MARKERS[place % len(_MARKERS)],
+            color=_COLOURS[place % len(_COLOURS)],
+            elinewidth=0.8,
+            label=name,
+        )
+    axes.set(xlabel=f"training time, relative to {baseline}", ylabel="accuracy under attack, %")
+    axes.set_xlim(left=0)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+    return figure
+
+
+def against_option(curves: Mapping[str, Mapping[float, Mean]], option: str) -> Figure:
+    """Measures against the value of an option, with intervals.
+
+    Args:
+        curves: For each measure its mean by the option's value.
+        option: The option's name.
+    """
+    figure = Figure(figsize=(4.8, 3.4 + 0.22 * ((len(curves) + 1) // 2)), layout="constrained")
+    axes = figure.subplots()
+    for place, (name, means) in enumerate(curves.items()):
+        values = sorted(means)
+        axes.errorbar(
+            values,
+            [means[value].value for value in values],
+            yerr=[[_bars(means[value])[end][0] for value in values] for end in (0, 1)],
+            marker=_MARKERS[place % len(_MARKERS)],
+            color=_COLOURS[place % len(_COLOURS)],
+            elinewidth=0.8,
+            label=name,
+        )
+    axes.set(xlabel=option, ylabel="%")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+    return figure
+
+
+def _two_panels(
+    narrow: bool, wide_size: tuple[float, float], narrow_size: tuple[float, float]
+) -> tuple[Figure, Sequence[Axes]]:
+    figure = Figure(figsize=narrow_size if narrow else wide_size, layout="constrained")
+    return figure, figure.subplots(2, 1) if narrow else figure.subplots(1, 2)
+
+
+def _bars(mean: Mean) -> list[list[float]]:
+    """Lengths of the error bars below and above a mean, as matplotlib takes them."""
+    return [[mean.value - mean.low], [mean.high - mean.value]]

@@ -1,173 +1,19 @@
-"""Run records: what a run was, did and measured, as plain dataclasses that are written as JSON.
-
-This module imports neither PyTorch nor transformers, so that reports can be drawn from records anywhere.
-"""
+"""The record of a run."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
-import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from earlyrobust.errors import OutputError
-from earlyrobust.journal import AttackedExample
+from earlyrobust.results.attack import AttackRecord
+from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
+from earlyrobust.results.measures import Accuracy
 from earlyrobust.storage import write_json
 from earlyrobust.ticket import Miniepoch, Ticket, mask_distance
 
-SCHEMA_VERSION = 1
 RECORD_NAME = "result.json"
-ATTACK_NAME = "attack.json"
-# Holds the journals of a run.
-ATTACKS_FOLDER = "attacks"
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """Share of examples that are classified right.
-
-    Attributes:
-        correct: Examples classified right.
-        total: Examples in all.
-        low: Lower end of the 95 % Wilson interval of the share.
-        high: Upper end.
-    """
-
-    correct: int
-    total: int
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, correct: int, total: int) -> Accuracy:
-        """Count and interval from the two numbers."""
-        from scipy.stats import binomtest
-
-        interval = binomtest(correct, total).proportion_ci(method="wilson")
-        return cls(correct, total, float(interval.low), float(interval.high))
-
-    @property
-    def value(self) -> float:
-        """Correct / total."""
-        return self.correct / self.total
-
-
-@dataclass(frozen=True)
-class Mean:
-    """Mean of a measurement over examples.
-
-    Attributes:
-        value: The mean.
-        low: Lower end of its 95 % interval (Student's t).
-        high: Upper end.
-        count: Examples.
-    """
-
-    value: float
-    low: float
-    high: float
-    count: int
-
-    @classmethod
-    def of(cls, values: Sequence[float], least: float = 0.0, most: float = math.inf) -> Mean | None:
-        """Mean and interval of some values; None of none.
-
-        Args:
-            values: The values.
-            least: What none can be below, so the interval begins there at the lowest.
-            most: What none can be above, so the interval ends there at the highest.
-        """
-        from scipy.stats import t
-
-        if not values:
-            return None
-        value = statistics.fmean(values)
-        spread = 0.0
-        if len(values) > 1:
-            error = statistics.stdev(values) / math.sqrt(len(values))
-            spread = float(t.ppf(0.975, len(values) - 1)) * error
-        return cls(value, max(least, value - spread), min(most, value + spread), len(values))
-
-
-@dataclass(frozen=True)
-class AttackRecord:
-    """A classifier under one attack.
-
-    Attributes:
-        settings: The attack's settings, with the names of the resources it leaned on.
-        clean: Accuracy on the attacked examples before the attack.
-        under_attack: Accuracy under attack (Aua%): examples still right after the attack, of all.
-        success_rate: Attacks that succeeded, of those on examples that were right; None if none was.
-        queries: Queries per example that was right (#Query).
-        words_changed: Share of the words that a successful attack replaced.
-        similarity: Cosine of sentence embeddings before and after a successful attack.
-        journal: Name of the file that holds the examples; None if none was kept.
-    """
-
-    settings: dict[str, Any]
-    clean: Accuracy
-    under_attack: Accuracy
-    success_rate: Accuracy | None
-    queries: Mean | None
-    words_changed: Mean | None
-    similarity: Mean | None
-    journal: str | None = None
-
-    @classmethod
-    def of(
-        cls, examples: Sequence[AttackedExample], settings: dict[str, Any], journal: str | None = None
-    ) -> AttackRecord:
-        """The numbers of a finished attack, whatever the order of its examples."""
-        total = len(examples)
-        right = [example for example in examples if example.status != "skipped"]
-        broken = [example for example in right if example.status == "succeeded"]
-        return cls(
-            settings=settings,
-            clean=Accuracy.of(len(right), total),
-            under_attack=Accuracy.of(len(right) - len(broken), total),
-            success_rate=Accuracy.of(len(broken), len(right)) if right else None,
-            queries=Mean.of([example.queries for example in right]),
-            words_changed=Mean.of([example.words_changed / example.words for example in broken], most=1),
-            similarity=Mean.of(
-                [example.similarity for example in broken if example.similarity is not None], -1, 1
-            ),
-            journal=journal,
-        )
-
-
-@dataclass(frozen=True)
-class AttackReport:
-    """What `earlyrobust attack` did and found.
-
-    Attributes:
-        model: Name or folder of the classifier.
-        data: Name of what it was attacked on.
-        data_fingerprint: Hash over all its content.
-        label_names: The classifier's classes.
-        config: The options.
-        environment: Where it ran.
-        attacks: The record of each attack, by its name.
-        schema_version: Version of this layout.
-    """
-
-    model: str
-    data: str
-    data_fingerprint: str
-    label_names: list[str]
-    config: dict[str, Any]
-    environment: EnvironmentRecord
-    attacks: dict[str, AttackRecord]
-    schema_version: int = field(default=SCHEMA_VERSION)
-
-    def save(self, folder: Path) -> None:
-        """Write the record into a folder as `attack.json`."""
-        write_json(folder / ATTACK_NAME, dataclasses.asdict(self))
 
 
 @dataclass(frozen=True)
@@ -178,17 +24,6 @@ class DataRecord:
     fingerprint: str
     sizes: dict[str, int]
     label_names: list[str]
-
-
-@dataclass(frozen=True)
-class EnvironmentRecord:
-    """Where a run took place: versions of what computes, and the hardware."""
-
-    versions: dict[str, str]
-    platform: str
-    processor: str
-    threads: int
-    device: str
 
 
 @dataclass(frozen=True)
@@ -328,6 +163,7 @@ class RunRecord:
         dense: The same encoder, fine-tuned whole; None where it was not trained.
         speed: Cut against dense; None where there is no dense model.
         weights: What a ticket over single weights keeps; None without one.
+        needs_dense: Whether the ticket was searched on the dense model, whose training is then part of it.
         schema_version: Version of this layout.
     """
 
@@ -343,7 +179,14 @@ class RunRecord:
     dense: ModelRecord | None = None
     speed: SpeedRecord | None = None
     weights: WeightsRecord | None = None
+    needs_dense: bool = False
     schema_version: int = field(default=SCHEMA_VERSION)
+
+    @property
+    def training_seconds(self) -> float:
+        """Seconds of all training that `model` took, its search included, the data's preparation not."""
+        stages = ("dense", "ticket", "model") if self.needs_dense else ("ticket", "model")
+        return sum(self.seconds.get(stage, 0.0) for stage in stages)
 
     @property
     def title(self) -> str:
@@ -373,17 +216,5 @@ class RunRecord:
         Raises:
             OutputError: If there is none, it is damaged, or it was written by a newer version.
         """
-        path = folder / RECORD_NAME
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            version = content["schema_version"]
-            if version > SCHEMA_VERSION:
-                raise OutputError(
-                    f"The record '{path}' has layout {version}, newer than the {SCHEMA_VERSION} that this "
-                    "version reads: update earlyrobust."
-                )
-            return TypeAdapter(cls).validate_python(content)
-        except FileNotFoundError as error:
-            raise OutputError(f"There is no finished run in '{folder}': {RECORD_NAME} is missing.") from error
-        except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-            raise OutputError(f"The record '{path}' is damaged and cannot be read.") from error
+        missing = f"There is no finished run in '{folder}': {RECORD_NAME} is missing."
+        return read_record(folder / RECORD_NAME, cls, missing)

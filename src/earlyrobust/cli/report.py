@@ -1,0 +1,21 @@
+"""`earlyrobust report`: draw reports from records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Folders of finished runs, comparisons or experiments.")
+    ],
+) -> None:
+    """Draw the report of a run, a comparison or an experiment again, from its records alone."""
+    from earlyrobust.reports.pages import draw_report
+
+    for folder in folders:
+        for file in draw_report(folder):
+            typer.echo(file)

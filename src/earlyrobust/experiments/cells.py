@@ -1,0 +1,70 @@
+"""The cells of a comparison: one run for each arm and seed, in a folder named after what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from earlyrobust.experiments.config import CompareConfig
+from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.folder import what_matters
+from earlyrobust.results import RECORD_NAME
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a comparison.
+
+    Attributes:
+        arm: Name of its arm.
+        config: The run's options.
+    """
+
+    arm: str
+    config: RunConfig
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
+        return self.config.seed
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run."""
+        return self.config.output_folder
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has its record."""
+        return (self.folder / RECORD_NAME).exists()
+
+    def __str__(self) -> str:
+        return f"{self.arm}, seed {self.seed}"
+
+
+def plan_cells(config: CompareConfig) -> list[Cell]:
+    """Lay out the cells of a comparison: all arms under the first seed, then all under the next.
+
+    So a comparison that is stopped early has compared something.
+
+    Raises:
+        ConfigError: If the options of an arm cannot be used.
+    """
+    seeds = range(config.seed, config.seed + config.seeds)
+    return [cell for seed in seeds for cell in _cells_of(config, seed)]
+
+
+def _cells_of(config: CompareConfig, seed: int) -> Iterator[Cell]:
+    for arm in config.arms:
+        run = config.run_of(arm, seed, config.cells_folder)
+        # The same run has the same folder, whatever its arm is called, and another run another one.
+        name = f"{run.method}-seed{seed}-{_key(run)}"
+        yield Cell(arm, run.model_copy(update={"output": config.cells_folder / name}))
+
+
+def _key(config: RunConfig) -> str:
+    options = {name: value for name, value in what_matters(config.to_dict()).items() if name != "output"}
+    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:10]

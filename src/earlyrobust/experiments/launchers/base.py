@@ -1,0 +1,84 @@
+"""What all launchers do alike."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from earlyrobust.errors import EarlyRobustError
+from earlyrobust.experiments.cells import Cell
+from earlyrobust.pipeline import RunConfig, run
+from earlyrobust.pipeline.observer import Observer
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a cell failed.
+
+    Attributes:
+        reason: One sentence.
+        trace: Where in the program, for a failure that the program did not foresee.
+    """
+
+    reason: str
+    trace: str | None
+
+
+def run_cell(config: RunConfig, threads: int | None, observer: Observer | None = None) -> Failure | None:
+    """Run one cell.
+
+    Args:
+        config: The options of its run.
+        threads: Threads of PyTorch; None to leave them. Sums depend on them in their last digits.
+        observer: Is told what happens.
+
+    Returns:
+        Why it failed, None if it did not.
+    """
+    with _threads(threads):
+        try:
+            run(config, observer)
+        except EarlyRobustError as error:
+            return Failure(str(error), None)
+        except Exception as error:  # the other cells go on, whatever it is
+            return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+    return None
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Estimate:
+    """How long the cells that are left will take, judging by those that have ended.
+
+    Args:
+        cells: All that are to run.
+    """
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self._left = len(cells)
+        self._ended = 0
+        self._began = time.perf_counter()
+
+    def end_one(self) -> None:
+        """Told of every cell that ends."""
+        self._left -= 1
+        self._ended += 1
+
+    def __str__(self) -> str:
+        if not self._ended:
+            return f"{self._left} to go"
+        minutes = (time.perf_counter() - self._began) / self._ended * self._left / 60
+        return f"{self._left} to go, about {max(1, round(minutes))} min"

@@ -1,0 +1,82 @@
+"""Running cells on a Ray cluster: the one that `RAY_ADDRESS` names, or the cores of this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from earlyrobust.errors import ConfigError
+from earlyrobust.experiments.cells import Cell
+from earlyrobust.experiments.config import CompareConfig
+from earlyrobust.experiments.launchers.base import Estimate, Failure, run_cell
+from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.observer import Observer
+
+# How often a cell is tried again whose worker was killed; it goes on from its last checkpoint.
+RETRIES = 3
+
+
+def run_on_ray(
+    cells: Sequence[Cell], config: CompareConfig, observer: Observer
+) -> Iterator[tuple[Cell, Failure | None]]:
+    """Run cells side by side, as many as there is room for.
+
+    All machines of the cluster must see the same files at the same places: the data, and the cells' folder.
+
+    Args:
+        cells: The cells.
+        config: For the cores and GPUs of a cell.
+        observer: Is told of each cell that ends.
+
+    Yields:
+        Each cell as it ends, with why it failed if it did.
+
+    Raises:
+        ConfigError: If Ray is not installed, or the cluster has no room for a single cell.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigError("Ray is not installed: pip install 'earlyrobust[ray]', or use --launcher local.")
+    if not cells:
+        return
+    import ray
+
+    cores = config.cell_cpus or 1
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        _check_room(ray.cluster_resources(), cores, config.cell_gpus)
+        work = ray.remote(num_cpus=cores, num_gpus=config.cell_gpus, max_retries=RETRIES)(_work)
+        estimate = Estimate(cells)
+        running = {
+            work.remote(cell.config.model_dump(mode="json"), cores, str(Path.cwd())): cell for cell in cells
+        }
+        observer.note(f"{len(running)} cells, each with {cores} core(s) and {config.cell_gpus:g} GPU(s)")
+        while running:
+            (ended,), _ = ray.wait(list(running), num_returns=1)
+            cell = running.pop(ended)
+            try:
+                failure = ray.get(ended)
+            except ray.exceptions.RayError as error:
+                failure = Failure(f"its worker died {RETRIES + 1} times: {type(error).__name__}", str(error))
+            estimate.end_one()
+            observer.note(f"{cell}: {'done' if failure is None else 'failed'} ({estimate})")
+            yield cell, failure
+    finally:
+        ray.shutdown()
+
+
+def _check_room(resources: dict[str, float], cores: int, gpus: float) -> None:
+    for name, asked in (("CPU", cores), ("GPU", gpus)):
+        if asked > resources.get(name, 0):
+            raise ConfigError(
+                f"A cell asks for {asked:g} {name}s, but the cluster has only {resources.get(name, 0):g}: "
+                f"lower --cell-{name.lower()}s."
+            )
+
+
+def _work(options: dict[str, object], threads: int, folder: str) -> Failure | None:
+    """Run a cell in a worker, whose own folder is another."""
+    os.chdir(folder)
+    return run_cell(RunConfig.model_validate(options), threads)

@@ -1,0 +1,31 @@
+"""Running cells in this process, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from earlyrobust.experiments.cells import Cell
+from earlyrobust.experiments.config import CompareConfig
+from earlyrobust.experiments.launchers.base import Estimate, Failure, run_cell
+from earlyrobust.pipeline.observer import Observer
+
+
+def run_here(
+    cells: Sequence[Cell], config: CompareConfig, observer: Observer
+) -> Iterator[tuple[Cell, Failure | None]]:
+    """Run cells one after the other.
+
+    Args:
+        cells: The cells.
+        config: For the threads of a cell.
+        observer: Is told what each run does.
+
+    Yields:
+        Each cell as it ends, with why it failed if it did.
+    """
+    estimate = Estimate(cells)
+    for cell in cells:
+        observer.note(f"{cell} ({estimate})")
+        failure = run_cell(cell.config, config.cell_cpus, observer)
+        estimate.end_one()
+        yield cell, failure

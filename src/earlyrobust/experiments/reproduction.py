@@ -1,0 +1,95 @@
+"""Running an experiment of the paper at a scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from earlyrobust.errors import ConfigError
+from earlyrobust.experiments.config import CompareConfig
+from earlyrobust.experiments.grid import compare
+from earlyrobust.experiments.paper import EXPERIMENTS, SCALES
+from earlyrobust.pipeline.observer import Observer
+from earlyrobust.results import Comparison
+from earlyrobust.results.experiment import ExperimentRecord
+
+# Experiments at the same scale share their runs.
+CELLS = "cells"
+
+
+def plan_experiment(
+    name: str, scale_name: str, options: dict[str, Any], output: Path | None
+) -> tuple[ExperimentRecord, Path, dict[str, CompareConfig]]:
+    """Work out what an experiment at a scale comes to.
+
+    Args:
+        name: A name of `EXPERIMENTS`.
+        scale_name: A name of `SCALES`.
+        options: Options of `CompareConfig` that were given; they win over the scale's.
+        output: Folder of all experiments at this scale; None for one under `runs/`.
+
+    Returns:
+        The experiment's record without its command, its folder, and the comparison on each task.
+
+    Raises:
+        ConfigError: If there is no such experiment or scale, or an option cannot be used.
+    """
+    if name not in EXPERIMENTS:
+        raise ConfigError(f"There is no experiment '{name}': choose from {', '.join(EXPERIMENTS)}.")
+    if scale_name not in SCALES:
+        raise ConfigError(f"There is no scale '{scale_name}': choose from {', '.join(SCALES)}.")
+    experiment, scale = EXPERIMENTS[name], SCALES[scale_name]
+    root = output or Path("runs") / f"reproduce-{scale_name}"
+    attacks = [scale.attacks.get(attack, attack) for attack in experiment.attacks]
+    fixed = {
+        "arms": experiment.arms,
+        "baseline": experiment.baseline,
+        "seeds": min(experiment.seeds, scale.most_seeds),
+        "attack": tuple(attack for attack in attacks if attack is not None),
+        "cells": root / CELLS,
+    }
+
+    def config(task: str) -> CompareConfig:
+        swept = {option for arm in experiment.arms.values() for option in arm}
+        own = {**fixed, **scale.options, **scale.by_task.get(task, {}), **options}
+        own = {option: value for option, value in own.items() if option not in swept or option == "method"}
+        return CompareConfig.build({**own, "task": task, "output": root / name / task})
+
+    tasks = scale.tasks or experiment.tasks
+    record = ExperimentRecord(
+        name=name,
+        title=experiment.title,
+        notes=[*scale.notes, *(f"Ours: {sentence[0].lower()}{sentence[1:]}" for sentence in experiment.ours)],
+        scale=scale_name,
+        views=list(experiment.views),
+        sweep=experiment.sweep,
+        parts={task: task for task in tasks},
+        command="",
+    )
+    return record, root / name, {task: config(task) for task in tasks}
+
+
+def reproduce(
+    record: ExperimentRecord,
+    folder: Path,
+    comparisons: dict[str, CompareConfig],
+    observer: Observer | None = None,
+) -> Iterator[Comparison]:
+    """Run the comparisons of an experiment, as `plan_experiment` laid them out.
+
+    Args:
+        record: The experiment.
+        folder: Its folder.
+        comparisons: By task.
+        observer: Is told what happens.
+
+    Yields:
+        Each comparison as it ends.
+
+    Raises:
+        EarlyRobustError: As for `compare`.
+    """
+    record.save(folder)
+    for task, config in comparisons.items():
+        yield compare(config, observer, title=f"{record.title}: {task}", command=record.command)

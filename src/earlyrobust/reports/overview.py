@@ -1,0 +1,199 @@
+"""What a comparison shows: its tables, and the sentences that say what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from earlyrobust.reports.tables import Cell, Number, Table
+from earlyrobust.results import Comparison, Mean
+from earlyrobust.results.summary import (
+    AUA,
+    CLEAN,
+    LATENCY,
+    MEGABYTES,
+    OVERALL,
+    PARAMETERS,
+    QUERIES,
+    SECONDS,
+    ArmSummary,
+    frontier,
+    of_attack,
+)
+
+# Below it a difference counts as told from chance.
+_SIGNIFICANT = 0.05
+_MEAN_AUA = of_attack(AUA, OVERALL)
+
+
+def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table:
+    """Clean%, then Aua% and #Query under each attack; the best of each column is marked."""
+    names = [CLEAN]
+    for attack in comparison.attacks:
+        names += [of_attack(AUA, attack), of_attack(QUERIES, attack)]
+    if len(comparison.attacks) > 1:
+        names.append(_MEAN_AUA)
+    seeds = max((len(summary.seeds) for summary in summaries), default=0)
+    spread = (
+        "Mean over seeds ± half of its 95 % interval (Student's t)."
+        if seeds > 1
+        else "One seed; in brackets the 95 % interval (Wilson), which says nothing of other seeds."
+    )
+    return Table(
+        title="Accuracy, clean and under attack",
+        columns=["method", "seeds", *names],
+        rows=[
+            [summary.name, str(len(summary.seeds)), *(_best(summaries, summary, name) for name in names)]
+            for summary in summaries
+        ],
+        note=spread,
+    )
+
+
+def cost_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table:
+    """Training time, also relative to the baseline, and the size and speed of what is trained."""
+    baseline = comparison.record.baseline
+    return Table(
+        title="What it costs",
+        columns=["method", SECONDS, f"× {baseline}", PARAMETERS, MEGABYTES, LATENCY],
+        rows=[
+            [
+                summary.name,
+                Number(summary.measures[SECONDS], 1),
+                _or_nothing(summary.time_ratios.get(baseline), 2),
+                Number(summary.measures[PARAMETERS], 0),
+                Number(summary.measures[MEGABYTES], 1),
+                Number(summary.measures[LATENCY], 2),
+            ]
+            for summary in summaries
+        ],
+        note="Training time holds a ticket's search, not the preparation of the data. Latency: time of a "
+        "forward pass, relative to the dense encoder's.",
+    )
+
+
+def ratio_table(summaries: Sequence[ArmSummary]) -> Table:
+    """Training time of each arm relative to each other's."""
+    names = [summary.name for summary in summaries]
+    return Table(
+        title="Training time: row relative to column",
+        columns=["method", *names],
+        rows=[
+            [summary.name, *(_or_nothing(summary.time_ratios.get(name), 2) for name in names)]
+            for summary in summaries
+        ],
+    )
+
+
+def difference_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table | None:
+    """Differences to the baseline under the same seeds; None where there is nothing to compare."""
+    names = [CLEAN, *(of_attack(AUA, attack) for attack in comparison.attacks)]
+    if len(comparison.attacks) > 1:
+        names.append(_MEAN_AUA)
+    rows: list[list[Cell]] = [
+        [summary.name, *(_difference(summary, name) for name in names)]
+        for summary in summaries
+        if summary.differences
+    ]
+    if not rows:
+        return None
+    return Table(
+        title=f"Less {comparison.record.baseline}, under the same seeds",
+        columns=["method", *names],
+        rows=rows,
+        note="Percentage points, mean over seeds with its 95 % interval; p of Student's paired test, not "
+        "corrected for the number of comparisons.",
+    )
+
+
+def failure_table(comparison: Comparison) -> Table | None:
+    """The cells that failed, and why; None if none did."""
+    rows: list[list[Cell]] = [
+        [cell.arm, str(cell.seed), cell.error] for cell in comparison.record.cells if cell.error is not None
+    ]
+    return Table("Failed", ["method", "seed", "reason"], rows) if rows else None
+
+
+def comparison_tables(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[Table]:
+    """All tables of a comparison."""
+    if not summaries:
+        return [table for table in [failure_table(comparison)] if table is not None]
+    tables = [
+        results_table(comparison, summaries),
+        cost_table(comparison, summaries),
+        difference_table(comparison, summaries),
+        ratio_table(summaries) if len(summaries) > 1 else None,
+        failure_table(comparison),
+    ]
+    return [table for table in tables if table is not None]
+
+
+def frontier_points(comparison: Comparison, summaries: Sequence[ArmSummary]) -> dict[str, tuple[Mean, Mean]]:
+    """Training time relative to the baseline and mean Aua%, by arm; empty if nothing was attacked."""
+    baseline = comparison.record.baseline
+    return {
+        summary.name: (summary.time_ratios[baseline], summary.measures[_MEAN_AUA])
+        for summary in summaries
+        if _MEAN_AUA in summary.measures and baseline in summary.time_ratios
+    }
+
+
+def headlines(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:
+    """What a comparison comes to, in sentences."""
+    cells = comparison.record.cells
+    done = sum(len(summary.seeds) for summary in summaries)
+    sentences = []
+    points = frontier_points(comparison, summaries)
+    if points:
+        cost = {name: (ratio.value, aua.value) for name, (ratio, aua) in points.items()}
+        efficient = frontier(cost)
+        best = efficient[-1]
+        ratio, aua = points[best]
+        over = "" if len(comparison.attacks) == 1 else f" on average over {len(comparison.attacks)} attacks"
+        sentences += [
+            f"Most robust: {best}, right on {Number(aua, 1)} % under attack{over}, for {ratio.value:.2f} × "
+            f"the training time of {comparison.record.baseline}.",
+            f"Nothing is both cheaper and more robust than {_and(efficient)}.",
+        ]
+        sentences.append(_told_apart(comparison, summaries))
+    if done < len(cells):
+        sentences.append(f"{len(cells) - done} of {len(cells)} runs are missing or failed.")
+    return sentences
+
+
+def _told_apart(comparison: Comparison, summaries: Sequence[ArmSummary]) -> str:
+    baseline = comparison.record.baseline
+    tested = [summary for summary in summaries if _MEAN_AUA in summary.differences]
+    if all(summary.differences[_MEAN_AUA].p is None for summary in tested):
+        return f"One seed cannot tell whether any difference to {baseline} is more than chance."
+    told = [
+        summary.name
+        for summary in tested
+        if (p := summary.differences[_MEAN_AUA].p) is not None and p < _SIGNIFICANT
+    ]
+    if not told:
+        return f"None differs from {baseline} in accuracy under attack by more than chance (p < 0.05)."
+    return f"In accuracy under attack {_and(told)} differ from {baseline} by more than chance (p < 0.05)."
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _best(summaries: Sequence[ArmSummary], summary: ArmSummary, name: str) -> Cell:
+    mean = summary.measures.get(name)
+    if mean is None:
+        return "–"
+    most = max(other.measures[name].value for other in summaries if name in other.measures)
+    return Number(mean, 1, best=len(summaries) > 1 and mean.value == most)
+
+
+def _difference(summary: ArmSummary, name: str) -> Cell:
+    difference = summary.differences.get(name)
+    if difference is None:
+        return "–"
+    number = Number(difference.mean, 1, signed=True)
+    return str(number) if difference.p is None else f"{number}, p = {difference.p:.2g}"
+
+
+def _or_nothing(mean: Mean | None, digits: int) -> Cell:
+    return "–" if mean is None else Number(mean, digits)

@@ -1,0 +1,240 @@
+"""The report of a run, a comparison or an experiment: one page that is drawn from records alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from earlyrobust.errors import OutputError
+from earlyrobust.journal import read_journal
+from earlyrobust.reports import plots
+from earlyrobust.reports.examples import attack_section, class_namer, compare_columns
+from earlyrobust.reports.html import environment, setting, write_page
+from earlyrobust.reports.overview import comparison_tables, frontier_points, headlines
+from earlyrobust.reports.runs import run_headlines, run_tables
+from earlyrobust.reports.tables import Table, to_csv, to_latex, to_markdown
+from earlyrobust.results import (
+    ATTACKS_FOLDER,
+    COMPARISON_NAME,
+    EXPERIMENT_NAME,
+    RECORD_NAME,
+    Comparison,
+    EnvironmentRecord,
+    ExperimentRecord,
+    Mean,
+    RunRecord,
+)
+from earlyrobust.results.experiment import View
+from earlyrobust.results.summary import AUA, CLEAN, OVERALL, of_attack, summarise
+from earlyrobust.storage import write_atomically
+
+REPORT_PAGE = "report.html"
+# Examples of each attack that a run's page shows; its own page of examples shows them all.
+_EXAMPLES = 6
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A part of a report.
+
+    Attributes:
+        title: Empty for the only one.
+        headlines: What it comes to.
+        tables: Its tables.
+        pictures: Captions and figures.
+        attacks: What it shows of attacks, see `attack_section`.
+    """
+
+    title: str
+    headlines: list[str]
+    tables: list[Table]
+    pictures: list[tuple[str, Figure]]
+    attacks: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a page shows.
+
+    Attributes:
+        title: In a line.
+        headlines: What all of it comes to.
+        notes: What to know before reading on.
+        chapters: The parts.
+        command: What does it again; empty if that is not known.
+        facts: Options and environment, in groups.
+        label_names: Classes, for the examples of attacks.
+    """
+
+    title: str
+    headlines: list[str]
+    notes: list[str]
+    chapters: list[Chapter]
+    command: str
+    facts: dict[str, list[tuple[str, str]]]
+    label_names: list[str] = field(default_factory=list)
+
+
+def draw_report(folder: Path) -> list[Path]:
+    """Draw the report of a run, a comparison or an experiment into its folder, from the records alone.
+
+    Args:
+        folder: Its folder.
+
+    Returns:
+        The files: `report.html`, and of a comparison its tables as Markdown, CSV and LaTeX.
+
+    Raises:
+        OutputError: If there is no record, or one cannot be read.
+    """
+    if (folder / EXPERIMENT_NAME).exists():
+        report, written = _experiment(folder)
+    elif (folder / COMPARISON_NAME).exists():
+        comparison = Comparison.load(folder)
+        chapter = _chapter("", comparison, ("frontier",), None)
+        written = _write_tables(folder, chapter.tables)
+        record = comparison.record
+        report = Report(record.title, [], [], [chapter], record.command, _facts_of(comparison))
+    elif (folder / RECORD_NAME).exists():
+        report, written = _run(folder), []
+    else:
+        raise OutputError(
+            f"There is nothing to report in '{folder}': it holds no {RECORD_NAME}, {COMPARISON_NAME} or "
+            f"{EXPERIMENT_NAME}; name the folder of a finished run, a comparison or an experiment."
+        )
+    made = environment()
+    made.filters["class_name"] = class_namer(report.label_names)
+    write_page(made, REPORT_PAGE, folder / REPORT_PAGE, report=report, compare=compare_columns)
+    return [folder / REPORT_PAGE, *written]
+
+
+def _experiment(folder: Path) -> tuple[Report, list[Path]]:
+    record = ExperimentRecord.load(folder)
+    chapters: list[Chapter] = []
+    written: list[Path] = []
+    facts: dict[str, list[tuple[str, str]]] = {}
+    for task, part in record.parts.items():
+        if not (folder / part / COMPARISON_NAME).exists():
+            continue  # not begun yet
+        comparison = Comparison.load(folder / part)
+        chapter = _chapter(task, comparison, record.views, record.sweep)
+        chapters.append(chapter)
+        written += _write_tables(folder / part, chapter.tables)
+        facts |= {f"{name}, {task}": pairs for name, pairs in _facts_of(comparison).items()}
+    title = f"{record.name}: {record.title} (scale {record.scale})"
+    return Report(title, [], record.notes, chapters, record.command, facts), written
+
+
+def _chapter(title: str, comparison: Comparison, views: Sequence[View], sweep: str | None) -> Chapter:
+    summaries = summarise(comparison)
+    pictures: list[tuple[str, Figure]] = []
+    if "frontier" in views and (points := frontier_points(comparison, summaries)):
+        pictures.append(
+            (
+                "Accuracy under attack, averaged over attacks, against training time; bars are intervals",
+                plots.aua_against_time(points, comparison.record.baseline),
+            )
+        )
+    if "sweep" in views and sweep is not None and (curves := _curves(comparison, sweep)):
+        pictures.append((f"Accuracy against {sweep}", plots.against_option(curves, sweep)))
+    for arm, runs in comparison.runs.items():
+        for seed, run in sorted(runs.items())[:1]:
+            pictures += _pictures_of_run(run, f"{arm}, seed {seed}: ", views)
+    return Chapter(
+        title, headlines(comparison, summaries), comparison_tables(comparison, summaries), pictures
+    )
+
+
+def _curves(comparison: Comparison, option: str) -> dict[str, dict[float, Mean]]:
+    """Clean% and mean Aua% by the value of the option that the arms vary."""
+    curves: dict[str, dict[float, Mean]] = {}
+    for summary in summarise(comparison):
+        value = comparison.record.arms[summary.name].get(option)
+        for name in (CLEAN, of_attack(AUA, OVERALL)):
+            if value is not None and name in summary.measures:
+                curves.setdefault(name, {})[float(value)] = summary.measures[name]
+    return curves
+
+
+def _pictures_of_run(run: RunRecord, begin: str, views: Sequence[View]) -> Iterator[tuple[str, Figure]]:
+    searched = run.search is not None and bool(run.search.miniepochs)
+    if searched and run.search is not None:
+        gamma = float(run.config.get("gamma", 0.1))
+        caption = f"{begin}distance between consecutive masks; the search ended {_how(run)}"
+        yield caption, plots.settling(run.search, gamma)
+        if "distances" in views:
+            yield (
+                f"{begin}distance of the masks of any two miniepochs",
+                plots.mask_distances(run.search, True),
+            )
+    if run.ticket is not None and ("layers" in views or "frontier" in views):
+        yield f"{begin}what each layer keeps", plots.kept_per_layer(run.ticket, narrow=True)
+
+
+def _how(run: RunRecord) -> str:
+    assert run.search is not None
+    return f"after {run.search.epochs:.2f} epochs ({run.search.stop_reason})"
+
+
+def _run(folder: Path) -> Report:
+    record = RunRecord.load(folder)
+    pictures = list(_pictures_of_run(record, "", ("distances", "layers")))
+    attacks = []
+    for title, attack in record.attacks.items():
+        journal = folder / ATTACKS_FOLDER / str(attack.journal)
+        if attack.journal is None or not journal.exists():
+            continue  # records travel without their journals, which hold the texts
+        examples = read_journal(journal)[1]
+        broken = [example for example in examples if example.status == "succeeded"]
+        held = [example for example in examples if example.status == "failed"]
+        attacks.append(attack_section(title, attack, [*broken[:_EXAMPLES], *held[:_EXAMPLES]]))
+    chapter = Chapter("", [], run_tables(record), pictures, attacks)
+    seed, model = record.config.get("seed"), record.config.get("model")
+    title = f"{record.method} on {record.data.name}: {model}, seed {seed}"
+    facts = {"Options": _pairs(record.config), "Environment": _environment(record.environment)}
+    command = f"earlyrobust run --config {folder / 'config.yaml'} --output {folder}"
+    return Report(title, run_headlines(record), [], [chapter], command, facts, record.data.label_names)
+
+
+def _write_tables(folder: Path, tables: list[Table]) -> list[Path]:
+    """Write a comparison's tables beside its page."""
+    files = {"comparison.md": to_markdown(tables), "comparison.tex": to_latex(tables)}
+    names = ("results", "cost", "differences", "ratios")
+    by_name = {name: table for name, table in zip(names, tables, strict=False) if table.title != "Failed"}
+    files |= {f"comparison-{name}.csv": to_csv(table) for name, table in by_name.items()}
+    for name, text in files.items():
+        write_atomically(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))  # type: ignore[misc]
+    return [folder / name for name in files]
+
+
+def _facts_of(comparison: Comparison) -> dict[str, list[tuple[str, str]]]:
+    arms = [(arm, _in_words(options)) for arm, options in comparison.record.arms.items()]
+    facts = {"Arms": arms, "Options of all": _pairs(comparison.record.config)}
+    places: list[EnvironmentRecord] = []
+    for runs in comparison.runs.values():
+        places += [run.environment for run in runs.values() if run.environment not in places]
+    for number, place in enumerate(places, 1):
+        facts["Environment" if len(places) == 1 else f"Environment {number}"] = _environment(place)
+    return facts
+
+
+def _in_words(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}: {setting(value)}" for name, value in options.items())
+
+
+def _pairs(options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name.replace("_", " "), setting(value)) for name, value in options.items() if value is not None]
+
+
+def _environment(place: EnvironmentRecord) -> list[tuple[str, str]]:
+    return [
+        *place.versions.items(),
+        ("platform", place.platform),
+        ("processor", place.processor),
+        ("threads", str(place.threads)),
+        ("device", place.device),
+    ]

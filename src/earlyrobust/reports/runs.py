@@ -1,0 +1,73 @@
+"""What a single run shows: its table, and the sentences that say what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from earlyrobust.reports.tables import Cell, Number, Table
+from earlyrobust.results import Accuracy, Mean, ModelRecord, RunRecord
+
+
+def run_headlines(record: RunRecord) -> list[str]:
+    """What a run comes to, in sentences."""
+    model, dense = record.model, record.dense
+    name = record.title
+    told = f"The {name} is right on {100 * model.test.value:.1f} % of clean texts"
+    for attack, result in model.attacks.items():
+        told += f", on {100 * result.under_attack.value:.1f} % under {attack}"
+    sentences = [f"{told}."]
+    if dense is not None:
+        told = f"The dense model: {100 * dense.test.value:.1f} % clean"
+        for attack, result in dense.attacks.items():
+            told += f", {100 * result.under_attack.value:.1f} % under {attack}"
+        sentences.append(f"{told}.")
+    if record.speed is not None:
+        sentences.append(
+            f"A forward pass takes {record.speed.time_ratio:.2f} of the dense encoder's time "
+            f"(its operations: {record.speed.flops_ratio:.2f})."
+        )
+    if record.search is not None:
+        ends = {"converged": "its masks had settled", "fixed": "as it was told"}
+        why = ends.get(record.search.stop_reason, "its masks had not settled")
+        sentences.append(f"The search stopped after {record.search.epochs:.2f} epochs: {why}.")
+    return sentences
+
+
+def run_tables(record: RunRecord) -> list[Table]:
+    """The table of a run: a column for the dense model, if there is one, and one for the method's."""
+    models = {"dense": record.dense, record.title: record.model}
+    shown = {title: model for title, model in models.items() if model is not None}
+
+    def row(name: str, show: Callable[[ModelRecord], Cell]) -> list[Cell]:
+        return [name, *(show(model) for model in shown.values())]
+
+    rows = [
+        row("Clean%", lambda model: _share(model.test)),
+        row("Clean% on selection", lambda model: _share(model.selection)),
+    ]
+    for attack in record.model.attacks:
+        rows.append(row(f"Aua%, {attack}", lambda model, attack=attack: _aua(model, attack)))  # type: ignore[misc]
+        rows.append(row(f"#Query, {attack}", lambda model, attack=attack: _queries(model, attack)))  # type: ignore[misc]
+    rows += [
+        row("Parameters", lambda model: f"{model.parameters:,}"),
+        row("... in the layers", lambda model: f"{model.encoder_parameters:,}"),
+        row("MB", lambda model: f"{model.bytes / 1e6:.1f}"),
+    ]
+    seconds: list[list[Cell]] = [[stage, f"{took:.1f}"] for stage, took in record.seconds.items()]
+    return [
+        Table("Accuracy and size", ["", *shown], rows, "In brackets the 95 % interval."),
+        Table("Seconds", ["stage", "s"], seconds),
+    ]
+
+
+def _share(share: Accuracy) -> Number:
+    return Number(Mean(100 * share.value, 100 * share.low, 100 * share.high, 1))
+
+
+def _aua(model: ModelRecord, attack: str) -> Cell:
+    return _share(model.attacks[attack].under_attack) if attack in model.attacks else "–"
+
+
+def _queries(model: ModelRecord, attack: str) -> Cell:
+    found = model.attacks[attack].queries if attack in model.attacks else None
+    return "–" if found is None else Number(found)

@@ -1,0 +1,158 @@
+"""Tables of numbers with intervals, and writing them as Markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from earlyrobust.results import Mean
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number with its 95 % interval.
+
+    Attributes:
+        mean: Value, interval, and how many values it is the mean of.
+        digits: Digits after the point that are shown.
+        signed: Whether a plus is shown, as for differences.
+        best: Whether it is the best of its column.
+    """
+
+    mean: Mean
+    digits: int = 1
+    signed: bool = False
+    best: bool = False
+
+    @property
+    def value(self) -> str:
+        """The value alone."""
+        return self._show(self.mean.value)
+
+    @property
+    def interval(self) -> str:
+        """The interval, as ± if it is symmetric and that of a mean; empty where there is none."""
+        mean = self.mean
+        if mean.low == mean.high:
+            return ""
+        half = mean.high - mean.value
+        if mean.count > 1 and math.isclose(half, mean.value - mean.low, rel_tol=1e-6):
+            return f"± {half:.{self.digits}f}"
+        return f"({self._show(mean.low)} to {self._show(mean.high)})"
+
+    def __str__(self) -> str:
+        return f"{self.value} {self.interval}".strip()
+
+    def _show(self, value: float) -> str:
+        sign = "+" if self.signed else ""
+        return f"{value:{sign},.{self.digits}f}".replace("-", "−")
+
+
+Cell = str | Number
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        title: What it shows.
+        columns: Names; the first is that of the rows.
+        rows: As many cells each as there are columns.
+        note: What one must know to read it; empty for nothing.
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[list[Cell]]
+    note: str = ""
+
+
+def to_markdown(tables: Sequence[Table]) -> str:
+    """Write tables as Markdown, a heading above each."""
+    return "\n".join(_markdown(table) for table in tables)
+
+
+def _markdown(table: Table) -> str:
+    lines = [
+        f"### {table.title}",
+        "",
+        _line(table.columns),
+        _line(["---", *["---:"] * (len(table.columns) - 1)]),
+    ]
+    for row in table.rows:
+        lines.append(
+            _line([f"**{cell}**" if isinstance(cell, Number) and cell.best else str(cell) for cell in row])
+        )
+    if table.note:
+        lines += ["", table.note]
+    return "\n".join([*lines, ""])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def to_csv(table: Table) -> str:
+    """Write a table as CSV, with a column each for a number and both ends of its interval."""
+    stream = io.StringIO()
+    numeric = [
+        any(isinstance(row[place], Number) for row in table.rows) for place in range(len(table.columns))
+    ]
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(
+        [
+            heading
+            for name, is_number in zip(table.columns, numeric, strict=True)
+            for heading in ([name, f"{name} low", f"{name} high"] if is_number else [name])
+        ]
+    )
+    for row in table.rows:
+        cells: list[str | float] = []
+        for cell, is_number in zip(row, numeric, strict=True):
+            if isinstance(cell, Number):
+                cells += [cell.mean.value, cell.mean.low, cell.mean.high]
+            else:
+                cells += [cell, "", ""] if is_number else [cell]
+        writer.writerow(cells)
+    return stream.getvalue()
+
+
+_ESCAPES = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"±": r"$\pm$", "−": "$-$", "×": r"$\times$", "γ": r"$\gamma$"},
+}
+
+
+def to_latex(tables: Sequence[Table]) -> str:
+    """Write tables as LaTeX, for the package booktabs."""
+    return "\n".join(_latex(table) for table in tables)
+
+
+def _latex(table: Table) -> str:
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_escape(table.title)}}}",
+        rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
+        r"\toprule",
+        " & ".join(map(_escape, table.columns)) + r" \\",
+        r"\midrule",
+    ]
+    for row in table.rows:
+        cells = [_latex_cell(cell) for cell in row]
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = _escape(str(cell))
+    return rf"\textbf{{{text}}}" if isinstance(cell, Number) and cell.best else text
+
+
+def _escape(text: str) -> str:
+    return "".join(_ESCAPES.get(letter, letter) for letter in text)

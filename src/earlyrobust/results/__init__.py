@@ -1,0 +1,47 @@
+"""Records of what was done and measured, as plain dataclasses that are written as JSON.
+
+This room imports neither PyTorch nor transformers, so that reports can be drawn from records anywhere.
+"""
+
+from __future__ import annotations
+
+from earlyrobust.results.attack import ATTACK_NAME, ATTACKS_FOLDER, AttackRecord, AttackReport
+from earlyrobust.results.comparison import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord
+from earlyrobust.results.experiment import EXPERIMENT_NAME, ExperimentRecord
+from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
+from earlyrobust.results.measures import Accuracy, Mean
+from earlyrobust.results.run import (
+    RECORD_NAME,
+    DataRecord,
+    ModelRecord,
+    RunRecord,
+    SearchRecord,
+    SpeedRecord,
+    TicketRecord,
+    WeightsRecord,
+)
+
+__all__ = [
+    "ATTACKS_FOLDER",
+    "ATTACK_NAME",
+    "COMPARISON_NAME",
+    "EXPERIMENT_NAME",
+    "RECORD_NAME",
+    "SCHEMA_VERSION",
+    "Accuracy",
+    "AttackRecord",
+    "AttackReport",
+    "CellRecord",
+    "Comparison",
+    "ComparisonRecord",
+    "DataRecord",
+    "EnvironmentRecord",
+    "ExperimentRecord",
+    "Mean",
+    "ModelRecord",
+    "RunRecord",
+    "SearchRecord",
+    "SpeedRecord",
+    "TicketRecord",
+    "WeightsRecord",
+]

@@ -1,0 +1,93 @@
+"""The records of attacks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from earlyrobust.journal import AttackedExample
+from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
+from earlyrobust.results.measures import Accuracy, Mean
+from earlyrobust.storage import write_json
+
+ATTACK_NAME = "attack.json"
+# Holds the journals of a run.
+ATTACKS_FOLDER = "attacks"
+
+
+@dataclass(frozen=True)
+class AttackRecord:
+    """A classifier under one attack.
+
+    Attributes:
+        settings: The attack's settings, with the names of the resources it leaned on.
+        clean: Accuracy on the attacked examples before the attack.
+        under_attack: Accuracy under attack (Aua%): examples still right after the attack, of all.
+        success_rate: Attacks that succeeded, of those on examples that were right; None if none was.
+        queries: Queries per example that was right (#Query).
+        words_changed: Share of the words that a successful attack replaced.
+        similarity: Cosine of sentence embeddings before and after a successful attack.
+        journal: Name of the file that holds the examples; None if none was kept.
+    """
+
+    settings: dict[str, Any]
+    clean: Accuracy
+    under_attack: Accuracy
+    success_rate: Accuracy | None
+    queries: Mean | None
+    words_changed: Mean | None
+    similarity: Mean | None
+    journal: str | None = None
+
+    @classmethod
+    def of(
+        cls, examples: Sequence[AttackedExample], settings: dict[str, Any], journal: str | None = None
+    ) -> AttackRecord:
+        """The numbers of a finished attack, whatever the order of its examples."""
+        total = len(examples)
+        right = [example for example in examples if example.status != "skipped"]
+        broken = [example for example in right if example.status == "succeeded"]
+        return cls(
+            settings=settings,
+            clean=Accuracy.of(len(right), total),
+            under_attack=Accuracy.of(len(right) - len(broken), total),
+            success_rate=Accuracy.of(len(broken), len(right)) if right else None,
+            queries=Mean.of([example.queries for example in right]),
+            words_changed=Mean.of([example.words_changed / example.words for example in broken], most=1),
+            similarity=Mean.of(
+                [example.similarity for example in broken if example.similarity is not None], -1, 1
+            ),
+            journal=journal,
+        )
+
+
+@dataclass(frozen=True)
+class AttackReport:
+    """What `earlyrobust attack` did and found.
+
+    Attributes:
+        model: Name or folder of the classifier.
+        data: Name of what it was attacked on.
+        data_fingerprint: Hash over all its content.
+        label_names: The classifier's classes.
+        config: The options.
+        environment: Where it ran.
+        attacks: The record of each attack, by its name.
+        schema_version: Version of this layout.
+    """
+
+    model: str
+    data: str
+    data_fingerprint: str
+    label_names: list[str]
+    config: dict[str, Any]
+    environment: EnvironmentRecord
+    attacks: dict[str, AttackRecord]
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    def save(self, folder: Path) -> None:
+        """Write the record into a folder as `attack.json`."""
+        write_json(folder / ATTACK_NAME, dataclasses.asdict(self))
