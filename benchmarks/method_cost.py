@@ -37,6 +37,7 @@ from earlyrobust.pipeline.tickets import random_ticket
 from earlyrobust.pruning import prune
 from earlyrobust.storage import write_json
 from earlyrobust.trainer import AdversarialTrainer
+from earlyrobust.trainer.passes import PARTS_NAME
 
 BATCH_SIZE = 16
 Batch = dict[str, Any]
@@ -49,6 +50,8 @@ def pretrained() -> Any:
 
 def stepper(trainer: AdversarialTrainer) -> Step:
     """One optimiser step on a batch, as the training loop of a trainer takes it."""
+    if trainer._parts is not None:
+        trainer.model.add_module(PARTS_NAME, trainer._parts)  # as `train` does
     optimizer = trainer.create_optimizer()
     trainer.current_gradient_accumulation_steps = 1
 
@@ -64,14 +67,10 @@ def stepper(trainer: AdversarialTrainer) -> Step:
 
 
 def training(model: Any, adversary: Adversary | None) -> Step:
-    trainer = AdversarialTrainer(model, arguments(), adversary=adversary)
-    parts = None if adversary is None else adversary.parts(model)
-    if parts is not None:
-        model.add_module("adversary", parts)  # as `train` does
-    return stepper(trainer)
+    return stepper(AdversarialTrainer(model, arguments(), adversary=adversary))
 
 
-def contenders(rows: Any) -> dict[tuple[str, str], tuple[Step, float]]:
+def contenders(rows: Any, tokenizer: Any) -> dict[tuple[str, str], tuple[Step, float]]:
     """For each stage of each method its step, and the passes that it takes."""
     found: dict[tuple[str, str], tuple[Step, float]] = {}
 
@@ -81,7 +80,7 @@ def contenders(rows: Any) -> dict[tuple[str, str], tuple[Step, float]]:
     layers = family_of(pretrained().config).dimensions(pretrained().config).layers
     for name in METHODS:
         config = RunConfig(method=name, heads=1 / 6, neurons=0.3)
-        recipe = Recipe.of(config)
+        recipe = Recipe.of(config).equipped("minilm", tokenizer)
         model = pretrained()
         if recipe.search is not None:
             search = recipe.search(
@@ -137,7 +136,7 @@ def main() -> None:
         )
     )
 
-    steps = contenders(rows)
+    steps = contenders(rows, tokenizer)
     times = medians({key: step for key, (step, _) in steps.items()}, batches, options.rounds)
     # Ten passes instead of one tell how much of a step is a pass, and how much the optimiser's.
     plain = ("finetune", "training")

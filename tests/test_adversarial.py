@@ -22,7 +22,7 @@ from earlyrobust.trainer import AdversarialTrainer
 NORMS = {"smart": math.inf}
 
 # How often the settings of `PERTURBING` compute the weights' gradients.
-WEIGHT_GRADIENTS = {"pgd": 1, "freelb": 3, "freeat": 3, "yopo": 3, "smart": 1, "infobert": 3}
+WEIGHT_GRADIENTS = {"pgd": 1, "freelb": 3, "freeat": 3, "yopo": 3, "smart": 1, "infobert": 3, "wordswap": 1}
 
 # Settings that perturb nothing although they have passes to do so; the mean of two equal passes is exact.
 _STILL = {"step_size": 0.0, "initial_magnitude": 0.0}
@@ -33,9 +33,12 @@ STILL = {
     "yopo": {"outer_steps": 2, "inner_steps": 2, **_STILL},
     "smart": {"steps": 2, "deviation": 0.0},
     "infobert": {"steps": 2, **SEPARABLE["infobert"], **_STILL},
+    "wordswap": {"rate": 0.0},
 }
 
 every_adversary = pytest.mark.parametrize("name", ADVERSARIES)
+# Those whose perturbation goes anywhere, by steps of a size.
+every_ascent = pytest.mark.parametrize("name", [name for name in ADVERSARIES if name != "wordswap"])
 
 
 class ReadsPadding(BertForSequenceClassification):
@@ -127,7 +130,7 @@ def test_padding_is_never_perturbed_even_if_the_model_reads_it(step, name):
     assert not any(delta[padding].any() for delta in deltas)
 
 
-@every_adversary
+@every_ascent
 def test_a_bound_is_reached_and_kept(step, name):
     norm = NORMS.get(name, 2)
     deltas = perturbations_of(
@@ -147,7 +150,7 @@ def test_a_start_beyond_the_bound_is_pulled_back(step, magnitude):
     assert_close(norms(start, NORMS.get(name, 2)), torch.full((5,), 0.2), rtol=1e-4, atol=0)
 
 
-@every_adversary
+@every_ascent
 def test_every_ascent_moves_each_example_by_the_step_size(step, name):
     norm = NORMS.get(name, 2)
     deltas = perturbations_of(step, tiny.classifier(), tiny.batch(4), adversary(name, step_size=0.3))
@@ -168,7 +171,7 @@ def test_the_ascent_does_not_depend_on_the_scale_of_the_loss(step, name):
     assert_close(plain, scaled, rtol=1e-3, atol=1e-4)
 
 
-@every_adversary
+@every_ascent
 def test_an_example_without_a_gradient_stays_where_it_is(step, name):
     model, batch = tiny.classifier(), tiny.batch(4)
     torch.nn.init.zeros_(model.classifier.weight)
@@ -323,7 +326,7 @@ def multiplications(step, *args):
 @pytest.mark.parametrize("layers", [1, 3])
 def test_the_cost_is_that_of_the_matrix_products_it_computes(step, name, settings, layers):
     batch = models.batch("bert", rows=4, length=36) | {"labels": torch.arange(4) % 3}
-    chosen = ADVERSARIES[name](**settings[name])
+    chosen = tiny.make(name, settings[name])
     plain, adversarial = (
         multiplications(step, models.classifier("bert", num_hidden_layers=layers), batch, *adversary)
         for adversary in ((), (chosen,))
@@ -385,6 +388,8 @@ def test_refuses_settings_of_another_type(name, setting, kind):
         ("infobert", {"anchors_to": 1.1}),
         ("infobert", {"anchors_from": 0.9}),
         ("infobert", {"anchors_from": 0.6, "anchors_to": 0.3}),
+        ("wordswap", {"rate": 1.1}),
+        ("wordswap", {"candidates": 0}),
     ],
 )
 def test_refuses_settings_that_leave_nothing_to_do(name, settings):
@@ -426,6 +431,6 @@ def test_settings_survive_json(name):
     assert restored != ADVERSARIES[name].Config()
 
 
-@every_adversary
+@every_ascent
 def test_takes_a_whole_number_for_any_other(name):
     assert ADVERSARIES[name](step_size=1).config == ADVERSARIES[name](step_size=1.0).config

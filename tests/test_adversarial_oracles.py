@@ -178,6 +178,25 @@ def shared(model, local, last, anchors, config):
     return mean(lower_bounds)
 
 
+@of_each
+def wordswap(example, delta, config):
+    clean = torch.zeros_like(delta).requires_grad_()
+    (gradient,) = grad(example.loss(clean), clean)
+    embeddings = example.model.get_input_embeddings().weight.detach()
+    table = example.model.adversary.substitutes
+    swaps = []
+    for place, word in enumerate(example.words.tolist()):
+        moves = [embeddings[other] - embeddings[word] for other in table[word].tolist()]
+        gains = [float(gradient[place] @ move) for move in moves]
+        swaps.append((max(gains), place, moves[gains.index(max(gains))]))
+    most = max(1, round(example.tokens * config.rate))
+    moved = torch.zeros_like(delta)
+    for gain, place, move in sorted(swaps, key=lambda swap: -swap[0])[:most]:
+        if gain > 0:
+            moved[place] = move
+    return example.loss(moved)
+
+
 CASES = [
     (pgd, PGD(steps=3, **ASCENT)),
     (pgd, PGD(steps=3, bound=0.35, **ASCENT)),
@@ -191,6 +210,9 @@ CASES = [
     (infobert, InfoBERT(**REGULARISED | {"bound": 0.35, "anchors_from": 0.2, "anchors_to": 0.6})),
     (infobert, InfoBERT(**REGULARISED | {"bottleneck_weight": 0.0})),
     (infobert, InfoBERT(**REGULARISED | {"anchor_weight": 0.0})),
+    (wordswap, tiny.make("wordswap", {"rate": 0.3, "candidates": 4})),
+    (wordswap, tiny.make("wordswap", {"rate": 1.0, "candidates": 2})),
+    (wordswap, tiny.make("wordswap", {"rate": 0.01, "candidates": 8})),
 ]
 
 

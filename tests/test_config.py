@@ -97,7 +97,10 @@ def as_flags(options: dict[str, Any]) -> list[str]:
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
         words = ",".join(value) if isinstance(value, list) else str(value)
-        flags += [flag] if value is True else [flag, words]
+        if isinstance(value, bool):
+            flags.append(flag if value else "--no-" + flag.removeprefix("--"))
+        else:
+            flags += [flag, words]
     return flags
 
 

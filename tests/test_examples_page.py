@@ -187,7 +187,7 @@ def test_nothing_is_injected(tmp_path: Path) -> None:
     }
     policy = [node for node in nodes if node.attributes.get("http-equiv") == "Content-Security-Policy"]
     assert [node.attributes["content"] for node in policy] == [
-        "default-src 'none'; style-src 'unsafe-inline'"
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     ]
 
 

@@ -125,7 +125,8 @@ def default_of(flag: str, shown: str) -> bool:
     if name == "draw_after":
         return number(shown) == 0 and SearchConfig().draw_after is None
     default = RunConfig.model_fields[name].default
-    return number(shown) == (getattr(SearchConfig(), name) if default is None else default)
+    of_search = {"search_epochs": "max_epochs"}.get(name, name)
+    return number(shown) == (getattr(SearchConfig(), of_search) if default is None else default)
 
 
 def number(text: str) -> float:

@@ -178,7 +178,7 @@ def test_every_adversary_that_does_not_replay_can_perturb_a_search(tmp_path, nam
         ticket = search.run()
         return [entry["loss"] for entry in search.trainer.state.log_history if "loss" in entry], ticket
 
-    perturbed, ticket = losses_and_ticket(ADVERSARIES[adversary]())
+    perturbed, ticket = losses_and_ticket(tiny.make(adversary, {}))
     plain, _ = losses_and_ticket(None)
     assert len(perturbed) == len(plain) == 4
     assert np.isfinite(perturbed).all()

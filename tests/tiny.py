@@ -36,6 +36,7 @@ PLAIN = {
     "yopo": {"outer_steps": 1, "initial_magnitude": 0.0},
     "smart": {"weight": 0.0},
     "infobert": {"steps": 1, "initial_magnitude": 0.0, "bottleneck_weight": 0.0, "anchor_weight": 0.0},
+    "wordswap": {"rate": 0.0},
 }
 _ASCENT = {"initial_magnitude": 1.0, "step_size": 0.8}
 _WEIGHTS = {"bottleneck_weight": 0.02, "anchor_weight": 0.1, "critic_size": 7}
@@ -46,6 +47,7 @@ PERTURBING = {
     "yopo": {"outer_steps": 3, "inner_steps": 2, **_ASCENT},
     "smart": {"steps": 2, "step_size": 0.5, "deviation": 0.1},
     "infobert": {"steps": 3, **_WEIGHTS, **_ASCENT},
+    "wordswap": {"rate": 0.4, "candidates": 5},
 }
 # Without what is a statistic of the whole batch, and so depends on how examples are split into batches.
 SEPARABLE = {"infobert": {"bottleneck_weight": 0.0, "anchor_weight": 0.0}}
@@ -157,7 +159,16 @@ def arguments(folder, **changes):
 
 
 def adversary(name, **changes):
-    return ADVERSARIES[name](**PERTURBING[name] | changes)
+    return make(name, PERTURBING[name] | changes)
+
+
+def make(name, settings):
+    """An adversary, with neighbours of words if it needs them."""
+    made = ADVERSARIES[name](**settings)
+    if getattr(made, "lacks_substitutes", False):
+        draw = torch.Generator().manual_seed(5)
+        return made.with_substitutes(torch.randint(1, VOCABULARY, (VOCABULARY, 8), generator=draw))
+    return made
 
 
 def attach_parts(model, adversary, seed=7):

@@ -9,6 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from earlyrobust.errors import OutputError
+
+# Begins the names of files that are not whole yet.
+_TEMPORARY = ".earlyrobust-"
+
 
 def cache_folder(kind: str, cache: Path | None = None) -> Path:
     """Where the package keeps what it can make or fetch again.
@@ -21,6 +26,29 @@ def cache_folder(kind: str, cache: Path | None = None) -> Path:
     return (cache or Path(default)).expanduser() / kind
 
 
+def content_of(folder: Path) -> list[Path]:
+    """What is in a folder, without files whose writing was interrupted; nothing if there is no folder.
+
+    Raises:
+        OutputError: If it is no folder, or cannot be looked into.
+    """
+    try:
+        return [path for path in folder.iterdir() if not _is_leftover(path)] if folder.exists() else []
+    except OSError as error:
+        raise OutputError(f"'{folder}' cannot be used: {error.strerror}.") from error
+
+
+def check_can_be_made(folder: Path) -> None:
+    """Check that a folder is there or can be made, and can be written to.
+
+    Raises:
+        OutputError: If not.
+    """
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise OutputError(f"'{folder}' cannot be made: '{nearest}' is not a folder that can be written to.")
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Have `write` fill a temporary file beside `path`, then put it in place in one step.
 
@@ -29,7 +57,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write: Called with the temporary path; writes the whole content there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_TEMPORARY}{path.name}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -43,7 +71,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _is_leftover(path: Path) -> bool:
+    """Whether a file was being written when the process was killed."""
+    return path.name.startswith(_TEMPORARY)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON, atomically; NaN and infinity are refused."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    # Halves of surrogate pairs, which UTF-8 has not, become the escapes that JSON has for them.
+    write_atomically(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "backslashreplace")))

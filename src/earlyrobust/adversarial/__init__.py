@@ -11,6 +11,7 @@ from earlyrobust.adversarial.freelb import FreeLB, FreeLBConfig
 from earlyrobust.adversarial.infobert import InfoBERT, InfoBERTConfig
 from earlyrobust.adversarial.pgd import PGD, PGDConfig
 from earlyrobust.adversarial.smart import SMART, SMARTConfig
+from earlyrobust.adversarial.wordswap import WordSwap, WordSwapConfig
 from earlyrobust.adversarial.yopo import YOPO, YOPOConfig
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "PGDConfig",
     "Passes",
     "SMARTConfig",
+    "WordSwap",
+    "WordSwapConfig",
     "YOPOConfig",
 ]
 
@@ -40,4 +43,5 @@ ADVERSARIES: dict[str, type[Adversary]] = {
     "yopo": YOPO,
     "smart": SMART,
     "infobert": InfoBERT,
+    "wordswap": WordSwap,
 }

@@ -96,6 +96,11 @@ class Passes(ABC):
     memory: dict[str, Tensor]
     parts: nn.Module | None
 
+    @property
+    @abstractmethod
+    def tokens(self) -> Tensor:
+        """The tokens of the batch, indices of the vocabulary, shape (B, T)."""
+
     @abstractmethod
     def accumulate(self, weight: float = 1.0, objective: Objective | None = None, **options: Any) -> Tensor:
         """Run forward and backward once, adding `weight` times the loss's gradient to every parameter.
@@ -225,6 +230,20 @@ class Perturbation:
     def channels(self) -> int:
         """D, the width of the word embeddings."""
         return int(self._embedding.weight.shape[1])  # type: ignore[index]
+
+    @torch.no_grad()
+    def between(self, tokens: Tensor, others: Tensor) -> Tensor:
+        """How far the embeddings of some tokens are from those of others: E[others] − E[tokens].
+
+        Args:
+            tokens: Indices (B, T).
+            others: Indices (B, T, K).
+
+        Returns:
+            Shape (B, T, K, D), single precision, without gradient.
+        """
+        weight = self._embedding.weight
+        return in_full(weight[others] - weight[tokens].unsqueeze(2))  # type: ignore[index]
 
     def uniform(self, magnitude: float, bound: float = 0) -> Tensor:
         """δ₀ ~ U(−1, 1) · magnitude / √(tokens · D), per example, zero at padding, then projected.

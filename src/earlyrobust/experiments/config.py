@@ -16,15 +16,7 @@ from earlyrobust.pipeline.recipe import Recipe
 # What arms may differ in. Data, precision and attacks are the budget that all of them share.
 ARM_OPTIONS = (
     *("method", "model", "epochs", "batch_size", "learning_rate", "heads", "neurons", "weights", "search"),
-    *(
-        "search_adversary",
-        "head_penalty",
-        "neuron_penalty",
-        "head_scope",
-        "neuron_scope",
-        "gamma",
-        "patience",
-    ),
+    *("search_adversary", "head_penalty", "neuron_penalty", "head_scope", "neuron_scope", "gamma"),
     *("patience", "miniepoch", "miniepoch_min_steps", "search_epochs", "draw_after", "start", "adversary"),
 )
 DEFAULT_BASELINE = "finetune"
@@ -56,6 +48,19 @@ class CompareConfig(RunConfig):
     cell_gpus: Annotated[float, Field(ge=0)] = 0.0
     dense: bool = False
 
+    @field_validator("arms", mode="before")
+    @classmethod
+    def _read_arms(cls, value: Any) -> Any:
+        """Options may be written as the flags are; an arm without any is the default method."""
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: {option.replace("-", "_"): setting for option, setting in options.items()}
+            if isinstance(options, dict)
+            else options or {}
+            for name, options in value.items()
+        }
+
     @field_validator("methods", mode="before")
     @classmethod
     def _split_methods(cls, value: Any) -> Any:
@@ -71,13 +76,18 @@ class CompareConfig(RunConfig):
         """
         for option in ("method", "dense"):
             if getattr(self, option) != type(self).model_fields[option].default:
-                raise ConfigError(f"'{option}' is no option of a comparison: give --methods, or arms.")
+                raise ConfigError(
+                    f"'{option}' is no option of a comparison: name all that is compared in --methods, or "
+                    "as arms."
+                )
         for method in self.methods:
             if method not in METHODS:
                 raise ConfigError(f"There is no method '{method}': choose from {', '.join(METHODS)}.")
         arms = {**{name: {"method": name} for name in self.methods}, **self.arms}
         if not arms:
             raise ConfigError("There is nothing to compare: give --methods, or arms in the config file.")
+        if twice := [name for name in self.methods if name in self.arms]:
+            raise ConfigError(f"'{twice[0]}' is both a method and an arm: call the arm otherwise.")
         for name, options in self.arms.items():
             if not _NAME.fullmatch(name):
                 raise ConfigError(f"An arm cannot be called {name!r}: use letters, digits and . + = -.")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from earlyrobust.errors import OutputError
 from earlyrobust.experiments.cells import Cell, plan_cells
 from earlyrobust.experiments.config import CompareConfig
-from earlyrobust.experiments.launchers import LAUNCHERS, Failure
+from earlyrobust.experiments.launchers import LAUNCHERS, Failure, check_ray
+from earlyrobust.pipeline.attacking import build_attacks
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.splits import load_data
 from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
+from earlyrobust.storage import check_can_be_made, content_of
 
 
 def compare(
@@ -38,13 +40,16 @@ def compare(
     observer = observer or Observer()
     cells = plan_cells(config)
     folder = config.output_folder
-    _check_folder(folder, config)
-    failures: dict[tuple[str, int], Failure] = {}
-    record = _record(config, cells, failures, title, command)
-    record.save(folder)  # claims the folder
-    waiting = _distinct(cell for cell in cells if not cell.is_finished)
-    if done := len(cells) - len(waiting):
-        observer.note(f"{done} of {len(cells)} cells are finished already.")
+    check_folder(config)
+    finished, waiting = (
+        [cell for cell in _distinct(cells) if cell.is_finished is whether] for whether in (True, False)
+    )
+    if waiting:
+        _check_resources(waiting[0], config)
+    _record(config, cells, {}, title, command).save(folder)  # claims the folder
+    failures = _spoilt(cells, finished if waiting else [])
+    if finished:
+        observer.note(f"{len(finished)} of {len(finished) + len(waiting)} runs are finished already.")
     for cell, failure in LAUNCHERS[config.launcher](waiting, config, observer):
         if failure is not None:
             for twin in cells:
@@ -52,14 +57,25 @@ def compare(
                     failures[twin.arm, twin.seed] = failure
             observer.note(f"Failed: {cell}: {failure.reason}")
             _record(config, cells, failures, title, command).save(folder)
-    failures |= _on_other_data(cells, failures)
     _record(config, cells, failures, title, command).save(folder)
     return Comparison.load(folder)
 
 
-def _distinct(cells: Any) -> list[Cell]:
+def _distinct(cells: Sequence[Cell]) -> list[Cell]:
     """Each run once: arms may come to the same."""
-    return list({cell.folder: cell for cell in cells}.values())
+    return list({cell.folder: cell for cell in reversed(cells)}.values())[::-1]
+
+
+def _check_resources(cell: Cell, config: CompareConfig) -> None:
+    """See whether data, attacks and launcher can be had, before anything is written.
+
+    Raises:
+        EarlyRobustError: If not.
+    """
+    if config.launcher == "ray":
+        check_ray()
+    build_attacks(config)
+    load_data(cell.config)
 
 
 def _record(
@@ -87,18 +103,17 @@ def _record(
     )
 
 
-def _check_folder(folder: Path, config: CompareConfig) -> None:
+def check_folder(config: CompareConfig) -> None:
     """Refuse a folder whose content would be lost.
 
     Raises:
         OutputError: If it holds another comparison or other files.
     """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise OutputError(f"'{folder}' is a file: choose another --output.")
+    folder = config.output_folder
+    for place in (folder, config.cells_folder):
+        check_can_be_made(place)
     if not (folder / COMPARISON_NAME).exists():
-        if any(folder.iterdir()):
+        if content_of(folder):
             raise OutputError(f"'{folder}' holds other files: choose another --output, or empty it.")
         return
     old = ComparisonRecord.load(folder)
@@ -111,19 +126,21 @@ def _check_folder(folder: Path, config: CompareConfig) -> None:
         )
 
 
-def _on_other_data(
-    cells: Sequence[Cell], failures: dict[tuple[str, int], Failure]
-) -> dict[tuple[str, int], Failure]:
-    """Cells taken over from a time when the data was another, which cannot be compared with the others."""
-    found: dict[tuple[str, int], Failure] = {}
-    newest: dict[int, tuple[float, str]] = {}
-    finished = [cell for cell in cells if cell.is_finished and (cell.arm, cell.seed) not in failures]
-    prints = {cell.folder: RunRecord.load(cell.folder).data.fingerprint for cell in finished}
+def _spoilt(cells: Sequence[Cell], finished: Sequence[Cell]) -> dict[tuple[str, int], Failure]:
+    """Finished cells that are not of the data there is now, or whose record cannot be read."""
+    reasons: dict[Path, str] = {}
+    now: dict[int, str] = {}
     for cell in finished:
-        when = (cell.folder / "result.json").stat().st_mtime
-        newest[cell.seed] = max(newest.get(cell.seed, (0.0, "")), (when, prints[cell.folder]))
-    for cell in finished:
-        if prints[cell.folder] != newest[cell.seed][1]:
-            reason = f"its run is of older data than the others': delete '{cell.folder}' to run it again"
-            found[cell.arm, cell.seed] = Failure(reason, None)
-    return found
+        try:
+            then = RunRecord.load(cell.folder).data.fingerprint
+            if cell.seed not in now:
+                now[cell.seed] = load_data(cell.config).fingerprint
+            if then != now[cell.seed]:
+                reasons[cell.folder] = "its run is of other data than there is now"
+        except OutputError as error:
+            reasons[cell.folder] = str(error).rstrip(".")
+    return {
+        (cell.arm, cell.seed): Failure(f"{reason}: delete '{cell.folder}' to run it again", None)
+        for cell in cells
+        if (reason := reasons.get(cell.folder)) is not None
+    }

@@ -156,9 +156,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         title="Heads and neurons that each layer keeps",
         tasks=_THREE,
         arms=_OURS,
-        attacks=(),
         views=("layers",),
-        seeds=1,
     ),
     "time": Experiment(
         title="Training time of every method: five runs, the preparation of the data left out",

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.experiments.config import CompareConfig
-from earlyrobust.experiments.grid import compare
+from earlyrobust.experiments.grid import check_folder, compare
 from earlyrobust.experiments.paper import EXPERIMENTS, SCALES
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.results import Comparison
-from earlyrobust.results.experiment import ExperimentRecord
+from earlyrobust.results import EXPERIMENT_NAME, Comparison, ExperimentRecord
 
 # Experiments at the same scale share their runs.
 CELLS = "cells"
@@ -90,6 +89,10 @@ def reproduce(
     Raises:
         EarlyRobustError: As for `compare`.
     """
+    for config in comparisons.values():
+        check_folder(config)
+    if (folder / EXPERIMENT_NAME).exists() and (old := ExperimentRecord.load(folder)).scale != record.scale:
+        raise OutputError(f"'{folder}' holds {old.name} at the scale '{old.scale}': choose another --output.")
     record.save(folder)
     for task, config in comparisons.items():
         yield compare(config, observer, title=f"{record.title}: {task}", command=record.command)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from earlyrobust.data.tasks import TASKS, Task
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.attack_options import AttackOptions
-from earlyrobust.pipeline.methods import METHODS
+from earlyrobust.pipeline.methods import METHODS, Start
 from earlyrobust.pipeline.specs import parse_spec
 from earlyrobust.ticket import Scope
 
@@ -45,7 +45,7 @@ class RunConfig(AttackOptions):
         label_column: Column of the label.
         output: Folder of the run.
         seed: Seed of data order, classifier head, dropout and perturbations.
-        epochs: Epochs of fine-tuning (the paper's 10 for its tasks).
+        epochs: Epochs of fine-tuning (the paper's 10 for its tasks), of which a method may take a share.
         batch_size: Examples per optimiser step.
         learning_rate: Peak learning rate; constant in the search, linear decay in fine-tuning.
         max_length: Longest input in tokens (the paper's 128 or 256 for its tasks).
@@ -65,12 +65,14 @@ class RunConfig(AttackOptions):
         patience: Miniepochs in a row for which they must be (5: the paper).
         miniepoch: Length of a miniepoch in epochs (0.05: the paper).
         miniepoch_min_steps: Fewest optimiser steps of a miniepoch.
-        search_epochs: Epochs after which the search stops anyway; idle beside a `draw_after` above 0.
+        search_epochs: Epochs after which the search stops anyway, None for the method's (1); idle beside a
+            `draw_after` above 0.
         draw_after: Epochs after which the ticket is drawn, settled or not; 0 to draw it when the masks have
             settled; None for the search's own (0: the paper).
-        start: What the fine-tuning starts from: the "pretrained" weights that the ticket keeps (the paper);
-            for ablations "random" ones of the ticket's structure, or the whole encoder with those that the
-            ticket cuts drawn afresh ("refilled"); ours, the weights that the search trained ("searched").
+        start: What the fine-tuning starts from, None for the method's: the "pretrained" weights that the
+            ticket keeps (the paper); for ablations "random" ones of the ticket's structure, or the whole
+            encoder with those that the ticket cuts drawn afresh ("refilled"); ours, the weights that the
+            search trained ("searched").
         adversary: What perturbs the fine-tuning, see `parse_spec`; None for the method's.
         dense: Whether a dense model is fine-tuned, evaluated and attacked beside the method's, to compare.
         attack_split: What is attacked: examples of the "test" split, or of the "selection" split, which is
@@ -107,9 +109,9 @@ class RunConfig(AttackOptions):
     patience: Annotated[int, Field(gt=0)] = 5
     miniepoch: Positive = 0.05
     miniepoch_min_steps: Annotated[int, Field(gt=0)] = 20
-    search_epochs: Positive = 1.0
+    search_epochs: Positive | None = None
     draw_after: NotNegative | None = None
-    start: Literal["pretrained", "random", "refilled", "searched"] = "pretrained"
+    start: Start | None = None
     adversary: Spec | None = None
     dense: bool = True
     attack_split: Literal["test", "selection"] = "test"

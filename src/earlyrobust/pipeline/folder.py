@@ -7,7 +7,6 @@ not, from its last checkpoint.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import yaml
 
 from earlyrobust.errors import OutputError
 from earlyrobust.results import RECORD_NAME
-from earlyrobust.storage import write_atomically, write_json
+from earlyrobust.storage import check_can_be_made, content_of, write_atomically, write_json
 
 CONFIG_NAME = "config.yaml"
 PROGRESS_NAME = "progress.json"
@@ -48,14 +47,9 @@ class RunFolder:
         """
         self.path = path
         self._options = {name: value for name, value in options.items() if name != "output"}
-        try:
-            taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
-        except OSError as error:
-            raise OutputError(f"'{path}' cannot be used: {error.strerror}.") from error
-        # Said now rather than after the data is prepared, which may take long.
-        nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
-        if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-            raise OutputError(f"'{path}' cannot be made: '{nearest}' is not a folder that can be written to.")
+        check_can_be_made(path)  # said now rather than after the data is prepared, which may take long
+        # A process killed while it claimed the folder leaves no more than progress of nothing.
+        taken = any(file.name != PROGRESS_NAME for file in content_of(path))
         same = not taken or what_matters(self._read_config(path / CONFIG_NAME)) == what_matters(self._options)
         self._progress: dict[str, Any] = (
             self._read_progress() if taken and same else {**command, "seconds": {}}
@@ -76,7 +70,9 @@ class RunFolder:
         """
         begun = self._progress.setdefault("data_fingerprint", fingerprint)
         if begun != fingerprint:
-            raise OutputError(f"The run in '{self.path}' was begun on other data: choose another --output.")
+            raise OutputError(
+                f"The run in '{self.path}' was begun on other data: choose another --output, or delete it."
+            )
         text = yaml.safe_dump(self._options, sort_keys=False, allow_unicode=True)
         try:
             # The options come last: a folder without them holds no run.

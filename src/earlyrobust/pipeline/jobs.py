@@ -67,6 +67,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     attacks = build_attacks(config)  # what they lean on may be missing: better known before the training
     splits = load_splits(config, observer)
     _check_sample(config, splits)
+    recipe = recipe.equipped(config.neighbours, splits.tokenizer)
     folder.claim(splits.data.fingerprint)
     job = _Job(config, recipe, splits, folder, observer)
     has_dense = recipe.starts_from_finetuned or (config.dense and not recipe.is_plain)
@@ -99,6 +100,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
     else:
         _check_ratios(config)
         splits = load_splits(config, observer)
+        recipe = recipe.equipped(config.neighbours, splits.tokenizer)
         folder.claim(splits.data.fingerprint)
         job = _Job(config, recipe, splits, folder, observer)
         if recipe.starts_from_finetuned:
@@ -141,6 +143,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     attacks = build_attacks(config)
     splits = load_splits(config, observer)
     _check_sample(config, splits)
+    recipe = recipe.equipped(config.neighbours, splits.tokenizer)
     folder.claim(splits.data.fingerprint)
     job = _Job(config, recipe, splits, folder, observer)
     return _record(job, "finetune-ticket", attacks, ticket, _model(job, ticket), None)
@@ -160,10 +163,10 @@ class _Job:
         """The encoder with a fresh head, the same each time."""
         return load_pretrained(self.config.model, self.splits.data.label_names, self.config.seed)
 
-    def train(self, model: PreTrainedModel, stage: str, adversary: Adversary | None) -> float:
+    def train(self, model: PreTrainedModel, stage: str, adversary: Adversary | None, epochs: float) -> float:
         """Train a classifier, save it as a stage's, and return the seconds of the training."""
         seconds = train_classifier(
-            model, self.splits, self.config, self.folder, stage, self.observer, adversary
+            model, self.splits, self.config, self.folder, stage, self.observer, adversary, epochs
         )
         _save_model(model, self.splits, self.folder.path / stage)
         return seconds
@@ -188,7 +191,10 @@ def _save_model(model: PreTrainedModel, splits: Splits, folder: Path) -> None:
 
 
 def _dense_model(job: _Job) -> PreTrainedModel:
-    job.once(DENSE, "Fine-tuning the dense model", lambda: job.train(job.pretrained(), DENSE, None))
+    def train() -> float:
+        return job.train(job.pretrained(), DENSE, None, job.config.epochs or 1.0)
+
+    job.once(DENSE, "Fine-tuning the dense model", train)
     return load_classifier(str(job.folder.path / DENSE))
 
 
@@ -209,7 +215,7 @@ def _ticket(job: _Job) -> AnyTicket:
         ticket, seconds = search_ticket(
             model, job.splits, job.config, job.folder, TICKET, job.observer, job.recipe, origin
         )
-        if job.config.start == "searched":
+        if job.recipe.start == "searched":
             model.save_pretrained(job.folder.path / SEARCHED)
         ticket.save(place)
         return seconds
@@ -221,7 +227,7 @@ def _ticket(job: _Job) -> AnyTicket:
 def _model(job: _Job, ticket: AnyTicket | None) -> PreTrainedModel:
     # The ticket is cut out of the pretrained weights: those of the search have done their work.
     def train() -> float:
-        return job.train(_start(job, ticket), MODEL, job.recipe.adversary)
+        return job.train(_start(job, ticket), MODEL, job.recipe.adversary, job.recipe.epochs)
 
     title = f"Training by {job.config.method}" if ticket is None else "Fine-tuning the ticket"
     job.once(MODEL, title, train)
@@ -234,12 +240,12 @@ def _start(job: _Job, ticket: AnyTicket | None) -> PreTrainedModel:
         return job.pretrained()
     if isinstance(ticket, WeightTicket):
         return zero(job.pretrained(), ticket)
-    if job.config.start == "pretrained":
+    if job.recipe.start == "pretrained":
         return prune(job.pretrained(), ticket)
-    if job.config.start == "searched":
+    if job.recipe.start == "searched":
         return prune(load_classifier(str(job.folder.path / SEARCHED)), ticket)
     untrained = load_untrained(job.config.model, job.splits.data.label_names, job.config.seed)
-    if job.config.start == "random":
+    if job.recipe.start == "random":
         return prune(untrained, ticket)
     return refill(job.pretrained(), ticket, untrained)
 

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Start = Literal["pretrained", "random", "refilled", "searched"]
 
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the paper's Table 1.
+    """One row of the paper's Table 1, or a preset of ours.
 
     Attributes:
         description: What it does, in a line.
         search: Name of its ticket search in `SEARCHES`; None for training the whole encoder.
-        adversary: Name of its fine-tuning's adversary in `ADVERSARIES`; None for plain fine-tuning.
+        adversary: What perturbs its fine-tuning, see `parse_spec`; None for plain fine-tuning.
+        search_adversary: What perturbs its search; None for the search's own.
+        search_epochs: Epochs after which its search stops anyway; None for the search's own.
+        start: What its fine-tuning starts from, as the option of that name.
+        epochs: Share of the run's epochs that its fine-tuning takes.
     """
 
     description: str
     search: str | None = None
     adversary: str | None = None
+    search_adversary: str | None = None
+    search_epochs: float | None = None
+    start: Start = "pretrained"
+    epochs: float = 1.0
 
 
 METHODS: dict[str, Method] = {
@@ -36,5 +47,14 @@ METHODS: dict[str, Method] = {
     "earlyrobust": Method(
         "search a ticket under FreeLB, stop when its masks settle, cut, fine-tune what is left",
         search="earlyrobust",
+    ),
+    "earlyrobust-swap": Method(
+        "ours: search under word swaps, go on from the search's weights, fine-tune briefly under word swaps",
+        search="earlyrobust",
+        adversary="wordswap",
+        search_adversary="wordswap",
+        search_epochs=0.5,
+        start="searched",
+        epochs=0.25,
     ),
 }

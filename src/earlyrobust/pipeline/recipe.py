@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from earlyrobust.adversarial import ADVERSARIES, Adversary
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.methods import METHODS
+from earlyrobust.pipeline.methods import METHODS, Method, Start
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.specs import NONE, parse_spec
+from earlyrobust.pipeline.substitutes import equip
 from earlyrobust.search import SEARCHES, Search
 from earlyrobust.search.base import check_adversary
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 # Instead of a search: a ticket drawn by chance, the comparison that any search must win.
 RANDOM = "random"
@@ -44,6 +48,8 @@ class Recipe:
         search_adversary: Perturbs the search; None for none.
         is_random: Whether the ticket is drawn by chance.
         adversary: Perturbs the fine-tuning; None for plain fine-tuning.
+        start: What the fine-tuning of a ticket starts from.
+        epochs: Epochs of the fine-tuning.
     """
 
     search: type[Search] | None
@@ -51,6 +57,8 @@ class Recipe:
     search_adversary: Adversary | None
     is_random: bool
     adversary: Adversary | None
+    start: Start
+    epochs: float
 
     @property
     def has_ticket(self) -> bool:
@@ -66,6 +74,22 @@ class Recipe:
     def is_plain(self) -> bool:
         """Whether this is nothing but fine-tuning."""
         return not self.has_ticket and self.adversary is None
+
+    def equipped(self, neighbours: str | None, tokenizer: PreTrainedTokenizerBase) -> Recipe:
+        """The same recipe with neighbours of words for the adversaries that need them.
+
+        Args:
+            neighbours: Their source, as for attacks.
+            tokenizer: Of the encoder.
+
+        Raises:
+            ResourceError: If they cannot be had.
+        """
+        return replace(
+            self,
+            search_adversary=equip(self.search_adversary, neighbours, tokenizer),
+            adversary=equip(self.adversary, neighbours, tokenizer),
+        )
 
     def idle_options(self, config: RunConfig) -> list[str]:
         """Options about tickets that were set, and have no effect here."""
@@ -100,14 +124,17 @@ class Recipe:
                 f"There is no search '{name}': choose one of {', '.join([*SEARCHES, RANDOM, NONE])}."
             )
         search = SEARCHES.get(name)
-        if config.start == "searched" and name == RANDOM:
+        start = config.start or ("pretrained" if name == RANDOM else method.start)
+        if start == "searched" and name == RANDOM:
             raise ConfigError("A random ticket has no searched weights to start from: drop --start searched.")
         return cls(
             search=search,
-            search_config=None if search is None else _settings(search, config),
-            search_adversary=None if search is None else _search_adversary(search, config),
+            search_config=None if search is None else _settings(search, config, method),
+            search_adversary=None if search is None else _search_adversary(search, config, method),
             is_random=name == RANDOM,
             adversary=make_adversary(config.adversary or method.adversary or NONE),
+            start=start,
+            epochs=(config.epochs or 1.0) * method.epochs,
         )
 
 
@@ -138,16 +165,19 @@ def make_adversary(spec: str) -> Adversary | None:
     return ADVERSARIES[name](**settings)
 
 
-def _search_adversary(search: type[Search], config: RunConfig) -> Adversary | None:
-    if config.search_adversary is None:
+def _search_adversary(search: type[Search], config: RunConfig, method: Method) -> Adversary | None:
+    spec = config.search_adversary or (method.search_adversary if config.search is None else None)
+    if spec is None:
         return search.default_adversary
-    adversary = make_adversary(config.search_adversary)
+    adversary = make_adversary(spec)
     check_adversary(adversary)  # the search does so itself, but is made after much else
     return adversary
 
 
-def _settings(search: type[Search], config: RunConfig) -> Any:
+def _settings(search: type[Search], config: RunConfig, method: Method) -> Any:
     """A search's settings: those of the run's options that it knows and that were given."""
+    if config.search_epochs is None and config.search is None:
+        config = config.model_copy(update={"search_epochs": method.search_epochs})
     known = {field.name for field in fields(search.Config)}
     given = {
         name: getattr(config, option)

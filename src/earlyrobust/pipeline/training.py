@@ -37,6 +37,7 @@ def train_classifier(
     stage: str,
     observer: Observer,
     adversary: Adversary | None,
+    epochs: float,
 ) -> float:
     """Fine-tune a classifier in place.
 
@@ -46,7 +47,7 @@ def train_classifier(
     clock = _Checkpoints()
     trainer = AdversarialTrainer(
         model,
-        _arguments(config, folder.checkpoints(stage), warmup=0.1),
+        _arguments(config, folder.checkpoints(stage), epochs, warmup=0.1),
         adversary=adversary,
         train_dataset=splits.train,
         processing_class=splits.tokenizer,
@@ -76,7 +77,7 @@ def search_ticket(
     clock = _Checkpoints()
     search = cast("type[Search]", recipe.search)(
         model,
-        _arguments(config, folder.checkpoints(stage)),
+        _arguments(config, folder.checkpoints(stage), config.epochs or 1.0),
         splits.train,
         config=recipe.search_config,
         adversary=recipe.search_adversary,
@@ -89,10 +90,10 @@ def search_ticket(
     return search.run(folder.last_checkpoint(stage)), clock.elapsed
 
 
-def _arguments(config: RunConfig, checkpoints: Path, warmup: float = 0.0) -> TrainingArguments:
+def _arguments(config: RunConfig, checkpoints: Path, epochs: float, warmup: float = 0.0) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(checkpoints),
-        num_train_epochs=config.epochs or 1.0,
+        num_train_epochs=epochs,
         per_device_train_batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         warmup_steps=warmup,  # below one: a share of all steps

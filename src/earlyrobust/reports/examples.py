@@ -65,8 +65,17 @@ def draw_examples(
     write_page(made, EXAMPLES_PAGE, path, sections=shown, compare=compare_columns)
 
 
-def attack_section(title: str, record: AttackRecord, examples: Sequence[AttackedExample]) -> dict[str, Any]:
-    """What a page shows of an attack: its numbers, its settings, and examples by how they ended."""
+def attack_section(
+    title: str, record: AttackRecord, examples: Sequence[AttackedExample], most: int | None = None
+) -> dict[str, Any]:
+    """What a page shows of an attack: its numbers, its settings, and examples by how they ended.
+
+    Args:
+        title: What the attack is called.
+        record: Its record.
+        examples: Its examples.
+        most: How many are shown of those that ended in the same way; None for all.
+    """
     return {
         "title": title,
         "figures": _figures(record),
@@ -75,7 +84,7 @@ def attack_section(title: str, record: AttackRecord, examples: Sequence[Attacked
             for name, value in record.settings.items()
         ],
         "groups": [
-            (status, name, meaning, found)
+            (status, name, meaning, found[:most], len(found))
             for status, name, meaning in _STATUSES
             if (found := [example for example in examples if example.status == status])
         ],

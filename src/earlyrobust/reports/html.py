@@ -11,6 +11,7 @@ import re
 import unicodedata
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -32,7 +33,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters.update(visible=_visible, percent=percent, picture=_picture, setting=setting)
+    made.filters.update(plain=plain, visible=_visible, percent=percent, picture=_picture, setting=setting)
     return made
 
 
@@ -66,6 +67,14 @@ def setting(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def plain(text: str) -> str:
+    """A text for where there can be no markup: what would be invisible in it by its code point."""
+    return "".join(
+        f"U+{ord(character):04X}" if unicodedata.category(character) in _UNSEEN else character
+        for character in text
+    )
+
+
 def _visible(text: str) -> Markup:
     """Escape a text, and show by code point what would be invisible in it or act on the text around it."""
     unseen = {
@@ -80,11 +89,13 @@ def _picture(figure: Figure) -> Markup:
     """A figure as SVG that takes the colours of the page, light or dark, and the width that there is."""
     stream = io.StringIO()
     # Text stays text, to be searched and read aloud; the salt makes the same figure the same file.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "earlyrobust"}):
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "earlyrobust"}), catch_warnings():
+        # The reader's browser has the letters that matplotlib's font has not.
+        filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     drawing = stream.getvalue()
     drawing = drawing[drawing.index("<svg") :]
     drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawing, count=1)
-    drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawing, count=1)
-    return Markup(drawing.replace("#000000", "currentColor"))
+    for size in ("width", "height"):
+        drawing = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", drawing, count=1)
+    return Markup(re.sub(r"((?:fill|stroke): )#000000", r"\1currentColor", drawing))

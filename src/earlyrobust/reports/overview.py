@@ -20,6 +20,8 @@ from earlyrobust.results.summary import (
     of_attack,
 )
 
+# The name of the table of failures.
+FAILED = "failed"
 # Below it a difference counts as told from chance.
 _SIGNIFICANT = 0.05
 _MEAN_AUA = of_attack(AUA, OVERALL)
@@ -32,20 +34,21 @@ def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ta
         names += [of_attack(AUA, attack), of_attack(QUERIES, attack)]
     if len(comparison.attacks) > 1:
         names.append(_MEAN_AUA)
-    seeds = max((len(summary.seeds) for summary in summaries), default=0)
-    spread = (
-        "Mean over seeds ± half of its 95 % interval (Student's t)."
-        if seeds > 1
-        else "One seed; in brackets the 95 % interval (Wilson), which says nothing of other seeds."
-    )
+    seeds = {len(summary.seeds) for summary in summaries}
+    notes = {
+        True: "Mean over seeds ± half of its 95 % interval (Student's t).",
+        False: "Of one seed, in brackets the 95 % interval (Wilson), which says nothing of other seeds.",
+    }
+    note = " ".join(notes[several] for several in (True, False) if any((n > 1) is several for n in seeds))
     return Table(
+        name="results",
         title="Accuracy, clean and under attack",
         columns=["method", "seeds", *names],
         rows=[
             [summary.name, str(len(summary.seeds)), *(_best(summaries, summary, name) for name in names)]
             for summary in summaries
         ],
-        note=spread,
+        note=note,
     )
 
 
@@ -53,6 +56,7 @@ def cost_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table
     """Training time, also relative to the baseline, and the size and speed of what is trained."""
     baseline = comparison.record.baseline
     return Table(
+        name="cost",
         title="What it costs",
         columns=["method", SECONDS, f"× {baseline}", PARAMETERS, MEGABYTES, LATENCY],
         rows=[
@@ -75,6 +79,7 @@ def ratio_table(summaries: Sequence[ArmSummary]) -> Table:
     """Training time of each arm relative to each other's."""
     names = [summary.name for summary in summaries]
     return Table(
+        name="ratios",
         title="Training time: row relative to column",
         columns=["method", *names],
         rows=[
@@ -97,6 +102,7 @@ def difference_table(comparison: Comparison, summaries: Sequence[ArmSummary]) ->
     if not rows:
         return None
     return Table(
+        name="differences",
         title=f"Less {comparison.record.baseline}, under the same seeds",
         columns=["method", *names],
         rows=rows,
@@ -110,7 +116,7 @@ def failure_table(comparison: Comparison) -> Table | None:
     rows: list[list[Cell]] = [
         [cell.arm, str(cell.seed), cell.error] for cell in comparison.record.cells if cell.error is not None
     ]
-    return Table("Failed", ["method", "seed", "reason"], rows) if rows else None
+    return Table("Failed", ["method", "seed", "reason"], rows, name=FAILED) if rows else None
 
 
 def comparison_tables(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[Table]:
@@ -154,25 +160,33 @@ def headlines(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[s
             f"the training time of {comparison.record.baseline}.",
             f"Nothing is both cheaper and more robust than {_and(efficient)}.",
         ]
-        sentences.append(_told_apart(comparison, summaries))
+        sentences += _told_apart(comparison, summaries)
     if done < len(cells):
         sentences.append(f"{len(cells) - done} of {len(cells)} runs are missing or failed.")
     return sentences
 
 
-def _told_apart(comparison: Comparison, summaries: Sequence[ArmSummary]) -> str:
+def _told_apart(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:
+    """Which arms differ from the baseline in accuracy under attack, as far as can be told."""
     baseline = comparison.record.baseline
-    tested = [summary for summary in summaries if _MEAN_AUA in summary.differences]
-    if all(summary.differences[_MEAN_AUA].p is None for summary in tested):
-        return f"One seed cannot tell whether any difference to {baseline} is more than chance."
+    tested = {
+        summary.name: difference
+        for summary in summaries
+        if (difference := summary.differences.get(_MEAN_AUA)) is not None
+    }
+    if not tested:
+        return []
+    if all(difference.mean.count == 1 for difference in tested.values()):
+        return [f"One seed cannot tell whether any difference to {baseline} is more than chance."]
     told = [
-        summary.name
-        for summary in tested
-        if (p := summary.differences[_MEAN_AUA].p) is not None and p < _SIGNIFICANT
+        name
+        for name, difference in tested.items()
+        if difference.p is not None and difference.p < _SIGNIFICANT
     ]
     if not told:
-        return f"None differs from {baseline} in accuracy under attack by more than chance (p < 0.05)."
-    return f"In accuracy under attack {_and(told)} differ from {baseline} by more than chance (p < 0.05)."
+        return [f"None differs from {baseline} in accuracy under attack by more than chance (p < 0.05)."]
+    differ = "differs" if len(told) == 1 else "differ"
+    return [f"In accuracy under attack {_and(told)} {differ} from {baseline} by more than chance (p < 0.05)."]
 
 
 def _and(names: Sequence[str]) -> str:
@@ -191,8 +205,7 @@ def _difference(summary: ArmSummary, name: str) -> Cell:
     difference = summary.differences.get(name)
     if difference is None:
         return "–"
-    number = Number(difference.mean, 1, signed=True)
-    return str(number) if difference.p is None else f"{number}, p = {difference.p:.2g}"
+    return Number(difference.mean, 1, signed=True, p=difference.p)
 
 
 def _or_nothing(mean: Mean | None, digits: int) -> Cell:

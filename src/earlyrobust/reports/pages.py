@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,8 @@ from earlyrobust.errors import OutputError
 from earlyrobust.journal import read_journal
 from earlyrobust.reports import plots
 from earlyrobust.reports.examples import attack_section, class_namer, compare_columns
-from earlyrobust.reports.html import environment, setting, write_page
-from earlyrobust.reports.overview import comparison_tables, frontier_points, headlines
+from earlyrobust.reports.html import environment, plain, setting, write_page
+from earlyrobust.reports.overview import FAILED, comparison_tables, frontier_points, headlines
 from earlyrobust.reports.runs import run_headlines, run_tables
 from earlyrobust.reports.tables import Table, to_csv, to_latex, to_markdown
 from earlyrobust.results import (
@@ -33,7 +34,7 @@ from earlyrobust.results.summary import AUA, CLEAN, OVERALL, of_attack, summaris
 from earlyrobust.storage import write_atomically
 
 REPORT_PAGE = "report.html"
-# Examples of each attack that a run's page shows; its own page of examples shows them all.
+# Examples of an attack that ended alike and that a run's page shows; `examples.html` shows them all.
 _EXAMPLES = 6
 
 
@@ -91,31 +92,42 @@ def draw_report(folder: Path) -> list[Path]:
     Raises:
         OutputError: If there is no record, or one cannot be read.
     """
-    if (folder / EXPERIMENT_NAME).exists():
-        report, written = _experiment(folder)
-    elif (folder / COMPARISON_NAME).exists():
-        comparison = Comparison.load(folder)
-        chapter = _chapter("", comparison, ("frontier",), None)
-        written = _write_tables(folder, chapter.tables)
-        record = comparison.record
-        report = Report(record.title, [], [], [chapter], record.command, _facts_of(comparison))
-    elif (folder / RECORD_NAME).exists():
-        report, written = _run(folder), []
-    else:
-        raise OutputError(
-            f"There is nothing to report in '{folder}': it holds no {RECORD_NAME}, {COMPARISON_NAME} or "
-            f"{EXPERIMENT_NAME}; name the folder of a finished run, a comparison or an experiment."
-        )
-    made = environment()
-    made.filters["class_name"] = class_namer(report.label_names)
-    write_page(made, REPORT_PAGE, folder / REPORT_PAGE, report=report, compare=compare_columns)
+    try:
+        report, tables = _read(folder)
+        made = environment()
+        made.filters["class_name"] = class_namer(report.label_names)
+        write_page(made, REPORT_PAGE, folder / REPORT_PAGE, report=report, compare=compare_columns)
+        written = [path for place, of_part in tables.items() for path in _write_tables(place, of_part)]
+    except OSError as error:
+        raise OutputError(f"'{folder / REPORT_PAGE}' cannot be written: {error.strerror}.") from error
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # Records are read as JSON of the right types, but may hold what no run writes.
+        raise OutputError(f"The records in '{folder}' hold values that make no sense: {error}.") from error
     return [folder / REPORT_PAGE, *written]
 
 
-def _experiment(folder: Path) -> tuple[Report, list[Path]]:
+def _read(folder: Path) -> tuple[Report, dict[Path, list[Table]]]:
+    """What a folder's page shows, and the tables that are files of their own, by their folder."""
+    if (folder / EXPERIMENT_NAME).exists():
+        return _experiment(folder)
+    if (folder / COMPARISON_NAME).exists():
+        comparison = Comparison.load(folder)
+        chapter = _chapter("", comparison, ("frontier",), None)
+        record = comparison.record
+        report = Report(record.title, [], [], [chapter], record.command, _facts_of(comparison))
+        return report, {folder: chapter.tables}
+    if (folder / RECORD_NAME).exists():
+        return _run(folder), {}
+    raise OutputError(
+        f"There is nothing to report in '{folder}': it holds no {RECORD_NAME}, {COMPARISON_NAME} or "
+        f"{EXPERIMENT_NAME}; name the folder of a finished run, a comparison or an experiment."
+    )
+
+
+def _experiment(folder: Path) -> tuple[Report, dict[Path, list[Table]]]:
     record = ExperimentRecord.load(folder)
     chapters: list[Chapter] = []
-    written: list[Path] = []
+    tables: dict[Path, list[Table]] = {}
     facts: dict[str, list[tuple[str, str]]] = {}
     for task, part in record.parts.items():
         if not (folder / part / COMPARISON_NAME).exists():
@@ -123,10 +135,10 @@ def _experiment(folder: Path) -> tuple[Report, list[Path]]:
         comparison = Comparison.load(folder / part)
         chapter = _chapter(task, comparison, record.views, record.sweep)
         chapters.append(chapter)
-        written += _write_tables(folder / part, chapter.tables)
+        tables[folder / part] = chapter.tables
         facts |= {f"{name}, {task}": pairs for name, pairs in _facts_of(comparison).items()}
     title = f"{record.name}: {record.title} (scale {record.scale})"
-    return Report(title, [], record.notes, chapters, record.command, facts), written
+    return Report(title, [], record.notes, chapters, record.command, facts), tables
 
 
 def _chapter(title: str, comparison: Comparison, views: Sequence[View], sweep: str | None) -> Chapter:
@@ -136,7 +148,9 @@ def _chapter(title: str, comparison: Comparison, views: Sequence[View], sweep: s
         pictures.append(
             (
                 "Accuracy under attack, averaged over attacks, against training time; bars are intervals",
-                plots.aua_against_time(points, comparison.record.baseline),
+                plots.aua_against_time(
+                    {plain(arm): point for arm, point in points.items()}, plain(comparison.record.baseline)
+                ),
             )
         )
     if "sweep" in views and sweep is not None and (curves := _curves(comparison, sweep)):
@@ -188,26 +202,25 @@ def _run(folder: Path) -> Report:
         journal = folder / ATTACKS_FOLDER / str(attack.journal)
         if attack.journal is None or not journal.exists():
             continue  # records travel without their journals, which hold the texts
-        examples = read_journal(journal)[1]
-        broken = [example for example in examples if example.status == "succeeded"]
-        held = [example for example in examples if example.status == "failed"]
-        attacks.append(attack_section(title, attack, [*broken[:_EXAMPLES], *held[:_EXAMPLES]]))
+        attacked = [example for example in read_journal(journal)[1] if example.status != "skipped"]
+        attacks.append(attack_section(title, attack, attacked, _EXAMPLES))
     chapter = Chapter("", [], run_tables(record), pictures, attacks)
     seed, model = record.config.get("seed"), record.config.get("model")
     title = f"{record.method} on {record.data.name}: {model}, seed {seed}"
     facts = {"Options": _pairs(record.config), "Environment": _environment(record.environment)}
-    command = f"earlyrobust run --config {folder / 'config.yaml'} --output {folder}"
+    options = ["--config", str(folder / "config.yaml"), "--output", str(folder)]
+    # The record of a ticket that was only trained does not tell where the ticket lay.
+    command = "" if record.method == "finetune-ticket" else shlex.join(["earlyrobust", "run", *options])
     return Report(title, run_headlines(record), [], [chapter], command, facts, record.data.label_names)
 
 
 def _write_tables(folder: Path, tables: list[Table]) -> list[Path]:
     """Write a comparison's tables beside its page."""
     files = {"comparison.md": to_markdown(tables), "comparison.tex": to_latex(tables)}
-    names = ("results", "cost", "differences", "ratios")
-    by_name = {name: table for name, table in zip(names, tables, strict=False) if table.title != "Failed"}
-    files |= {f"comparison-{name}.csv": to_csv(table) for name, table in by_name.items()}
+    files |= {f"comparison-{table.name}.csv": to_csv(table) for table in tables if table.name != FAILED}
     for name, text in files.items():
-        write_atomically(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))  # type: ignore[misc]
+        content = text.encode("utf-8", "backslashreplace")  # halves of surrogate pairs have no encoding
+        write_atomically(folder / name, lambda path, content=content: path.write_bytes(content))  # type: ignore[misc]
     return [folder / name for name in files]
 
 
@@ -215,8 +228,9 @@ def _facts_of(comparison: Comparison) -> dict[str, list[tuple[str, str]]]:
     arms = [(arm, _in_words(options)) for arm, options in comparison.record.arms.items()]
     facts = {"Arms": arms, "Options of all": _pairs(comparison.record.config)}
     places: list[EnvironmentRecord] = []
-    for runs in comparison.runs.values():
-        places += [run.environment for run in runs.values() if run.environment not in places]
+    for run in (run for runs in comparison.runs.values() for run in runs.values()):
+        if run.environment not in places:
+            places.append(run.environment)
     for number, place in enumerate(places, 1):
         facts["Environment" if len(places) == 1 else f"Environment {number}"] = _environment(place)
     return facts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -121,15 +121,12 @@ def aua_against_time(points: Mapping[str, tuple[Mean, Mean]], baseline: str) -> 
         points: For each arm, training time relative to the baseline, and Aua%.
         baseline: The baseline's name.
     """
-    rows = (len(points) + 1) // 2
-    figure = Figure(figsize=(4.8, 3.4 + 0.22 * rows), layout="constrained")
+    figure = Figure(figsize=(4.8, 3.4 + _height_of_legend(points)), layout="constrained")
     axes = figure.subplots()
     efficient = frontier({name: (time.value, aua.value) for name, (time, aua) in points.items()})
     edge = [(points[name][0].value, points[name][1].value) for name in efficient]
-    axes.plot(
-        *zip(*edge, strict=True), color=_GREY, linestyle="--", zorder=1, label="nothing cheaper and better"
-    )
-    for place, (name, (time, aua)) in enumerate(points.items()):
+    axes.plot(*zip(*edge, strict=True), color=_GREY, linestyle="--", zorder=1, label="-")
+    for place, (time, aua) in enumerate(points.values()):
         axes.errorbar(
             time.value,
             aua.value,
@@ -138,11 +135,15 @@ def aua_against_time(points: Mapping[str, tuple[Mean, Mean]], baseline: str) -> 
             fmt=_MARKERS[place % len(_MARKERS)],
             color=_COLOURS[place % len(_COLOURS)],
             elinewidth=0.8,
-            label=name,
+            label="-",
         )
-    axes.set(xlabel=f"training time, relative to {baseline}", ylabel="accuracy under attack, %")
+    axes.set(ylabel="accuracy under attack, %")
+    if len(baseline) > _SHORT:
+        axes.set_xlabel(f"training time, relative to\n{baseline}", parse_math=False, fontsize="small")
+    else:
+        axes.set_xlabel(f"training time, relative to {baseline}", parse_math=False)
     axes.set_xlim(left=0)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+    _legend(figure, axes, ["nothing cheaper and better", *points])
     return figure
 
 
@@ -153,9 +154,9 @@ def against_option(curves: Mapping[str, Mapping[float, Mean]], option: str) -> F
         curves: For each measure its mean by the option's value.
         option: The option's name.
     """
-    figure = Figure(figsize=(4.8, 3.4 + 0.22 * ((len(curves) + 1) // 2)), layout="constrained")
+    figure = Figure(figsize=(4.8, 3.4 + _height_of_legend(curves)), layout="constrained")
     axes = figure.subplots()
-    for place, (name, means) in enumerate(curves.items()):
+    for place, means in enumerate(curves.values()):
         values = sorted(means)
         axes.errorbar(
             values,
@@ -164,11 +165,35 @@ def against_option(curves: Mapping[str, Mapping[float, Mean]], option: str) -> F
             marker=_MARKERS[place % len(_MARKERS)],
             color=_COLOURS[place % len(_COLOURS)],
             elinewidth=0.8,
-            label=name,
+            label="-",
         )
     axes.set(xlabel=option, ylabel="%")
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+    _legend(figure, axes, list(curves))
     return figure
+
+
+# Names longer than this, in letters, need a line of the legend for themselves.
+_SHORT = 20
+
+
+def _height_of_legend(names: Iterable[str]) -> float:
+    """Inches that the legend below a picture takes."""
+    names = list(names)
+    return 0.2 * (len(names) if _columns(names) == 1 else (len(names) + 1) // 2) + 0.2
+
+
+def _columns(names: Sequence[str]) -> int:
+    return 1 if any(len(name) > _SHORT for name in names) else 2
+
+
+def _legend(figure: Figure, axes: Axes, names: Sequence[str]) -> None:
+    """A legend below a picture, with names as they are: neither hidden nor read as mathematics."""
+    handles, _ = axes.get_legend_handles_labels()
+    legend = figure.legend(
+        handles, ["-"] * len(handles), loc="outside lower center", ncols=_columns(names), frameon=False
+    )
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set(text=name, parse_math=False, fontsize="small")
 
 
 def _two_panels(

@@ -20,12 +20,14 @@ class Number:
         digits: Digits after the point that are shown.
         signed: Whether a plus is shown, as for differences.
         best: Whether it is the best of its column.
+        p: Of a test of it against zero; None for none.
     """
 
     mean: Mean
     digits: int = 1
     signed: bool = False
     best: bool = False
+    p: float | None = None
 
     @property
     def value(self) -> str:
@@ -40,8 +42,10 @@ class Number:
             return ""
         half = mean.high - mean.value
         if mean.count > 1 and math.isclose(half, mean.value - mean.low, rel_tol=1e-6):
-            return f"± {half:.{self.digits}f}"
-        return f"({self._show(mean.low)} to {self._show(mean.high)})"
+            told = f"± {half:.{self.digits}f}"
+        else:
+            told = f"({self._show(mean.low)} to {self._show(mean.high)})"
+        return told if self.p is None else f"{told}, p = {self.p:.2g}"
 
     def __str__(self) -> str:
         return f"{self.value} {self.interval}".strip()
@@ -63,12 +67,14 @@ class Table:
         columns: Names; the first is that of the rows.
         rows: As many cells each as there are columns.
         note: What one must know to read it; empty for nothing.
+        name: What its file is called; empty for one that has no file of its own.
     """
 
     title: str
     columns: list[str]
     rows: list[list[Cell]]
     note: str = ""
+    name: str = ""
 
 
 def to_markdown(tables: Sequence[Table]) -> str:
@@ -93,7 +99,11 @@ def _markdown(table: Table) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    return "| " + " | ".join(_one_line(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
 
 
 def to_csv(table: Table) -> str:
@@ -102,21 +112,23 @@ def to_csv(table: Table) -> str:
     numeric = [
         any(isinstance(row[place], Number) for row in table.rows) for place in range(len(table.columns))
     ]
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    tested = any(isinstance(cell, Number) and cell.p is not None for row in table.rows for cell in row)
+    parts = ("", " low", " high", " p") if tested else ("", " low", " high")
     writer.writerow(
         [
-            heading
+            name + part
             for name, is_number in zip(table.columns, numeric, strict=True)
-            for heading in ([name, f"{name} low", f"{name} high"] if is_number else [name])
+            for part in (parts if is_number else ("",))
         ]
     )
     for row in table.rows:
-        cells: list[str | float] = []
+        cells: list[str | float | None] = []
         for cell, is_number in zip(row, numeric, strict=True):
             if isinstance(cell, Number):
-                cells += [cell.mean.value, cell.mean.low, cell.mean.high]
+                cells += [cell.mean.value, cell.mean.low, cell.mean.high, cell.p][: len(parts)]
             else:
-                cells += [cell, "", ""] if is_number else [cell]
+                cells += [cell, *[""] * (len(parts) - 1 if is_number else 0)]
         writer.writerow(cells)
     return stream.getvalue()
 
@@ -146,7 +158,8 @@ def _latex(table: Table) -> str:
     for row in table.rows:
         cells = [_latex_cell(cell) for cell in row]
         lines.append(" & ".join(cells) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    note = [rf"\par\footnotesize {_escape(table.note)}"] if table.note else []
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *note, r"\end{table}", ""])
 
 
 def _latex_cell(cell: Cell) -> str:

@@ -161,7 +161,7 @@ class RunRecord:
         ticket_origin: Facts that travel with the ticket: its method, task, model, seed and settings.
         model: The classifier that was trained by the method.
         dense: The same encoder, fine-tuned whole; None where it was not trained.
-        speed: Cut against dense; None where there is no dense model.
+        speed: The cut model against the dense encoder; None for a model that is not cut.
         weights: What a ticket over single weights keeps; None without one.
         needs_dense: Whether the ticket was searched on the dense model, whose training is then part of it.
         schema_version: Version of this layout.

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from earlyrobust.results.comparison import Comparison
 from earlyrobust.results.measures import Accuracy, Mean
@@ -57,7 +58,7 @@ def of_attack(measure: str, attack: str) -> str:
 
 def summarise(comparison: Comparison) -> list[ArmSummary]:
     """Summarise the arms of a comparison, in its order; those without a finished run are left out."""
-    values = {arm: _values(runs) for arm, runs in comparison.runs.items() if runs}
+    values = {arm: _values(runs, comparison.attacks) for arm, runs in comparison.runs.items() if runs}
     seconds = {arm: measures[SECONDS] for arm, measures in values.items()}
     baseline = values.get(comparison.record.baseline)
     return [
@@ -100,27 +101,34 @@ def frontier(points: Mapping[str, tuple[float, float]]) -> list[str]:
     return found
 
 
-def _values(runs: Mapping[int, RunRecord]) -> dict[str, dict[int, float]]:
-    """Each measure of an arm, by seed."""
+def _values(runs: Mapping[int, RunRecord], all_attacks: Sequence[str]) -> dict[str, dict[int, float]]:
+    """Each measure of an arm, by seed; those that no seed has are left out."""
     show: dict[str, Callable[[RunRecord], float | None]] = {CLEAN: lambda run: 100 * run.model.test.value}
     attacks = list(dict.fromkeys(name for run in runs.values() for name in run.model.attacks))
     for attack in attacks:
         show[of_attack(AUA, attack)] = lambda run, attack=attack: _aua(run, attack)  # type: ignore[misc]
         show[of_attack(QUERIES, attack)] = lambda run, attack=attack: _queries(run, attack)  # type: ignore[misc]
     if attacks:
-        show[of_attack(AUA, OVERALL)] = lambda run: statistics.fmean(
-            100 * record.under_attack.value for record in run.model.attacks.values()
-        )
+        show[of_attack(AUA, OVERALL)] = lambda run: _overall(run, all_attacks)
     show |= {
         SECONDS: lambda run: run.training_seconds,
         PARAMETERS: lambda run: run.model.parameters,
         MEGABYTES: lambda run: run.model.bytes / 1e6,
         LATENCY: lambda run: 1.0 if run.speed is None else run.speed.time_ratio,
     }
-    return {
+    found = {
         name: {seed: value for seed, run in sorted(runs.items()) if (value := measure(run)) is not None}
         for name, measure in show.items()
     }
+    return {name: by_seed for name, by_seed in found.items() if by_seed}
+
+
+def _overall(run: RunRecord, attacks: Sequence[str]) -> float | None:
+    """Mean Aua% over all attacks; None for a run that was not attacked by all."""
+    records = run.model.attacks
+    if not set(attacks) <= set(records):
+        return None
+    return statistics.fmean(100 * records[attack].under_attack.value for attack in attacks)
 
 
 def _aua(run: RunRecord, attack: str) -> float | None:
@@ -142,8 +150,8 @@ def _mean(name: str, by_seed: Mapping[int, float], runs: Mapping[int, RunRecord]
         if name == of_attack(AUA, OVERALL):
             return _pooled([record.under_attack for record in run.model.attacks.values()])
         return _in_percent(run.model.attacks[name.removeprefix(of_attack(AUA, ""))].under_attack)
-    found = Mean.of(list(by_seed.values()))
-    return Mean(math.nan, math.nan, math.nan, 0) if found is None else found
+    most = 100.0 if name.startswith((CLEAN, AUA)) else math.inf
+    return cast("Mean", Mean.of(list(by_seed.values()), most=most))  # there is a value
 
 
 def _pooled(shares: Sequence[Accuracy]) -> Mean:
@@ -170,7 +178,8 @@ def _difference(by_seed: Mapping[int, float], others: Mapping[int, float]) -> Di
     mean = Mean.of(gaps, least=-math.inf)
     if mean is None:
         return None
-    if len(gaps) < 2 or statistics.pstdev(gaps) == 0:
+    # Equal gaps, rounding errors aside, leave no chance to test against.
+    if len(gaps) < 2 or all(math.isclose(gap, gaps[0], rel_tol=1e-9, abs_tol=1e-9) for gap in gaps):
         return Difference(mean, None)
     test = ttest_rel([by_seed[seed] for seed in both], [others[seed] for seed in both])
     return Difference(mean, float(test.pvalue))

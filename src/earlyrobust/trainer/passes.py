@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,11 @@ class TrainerPasses(Passes):
         self._bare = bare
         self._inputs = inputs
         self._items = num_items_in_batch
+
+    @property
+    def tokens(self) -> Tensor:
+        """As the base says."""
+        return cast("Tensor", self._inputs["input_ids"])
 
     def accumulate(self, weight: float = 1.0, objective: Objective | None = None, **options: Any) -> Tensor:
         """As the base says, by the trainer's own step."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from earlyrobust.experiments.cells import Cell
 from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.launchers.base import Failure
-from earlyrobust.experiments.launchers.cluster import run_on_ray
+from earlyrobust.experiments.launchers.cluster import check_ray, run_on_ray
 from earlyrobust.experiments.launchers.local import run_here
 from earlyrobust.pipeline.observer import Observer
 
-__all__ = ["LAUNCHERS", "Failure", "Launcher"]
+__all__ = ["LAUNCHERS", "Failure", "Launcher", "check_ray"]
 
 # Yields each cell as it ends, with why it failed if it did.
 Launcher = Callable[[Sequence[Cell], CompareConfig, Observer], Iterator[tuple[Cell, Failure | None]]]

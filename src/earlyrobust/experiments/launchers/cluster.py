@@ -35,18 +35,21 @@ def run_on_ray(
         Each cell as it ends, with why it failed if it did.
 
     Raises:
-        ConfigError: If Ray is not installed, or the cluster has no room for a single cell.
+        ConfigError: If Ray is not installed, or no machine of the cluster has room for a cell.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise ConfigError("Ray is not installed: pip install 'earlyrobust[ray]', or use --launcher local.")
+    check_ray()
     if not cells:
         return
     import ray
 
     cores = config.cell_cpus or 1
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    is_ours = not ray.is_initialized()
+    if is_ours:
+        # Ray itself would join whatever cluster was last started on this machine.
+        address = os.environ.get("RAY_ADDRESS") or "local"
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
-        _check_room(ray.cluster_resources(), cores, config.cell_gpus)
+        _check_room([node["Resources"] for node in ray.nodes() if node["Alive"]], cores, config.cell_gpus)
         work = ray.remote(num_cpus=cores, num_gpus=config.cell_gpus, max_retries=RETRIES)(_work)
         estimate = Estimate(cells)
         running = {
@@ -58,22 +61,36 @@ def run_on_ray(
             cell = running.pop(ended)
             try:
                 failure = ray.get(ended)
+            except ray.exceptions.RayTaskError as error:
+                failure = Failure(f"{type(error.cause).__name__}: {error.cause}", str(error))
             except ray.exceptions.RayError as error:
                 failure = Failure(f"its worker died {RETRIES + 1} times: {type(error).__name__}", str(error))
             estimate.end_one()
             observer.note(f"{cell}: {'done' if failure is None else 'failed'} ({estimate})")
             yield cell, failure
     finally:
-        ray.shutdown()
+        if is_ours:
+            ray.shutdown()
 
 
-def _check_room(resources: dict[str, float], cores: int, gpus: float) -> None:
-    for name, asked in (("CPU", cores), ("GPU", gpus)):
-        if asked > resources.get(name, 0):
-            raise ConfigError(
-                f"A cell asks for {asked:g} {name}s, but the cluster has only {resources.get(name, 0):g}: "
-                f"lower --cell-{name.lower()}s."
-            )
+def check_ray() -> None:
+    """Check that Ray is installed.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigError("Ray is not installed: pip install 'earlyrobust[ray]', or use --launcher local.")
+
+
+def _check_room(nodes: Sequence[dict[str, float]], cores: int, gpus: float) -> None:
+    """Check that a cell fits on one of the machines."""
+    if not any(cores <= node.get("CPU", 0) and gpus <= node.get("GPU", 0) for node in nodes):
+        largest = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)), default={})
+        raise ConfigError(
+            f"A cell asks for {cores} core(s) and {gpus:g} GPU(s), but no machine of the cluster has more "
+            f"than {largest.get('CPU', 0):g} and {largest.get('GPU', 0):g}: lower --cell-cpus or --cell-gpus."
+        )
 
 
 def _work(options: dict[str, object], threads: int, folder: str) -> Failure | None:

@@ -1,0 +1,29 @@
+"""Copy the records of a comparison, without models and texts, to `records/`: collect.py FOLDER NAME."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from earlyrobust.results import Comparison
+
+RECORDS = Path(__file__).with_name("records")
+
+
+def collect(folder: Path, name: str) -> None:
+    comparison = Comparison.load(folder)
+    place = RECORDS / name
+    cells = []
+    for cell in comparison.record.cells:
+        run = comparison.runs[cell.arm].get(cell.seed)
+        if run is None:
+            sys.exit(f"{cell.arm}, seed {cell.seed} is not finished.")
+        moved = replace(cell, folder=f"cells/{Path(cell.folder).name}")
+        run.save(place / moved.folder)
+        cells.append(moved)
+    replace(comparison.record, cells=cells).save(place)
+
+
+if __name__ == "__main__":
+    collect(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,118 @@
+"""Word swaps: words give way to those of their neighbours that raise the loss most (ours)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from earlyrobust.adversarial.base import ASCENT, Adversary, AdversaryConfig, Passes, Perturbation
+from earlyrobust.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordSwapConfig(AdversaryConfig):
+    """Settings of word swaps.
+
+    Attributes:
+        rate: Share of an example's tokens that are swapped, at least one (0.15: ours).
+        candidates: K, neighbours of a word that are looked at (8: ours).
+    """
+
+    rate: float = 0.15
+    candidates: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_at_least(0, "rate")
+        self._require(self.rate <= 1, f"rate is {self.rate}, but no more than all tokens can be swapped")
+        self._require(
+            self.candidates >= 1, f"candidates is {self.candidates}, but at least one neighbour is needed"
+        )
+
+
+class WordSwap(Adversary):
+    """Swaps the words whose neighbours raise the loss most, to first order, then trains on the text once.
+
+    With the word embeddings E, the tokens x_t of an example, and g_t = ∇ L at E[x_t] of the clean text:
+        n_t = argmax over the K neighbours n of x_t of g_t · (E[n] − E[x_t]);
+        δ_t = E[n_t] − E[x_t] at the `rate` · tokens places where that gain is largest and positive, else 0.
+
+    The other adversaries move embeddings anywhere within a small ball; this one only to where words are, but
+    that far: these are the moves of attacks that substitute words. The first-order gain is HotFlip's
+    (Ebrahimi et al., ACL 2018). With a rate of 0 it is plain training.
+
+    Args:
+        config: The settings.
+        substitutes: Neighbours of each token, nearest first: indices of shape (tokens, at least K); a token
+            itself stands for those that it lacks. None to add them by `with_substitutes`.
+        **settings: Or the settings by name.
+    """
+
+    Config = WordSwapConfig
+    config: WordSwapConfig
+
+    def __init__(
+        self, config: AdversaryConfig | None = None, *, substitutes: Tensor | None = None, **settings: Any
+    ) -> None:
+        super().__init__(config, **settings)
+        self.substitutes = substitutes
+
+    @property
+    def lacks_substitutes(self) -> bool:
+        """Whether it cannot train before it is given substitutes."""
+        return self.substitutes is None and self.config.rate > 0
+
+    def with_substitutes(self, substitutes: Tensor) -> WordSwap:
+        """The same adversary with neighbours of each token, see the class."""
+        return WordSwap(self.config, substitutes=substitutes)
+
+    def cost(self, layers: int) -> float:
+        """One ascent and a pass."""
+        return 1 + (ASCENT if self.config.rate > 0 else 0)
+
+    def parts(self, model: PreTrainedModel) -> nn.Module | None:
+        """The substitutes, which move with the model to its device.
+
+        Raises:
+            ConfigError: If there are none, or they are not of the model's vocabulary.
+        """
+        if self.config.rate == 0:
+            return None
+        if self.substitutes is None:
+            raise ConfigError("WordSwap needs neighbours of words: give it substitutes.")
+        size, count = model.get_input_embeddings().num_embeddings, self.config.candidates
+        rows, columns = self.substitutes.shape
+        if rows > size or columns < count:
+            raise ConfigError(
+                f"WordSwap looks at {count} neighbours of each of the model's {size} tokens, but its "
+                f"substitutes have shape ({rows}, {columns})."
+            )
+        table = torch.arange(size).unsqueeze(1).repeat(1, count)
+        table[:rows] = self.substitutes[:, :count]
+        part = nn.Module()
+        part.register_buffer("substitutes", table)
+        return part
+
+    def _step(self, perturbation: Perturbation, passes: Passes) -> Tensor:
+        if self.config.rate == 0:
+            return passes.accumulate()
+        delta = perturbation.uniform(0).requires_grad_()
+        with perturbation.applied(delta):
+            gradient = passes.gradient(delta)
+        table = cast("Tensor", cast("nn.Module", passes.parts).substitutes)
+        neighbours = table[passes.tokens]
+        moves = perturbation.between(passes.tokens, neighbours)
+        gains, best = torch.einsum("btd,btkd->btk", gradient.to(moves.dtype), moves).max(dim=-1)
+        gains = gains * perturbation.mask[..., 0]
+        allowed = (perturbation.lengths * self.config.rate).round().clamp(min=1)
+        ranks = gains.argsort(dim=1, descending=True).argsort(dim=1)
+        swapped = (ranks < allowed[:, None]) & (gains > 0)
+        chosen = moves.gather(2, best[..., None, None].expand(-1, -1, 1, moves.shape[-1]))[:, :, 0]
+        with perturbation.applied(chosen * swapped[..., None]):
+            return passes.accumulate()

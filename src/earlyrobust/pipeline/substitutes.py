@@ -1,0 +1,80 @@
+"""Neighbours of words as neighbours of tokens, for adversaries that swap words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from earlyrobust.adversarial import Adversary, WordSwap
+from earlyrobust.attacks.resources.neighbours import Neighbours, load_neighbours
+from earlyrobust.errors import ResourceError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+
+def equip(
+    adversary: Adversary | None, source: str | None, tokenizer: PreTrainedTokenizerBase
+) -> Adversary | None:
+    """Give an adversary that swaps words their neighbours; leave any other as it is.
+
+    Args:
+        adversary: The adversary, if there is one.
+        source: Of the neighbours, as for attacks.
+        tokenizer: Says which words are tokens.
+
+    Raises:
+        ResourceError: If there is no such source, or none of the tokens has a neighbour in it.
+    """
+    if not isinstance(adversary, WordSwap) or not adversary.lacks_substitutes:
+        return adversary
+    table = token_neighbours(tokenizer, load_neighbours(source), adversary.config.candidates)
+    return adversary.with_substitutes(table)
+
+
+def token_neighbours(tokenizer: PreTrainedTokenizerBase, neighbours: Neighbours, count: int) -> Tensor:
+    """Neighbours of each token that is a word, as far as they are single tokens, too.
+
+    Args:
+        tokenizer: The tokenizer.
+        neighbours: Neighbours of words.
+        count: How many of each word.
+
+    Returns:
+        Token indices, shape (tokens, count); a token itself in place of those that it lacks.
+
+    Raises:
+        ResourceError: If no token has a neighbour.
+    """
+    words = _words(tokenizer)
+    table = torch.arange(max(tokenizer.get_vocab().values()) + 1).unsqueeze(1).repeat(1, count)
+    index_of = {word: index for index, word in words.items()}
+    found = 0
+    for index, word in words.items():
+        near = [index_of[other] for other in neighbours.nearest(word, count) if other in index_of]
+        table[index, : len(near)] = torch.tensor(near, dtype=torch.int64)
+        found += bool(near)
+    if not found:
+        raise ResourceError(
+            f"No word of the tokenizer has a neighbour in '{neighbours.name}': choose other --neighbours."
+        )
+    return table
+
+
+def _words(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
+    """The tokens that are whole lower-case words, as they stand after a space."""
+    special = set(tokenizer.all_special_ids)
+    texts = {
+        index: str(tokenizer.decode([index])).strip()
+        for index in tokenizer.get_vocab().values()
+        if index not in special
+    }
+    words = {index: text for index, text in texts.items() if text.isalpha() and text == text.lower()}
+    encoded = tokenizer([f"a {word}" for word in words.values()], add_special_tokens=False)["input_ids"]
+    return {
+        index: word
+        for (index, word), tokens in zip(words.items(), encoded, strict=True)
+        if len(tokens) == 2 and tokens[1] == index
+    }

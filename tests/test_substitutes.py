@@ -1,0 +1,99 @@
+"""Neighbours of words as neighbours of tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import torch
+from conftest import call, write_reviews
+from transformers import AutoTokenizer
+
+from earlyrobust.adversarial import FreeLB, WordSwap
+from earlyrobust.errors import ConfigError, ResourceError
+from earlyrobust.pipeline.substitutes import equip, token_neighbours
+from earlyrobust.results import RunRecord
+
+
+class Lists:
+    name = "lists"
+    has_vectors = False
+
+    def __init__(self, lists: dict[str, list[str]]) -> None:
+        self.lists = lists
+        self.asked: set[str] = set()
+
+    def nearest(self, word: str, count: int) -> list[str]:
+        self.asked.add(word)
+        return self.lists.get(word, [])[:count]
+
+    def cosine(self, a: str, b: str) -> float | None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def tokenizer(encoder: Path) -> Any:
+    return AutoTokenizer.from_pretrained(encoder)
+
+
+def test_words_that_are_tokens_get_the_tokens_of_their_neighbours(tokenizer: Any) -> None:
+    vocabulary = tokenizer.get_vocab()
+    words = [word for word in vocabulary if word.isalpha() and word.islower() and len(word) > 3]
+    good, fine, bad = words[:3]
+    near = Lists({good: [fine, "unheardof", bad], fine: [good]})
+    table = token_neighbours(tokenizer, near, 3)
+    assert table.shape == (max(vocabulary.values()) + 1, 3)
+    index = vocabulary
+    assert table[index[good]].tolist() == [index[fine], index[bad], index[good]]
+    assert table[index[fine]].tolist() == [index[good], index[fine], index[fine]]
+    others = [token for word, token in vocabulary.items() if word not in (good, fine)]
+    assert (table[others] == torch.tensor(others)[:, None]).all()
+    # Neither special tokens nor pieces of words are words.
+    assert not near.asked & {*tokenizer.all_special_tokens, *(word for word in vocabulary if "#" in word)}
+
+
+def test_words_without_any_neighbour_are_refused(tokenizer: Any) -> None:
+    with pytest.raises(ResourceError, match="'lists': choose other --neighbours"):
+        token_neighbours(tokenizer, Lists({}), 3)
+
+
+def test_only_an_adversary_that_lacks_neighbours_is_given_any(tokenizer: Any) -> None:
+    adversaries = (None, FreeLB(), WordSwap(rate=0.0), tiny.make("wordswap", {}))
+    for adversary in adversaries:
+        assert equip(adversary, "no such source", tokenizer) is adversary
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (None, "give it substitutes"),
+        (torch.zeros(tiny.VOCABULARY + 1, 8, dtype=torch.int64), r"40 tokens, .* shape \(41, 8\)"),
+        (torch.zeros(tiny.VOCABULARY, 7, dtype=torch.int64), r"8 neighbours .* shape \(40, 7\)"),
+    ],
+)
+def test_word_swaps_need_neighbours_of_the_model_s_tokens(table: torch.Tensor | None, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        WordSwap(substitutes=table).parts(tiny.classifier())
+
+
+def test_tokens_beyond_the_list_are_not_swapped() -> None:
+    table = torch.zeros(10, 8, dtype=torch.int64)
+    part: Any = WordSwap(substitutes=table).parts(tiny.classifier())
+    assert not part.substitutes[:10].any()
+    assert (part.substitutes[10:] == torch.arange(10, tiny.VOCABULARY)[:, None]).all()
+
+
+def test_a_run_swaps_words_by_the_neighbours_of_its_attacks(encoder: Path, tmp_path: Path) -> None:
+    reviews = write_reviews(tmp_path / "few.csv", 60)
+    options = ("--model", encoder, "--train-file", reviews, "--epochs", "1", "--no-attack", "--no-dense")
+    swaps = ("--method", "finetune", "--adversary", "wordswap,rate=0.3", "--neighbours", encoder)
+    outcome = call("run", *options, *swaps, "--output", tmp_path / "run")
+    assert outcome.code == 0, outcome
+    assert RunRecord.load(tmp_path / "run").config["adversary"] == "wordswap,rate=0.3"
+    missing = (*swaps[:-1], tmp_path / "nowhere.parquet")
+    outcome = call("run", *options, *missing, "--output", tmp_path / "other")
+    assert outcome.code == 2
+    assert "nowhere.parquet" in outcome.err
+    assert not (tmp_path / "other").exists()
