@@ -20,6 +20,7 @@ SAMPLES: dict[str, Any] = {
     "task": "qnli",
     "data_dir": "data",
     "train_samples": 70,
+    "test_samples": 50,
     "train_file": "own.csv",
     "test_file": "test.csv",
     "text_column": "sentence",

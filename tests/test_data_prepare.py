@@ -134,6 +134,22 @@ def test_samples_come_from_what_is_left_for_training(tmp_path: Path) -> None:
     assert load(path, train_samples=162).sizes == whole.sizes
 
 
+def test_a_sample_of_the_test_split_leaves_the_others_alone(tmp_path: Path) -> None:
+    path = write_csv(
+        tmp_path / "some.csv", {"text": [f"text {i}" for i in range(200)], "label": [0, 1] * 100}
+    )
+    whole, few, again = load(path), load(path, test_samples=10), load(path, test_samples=10)
+    assert few.sizes == {**whole.sizes, "test": 10}
+    assert sorted(few.test["label"]) == [0] * 5 + [1] * 5
+    assert set(few.test["text"]) < set(whole.test["text"])
+    assert few.train["text"][:] == whole.train["text"][:]
+    assert few.selection["text"][:] == whole.selection["text"][:]
+    assert few.test["text"][:] == again.test["text"][:]
+    assert few.fingerprint == again.fingerprint != whole.fingerprint
+    with pytest.raises(DataError, match="21 test samples cannot be drawn from the 20 rows"):
+        load(path, test_samples=21)
+
+
 @pytest.mark.parametrize("samples", [-1, 0, 1, 163])
 def test_impossible_number_of_samples(tmp_path: Path, samples: int) -> None:
     path = write_csv(tmp_path / "a.csv", ["a"] * 150 + ["b"] * 50)

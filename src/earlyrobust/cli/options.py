@@ -39,6 +39,7 @@ DATA: Group = {
     "task": _option(str, "Data", "A task: see `earlyrobust list`.", "builtin"),
     "data_dir": _option(Path, "Data", "Folder of Parquet files to read the task from.", "the hub"),
     "train_samples": _option(int, "Data", "Training examples to draw, keeping class shares.", "all"),
+    "test_samples": _option(int, "Data", "Test examples to draw, keeping class shares.", "all"),
     "train_file": _option(Path, "Data", "Your own CSV, TSV, JSONL or Parquet."),
     "test_file": _option(
         Path, "Data", "Your own test data, in the same columns.", "10 % of the training file"
@@ -50,7 +51,11 @@ DATA: Group = {
 }
 
 TEST_DATA: Group = {
-    **{name: kind for name, kind in DATA.items() if name not in ("train_samples", "train_file")},
+    **{
+        name: kind
+        for name, kind in DATA.items()
+        if name not in ("train_samples", "test_samples", "train_file")
+    },
     "task": _option(str, "Data", "A task: see `earlyrobust list`.", "that of the run that trained the model"),
     "test_file": _option(Path, "Data", "Your own test data: CSV, TSV, JSONL or Parquet."),
 }

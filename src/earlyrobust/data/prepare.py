@@ -61,7 +61,12 @@ class TextData:
 
 
 def load_task(
-    task: Task, *, data_dir: Path | None = None, train_samples: int | None = None, seed: int = 0
+    task: Task,
+    *,
+    data_dir: Path | None = None,
+    train_samples: int | None = None,
+    test_samples: int | None = None,
+    seed: int = 0,
 ) -> TextData:
     """Load a named task.
 
@@ -73,13 +78,14 @@ def load_task(
         task: The task, from `TASKS`.
         data_dir: Local folder to read from instead of the Hugging Face hub.
         train_samples: Rows to draw from what is left for training, None for all.
+        test_samples: Rows to draw for testing, None for all.
         seed: Seed of the cut, the draw and the order of the training rows.
 
     Returns:
         The three splits.
 
     Raises:
-        DataError: The data cannot be had or used, or there are fewer rows than `train_samples`.
+        DataError: The data cannot be had or used, or there are fewer rows than are to be drawn.
     """
     rng = np.random.default_rng(seed)
     if task.hub is None or task.local is None:
@@ -89,7 +95,8 @@ def load_task(
         train, test = read_hub(task, task.hub) if data_dir is None else read_local(task, task.local, data_dir)
         _require_splittable(train, task.label_names, f"the training split of {task.name!r}", parts=2)
         selection, train = _hold_out(train, rng)
-    train = _sample(train, train_samples, rng)
+    train = _sample(train, train_samples, rng, "training")
+    test = _sample(test, test_samples, rng, "test")
     return _assemble(task.name, train, selection, test, task.label_names)
 
 
@@ -101,6 +108,7 @@ def load_files(
     pair_column: str | None,
     label_column: str,
     train_samples: int | None = None,
+    test_samples: int | None = None,
     seed: int = 0,
 ) -> TextData:
     """Load the user's own CSV, TSV, JSONL or Parquet files.
@@ -116,13 +124,14 @@ def load_files(
         pair_column: Column of the second text, None for single texts.
         label_column: Column of the label.
         train_samples: Rows to draw from what is left for training, None for all.
+        test_samples: Rows to draw for testing, None for all.
         seed: Seed of the cuts, the draw and the order of the training rows.
 
     Returns:
         The three splits.
 
     Raises:
-        DataError: A file cannot be used, or there are fewer rows than `train_samples`.
+        DataError: A file cannot be used, or there are fewer rows than are to be drawn.
     """
     rng = np.random.default_rng(seed)
     text_columns = [text_column] if pair_column is None else [text_column, pair_column]
@@ -138,7 +147,8 @@ def load_files(
         indices = class_indices(read_labels(test_table, label_column), classes, test_table)
         test = _to_rows(test_table, text_columns, indices)
     selection, train = _hold_out(train, rng)
-    train = _sample(train, train_samples, rng)
+    train = _sample(train, train_samples, rng, "training")
+    test = _sample(test, test_samples, rng, "test")
     return _assemble(train_file.stem, train, selection, test, classes)
 
 
@@ -218,15 +228,15 @@ def _hold_out(rows: pa.Table, rng: np.random.Generator) -> tuple[pa.Table, pa.Ta
     return rows.take(held_out), rows.take(rest)
 
 
-def _sample(rows: pa.Table, size: int | None, rng: np.random.Generator) -> pa.Table:
+def _sample(rows: pa.Table, size: int | None, rng: np.random.Generator, name: str) -> pa.Table:
     if size is None:
         return rows
     labels = rows["label"].to_numpy()
     classes = len(np.unique(labels))
     if not classes <= size <= len(labels):
         raise DataError(
-            f"{size} training samples cannot be drawn from the {len(labels)} rows of {classes} classes "
-            f"that are left for training: ask for at least {classes} and at most {len(labels)}."
+            f"{size} {name} samples cannot be drawn from the {len(labels)} rows of {classes} classes "
+            f"that there are for it: ask for at least {classes} and at most {len(labels)}."
         )
     drawn, _ = stratified_draw(labels, size, rng)
     return rows.take(drawn)

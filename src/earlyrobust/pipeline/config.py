@@ -38,6 +38,7 @@ class RunConfig(AttackOptions):
         task: A task of `TASKS`; None with `train_file`.
         data_dir: Local folder of Parquet files to read the task from instead of the hub.
         train_samples: Rows to draw for training, None for all.
+        test_samples: Rows to draw for testing, None for all.
         train_file: The user's own training data.
         test_file: The user's own test data; cut from the training data if None.
         text_column: Column of the text, or of the first text of a pair.
@@ -84,6 +85,7 @@ class RunConfig(AttackOptions):
     task: str | None = None
     data_dir: Path | None = None
     train_samples: Annotated[int, Field(gt=0)] | None = None
+    test_samples: Annotated[int, Field(gt=0)] | None = None
     train_file: Path | None = None
     test_file: Path | None = None
     text_column: str = "text"

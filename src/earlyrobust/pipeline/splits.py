@@ -62,6 +62,7 @@ def load_data(config: RunConfig) -> TextData:
             TASKS[str(config.task)],
             data_dir=config.data_dir,
             train_samples=config.train_samples,
+            test_samples=config.test_samples,
             seed=config.seed,
         )
     return load_files(
@@ -71,5 +72,6 @@ def load_data(config: RunConfig) -> TextData:
         pair_column=config.pair_column,
         label_column=config.label_column,
         train_samples=config.train_samples,
+        test_samples=config.test_samples,
         seed=config.seed,
     )
