@@ -32,6 +32,7 @@ from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.costs import COSTS_FILE, MeasuredCosts, MethodCost, StepCost
 from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.methods import METHODS
+from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.tickets import random_ticket
 from earlyrobust.pruning import prune
@@ -80,7 +81,7 @@ def contenders(rows: Any, tokenizer: Any) -> dict[tuple[str, str], tuple[Step, f
     layers = family_of(pretrained().config).dimensions(pretrained().config).layers
     for name in METHODS:
         config = RunConfig(method=name, heads=1 / 6, neurons=0.3)
-        recipe = Recipe.of(config).equipped("minilm", tokenizer)
+        recipe = Recipe.of(config).equipped("minilm", tokenizer, Observer())
         model = pretrained()
         if recipe.search is not None:
             search = recipe.search(

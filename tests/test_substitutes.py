@@ -13,6 +13,7 @@ from transformers import AutoTokenizer
 
 from earlyrobust.adversarial import FreeLB, WordSwap
 from earlyrobust.errors import ConfigError, ResourceError
+from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.substitutes import equip, token_neighbours
 from earlyrobust.results import RunRecord
 
@@ -62,7 +63,7 @@ def test_words_without_any_neighbour_are_refused(tokenizer: Any) -> None:
 def test_only_an_adversary_that_lacks_neighbours_is_given_any(tokenizer: Any) -> None:
     adversaries = (None, FreeLB(), WordSwap(rate=0.0), tiny.make("wordswap", {}))
     for adversary in adversaries:
-        assert equip(adversary, "no such source", tokenizer) is adversary
+        assert equip(adversary, "no such source", tokenizer, Observer()) is adversary
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,7 @@ def test_a_run_swaps_words_by_the_neighbours_of_its_attacks(encoder: Path, tmp_p
     swaps = ("--method", "finetune", "--adversary", "wordswap,rate=0.3", "--neighbours", encoder)
     outcome = call("run", *options, *swaps, "--output", tmp_path / "run")
     assert outcome.code == 0, outcome
+    assert "Training swaps words for their neighbours in " in outcome.out
     assert RunRecord.load(tmp_path / "run").config["adversary"] == "wordswap,rate=0.3"
     missing = (*swaps[:-1], tmp_path / "nowhere.parquet")
     outcome = call("run", *options, *missing, "--output", tmp_path / "other")

@@ -67,7 +67,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     attacks = build_attacks(config)  # what they lean on may be missing: better known before the training
     splits = load_splits(config, observer)
     _check_sample(config, splits)
-    recipe = recipe.equipped(config.neighbours, splits.tokenizer)
+    recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
     folder.claim(splits.data.fingerprint)
     job = _Job(config, recipe, splits, folder, observer)
     has_dense = recipe.starts_from_finetuned or (config.dense and not recipe.is_plain)
@@ -100,7 +100,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
     else:
         _check_ratios(config)
         splits = load_splits(config, observer)
-        recipe = recipe.equipped(config.neighbours, splits.tokenizer)
+        recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
         folder.claim(splits.data.fingerprint)
         job = _Job(config, recipe, splits, folder, observer)
         if recipe.starts_from_finetuned:
@@ -143,7 +143,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     attacks = build_attacks(config)
     splits = load_splits(config, observer)
     _check_sample(config, splits)
-    recipe = recipe.equipped(config.neighbours, splits.tokenizer)
+    recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
     folder.claim(splits.data.fingerprint)
     job = _Job(config, recipe, splits, folder, observer)
     return _record(job, "finetune-ticket", attacks, ticket, _model(job, ticket), None)

@@ -75,20 +75,23 @@ class Recipe:
         """Whether this is nothing but fine-tuning."""
         return not self.has_ticket and self.adversary is None
 
-    def equipped(self, neighbours: str | None, tokenizer: PreTrainedTokenizerBase) -> Recipe:
+    def equipped(
+        self, neighbours: str | None, tokenizer: PreTrainedTokenizerBase, observer: Observer
+    ) -> Recipe:
         """The same recipe with neighbours of words for the adversaries that need them.
 
         Args:
             neighbours: Their source, as for attacks.
             tokenizer: Of the encoder.
+            observer: Is told where they are from.
 
         Raises:
             ResourceError: If they cannot be had.
         """
         return replace(
             self,
-            search_adversary=equip(self.search_adversary, neighbours, tokenizer),
-            adversary=equip(self.adversary, neighbours, tokenizer),
+            search_adversary=equip(self.search_adversary, neighbours, tokenizer, observer),
+            adversary=equip(self.adversary, neighbours, tokenizer, observer),
         )
 
     def idle_options(self, config: RunConfig) -> list[str]:

@@ -9,6 +9,7 @@ import torch
 from earlyrobust.adversarial import Adversary, WordSwap
 from earlyrobust.attacks.resources.neighbours import Neighbours, load_neighbours
 from earlyrobust.errors import ResourceError
+from earlyrobust.pipeline.observer import Observer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def equip(
-    adversary: Adversary | None, source: str | None, tokenizer: PreTrainedTokenizerBase
+    adversary: Adversary | None, source: str | None, tokenizer: PreTrainedTokenizerBase, observer: Observer
 ) -> Adversary | None:
     """Give an adversary that swaps words their neighbours; leave any other as it is.
 
@@ -24,13 +25,16 @@ def equip(
         adversary: The adversary, if there is one.
         source: Of the neighbours, as for attacks.
         tokenizer: Says which words are tokens.
+        observer: Is told where the neighbours are from.
 
     Raises:
         ResourceError: If there is no such source, or none of the tokens has a neighbour in it.
     """
     if not isinstance(adversary, WordSwap) or not adversary.lacks_substitutes:
         return adversary
-    table = token_neighbours(tokenizer, load_neighbours(source), adversary.config.candidates)
+    neighbours = load_neighbours(source)
+    table = token_neighbours(tokenizer, neighbours, adversary.config.candidates)
+    observer.note(f"Training swaps words for their neighbours in {neighbours.name}.")
     return adversary.with_substitutes(table)
 
 
