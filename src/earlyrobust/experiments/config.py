@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.methods import METHODS
+from earlyrobust.pipeline.options import Names
 from earlyrobust.pipeline.recipe import Recipe
 
 # What arms may differ in. Data, precision and attacks are the budget that all of them share.
@@ -38,7 +39,7 @@ class CompareConfig(RunConfig):
         cell_gpus: GPUs that a cell asks for on Ray; a part of one lets cells share it.
     """
 
-    methods: tuple[str, ...] = ()
+    methods: Names = ()
     arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
     seeds: Annotated[int, Field(gt=0, le=100)] = 3
     baseline: str | None = None
@@ -60,13 +61,6 @@ class CompareConfig(RunConfig):
             else options or {}
             for name, options in value.items()
         }
-
-    @field_validator("methods", mode="before")
-    @classmethod
-    def _split_methods(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = [name.strip() for name in value.split(",") if name.strip()]
-        return value
 
     def resolved(self, suffix: str = "") -> Self:
         """Fill in defaults, and make an arm of each method.

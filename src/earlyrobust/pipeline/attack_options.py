@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from earlyrobust.pipeline.options import Options
+from earlyrobust.pipeline.options import Names, Options
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -33,7 +33,7 @@ class AttackOptions(Options):
         in_flight: Examples attacked side by side; the same.
     """
 
-    attack: tuple[str, ...] = ("textfooler",)
+    attack: Names = ("textfooler",)
     examples: Annotated[int, Field(gt=0)] = 200
     neighbours: str | None = None
     sentence_encoder: str = "minilm"
@@ -46,13 +46,6 @@ class AttackOptions(Options):
     ranks_all_words: bool = False
     token_budget: Annotated[int, Field(gt=0)] | None = None
     in_flight: Annotated[int, Field(gt=0)] = 128
-
-    @field_validator("attack", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = [name.strip() for name in value.split(",") if name.strip()]
-        return value
 
 
 class AttackConfig(AttackOptions):

@@ -196,7 +196,8 @@ def _how(run: RunRecord) -> str:
 
 def _run(folder: Path) -> Report:
     record = RunRecord.load(folder)
-    pictures = list(_pictures_of_run(record, "", ("distances", "layers")))
+    shown = _pictures_of_run(record, "", ("distances", "layers"))
+    pictures = [(caption[0].upper() + caption[1:], figure) for caption, figure in shown]
     attacks = []
     for title, attack in record.attacks.items():
         journal = folder / ATTACKS_FOLDER / str(attack.journal)
