@@ -32,7 +32,7 @@ from earlyrobust.experiments.config import ARM_OPTIONS
 from earlyrobust.experiments.launchers import base
 from earlyrobust.journal import read_journal
 from earlyrobust.pipeline import Observer, RunConfig, training
-from earlyrobust.results import CellRecord, Comparison, ComparisonRecord, RunRecord
+from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
 
 # What all cells share. A number of threads of their own makes them the same in every process.
 BUDGET: dict[str, Any] = {
@@ -729,3 +729,15 @@ def test_a_cluster_without_ray_is_refused(
     with pytest.raises(ConfigError, match=r"Ray is not installed: pip install .*--launcher local\.$"):
         compare(plan(tmp_path / "grid", launcher="ray"))
     assert not (tmp_path / "grid").exists()
+
+
+def test_an_option_that_a_later_version_adds_changes_nothing(grid: Path, plan: Plan) -> None:
+    """Records of before lack it; it is None where it is not given."""
+    before = {path: path.stat().st_mtime_ns for path in grid.glob("cells/*/result.json")}
+    for file in (grid / COMPARISON_NAME, *grid.glob("cells/*/config.yaml")):
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if "test_samples" not in line]
+        assert len(kept) == len(lines) - 1
+        file.write_text("".join(kept), encoding="utf-8")
+    assert compare(plan(grid)).is_whole
+    assert {path: path.stat().st_mtime_ns for path in grid.glob("cells/*/result.json")} == before

@@ -11,6 +11,7 @@ from earlyrobust.experiments.cells import Cell, plan_cells
 from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.launchers import LAUNCHERS, Failure, check_ray
 from earlyrobust.pipeline.attacking import build_attacks
+from earlyrobust.pipeline.folder import what_matters
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.splits import load_data
 from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
@@ -119,7 +120,8 @@ def check_folder(config: CompareConfig) -> None:
     old = ComparisonRecord.load(folder)
     seeds = range(config.seed, config.seed + config.seeds)
     lost = [arm for arm, options in old.arms.items() if config.arms.get(arm) != options]
-    if old.config != config.shared or lost or not set(old.seeds) <= set(seeds):
+    same = what_matters(old.config) == what_matters(config.shared)
+    if not same or lost or not set(old.seeds) <= set(seeds):
         raise OutputError(
             f"'{folder}' holds another comparison: arms and seeds can be added to it, not changed or taken "
             "away; choose another --output."

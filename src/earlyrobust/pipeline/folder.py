@@ -134,7 +134,10 @@ class RunFolder:
 
 
 def what_matters(options: Any) -> Any:
-    """Options without those that another run with the same results may have otherwise."""
+    """Options without those that another run with the same results may have otherwise.
+
+    Options that are None are as good as absent: those that a later version adds are None at first.
+    """
     if not isinstance(options, dict):
         return None  # no run's options
-    return {name: value for name, value in options.items() if name not in _NO_MATTER}
+    return {name: value for name, value in options.items() if name not in _NO_MATTER and value is not None}
