@@ -30,7 +30,7 @@ from earlyrobust.results import (
     RunRecord,
 )
 from earlyrobust.results.experiment import View
-from earlyrobust.results.summary import AUA, CLEAN, OVERALL, of_attack, summarise
+from earlyrobust.results.summary import AUA, CLEAN, OVERALL, ArmSummary, of_attack, summarise
 from earlyrobust.storage import write_atomically
 
 REPORT_PAGE = "report.html"
@@ -153,7 +153,7 @@ def _chapter(title: str, comparison: Comparison, views: Sequence[View], sweep: s
                 ),
             )
         )
-    if "sweep" in views and sweep is not None and (curves := _curves(comparison, sweep)):
+    if "sweep" in views and sweep is not None and (curves := _curves(comparison, summaries, sweep)):
         pictures.append((f"Accuracy against {sweep}", plots.against_option(curves, sweep)))
     for arm, runs in comparison.runs.items():
         for seed, run in sorted(runs.items())[:1]:
@@ -163,10 +163,12 @@ def _chapter(title: str, comparison: Comparison, views: Sequence[View], sweep: s
     )
 
 
-def _curves(comparison: Comparison, option: str) -> dict[str, dict[float, Mean]]:
+def _curves(
+    comparison: Comparison, summaries: Sequence[ArmSummary], option: str
+) -> dict[str, dict[float, Mean]]:
     """Clean% and mean Aua% by the value of the option that the arms vary."""
     curves: dict[str, dict[float, Mean]] = {}
-    for summary in summarise(comparison):
+    for summary in summaries:
         value = comparison.record.arms[summary.name].get(option)
         for name in (CLEAN, of_attack(AUA, OVERALL)):
             if value is not None and name in summary.measures:
@@ -175,23 +177,18 @@ def _curves(comparison: Comparison, option: str) -> dict[str, dict[float, Mean]]
 
 
 def _pictures_of_run(run: RunRecord, begin: str, views: Sequence[View]) -> Iterator[tuple[str, Figure]]:
-    searched = run.search is not None and bool(run.search.miniepochs)
-    if searched and run.search is not None:
+    search = run.search
+    if search is not None and search.miniepochs:
         gamma = float(run.config.get("gamma", 0.1))
-        caption = f"{begin}distance between consecutive masks; the search ended {_how(run)}"
-        yield caption, plots.settling(run.search, gamma)
+        end = f"the search ended after {search.epochs:.2f} epochs ({search.stop_reason})"
+        yield f"{begin}distance between consecutive masks; {end}", plots.settling(search, gamma)
         if "distances" in views:
             yield (
                 f"{begin}distance of the masks of any two miniepochs",
-                plots.mask_distances(run.search, True),
+                plots.mask_distances(search, narrow=True),
             )
     if run.ticket is not None and ("layers" in views or "frontier" in views):
         yield f"{begin}what each layer keeps", plots.kept_per_layer(run.ticket, narrow=True)
-
-
-def _how(run: RunRecord) -> str:
-    assert run.search is not None
-    return f"after {run.search.epochs:.2f} epochs ({run.search.stop_reason})"
 
 
 def _run(folder: Path) -> Report:
