@@ -22,7 +22,7 @@ from earlyrobust.trainer import AdversarialTrainer
 NORMS = {"smart": math.inf}
 
 # How often the settings of `PERTURBING` compute the weights' gradients.
-WEIGHT_GRADIENTS = {"pgd": 1, "freelb": 3, "freeat": 3, "yopo": 3, "smart": 1, "infobert": 3, "wordswap": 1}
+WEIGHT_GRADIENTS = {"pgd": 1, "freelb": 3, "freeat": 3, "yopo": 3, "smart": 1, "infobert": 3, "wordswap": 2}
 
 # Settings that perturb nothing although they have passes to do so; the mean of two equal passes is exact.
 _STILL = {"step_size": 0.0, "initial_magnitude": 0.0}

@@ -194,7 +194,7 @@ def wordswap(example, delta, config):
     for gain, place, move in sorted(swaps, key=lambda swap: -swap[0])[:most]:
         if gain > 0:
             moved[place] = move
-    return example.loss(moved)
+    return (example.loss(clean) + example.loss(moved)) / 2
 
 
 CASES = [

@@ -1,3 +1,4 @@
+import statistics
 from collections import Counter
 from contextlib import contextmanager
 from itertools import chain, pairwise
@@ -11,6 +12,7 @@ from tiny import PLAIN, SEPARABLE, Gradients, losses_of
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 from transformers import Trainer, TrainerCallback
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import get_last_checkpoint
 
 from earlyrobust.adversarial import ADVERSARIES, FreeAT, FreeLB
@@ -18,6 +20,7 @@ from earlyrobust.adversarial.base import Perturbation
 from earlyrobust.adversarial.infobert import Critic
 from earlyrobust.errors import ConfigError
 from earlyrobust.trainer import AdversarialTrainer
+from earlyrobust.trainer.sampling import ReplayableSampler
 
 every_training = pytest.mark.parametrize("name", [None, *ADVERSARIES], ids=str)
 
@@ -271,6 +274,28 @@ def test_length_grouping_reads_the_column_of_lengths(tmp_path, monkeypatch):
     # All are sorted, but for the longest example, which goes first so that a lack of memory shows at once.
     assert lengths[0][0] == max(trainer.train_dataset["length"])
     assert sum(batch == sorted(batch, reverse=True) for batch in lengths) >= len(lengths) - 2
+
+
+def test_length_grouping_does_not_take_long_texts_before_short_ones():
+    lengths = [1 + number * 7 % 160 for number in range(1603)]
+    sampler = ReplayableSampler(LengthGroupedSampler(16, lengths=lengths), seed=5)
+    order = list(sampler)
+    assert sorted(order) == list(range(1603))
+    assert lengths[order[0]] == max(lengths)
+    batches = [order[begin : begin + 16] for begin in range(0, len(order), 16)]
+    spreads = [
+        max(lengths[index] for index in batch) - min(lengths[index] for index in batch) for batch in batches
+    ]
+    assert len(batches[-1]) == 3
+    assert sum(spread <= 16 for spread in spreads) >= len(batches) - 3  # of 160: they are still grouped
+    means = [statistics.mean(lengths[index] for index in batch) for batch in batches[1:-1]]
+    assert abs(statistics.correlation(means, range(len(means)))) < 0.2
+    assert statistics.mean(means[: len(means) // 5]) == pytest.approx(statistics.mean(means), rel=0.2)
+
+
+def test_length_grouping_with_less_than_a_batch():
+    sampler = ReplayableSampler(LengthGroupedSampler(16, lengths=[3, 1, 2]), seed=0)
+    assert sorted(sampler) == [0, 1, 2]
 
 
 @every_training

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from earlyrobust.adversarial.base import ASCENT, Adversary, AdversaryConfig, Passes, Perturbation
+from earlyrobust.adversarial.base import Adversary, AdversaryConfig, Passes, Perturbation
 from earlyrobust.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,15 +37,17 @@ class WordSwapConfig(AdversaryConfig):
 
 
 class WordSwap(Adversary):
-    """Swaps the words whose neighbours raise the loss most, to first order, then trains on the text once.
+    """Trains on each text as it is and with those words swapped that raise its loss most, to first order.
 
     With the word embeddings E, the tokens x_t of an example, and g_t = ∇ L at E[x_t] of the clean text:
         n_t = argmax over the K neighbours n of x_t of g_t · (E[n] − E[x_t]);
-        δ_t = E[n_t] − E[x_t] at the `rate` · tokens places where that gain is largest and positive, else 0.
+        δ_t = E[n_t] − E[x_t] at the `rate` · tokens places where that gain is largest and positive, else 0;
+        minimise (L(x) + L(x + δ)) / 2.
 
     The other adversaries move embeddings anywhere within a small ball; this one only to where words are, but
     that far: these are the moves of attacks that substitute words. The first-order gain is HotFlip's
-    (Ebrahimi et al., ACL 2018). With a rate of 0 it is plain training.
+    (Ebrahimi et al., ACL 2018). The pass that finds the swaps trains, too, as those of FreeLB do: without it
+    the model forgets what texts look like before an attack. With a rate of 0 it is plain training.
 
     Args:
         config: The settings.
@@ -73,8 +75,8 @@ class WordSwap(Adversary):
         return WordSwap(self.config, substitutes=substitutes)
 
     def cost(self, layers: int) -> float:
-        """One ascent and a pass."""
-        return 1 + (ASCENT if self.config.rate > 0 else 0)
+        """A pass over each of the two texts."""
+        return 2 if self.config.rate > 0 else 1
 
     def parts(self, model: PreTrainedModel) -> nn.Module | None:
         """The substitutes, which move with the model to its device.
@@ -104,15 +106,19 @@ class WordSwap(Adversary):
             return passes.accumulate()
         delta = perturbation.uniform(0).requires_grad_()
         with perturbation.applied(delta):
-            gradient = passes.gradient(delta)
+            clean = passes.accumulate(0.5)
+        with perturbation.applied(self._swaps(perturbation, passes, cast("Tensor", delta.grad))):
+            swapped = passes.accumulate(0.5)
+        return (clean + swapped) / 2
+
+    def _swaps(self, perturbation: Perturbation, passes: Passes, gradient: Tensor) -> Tensor:
+        """δ, shape (B, T, D)."""
         table = cast("Tensor", cast("nn.Module", passes.parts).substitutes)
-        neighbours = table[passes.tokens]
-        moves = perturbation.between(passes.tokens, neighbours)
+        moves = perturbation.between(passes.tokens, table[passes.tokens])
         gains, best = torch.einsum("btd,btkd->btk", gradient.to(moves.dtype), moves).max(dim=-1)
         gains = gains * perturbation.mask[..., 0]
         allowed = (perturbation.lengths * self.config.rate).round().clamp(min=1)
         ranks = gains.argsort(dim=1, descending=True).argsort(dim=1)
-        swapped = (ranks < allowed[:, None]) & (gains > 0)
+        taken = (ranks < allowed[:, None]) & (gains > 0)
         chosen = moves.gather(2, best[..., None, None].expand(-1, -1, 1, moves.shape[-1]))[:, :, 0]
-        with perturbation.applied(chosen * swapped[..., None]):
-            return passes.accumulate()
+        return chosen * taken[..., None]
