@@ -11,7 +11,7 @@ import torch
 from conftest import QUICK, Outcome, call, write_reviews
 from safetensors.numpy import load_file
 from tiny import Interrupt
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, TrainerCallback
 
 from earlyrobust import pipeline
 from earlyrobust.errors import ConfigError
@@ -394,6 +394,40 @@ def test_a_ticket_may_start_from_the_weights_of_its_search(
     for key in set(started) - same:
         kept, whole = started[key].flatten().tolist(), set(searched[key].flatten().tolist())
         assert whole.issuperset(kept), key
+
+
+class Schedules(Observer):
+    """Learning rate and epochs of every training, by the title of its stage."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, tuple[float, float]] = {}
+        self._title = ""
+
+    def stage(self, title: str) -> Any:
+        self._title = title
+        return super().stage(title)
+
+    def callbacks(self) -> list[TrainerCallback]:
+        schedules = self
+
+        class Look(TrainerCallback):
+            def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                schedules.seen[schedules._title] = (args.learning_rate, args.num_train_epochs)
+
+        return [Look()]
+
+
+def test_the_preset_trains_briefly_with_longer_steps_and_the_dense_model_beside_it_does_not(
+    encoder: Path, few: Path, tmp_path: Path
+) -> None:
+    observer = Schedules()
+    options = {"model": str(encoder), "train_file": few, "neighbours": str(encoder), "attack": ()}
+    schedule = {"method": "earlyrobust-swap", "epochs": 5, "learning_rate": 3e-5}
+    pipeline.run(RunConfig.build({**options, **schedule, "output": tmp_path / "run"}), observer)
+    dense, search, tuning = observer.seen.values()
+    assert dense == (3e-5, 5)
+    assert search == (6e-5, 0.25)
+    assert tuning == (6e-5, 1)
 
 
 def test_a_random_ticket_has_no_weights_of_a_search() -> None:

@@ -163,10 +163,25 @@ class _Job:
         """The encoder with a fresh head, the same each time."""
         return load_pretrained(self.config.model, self.splits.data.label_names, self.config.seed)
 
-    def train(self, model: PreTrainedModel, stage: str, adversary: Adversary | None, epochs: float) -> float:
+    def train(
+        self,
+        model: PreTrainedModel,
+        stage: str,
+        adversary: Adversary | None,
+        epochs: float,
+        learning_rate: float,
+    ) -> float:
         """Train a classifier, save it as a stage's, and return the seconds of the training."""
         seconds = train_classifier(
-            model, self.splits, self.config, self.folder, stage, self.observer, adversary, epochs
+            model,
+            self.splits,
+            self.config,
+            self.folder,
+            stage,
+            self.observer,
+            adversary,
+            epochs,
+            learning_rate,
         )
         _save_model(model, self.splits, self.folder.path / stage)
         return seconds
@@ -192,7 +207,8 @@ def _save_model(model: PreTrainedModel, splits: Splits, folder: Path) -> None:
 
 def _dense_model(job: _Job) -> PreTrainedModel:
     def train() -> float:
-        return job.train(job.pretrained(), DENSE, None, job.config.epochs or 1.0)
+        config = job.config
+        return job.train(job.pretrained(), DENSE, None, config.epochs or 1.0, config.learning_rate)
 
     job.once(DENSE, "Fine-tuning the dense model", train)
     return load_classifier(str(job.folder.path / DENSE))
@@ -227,7 +243,8 @@ def _ticket(job: _Job) -> AnyTicket:
 def _model(job: _Job, ticket: AnyTicket | None) -> PreTrainedModel:
     # The ticket is cut out of the pretrained weights: those of the search have done their work.
     def train() -> float:
-        return job.train(_start(job, ticket), MODEL, job.recipe.adversary, job.recipe.epochs)
+        recipe = job.recipe
+        return job.train(_start(job, ticket), MODEL, recipe.adversary, recipe.epochs, recipe.learning_rate)
 
     title = f"Training by {job.config.method}" if ticket is None else "Fine-tuning the ticket"
     job.once(MODEL, title, train)

@@ -20,6 +20,7 @@ class Method:
         search_epochs: Epochs after which its search stops anyway; None for the search's own.
         start: What its fine-tuning starts from, as the option of that name.
         epochs: Share of the run's epochs that its fine-tuning takes.
+        learning_rate: Of both stages, times the run's: short trainings want longer steps.
     """
 
     description: str
@@ -29,6 +30,7 @@ class Method:
     search_epochs: float | None = None
     start: Start = "pretrained"
     epochs: float = 1.0
+    learning_rate: float = 1.0
 
 
 METHODS: dict[str, Method] = {
@@ -53,8 +55,9 @@ METHODS: dict[str, Method] = {
         search="earlyrobust",
         adversary="wordswap",
         search_adversary="wordswap",
-        search_epochs=0.5,
+        search_epochs=0.25,
         start="searched",
-        epochs=0.25,
+        epochs=0.2,
+        learning_rate=2.0,
     ),
 }

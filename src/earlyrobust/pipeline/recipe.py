@@ -50,6 +50,7 @@ class Recipe:
         adversary: Perturbs the fine-tuning; None for plain fine-tuning.
         start: What the fine-tuning of a ticket starts from.
         epochs: Epochs of the fine-tuning.
+        learning_rate: Peak learning rate of both stages.
     """
 
     search: type[Search] | None
@@ -59,6 +60,7 @@ class Recipe:
     adversary: Adversary | None
     start: Start
     epochs: float
+    learning_rate: float
 
     @property
     def has_ticket(self) -> bool:
@@ -138,6 +140,7 @@ class Recipe:
             adversary=make_adversary(config.adversary or method.adversary or NONE),
             start=start,
             epochs=(config.epochs or 1.0) * method.epochs,
+            learning_rate=config.learning_rate * method.learning_rate,
         )
 
 

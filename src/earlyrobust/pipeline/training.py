@@ -38,6 +38,7 @@ def train_classifier(
     observer: Observer,
     adversary: Adversary | None,
     epochs: float,
+    learning_rate: float,
 ) -> float:
     """Fine-tune a classifier in place.
 
@@ -47,7 +48,7 @@ def train_classifier(
     clock = _Checkpoints()
     trainer = AdversarialTrainer(
         model,
-        _arguments(config, folder.checkpoints(stage), epochs, warmup=0.1),
+        _arguments(config, folder.checkpoints(stage), epochs, learning_rate, warmup=0.1),
         adversary=adversary,
         train_dataset=splits.train,
         processing_class=splits.tokenizer,
@@ -77,7 +78,7 @@ def search_ticket(
     clock = _Checkpoints()
     search = cast("type[Search]", recipe.search)(
         model,
-        _arguments(config, folder.checkpoints(stage), config.epochs or 1.0),
+        _arguments(config, folder.checkpoints(stage), config.epochs or 1.0, recipe.learning_rate),
         splits.train,
         config=recipe.search_config,
         adversary=recipe.search_adversary,
@@ -90,12 +91,14 @@ def search_ticket(
     return search.run(folder.last_checkpoint(stage)), clock.elapsed
 
 
-def _arguments(config: RunConfig, checkpoints: Path, epochs: float, warmup: float = 0.0) -> TrainingArguments:
+def _arguments(
+    config: RunConfig, checkpoints: Path, epochs: float, learning_rate: float, warmup: float = 0.0
+) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=epochs,
         per_device_train_batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
+        learning_rate=learning_rate,
         warmup_steps=warmup,  # below one: a share of all steps
         seed=config.seed,
         bf16=config.bf16,
