@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -729,6 +730,16 @@ def test_a_cluster_without_ray_is_refused(
     with pytest.raises(ConfigError, match=r"Ray is not installed: pip install .*--launcher local\.$"):
         compare(plan(tmp_path / "grid", launcher="ray"))
     assert not (tmp_path / "grid").exists()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "[::1]:9", "127.0.0.1:99999"])
+def test_a_cluster_that_does_not_answer_is_told(
+    address: str, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(ConfigError, match=rf"at RAY_ADDRESS '{re.escape(address)}' .*correct the address"):
+        compare(plan(tmp_path / "grid", launcher="ray"))
 
 
 def test_an_option_that_a_later_version_adds_changes_nothing(grid: Path, plan: Plan) -> None:

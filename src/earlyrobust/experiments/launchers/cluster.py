@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from earlyrobust.pipeline.observer import Observer
 
 # How often a cell is tried again whose worker was killed; it goes on from its last checkpoint.
 RETRIES = 3
+# How long a cluster may take to answer; Ray itself would wait for minutes without a word.
+SECONDS_TO_ANSWER = 10.0
 
 
 def run_on_ray(
@@ -35,7 +38,8 @@ def run_on_ray(
         Each cell as it ends, with why it failed if it did.
 
     Raises:
-        ConfigError: If Ray is not installed, or no machine of the cluster has room for a cell.
+        ConfigError: If Ray is not installed, the cluster does not answer, or none of its machines has room
+            for a cell.
     """
     check_ray()
     if not cells:
@@ -47,6 +51,7 @@ def run_on_ray(
     if is_ours:
         # Ray itself would join whatever cluster was last started on this machine.
         address = os.environ.get("RAY_ADDRESS") or "local"
+        _check_answers(address)
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         _check_room([node["Resources"] for node in ray.nodes() if node["Alive"]], cores, config.cell_gpus)
@@ -81,6 +86,20 @@ def check_ray() -> None:
     """
     if importlib.util.find_spec("ray") is None:
         raise ConfigError("Ray is not installed: pip install 'earlyrobust[ray]', or use --launcher local.")
+
+
+def _check_answers(address: str) -> None:
+    """Check that something listens where a cluster should be."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not port.isdigit():  # "local" and "auto" are no places
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"No Ray cluster answers at RAY_ADDRESS '{address}' ({error}): correct the address, start the "
+            "cluster, or unset it to use this machine."
+        ) from error
 
 
 def _check_room(nodes: Sequence[dict[str, float]], cores: int, gpus: float) -> None:
