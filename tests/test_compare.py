@@ -742,6 +742,20 @@ def test_a_cluster_that_does_not_answer_is_told(
         compare(plan(tmp_path / "grid", launcher="ray"))
 
 
+def test_a_cluster_that_does_not_let_us_in_is_told(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = pytest.importorskip("ray")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    with pytest.raises(ConfigError, match=r"RAY_ADDRESS 'auto' \(Failed to connect .*RAY_AUTH_MODE=token"):
+        compare(plan(tmp_path / "grid", launcher="ray"))
+
+
 def test_an_option_that_a_later_version_adds_changes_nothing(grid: Path, plan: Plan) -> None:
     """Records of before lack it; it is None where it is not given."""
     before = {path: path.stat().st_mtime_ns for path in grid.glob("cells/*/result.json")}

@@ -52,7 +52,13 @@ def run_on_ray(
         # Ray itself would join whatever cluster was last started on this machine.
         address = os.environ.get("RAY_ADDRESS") or "local"
         _check_answers(address)
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ConfigError(
+                f"Ray cannot use the cluster at RAY_ADDRESS '{address}' ({error}): correct the address, set "
+                "RAY_AUTH_MODE=token if the cluster asks for one, or unset both to use this machine."
+            ) from error
     try:
         _check_room([node["Resources"] for node in ray.nodes() if node["Alive"]], cores, config.cell_gpus)
         work = ray.remote(num_cpus=cores, num_gpus=config.cell_gpus, max_retries=RETRIES)(_work)
