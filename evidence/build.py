@@ -143,7 +143,7 @@ def against(found: dict[str, Comparison], arm: str, others: Sequence[str]) -> st
         f"*{arm}* is more robust in {told['more']} of {len(rows)} comparisons, less robust in "
         f"{told['less']}, and in {told['open']} the difference cannot be told from chance."
     )
-    columns = ["task", f"{arm} less", "Clean%", "Aua%, mean of attacks"]
+    columns = ["task", f"{arm} minus", "Clean%", "Aua%, mean of attacks"]
     return f"{verdict}\n\n" + markdown(Table("", columns, rows))
 
 

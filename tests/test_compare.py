@@ -30,7 +30,7 @@ from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.experiments import CompareConfig, compare
 from earlyrobust.experiments.cells import plan_cells
 from earlyrobust.experiments.config import ARM_OPTIONS
-from earlyrobust.experiments.launchers import base
+from earlyrobust.experiments.launchers import LAUNCHERS, base
 from earlyrobust.journal import read_journal
 from earlyrobust.pipeline import Observer, RunConfig, training
 from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
@@ -730,6 +730,15 @@ def test_a_cluster_without_ray_is_refused(
     with pytest.raises(ConfigError, match=r"Ray is not installed: pip install .*--launcher local\.$"):
         compare(plan(tmp_path / "grid", launcher="ray"))
     assert not (tmp_path / "grid").exists()
+
+
+@pytest.mark.parametrize(("count", "begin"), [(5, "1, 2, 3, 4, 5 on "), (6, "6 methods on ")])
+def test_many_arms_are_counted_in_the_title(
+    count: int, begin: str, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LAUNCHERS, "local", lambda *_: iter(()))
+    arms = {str(1 + number): {"method": "finetune", "neurons": number / 10} for number in range(count)}
+    assert compare(plan(tmp_path / "grid", methods="", arms=arms)).record.title.startswith(begin)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "[::1]:9", "127.0.0.1:99999"])

@@ -516,7 +516,7 @@ def test_a_comparison_shows_every_number_and_what_it_comes_to(pages: dict[str, t
     assert [table.title for table in tables] == [
         "Accuracy, clean and under attack",
         "What it costs",
-        "Less finetune, under the same seeds",
+        "Difference to finetune under the same seeds",
         "Training time: row relative to column",
         "Failed",
     ]

@@ -24,11 +24,17 @@ def test_both_pictures_show_something(tmp_path: Path) -> None:
         assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 10
 
 
-@pytest.mark.parametrize("search", ["none", "no miniepochs"])
+@pytest.mark.parametrize("search", ["none", "no miniepochs", "one miniepoch"])
 def test_no_picture_of_distances_that_are_not_there(tmp_path: Path, search: str) -> None:
     record = a_record()
     assert record.search is not None
-    empty = dataclasses.replace(record.search, miniepochs=[], head_distances=[], neuron_distances=[])
+    count = int(search == "one miniepoch")
+    empty = dataclasses.replace(
+        record.search,
+        miniepochs=record.search.miniepochs[:count],
+        head_distances=[[0.0]][:count],
+        neuron_distances=[[0.0]][:count],
+    )
     record = dataclasses.replace(record, search=None if search == "none" else empty)
     assert draw_pictures(record, tmp_path) == [tmp_path / LAYERS_PICTURE]
     assert [path.name for path in tmp_path.iterdir()] == [LAYERS_PICTURE]

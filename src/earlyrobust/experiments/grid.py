@@ -17,6 +17,9 @@ from earlyrobust.pipeline.splits import load_data
 from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
 from earlyrobust.storage import check_can_be_made, content_of
 
+# More arms than these are counted in a title instead of named.
+MOST_NAMED = 5
+
 
 def compare(
     config: CompareConfig, observer: Observer | None = None, *, title: str = "", command: str = ""
@@ -94,8 +97,9 @@ def _record(
         return CellRecord(cell.arm, cell.seed, folder, failure.reason, failure.trace)
 
     arms = {name: dict(options) for name, options in config.arms.items()}
+    named = ", ".join(arms) if len(arms) <= MOST_NAMED else f"{len(arms)} methods"
     return ComparisonRecord(
-        title=title or f"{', '.join(arms)} on {config.task or config.train_file}",
+        title=title or f"{named} on {config.task or config.train_file}",
         arms=arms,
         baseline=str(config.baseline),
         config=config.shared,

@@ -103,7 +103,7 @@ def difference_table(comparison: Comparison, summaries: Sequence[ArmSummary]) ->
         return None
     return Table(
         name="differences",
-        title=f"Less {comparison.record.baseline}, under the same seeds",
+        title=f"Difference to {comparison.record.baseline} under the same seeds",
         columns=["method", *names],
         rows=rows,
         note="Percentage points, mean over seeds with its 95 % interval; p of Student's paired test, not "
