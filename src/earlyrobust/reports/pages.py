@@ -178,7 +178,7 @@ def _curves(
 
 def _pictures_of_run(run: RunRecord, begin: str, views: Sequence[View]) -> Iterator[tuple[str, Figure]]:
     search = run.search
-    if search is not None and search.miniepochs[1:]:  # it takes two to have a distance
+    if search is not None and search.has_distances:
         gamma = float(run.config.get("gamma", 0.1))
         end = f"the search ended after {search.epochs:.2f} epochs ({search.stop_reason})"
         yield f"{begin}distance between consecutive masks; {end}", plots.settling(search, gamma)

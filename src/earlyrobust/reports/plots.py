@@ -45,7 +45,7 @@ def draw_pictures(record: RunRecord, folder: Path) -> list[Path]:
     figures = {}
     if record.ticket is not None:
         figures[LAYERS_PICTURE] = kept_per_layer(record.ticket)
-    if record.search is not None and record.search.miniepochs[1:]:  # it takes two to have a distance
+    if record.search is not None and record.search.has_distances:
         figures[DISTANCES_PICTURE] = mask_distances(record.search)
     for name, figure in figures.items():
         write_atomically(folder / name, lambda path, figure=figure: figure.savefig(path, dpi=150))  # type: ignore[misc]

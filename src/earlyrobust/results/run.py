@@ -112,6 +112,11 @@ class SearchRecord:
     head_distances: list[list[float]]
     neuron_distances: list[list[float]]
 
+    @property
+    def has_distances(self) -> bool:
+        """Whether masks could be compared: it takes two miniepochs."""
+        return len(self.miniepochs) > 1
+
     @classmethod
     def of(cls, ticket: Ticket) -> SearchRecord | None:
         """The search that a ticket came from; None for a ticket that was not searched."""
