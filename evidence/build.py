@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from earlyrobust.reports.overview import (
-    cost_table,
-    difference_table,
-    frontier_points,
-    results_table,
+from earlyrobust.reports.overview import cost_table, difference_table, frontier_points, results_table
+from earlyrobust.reports.tables import Cell, Number, Table, to_markdown
+from earlyrobust.results import Comparison
+from earlyrobust.results.summary import (
+    AUA,
+    CLEAN,
+    OVERALL,
+    ArmSummary,
+    Difference,
+    frontier,
+    of_attack,
+    summarise,
 )
-from earlyrobust.reports.tables import Number, Table, to_markdown
-from earlyrobust.results import Comparison, Mean
-from earlyrobust.results.summary import AUA, CLEAN, OVERALL, ArmSummary, frontier, of_attack, summarise
 
 ROOT = Path(__file__).parents[1]
 RECORDS = Path(__file__).with_name("records")
 PAGE = ROOT / "docs" / "evidence.md"
+# What we make of the answers, in words: a section for each question.
+READINGS = Path(__file__).with_name("readings.md")
 
 # Records of comparisons on real text, in the order of the page; those that are not there are left out.
 TASKS = ("sst2", "ag_news", "imdb", "qnli")
-TIME = "time"
+# Training times of a task, with the machine for themselves.
+TIMES = "time-"
 # Searches on as many texts as there are, with hardly any fine-tuning after them.
 SEARCHES = "settling-"
 # The latest that the paper saw masks settle.
 MOST_EPOCHS = 0.3
 METHOD, PRESET = "earlyrobust", "earlyrobust-swap"
+EARLY, LATE, CHANCE, CHEAP = (
+    "quarter-epoch ticket",
+    "full-epoch ticket",
+    "random ticket",
+    "ticket + freelb K=2",
+)
+ADVERSARIAL = ("pgd", "freelb", "freeat", "yopo", "smart", "infobert", "robust-ticket")
 MEAN_AUA = of_attack(AUA, OVERALL)
 
 BEGIN = """# Evidence
@@ -42,138 +56,204 @@ lean on the resources that each record names; numbers do not compare with those 
 """
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What is on record of one task.
+
+    Attributes:
+        task: Its name.
+        comparison: All arms, attacked.
+        times: Training times on an idle machine; None where they were not measured.
+    """
+
+    task: str
+    comparison: Comparison
+    times: Comparison | None
+
+    @classmethod
+    def load(cls, task: str) -> Measured:
+        times = RECORDS / f"{TIMES}{task}"
+        return cls(task, Comparison.load(RECORDS / task), Comparison.load(times) if times.is_dir() else None)
+
+    def differences(self, arm: str, other: str) -> dict[str, Difference]:
+        """One arm less another, by measure; empty unless both were run."""
+        pair = {name: runs for name in (arm, other) if (runs := self.comparison.runs.get(name))}
+        if len(pair) < 2:
+            return {}
+        compared = Comparison(replace(self.comparison.record, baseline=other), pair)
+        return next(summary.differences for summary in summarise(compared) if summary.name == arm)
+
+
 def build() -> str:
     """The whole page."""
-    found = {task: Comparison.load(RECORDS / task) for task in TASKS if (RECORDS / task).is_dir()}
-    summaries = {task: summarise(comparison) for task, comparison in found.items()}
-    parts = [BEGIN, "## Questions and answers", *questions(found, summaries), "## The comparisons"]
-    for task, comparison in found.items():
-        parts.append(f"### {task}\n\n{budget(comparison)}")
-        tables = [results_table(comparison, summaries[task]), difference_table(comparison, summaries[task])]
-        parts.append(to_markdown([table for table in tables if table is not None]).replace("### ", "#### "))
-    if (RECORDS / TIME).is_dir():
-        timed = Comparison.load(RECORDS / TIME)
-        parts.append(f"### Training time\n\n{budget(timed)} The machine had nothing else to do.")
-        parts.append(to_markdown([cost_table(timed, summarise(timed))]).replace("### ", "#### "))
+    tasks = [Measured.load(task) for task in TASKS if (RECORDS / task).is_dir()]
+    parts = [BEGIN, "## Questions and answers"]
+    read = readings()
+    for question, answer in questions(tasks):
+        parts += [f"### {question}", answer, read[question]]
+    parts.append("## The comparisons")
+    for measured in tasks:
+        parts += chapter(measured)
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def readings() -> dict[str, str]:
+    """What we make of each question's answer."""
+    sections = READINGS.read_text(encoding="utf-8").split("\n## ")[1:]
+    return {question: text.strip() for question, _, text in (section.partition("\n") for section in sections)}
+
+
+def chapter(measured: Measured) -> Iterator[str]:
+    """The tables of a task."""
+    summaries = summarise(measured.comparison)
+    yield f"### {measured.task}\n\n{budget(measured.comparison)}"
+    tables = [results_table(measured.comparison, summaries), difference_table(measured.comparison, summaries)]
+    if measured.times is not None:
+        tables.append(cost_table(measured.times, summarise(measured.times)))
+    yield to_markdown([table for table in tables if table is not None]).replace("### ", "#### ")
+    if measured.times is not None:
+        yield f"Times are of runs of their own, on an idle machine: {budget(measured.times)}"
 
 
 def budget(comparison: Comparison) -> str:
     """What all arms of a comparison share, in a sentence."""
     config = comparison.record.config
     samples = f"{config['train_samples']:,}" if config["train_samples"] else "all"
+    attacked = f"; {config['examples']} test examples attacked under each seed" if comparison.attacks else ""
     return (
         f"{samples} training samples, {config['epochs']:g} epochs, batches of {config['batch_size']}, "
-        f"{config['max_length']} tokens, seeds {', '.join(map(str, comparison.record.seeds))}; "
-        f"{config['examples']} test examples attacked under each seed."
+        f"{config['max_length']} tokens, seeds {', '.join(map(str, comparison.record.seeds))}{attacked}."
     )
 
 
-def questions(found: dict[str, Comparison], summaries: dict[str, list[ArmSummary]]) -> Iterator[str]:
-    """The questions with their answers."""
-    searches = {
-        folder.name.removeprefix(SEARCHES): Comparison.load(folder)
-        for folder in sorted(RECORDS.glob(f"{SEARCHES}*"))
-    }
-    yield "### Do masks settle within 0.15 to 0.3 epoch?\n\n" + settling(searches)
-    others = {
-        "Is the early ticket as good as one drawn after a full epoch?": ["full-epoch ticket"],
-        "Is it more robust than fine-tuning, EarlyBERT and random tickets of the same size?": [
-            *("finetune", "earlybert", "random ticket")
-        ],
-        "How does it compare with the adversarial methods?": [
-            *("pgd", "freelb", "freeat", "yopo", "smart", "infobert", "robust-ticket")
-        ],
-    }
-    for question, arms in others.items():
-        yield f"### {question}\n\n{against(found, METHOD, arms)}"
-    yield "### Does a ticket fine-tuned with a cheap adversary beat them at a fraction of their cost?\n\n" + (
-        against(found, "ticket + freelb K=2", ["finetune", "pgd", "freelb", METHOD])
-        + "\n\n"
-        + against(found, PRESET, ["finetune", "pgd", "freelb", METHOD])
+def questions(tasks: Sequence[Measured]) -> Iterator[tuple[str, str]]:
+    """The questions with what the records answer."""
+    yield "Do masks settle within 0.15 to 0.3 epoch?", settling()
+    yield (
+        "Is the early ticket as good as one drawn after a full epoch?",
+        against(tasks, EARLY, [LATE]),
     )
-    yield "### What is on the efficient frontier?\n\n" + efficient(found, summaries)
+    yield (
+        "Is it more robust than fine-tuning, EarlyBERT and random tickets of the same size?",
+        against(tasks, METHOD, ["finetune", "earlybert", CHANCE]),
+    )
+    yield "How does it compare with the adversarial methods?", against(tasks, METHOD, ADVERSARIAL)
+    yield (
+        "Does a ticket fine-tuned with a cheap adversary beat them at a fraction of their cost?",
+        "\n\n".join(against(tasks, arm, ["finetune", "pgd", "freelb", METHOD]) for arm in (CHEAP, PRESET)),
+    )
+    yield "How far is the preset from the best baseline, and what does it cost?", best_baselines(tasks)
+    if any(measured.times for measured in tasks):
+        yield "What is on the efficient frontier?", efficient(tasks)
 
 
-def settling(searches: dict[str, Comparison]) -> str:
+def settling() -> str:
     """When every search stopped."""
-    rows = []
-    within = total = 0
-    for task, comparison in searches.items():
-        for seed, run in sorted(comparison.runs[METHOD].items()):
-            if run.search is None:
-                continue
+    rows: list[list[Cell]] = []
+    within = 0
+    for folder in sorted(RECORDS.glob(f"{SEARCHES}*")):
+        for seed, run in sorted(Comparison.load(folder).runs[METHOD].items()):
             search = run.search
-            total += 1
-            within += search.stop_reason == "converged" and search.epochs <= MOST_EPOCHS
-            steps = round(search.epochs * search.steps_per_epoch)
-            samples = f"{run.data.sizes['train']:,}"
-            rows.append([task, samples, str(seed), f"{search.epochs:.2f}", str(steps), search.stop_reason])
-    if not rows:
-        return "Not measured yet."
-    columns = ["task", "training samples", "seed", "epochs", "steps", "stopped"]
-    verdict = f"{within} of {total} searches settled within {MOST_EPOCHS} epoch."
-    return f"{verdict}\n\n" + markdown(Table("", columns, rows))
-
-
-def against(found: dict[str, Comparison], arm: str, others: Sequence[str]) -> str:
-    """Paired differences of one arm to some others, on every task."""
-    rows, told = [], {"more": 0, "less": 0, "open": 0}
-    for task, comparison in found.items():
-        for other in others:
-            if not comparison.runs.get(arm) or not comparison.runs.get(other):
+            if search is None:
                 continue
-            pair = Comparison(replace(comparison.record, baseline=other), comparison.runs)
-            summary = next(summary for summary in summarise(pair) if summary.name == arm)
-            cells = [task, other]
-            for name in (CLEAN, MEAN_AUA):
-                difference = summary.differences.get(name)
-                if difference is None:
-                    cells.append("–")
-                    continue
-                cells.append(str(Number(difference.mean, 1, signed=True, p=difference.p)))
-                if name == MEAN_AUA:
-                    sure = difference.p is not None and difference.p < 0.05
-                    direction = "more" if difference.mean.value > 0 else "less"
-                    told[direction if sure else "open"] += 1
-            rows.append(cells)
-    if not rows:
-        return f"*{arm}*: not measured yet."
+            within += search.stop_reason == "converged" and search.epochs <= MOST_EPOCHS
+            # Since the first of the miniepochs counted at the end, the masks have moved by less than γ.
+            close = search.miniepochs[-max(search.miniepochs[-1].streak, 1)].step / search.steps_per_epoch
+            rows.append(
+                [
+                    folder.name.removeprefix(SEARCHES),
+                    f"{run.data.sizes['train']:,}",
+                    str(seed),
+                    f"{close:.2f}",
+                    f"{search.epochs:.2f}",
+                    str(round(search.epochs * search.steps_per_epoch)),
+                    search.stop_reason,
+                ]
+            )
+    columns = ["task", "training samples", "seed", "distances below γ since epoch"]
+    verdict = f"{within} of {len(rows)} searches settled within {MOST_EPOCHS} epoch."
+    return f"{verdict}\n\n" + markdown([*columns, "stopped at epoch", "steps", "why"], rows)
+
+
+def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
+    """Paired differences of one arm to some others, on every task."""
+    rows: list[list[Cell]] = []
+    told = {"more": 0, "less": 0, "open": 0}
+    for measured in tasks:
+        for other in others:
+            differences = measured.differences(arm, other)
+            if not differences:
+                continue
+            rows.append([measured.task, other, *(_told(differences[name]) for name in (CLEAN, MEAN_AUA))])
+            aua = differences[MEAN_AUA]
+            sure = aua.p is not None and aua.p < 0.05
+            told["open" if not sure else "more" if aua.mean.value > 0 else "less"] += 1
     verdict = (
         f"*{arm}* is more robust in {told['more']} of {len(rows)} comparisons, less robust in "
         f"{told['less']}, and in {told['open']} the difference cannot be told from chance."
     )
-    columns = ["task", f"{arm} minus", "Clean%", "Aua%, mean of attacks"]
-    return f"{verdict}\n\n" + markdown(Table("", columns, rows))
+    return f"{verdict}\n\n" + markdown(["task", f"{arm} minus", "Clean%", "Aua%, mean of attacks"], rows)
 
 
-def efficient(found: dict[str, Comparison], summaries: dict[str, list[ArmSummary]]) -> str:
-    """The frontier of each task, of training times measured on an idle machine where there are any."""
-    timed = None
-    if (RECORDS / TIME).is_dir():
-        comparison = Comparison.load(RECORDS / TIME)
-        timed = {summary.name: summary.time_ratios for summary in summarise(comparison)}
+def best_baselines(tasks: Sequence[Measured]) -> str:
+    """The preset beside the most robust baseline of each task, and its time beside PGD's."""
+    rows: list[list[Cell]] = []
+    for measured in tasks:
+        arms = {summary.name: summary for summary in summarise(measured.comparison)}
+        best = max(
+            (arms[name] for name in ("finetune", "earlybert", *ADVERSARIAL)),
+            key=lambda summary: summary.measures[MEAN_AUA].value,
+        )
+        rows.append(
+            [
+                measured.task,
+                best.name,
+                Number(best.measures[MEAN_AUA], 1),
+                Number(arms[PRESET].measures[MEAN_AUA], 1),
+                _told(measured.differences(PRESET, best.name)[MEAN_AUA]),
+                *(_part_of_time(measured, other) for other in ("pgd", best.name)),
+            ]
+        )
+    columns = ["task", "most robust baseline", "its Aua%", f"{PRESET}, Aua%", "difference"]
+    return markdown([*columns, "PGD's time relative to it", "that baseline's"], rows)
+
+
+def efficient(tasks: Sequence[Measured]) -> str:
+    """The frontier of each task whose training times were measured on an idle machine."""
     lines = []
-    for task, comparison in found.items():
-        points = frontier_points(comparison, summaries[task])
-        baseline = comparison.record.baseline
-        if timed is not None:
-            points = {
-                name: (timed[name][baseline], aua) for name, (_, aua) in points.items() if name in timed
-            }
+    for measured in tasks:
+        if measured.times is None:
+            continue
+        baseline = measured.times.record.baseline
+        times = {arm.name: arm.time_ratios[baseline] for arm in summarise(measured.times)}
+        points = {
+            name: (times[name], aua)
+            for name, (_, aua) in frontier_points(measured.comparison, summarise(measured.comparison)).items()
+            if name in times
+        }
         best = frontier({name: (time.value, aua.value) for name, (time, aua) in points.items()})
-        shown = ", ".join(_point(name, *points[name]) for name in best)
-        lines.append(f"- {task}: {shown}.")
+        shown = ", ".join(
+            f"{name} ({Number(points[name][0], 2)} ×, {Number(points[name][1], 1)} %)" for name in best
+        )
+        lines.append(f"- {measured.task}: {shown}.")
     return "Training time relative to fine-tuning, and mean Aua%:\n\n" + "\n".join(lines)
 
 
-def markdown(table: Table) -> str:
-    """A table without its heading."""
-    return "\n".join(to_markdown([table]).splitlines()[2:])
+def markdown(columns: list[str], rows: list[list[Cell]]) -> str:
+    """A table without a heading."""
+    return "\n".join(to_markdown([Table("", columns, rows)]).splitlines()[2:])
 
 
-def _point(name: str, time: Mean, aua: Mean) -> str:
-    return f"{name} ({time.value:.2f} ×, {Number(aua, 1)} %)"
+def _told(difference: Difference) -> Number:
+    return Number(difference.mean, 1, signed=True, p=difference.p)
+
+
+def _part_of_time(measured: Measured, other: str) -> Cell:
+    """How many times the preset's training time another arm takes; a dash where that was not measured."""
+    if measured.times is None:
+        return "–"
+    arms: dict[str, ArmSummary] = {arm.name: arm for arm in summarise(measured.times)}
+    return Number(arms[other].time_ratios[PRESET], 1)
 
 
 if __name__ == "__main__":

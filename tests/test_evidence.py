@@ -1,0 +1,84 @@
+"""The page of evidence is what its records say, and the records hold nothing else."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from earlyrobust.data.tasks import TASKS
+from earlyrobust.pipeline.methods import METHODS
+from earlyrobust.results import Comparison
+
+ROOT = Path(__file__).parents[1]
+EVIDENCE = ROOT / "evidence"
+RECORDS = sorted(folder for folder in (EVIDENCE / "records").iterdir() if folder.is_dir())
+COMPARED = [folder for folder in RECORDS if folder.name in TASKS]
+
+
+@pytest.fixture
+def build(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script that writes the page, as a module."""
+    spec = importlib.util.spec_from_file_location("evidence_build", EVIDENCE / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_what_the_records_say(build: ModuleType) -> None:
+    assert build.PAGE.read_text(encoding="utf-8") == build.build(), "run `python evidence/build.py`"
+
+
+def test_the_page_changes_with_a_record(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that were written by hand would not notice."""
+    before = build.build()
+    place = tmp_path / "records"
+    shutil.copytree(EVIDENCE / "records", place)
+    record = next(place.glob(f"{COMPARED[0].name}/cells/*/result.json"))
+    content = json.loads(record.read_text(encoding="utf-8"))
+    content["model"]["test"]["correct"] -= 100
+    record.write_text(json.dumps(content), encoding="utf-8")
+    monkeypatch.setattr(build, "RECORDS", place)
+    assert build.build() != before
+
+
+@pytest.mark.parametrize("folder", COMPARED, ids=lambda folder: folder.name)
+def test_a_comparison_has_all_methods_three_attacks_and_three_seeds(folder: Path) -> None:
+    comparison = Comparison.load(folder)
+    assert set(METHODS) <= set(comparison.runs)
+    assert len(comparison.record.seeds) >= 3
+    for arm, runs in comparison.runs.items():
+        assert sorted(runs) == sorted(comparison.record.seeds), arm
+        assert all(len(run.model.attacks) == 3 for run in runs.values()), arm
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.name)
+def test_all_arms_of_a_seed_had_the_same_texts(folder: Path) -> None:
+    comparison = Comparison.load(folder)
+    for seed in comparison.record.seeds:
+        assert len({runs[seed].data.fingerprint for runs in comparison.runs.values()}) == 1, seed
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.name)
+def test_records_name_no_place_on_the_machine(folder: Path) -> None:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            assert file.suffix == ".json"
+            text = file.read_text(encoding="utf-8")
+            assert not re.search(r'"(/|[A-Z]:\\\\|~)', text), file
+
+
+def test_numbers_come_from_records_not_from_what_is_made_of_them() -> None:
+    words = (EVIDENCE / "readings.md").read_text(encoding="utf-8")
+    assert not re.search(r"\d+\.\d|\d+ ?%", re.sub(r"^#.*$", "", words, flags=re.MULTILINE))
