@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from earlyrobust.reports.overview import cost_table, difference_table, frontier_points, results_table
+from earlyrobust.reports.overview import cost_table, difference_table, results_table
 from earlyrobust.reports.tables import Cell, Number, Table, to_markdown
-from earlyrobust.results import Comparison
+from earlyrobust.results import Comparison, Mean
 from earlyrobust.results.summary import (
     AUA,
     CLEAN,
     OVERALL,
-    ArmSummary,
     Difference,
     frontier,
     of_attack,
@@ -35,12 +34,8 @@ SEARCHES = "settling-"
 # The latest that the paper saw masks settle.
 MOST_EPOCHS = 0.3
 METHOD, PRESET = "earlyrobust", "earlyrobust-swap"
-EARLY, LATE, CHANCE, CHEAP = (
-    "quarter-epoch ticket",
-    "full-epoch ticket",
-    "random ticket",
-    "ticket + freelb K=2",
-)
+EARLY, LATE = "quarter-epoch ticket", "full-epoch ticket"
+CHANCE, CHEAP = "random ticket", "ticket + freelb K=2"
 ADVERSARIAL = ("pgd", "freelb", "freeat", "yopo", "smart", "infobert", "robust-ticket")
 MEAN_AUA = of_attack(AUA, OVERALL)
 
@@ -82,6 +77,11 @@ class Measured:
             return {}
         compared = Comparison(replace(self.comparison.record, baseline=other), pair)
         return next(summary.differences for summary in summarise(compared) if summary.name == arm)
+
+    def time_ratios(self, other: str) -> dict[str, Mean]:
+        """Training time relative to that of one arm, by arm; empty where none was measured."""
+        arms = [] if self.times is None else summarise(self.times)
+        return {arm.name: arm.time_ratios[other] for arm in arms}
 
 
 def build() -> str:
@@ -204,6 +204,7 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
             (arms[name] for name in ("finetune", "earlybert", *ADVERSARIAL)),
             key=lambda summary: summary.measures[MEAN_AUA].value,
         )
+        ratios = measured.time_ratios(PRESET)
         rows.append(
             [
                 measured.task,
@@ -211,7 +212,7 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
                 Number(best.measures[MEAN_AUA], 1),
                 Number(arms[PRESET].measures[MEAN_AUA], 1),
                 _told(measured.differences(PRESET, best.name)[MEAN_AUA]),
-                *(_part_of_time(measured, other) for other in ("pgd", best.name)),
+                *(Number(ratios[other], 1) if ratios else "–" for other in ("pgd", best.name)),
             ]
         )
     columns = ["task", "most robust baseline", "its Aua%", f"{PRESET}, Aua%", "difference"]
@@ -224,12 +225,11 @@ def efficient(tasks: Sequence[Measured]) -> str:
     for measured in tasks:
         if measured.times is None:
             continue
-        baseline = measured.times.record.baseline
-        times = {arm.name: arm.time_ratios[baseline] for arm in summarise(measured.times)}
+        times = measured.time_ratios(measured.times.record.baseline)
         points = {
-            name: (times[name], aua)
-            for name, (_, aua) in frontier_points(measured.comparison, summarise(measured.comparison)).items()
-            if name in times
+            arm.name: (times[arm.name], arm.measures[MEAN_AUA])
+            for arm in summarise(measured.comparison)
+            if arm.name in times
         }
         best = frontier({name: (time.value, aua.value) for name, (time, aua) in points.items()})
         shown = ", ".join(
@@ -246,14 +246,6 @@ def markdown(columns: list[str], rows: list[list[Cell]]) -> str:
 
 def _told(difference: Difference) -> Number:
     return Number(difference.mean, 1, signed=True, p=difference.p)
-
-
-def _part_of_time(measured: Measured, other: str) -> Cell:
-    """How many times the preset's training time another arm takes; a dash where that was not measured."""
-    if measured.times is None:
-        return "–"
-    arms: dict[str, ArmSummary] = {arm.name: arm for arm in summarise(measured.times)}
-    return Number(arms[other].time_ratios[PRESET], 1)
 
 
 if __name__ == "__main__":
