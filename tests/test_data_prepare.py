@@ -134,6 +134,17 @@ def test_samples_come_from_what_is_left_for_training(tmp_path: Path) -> None:
     assert load(path, train_samples=162).sizes == whole.sizes
 
 
+def test_no_more_is_selected_on_than_trained_on(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", ["a"] * 300 + ["b"] * 100)
+    whole, few = load(path), load(path, train_samples=8)
+    assert (whole.sizes["selection"], few.sizes["selection"]) == (36, 8)
+    assert Counter(few.selection["label"]) == {0: 6, 1: 2}
+    assert set(few.selection["text"]) < set(whole.selection["text"])
+    assert rows_of(few)["test"] == rows_of(whole)["test"]
+    assert rows_of(few) == rows_of(load(path, train_samples=8))
+    assert load(path, train_samples=36).selection["text"][:] == whole.selection["text"][:]
+
+
 def test_a_sample_of_the_test_split_leaves_the_others_alone(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", ["a", "b"] * 100)
     whole, few, again = load(path), load(path, test_samples=10), load(path, test_samples=10)

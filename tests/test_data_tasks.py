@@ -235,7 +235,7 @@ def test_builtin_is_the_same_for_every_seed() -> None:
 def test_builtin_can_be_sampled() -> None:
     whole = load_task(TASKS["builtin"])
     few = load_task(TASKS["builtin"], train_samples=50)
-    assert few.sizes == {**whole.sizes, "train": 50}
+    assert few.sizes == {**whole.sizes, "train": 50, "selection": 50}
     assert sum(few.train["label"]) == 25
     assert set(few.train["text"]) <= set(whole.train["text"])
     assert few.fingerprint != whole.fingerprint

@@ -72,7 +72,8 @@ def load_task(
 
     A label-stratified selection split, 10 % and at most 2,000 rows, is cut from the training split, because
     the test split of the GLUE tasks is the public validation split and must not steer anything. The builtin
-    corpus brings its own three splits, the same for every seed.
+    corpus brings its own three splits, the same for every seed. Where only some rows are drawn to train on,
+    there are at most as many to select on.
 
     Args:
         task: The task, from `TASKS`.
@@ -97,6 +98,7 @@ def load_task(
         selection, train = _hold_out(train, rng)
     train = _sample(train, train_samples, rng, "training")
     test = _sample(test, test_samples, rng, "test")
+    selection = _no_more_than(train_samples, selection, rng)
     return _assemble(task.name, train, selection, test, task.label_names)
 
 
@@ -115,7 +117,8 @@ def load_files(
 
     Labels may be integers or strings; the classes are those of the training file, integers in numerical and
     strings in alphabetical order. The selection split, and the test split where no file is given for it, are
-    label-stratified cuts from the training file, 10 % and at most 2,000 rows each.
+    label-stratified cuts from the training file, 10 % and at most 2,000 rows each. Where only some rows are
+    drawn to train on, there are at most as many to select on.
 
     Args:
         train_file: File to train on.
@@ -149,6 +152,7 @@ def load_files(
     selection, train = _hold_out(train, rng)
     train = _sample(train, train_samples, rng, "training")
     test = _sample(test, test_samples, rng, "test")
+    selection = _no_more_than(train_samples, selection, rng)
     return _assemble(train_file.stem, train, selection, test, classes)
 
 
@@ -240,6 +244,13 @@ def _sample(rows: pa.Table, size: int | None, rng: np.random.Generator, name: st
         )
     drawn, _ = stratified_draw(labels, size, rng)
     return rows.take(drawn)
+
+
+def _no_more_than(size: int | None, selection: pa.Table, rng: np.random.Generator) -> pa.Table:
+    """What is selected on, a draw of it if there is more; it is judged after every training, however small."""
+    if size is None or len(selection) <= size:
+        return selection
+    return _sample(selection, size, rng, "selection")
 
 
 def _assemble(
