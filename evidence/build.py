@@ -119,10 +119,11 @@ def budget(comparison: Comparison) -> str:
     """What all arms of a comparison share, in a sentence."""
     config = comparison.record.config
     samples = f"{config['train_samples']:,}" if config["train_samples"] else "all"
+    which = "seeds" if len(comparison.record.seeds) > 1 else "seed"
     attacked = f"; {config['examples']} test examples attacked under each seed" if comparison.attacks else ""
     return (
         f"{samples} training samples, {config['epochs']:g} epochs, batches of {config['batch_size']}, "
-        f"{config['max_length']} tokens, seeds {', '.join(map(str, comparison.record.seeds))}{attacked}."
+        f"{config['max_length']} tokens, {which} {', '.join(map(str, comparison.record.seeds))}{attacked}."
     )
 
 
@@ -201,7 +202,7 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
     for measured in tasks:
         arms = {summary.name: summary for summary in summarise(measured.comparison)}
         best = max(
-            (arms[name] for name in ("finetune", "earlybert", *ADVERSARIAL)),
+            (arms[name] for name in ("finetune", "earlybert", *ADVERSARIAL) if name in arms),
             key=lambda summary: summary.measures[MEAN_AUA].value,
         )
         ratios = measured.time_ratios(PRESET)
@@ -213,10 +214,12 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
                 Number(arms[PRESET].measures[MEAN_AUA], 1),
                 _told(measured.differences(PRESET, best.name)[MEAN_AUA]),
                 *(Number(ratios[other], 1) if ratios else "–" for other in ("pgd", best.name)),
+                Number(arms["pgd"].time_ratios[PRESET], 1),
             ]
         )
     columns = ["task", "most robust baseline", "its Aua%", f"{PRESET}, Aua%", "difference"]
-    return markdown([*columns, "PGD's time relative to it", "that baseline's"], rows)
+    times = ["PGD's time relative to it", "that baseline's", "PGD's in the comparison, runs side by side"]
+    return markdown([*columns, *times], rows)
 
 
 def efficient(tasks: Sequence[Measured]) -> str:

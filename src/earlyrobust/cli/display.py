@@ -22,9 +22,10 @@ from rich.table import Column, Table
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
+from earlyrobust.cli.tables import fits, terminal_tables
 from earlyrobust.journal import AttackedExample
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.reports.overview import comparison_tables, headlines
+from earlyrobust.reports.overview import RATIOS, comparison_tables, headlines
 from earlyrobust.reports.pages import REPORT_PAGE
 from earlyrobust.results import (
     Accuracy,
@@ -171,12 +172,10 @@ class Display(Observer):
         """Show what a comparison came to."""
         summaries = summarise(comparison)
         for content in comparison_tables(comparison, summaries):
-            table = Table(title=content.title)
-            for place, name in enumerate(content.columns):
-                table.add_column(name, justify="right" if place else "left")
-            for row in content.rows:
-                table.add_row(*map(str, row))
-            self._console.print("", table)
+            if content.name == RATIOS and not fits(content, self._console.width):
+                continue  # a column for each arm: on a narrow terminal the costs relative to one must do
+            for table in terminal_tables(content, self._console.width):
+                self._console.print("", table)
             self.note(content.note)
         for sentence in headlines(comparison, summaries):
             self._say(sentence)

@@ -247,7 +247,7 @@ def _sample(rows: pa.Table, size: int | None, rng: np.random.Generator, name: st
 
 
 def _no_more_than(size: int | None, selection: pa.Table, rng: np.random.Generator) -> pa.Table:
-    """What is selected on, a draw of it if there is more; it is judged after every training, however small."""
+    """The selection split, or a draw of it: every model is judged on it, however little it was trained on."""
     if size is None or len(selection) <= size:
         return selection
     return _sample(selection, size, rng, "selection")

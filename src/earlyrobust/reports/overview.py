@@ -20,8 +20,9 @@ from earlyrobust.results.summary import (
     of_attack,
 )
 
-# The name of the table of failures.
+# The names of the table of failures, and of that of all ratios of training time.
 FAILED = "failed"
+RATIOS = "ratios"
 # Below it a difference counts as told from chance.
 _SIGNIFICANT = 0.05
 _MEAN_AUA = of_attack(AUA, OVERALL)
@@ -79,7 +80,7 @@ def ratio_table(summaries: Sequence[ArmSummary]) -> Table:
     """Training time of each arm relative to each other's."""
     names = [summary.name for summary in summaries]
     return Table(
-        name="ratios",
+        name=RATIOS,
         title="Training time: row relative to column",
         columns=["method", *names],
         rows=[
