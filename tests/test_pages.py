@@ -572,7 +572,9 @@ def test_headlines_of_one_seed_worked_out_by_hand() -> None:
     ("others", "says", "says_not"),
     [
         ({"pgd": (50, 51, 53)}, "pgd", "None differs"),
-        ({"pgd": (50, 51, 53), "freelb": (60, 61, 64)}, "pgd and freelb differ from finetune", "One seed"),
+        ({"pgd": (50, 51, 53), "freelb": (60, 61, 64)}, "More robust than finetune", "Less"),
+        ({"pgd": (50, 51, 53), "freelb": (60, 61, 64)}, ": pgd and freelb.", "One seed"),
+        ({"pgd": (1, 2, 3)}, "Less robust than finetune", "More"),
         ({"pgd": (10, 21, 37), "freelb": (60, 61, 64)}, "freelb", "pgd"),
         ({"pgd": (10, 21, 37)}, "None differs from finetune", "One seed"),
     ],
@@ -591,14 +593,17 @@ def test_headlines_tell_what_is_more_than_chance(
     assert "p < 0.05" in last
 
 
-def test_one_arm_differs_and_two_differ() -> None:
+def test_headlines_tell_which_are_more_robust_and_which_are_less() -> None:
+    values = {"finetune": (20, 22, 21), "pgd": (50, 51, 53), "random ticket": (1, 2, 3)}
     runs = {
-        arm: {seed: a_run(attacks={"textfooler": correct}) for seed, correct in enumerate(values)}
-        for arm, values in {"finetune": (20, 22, 21), "pgd": (50, 51, 53)}.items()
+        arm: {seed: a_run(attacks={"textfooler": correct}) for seed, correct in enumerate(numbers)}
+        for arm, numbers in values.items()
     }
     comparison = compared(runs)
-    last = headlines(comparison, summarise(comparison))[-1]
-    assert "pgd differs from finetune" in last
+    assert headlines(comparison, summarise(comparison))[-2:] == [
+        "More robust than finetune by more than chance (p < 0.05): pgd.",
+        "Less robust than finetune by more than chance (p < 0.05): random ticket.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -179,15 +179,22 @@ def _told_apart(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list
         return []
     if all(difference.mean.count == 1 for difference in tested.values()):
         return [f"One seed cannot tell whether any difference to {baseline} is more than chance."]
-    told = [
-        name
+    sure = {
+        name: difference.mean.value
         for name, difference in tested.items()
         if difference.p is not None and difference.p < _SIGNIFICANT
-    ]
-    if not told:
+    }
+    if not sure:
         return [f"None differs from {baseline} in accuracy under attack by more than chance (p < 0.05)."]
-    differ = "differs" if len(told) == 1 else "differ"
-    return [f"In accuracy under attack {_and(told)} {differ} from {baseline} by more than chance (p < 0.05)."]
+    sides = {
+        "More": [name for name, gap in sure.items() if gap > 0],
+        "Less": [name for name, gap in sure.items() if gap < 0],
+    }
+    return [
+        f"{side} robust than {baseline} by more than chance (p < 0.05): {_and(names)}."
+        for side, names in sides.items()
+        if names
+    ]
 
 
 def _and(names: Sequence[str]) -> str:
