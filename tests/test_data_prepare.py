@@ -88,6 +88,7 @@ def test_splits_are_disjoint_stratified_and_complete(tmp_path: Path) -> None:
     }
     labels = [label for _, label in rows["train"]]
     assert labels != sorted(labels)
+    assert data.largest_class == 0.75
 
 
 def test_held_out_splits_have_at_most_two_thousand_rows(tmp_path: Path) -> None:

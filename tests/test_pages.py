@@ -27,7 +27,7 @@ from test_summary import a_run, an_attack, by_arm, compared
 
 from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample, Journal
-from earlyrobust.reports.overview import comparison_tables, headlines
+from earlyrobust.reports.overview import comparison_tables, frontier_points, headlines
 from earlyrobust.reports.pages import REPORT_PAGE, draw_report
 from earlyrobust.reports.runs import run_headlines, run_tables
 from earlyrobust.reports.tables import Number, Table, to_csv, to_latex, to_markdown
@@ -591,6 +591,38 @@ def test_headlines_tell_what_is_more_than_chance(
     assert says in last
     assert says_not not in last
     assert "p < 0.05" in last
+
+
+def test_a_model_that_names_one_class_is_not_called_robust(tmp_path: Path) -> None:
+    """No attack changes its answers, so that it would be ahead of all others."""
+    runs = {
+        "finetune": {seed: a_run(80 + seed, {"textfooler": 20 + seed}) for seed in range(3)},
+        "pgd": {seed: a_run(82 + seed, {"textfooler": 41 + 2 * seed}) for seed in range(3)},
+        "robust-ticket": {seed: a_run((80, 81, 50)[seed], {"textfooler": 50}) for seed in range(3)},
+    }
+    comparison = compared(runs)
+    summaries = summarise(comparison)
+    assert [summary.name for summary in summaries if summary.is_guess] == ["robust-ticket"]
+    told = headlines(comparison, summaries)
+    assert told[0].startswith("Most robust: pgd")
+    assert told[1] == "Nothing is both cheaper and more robust than pgd."
+    assert told[2] == "More robust than finetune by more than chance (p < 0.05): pgd."
+    assert told[3:] == [
+        "Not counted, because no more accurate than always naming the largest class: robust-ticket."
+    ]
+    (results, *_) = comparison_tables(comparison, summaries)
+    best = {str(row[0]) for row in results.rows for cell in row[1:] if isinstance(cell, Number) and cell.best}
+    assert best == {"pgd", "finetune"}  # all attacks take as many queries
+    assert list(frontier_points(comparison, summaries)) == ["finetune", "pgd"]
+
+
+def test_where_all_models_guess_none_is_called_robust(tmp_path: Path) -> None:
+    runs = {arm: {seed: a_run(50, {"textfooler": 50}) for seed in range(2)} for arm in ("finetune", "pgd")}
+    comparison = compared(runs)
+    assert headlines(comparison, summarise(comparison)) == [
+        "Not counted, because no more accurate than always naming the largest class: finetune and pgd."
+    ]
+    assert "Not counted" in drawn(save_comparison(comparison, tmp_path)).text
 
 
 def test_headlines_tell_which_are_more_robust_and_which_are_less() -> None:

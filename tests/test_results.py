@@ -139,3 +139,25 @@ def test_records_and_pictures_need_no_pytorch(module: str) -> None:
     code = f"import sys, earlyrobust.{module}\nassert not {heavy} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("correct", "largest", "guess"),
+    [
+        (50, 0.5, True),
+        (58, 0.5, True),  # of 100: its interval still holds a half
+        (65, 0.5, False),
+        (90, 0.9, True),  # where nine of ten texts are of one class
+        (90, 0.7, False),
+        (50, None, True),  # the record of an older version: two classes
+        (65, None, False),
+    ],
+)
+def test_a_guess_is_as_good_as_the_largest_class(correct: int, largest: float | None, guess: bool) -> None:
+    record = a_record()
+    record = dataclasses.replace(
+        record,
+        data=dataclasses.replace(record.data, largest_class=largest),
+        model=dataclasses.replace(record.model, test=Accuracy.of(correct, 100)),
+    )
+    assert record.is_guess is guess

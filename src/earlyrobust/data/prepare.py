@@ -55,6 +55,11 @@ class TextData:
         return "pair" in self.train.column_names
 
     @property
+    def largest_class(self) -> float:
+        """Share of the largest class in the test split: the accuracy of always naming it."""
+        return float(np.bincount(self.test["label"]).max() / len(self.test))
+
+    @property
     def sizes(self) -> dict[str, int]:
         """Number of rows of each split."""
         return {name: len(getattr(self, name)) for name in _SPLITS}

@@ -314,6 +314,7 @@ def _record(
             fingerprint=splits.data.fingerprint,
             sizes=splits.data.sizes,
             label_names=list(splits.data.label_names),
+            largest_class=splits.data.largest_class,
         ),
         environment=describe_environment(),
         seconds={"data": splits.seconds, **folder.seconds},

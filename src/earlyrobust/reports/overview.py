@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from earlyrobust.reports.tables import Cell, Number, Table
@@ -135,12 +136,12 @@ def comparison_tables(comparison: Comparison, summaries: Sequence[ArmSummary]) -
 
 
 def frontier_points(comparison: Comparison, summaries: Sequence[ArmSummary]) -> dict[str, tuple[Mean, Mean]]:
-    """Training time relative to the baseline and mean Aua%, by arm; empty if nothing was attacked."""
+    """Training time relative to the baseline and mean Aua% of all arms attacked that do not guess."""
     baseline = comparison.record.baseline
     return {
         summary.name: (summary.time_ratios[baseline], summary.measures[_MEAN_AUA])
         for summary in summaries
-        if _MEAN_AUA in summary.measures and baseline in summary.time_ratios
+        if _MEAN_AUA in summary.measures and baseline in summary.time_ratios and not summary.is_guess
     }
 
 
@@ -162,6 +163,11 @@ def headlines(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[s
             f"Nothing is both cheaper and more robust than {_and(efficient)}.",
         ]
         sentences += _told_apart(comparison, summaries)
+    guesses = [summary.name for summary in summaries if summary.is_guess and _MEAN_AUA in summary.measures]
+    if guesses:
+        sentences.append(
+            f"Not counted, because no more accurate than always naming the largest class: {_and(guesses)}."
+        )
     if done < len(cells):
         sentences.append(f"{len(cells) - done} of {len(cells)} runs are missing or failed.")
     return sentences
@@ -170,10 +176,12 @@ def headlines(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[s
 def _told_apart(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:
     """Which arms differ from the baseline in accuracy under attack, as far as can be told."""
     baseline = comparison.record.baseline
+    if any(summary.is_guess for summary in summaries if summary.name == baseline):
+        return []
     tested = {
         summary.name: difference
         for summary in summaries
-        if (difference := summary.differences.get(_MEAN_AUA)) is not None
+        if (difference := summary.differences.get(_MEAN_AUA)) is not None and not summary.is_guess
     }
     if not tested:
         return []
@@ -205,8 +213,9 @@ def _best(summaries: Sequence[ArmSummary], summary: ArmSummary, name: str) -> Ce
     mean = summary.measures.get(name)
     if mean is None:
         return "–"
-    most = max(other.measures[name].value for other in summaries if name in other.measures)
-    return Number(mean, 1, best=len(summaries) > 1 and mean.value == most)
+    counted = [other for other in summaries if not other.is_guess and name in other.measures]
+    most = max((other.measures[name].value for other in counted), default=math.inf)
+    return Number(mean, 1, best=len(summaries) > 1 and not summary.is_guess and mean.value == most)
 
 
 def _difference(summary: ArmSummary, name: str) -> Cell:

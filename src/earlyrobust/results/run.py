@@ -18,12 +18,21 @@ RECORD_NAME = "result.json"
 
 @dataclass(frozen=True)
 class DataRecord:
-    """What a model was trained and tested on: name, hash over all its content, rows per split, classes."""
+    """What a model was trained and tested on.
+
+    Attributes:
+        name: Of the task or file.
+        fingerprint: Hash over all its content.
+        sizes: Rows of each split.
+        label_names: The classes.
+        largest_class: Share of the largest class in the test split; None in the record of an older version.
+    """
 
     name: str
     fingerprint: str
     sizes: dict[str, int]
     label_names: list[str]
+    largest_class: float | None = None
 
 
 @dataclass(frozen=True)
@@ -192,6 +201,16 @@ class RunRecord:
         """Seconds of all training that `model` took, its search included, the data's preparation not."""
         stages = ("dense", "ticket", "model") if self.needs_dense else ("ticket", "model")
         return sum(self.seconds.get(stage, 0.0) for stage in stages)
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether `model` may as well always name one class, as one does whose training has collapsed.
+
+        No attack changes the answers of such a model: its accuracy under attack is high and means nothing.
+        """
+        share = self.data.largest_class
+        chance = 1 / len(self.data.label_names) if share is None else share
+        return self.model.test.low <= chance
 
     @property
     def title(self) -> str:

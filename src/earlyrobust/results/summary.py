@@ -42,6 +42,7 @@ class ArmSummary:
             dense encoder. Those of attacks are named as "Aua%, textfooler".
         time_ratios: Training time relative to that of each arm that shares a seed.
         differences: Measures less those of the baseline; none for the baseline itself.
+        is_guess: Whether its model is no better than naming one class, under any of the seeds.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ArmSummary:
     measures: dict[str, Mean]
     time_ratios: dict[str, Mean]
     differences: dict[str, Difference]
+    is_guess: bool = False
 
 
 def of_attack(measure: str, attack: str) -> str:
@@ -78,6 +80,7 @@ def summarise(comparison: Comparison) -> list[ArmSummary]:
                 for name, by_seed in measures.items()
                 if (difference := _difference(by_seed, baseline.get(name, {}))) is not None
             },
+            is_guess=any(run.is_guess for run in comparison.runs[arm].values()),
         )
         for arm, measures in values.items()
     ]
