@@ -211,14 +211,14 @@ SCALES: dict[str, Scale] = {
         notes=("This scale shows that everything runs; its numbers mean nothing.",),
     ),
     "cpu": Scale(
-        description="an hour on two cores: up to 1,000 samples, two epochs, 50 examples, one seed",
+        description="an hour on two cores: up to 1,000 samples, two epochs, up to 50 examples, one seed",
         # Miniepochs are so short on samples so small that masks would not be compared often enough.
         options={"epochs": 2.0, "examples": 50, "miniepoch_min_steps": 5},
         by_task={
             "sst2": {"train_samples": 1000},
             "qnli": {"train_samples": 600, **_FEW_LONG_TEXTS},
             "qqp": {"train_samples": 600, **_FEW_LONG_TEXTS},
-            "ag_news": {"train_samples": 400, "test_samples": 1000, **_FEW_LONG_TEXTS},
+            "ag_news": {"train_samples": 400, "test_samples": 1000, "examples": 30, **_FEW_LONG_TEXTS},
             "imdb": {
                 "train_samples": 200,
                 "test_samples": 500,
