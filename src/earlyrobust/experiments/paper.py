@@ -199,7 +199,7 @@ _PAPER_SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 # Where there is only time for a few texts, more and longer steps make something of them.
-_FEW_LONG_TEXTS: dict[str, Any] = {"batch_size": 8, "learning_rate": 1e-4}
+_FEW_LONG_TEXTS: dict[str, Any] = {"batch_size": 8, "learning_rate": 1e-4, "test_samples": 500}
 
 SCALES: dict[str, Scale] = {
     "smoke": Scale(
@@ -218,14 +218,8 @@ SCALES: dict[str, Scale] = {
             "sst2": {"train_samples": 1000},
             "qnli": {"train_samples": 600, **_FEW_LONG_TEXTS},
             "qqp": {"train_samples": 600, **_FEW_LONG_TEXTS},
-            "ag_news": {"train_samples": 400, "test_samples": 1000, "examples": 30, **_FEW_LONG_TEXTS},
-            "imdb": {
-                "train_samples": 200,
-                "test_samples": 500,
-                "max_length": 128,
-                "examples": 12,
-                **_FEW_LONG_TEXTS,
-            },
+            "ag_news": {"train_samples": 400, "examples": 25, **_FEW_LONG_TEXTS},
+            "imdb": {"train_samples": 200, "max_length": 128, "examples": 10, **_FEW_LONG_TEXTS},
         },
         # BERT-Attack needs a masked language model, which is not embedded.
         attacks={"bert-attack": "bert-attack-earlyrobust"},
