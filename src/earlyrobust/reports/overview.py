@@ -30,12 +30,10 @@ _MEAN_AUA = of_attack(AUA, OVERALL)
 
 
 def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table:
-    """Clean%, then Aua% and #Query under each attack; the best of each column is marked."""
-    names = [CLEAN]
+    """Clean% and mean Aua%, then Aua% and #Query under each attack; the best of each column is marked."""
+    names = _overall_measures(comparison)
     for attack in comparison.attacks:
         names += [of_attack(AUA, attack), of_attack(QUERIES, attack)]
-    if len(comparison.attacks) > 1:
-        names.append(_MEAN_AUA)
     seeds = {len(summary.seeds) for summary in summaries}
     notes = {
         True: "Mean over seeds ± half of its 95 % interval (Student's t).",
@@ -93,9 +91,7 @@ def ratio_table(summaries: Sequence[ArmSummary]) -> Table:
 
 def difference_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table | None:
     """Differences to the baseline under the same seeds; None where there is nothing to compare."""
-    names = [CLEAN, *(of_attack(AUA, attack) for attack in comparison.attacks)]
-    if len(comparison.attacks) > 1:
-        names.append(_MEAN_AUA)
+    names = [*_overall_measures(comparison), *(of_attack(AUA, attack) for attack in comparison.attacks)]
     rows: list[list[Cell]] = [
         [summary.name, *(_difference(summary, name) for name in names)]
         for summary in summaries
@@ -203,6 +199,11 @@ def _told_apart(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list
         for side, names in sides.items()
         if names
     ]
+
+
+def _overall_measures(comparison: Comparison) -> list[str]:
+    """What is shown first: further columns may be out of sight on a narrow page."""
+    return [CLEAN, _MEAN_AUA] if len(comparison.attacks) > 1 else [CLEAN]
 
 
 def _and(names: Sequence[str]) -> str:
