@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from test_results import a_record
 
 from earlyrobust.reports.plots import DISTANCES_PICTURE, LAYERS_PICTURE, draw_pictures, mask_distances
@@ -54,3 +55,21 @@ def test_the_distances_are_those_of_the_record() -> None:
     heads, neurons = (axes.images[0].get_array() for axes in mask_distances(search).axes[:2])
     assert np.allclose(heads, search.head_distances)
     assert np.allclose(neurons, search.neuron_distances)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("count", [2, 5, 9, 12, 20])
+def test_the_names_of_all_axes_are_within_the_picture(narrow: bool, count: int) -> None:
+    search = a_record().search
+    assert search is not None
+    distances = np.linspace(0, 0.37, count * count).reshape(count, count).tolist()
+    figure = mask_distances(
+        dataclasses.replace(search, head_distances=distances, neuron_distances=distances), narrow
+    )
+    FigureCanvasAgg(figure).draw()
+    for axes in figure.axes[:2]:
+        for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
+            box = text.get_window_extent()
+            assert min(box.x0, box.y0) >= 0, text
+            assert box.x1 <= figure.bbox.width, text
+            assert box.y1 <= figure.bbox.height, text

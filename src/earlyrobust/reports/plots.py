@@ -81,6 +81,7 @@ def mask_distances(search: SearchRecord, narrow: bool = False) -> Figure:
         narrow: One below the other, for a narrow screen.
     """
     figure, all_axes = _two_panels(narrow, (9, 4), (4.2, 7.2))
+    figure.set_layout_engine("compressed")  # for panels that are square: others lose their labels
     parts = (("attention heads", search.head_distances), ("FFN neurons", search.neuron_distances))
     top = max(max(map(max, distances)) for _, distances in parts)
     for axes, (name, distances) in zip(all_axes, parts, strict=True):
