@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from earlyrobust.reports.tables import Cell, Number, Table
@@ -214,9 +213,10 @@ def _best(summaries: Sequence[ArmSummary], summary: ArmSummary, name: str) -> Ce
     mean = summary.measures.get(name)
     if mean is None:
         return "–"
+    if summary.is_guess or len(summaries) == 1:
+        return Number(mean, 1)
     counted = [other for other in summaries if not other.is_guess and name in other.measures]
-    most = max((other.measures[name].value for other in counted), default=math.inf)
-    return Number(mean, 1, best=len(summaries) > 1 and not summary.is_guess and mean.value == most)
+    return Number(mean, 1, best=mean.value == max(other.measures[name].value for other in counted))
 
 
 def _difference(summary: ArmSummary, name: str) -> Cell:

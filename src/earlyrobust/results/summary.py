@@ -50,7 +50,7 @@ class ArmSummary:
     measures: dict[str, Mean]
     time_ratios: dict[str, Mean]
     differences: dict[str, Difference]
-    is_guess: bool = False
+    is_guess: bool
 
 
 def of_attack(measure: str, attack: str) -> str:
