@@ -73,6 +73,8 @@ def test_an_experiment_can_be_planned_at_a_scale(name: str, scale: str, tmp_path
     assert (record.name, record.scale, record.title) == (name, scale, experiment.title)
     assert folder == tmp_path / "all" / name
     assert set(comparisons) == set(record.parts) <= set(TASKS)
+    replaced = any("BERT-Attack" in note for note in record.notes)
+    assert replaced == (scale == "cpu" and "bert-attack" in experiment.attacks)
     for task, config in comparisons.items():
         assert config.output_folder == folder / record.parts[task]
         assert set(config.attack) <= set(ATTACKS)

@@ -178,6 +178,7 @@ class Scale:
         by_task: Options of those on a task.
         tasks: The tasks it is run on instead of the experiment's; None for the experiment's.
         attacks: What the experiment's attacks give way to; those not named here stay.
+        attacks_note: How those differ from the paper's, a sentence; for experiments that attack.
         most_seeds: More seeds than these are not run.
         notes: How it differs from the paper, a sentence each.
     """
@@ -187,6 +188,7 @@ class Scale:
     by_task: dict[str, dict[str, Any]] = field(default_factory=dict)
     tasks: tuple[str, ...] | None = None
     attacks: dict[str, str | None] = field(default_factory=dict)
+    attacks_note: str | None = None
     most_seeds: int = 100
     notes: tuple[str, ...] = ()
 
@@ -221,14 +223,13 @@ SCALES: dict[str, Scale] = {
             "ag_news": {"train_samples": 400, "examples": 25, **_FEW_LONG_TEXTS},
             "imdb": {"train_samples": 200, "max_length": 128, "examples": 10, **_FEW_LONG_TEXTS},
         },
-        # BERT-Attack needs a masked language model, which is not embedded.
         attacks={"bert-attack": "bert-attack-earlyrobust"},
+        attacks_note="The recipe that the paper's release ran as BERT-Attack stands for it: no language "
+        "model is embedded.",
         most_seeds=1,
         notes=(
             "A small encoder, a sample of the data, two epochs instead of ten, and one seed.",
             "Batches of 8 and a learning rate of 1e-4 where texts are long and therefore few.",
-            "The recipe that the paper's release ran as BERT-Attack stands for it: no language model is "
-            "embedded.",
         ),
     ),
     "paper": Scale(

@@ -56,10 +56,14 @@ def plan_experiment(
         return CompareConfig.build({**own, "task": task, "output": root / name / task})
 
     tasks = scale.tasks or experiment.tasks
+    notes = list(scale.notes)
+    if experiment.attacks and scale.attacks_note is not None:
+        notes.append(scale.attacks_note)
+    notes += [f"Ours: {sentence[0].lower()}{sentence[1:]}" for sentence in experiment.ours]
     record = ExperimentRecord(
         name=name,
         title=experiment.title,
-        notes=[*scale.notes, *(f"Ours: {sentence[0].lower()}{sentence[1:]}" for sentence in experiment.ours)],
+        notes=notes,
         scale=scale_name,
         views=list(experiment.views),
         sweep=experiment.sweep,
