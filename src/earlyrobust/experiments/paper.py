@@ -220,8 +220,8 @@ SCALES: dict[str, Scale] = {
             "sst2": {"train_samples": 1000},
             "qnli": {"train_samples": 600, **_FEW_LONG_TEXTS},
             "qqp": {"train_samples": 600, **_FEW_LONG_TEXTS},
-            "ag_news": {"train_samples": 400, "examples": 25, **_FEW_LONG_TEXTS},
-            "imdb": {"train_samples": 200, "max_length": 128, "examples": 10, **_FEW_LONG_TEXTS},
+            "ag_news": {"train_samples": 300, "examples": 20, **_FEW_LONG_TEXTS},
+            "imdb": {"train_samples": 160, "max_length": 128, "examples": 8, **_FEW_LONG_TEXTS},
         },
         attacks={"bert-attack": "bert-attack-earlyrobust"},
         attacks_note="The recipe that the paper's release ran as BERT-Attack stands for it: no language "
