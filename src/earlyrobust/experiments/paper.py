@@ -213,14 +213,14 @@ SCALES: dict[str, Scale] = {
         notes=("This scale shows that everything runs; its numbers mean nothing.",),
     ),
     "cpu": Scale(
-        description="an hour on two cores: up to 1,000 samples, two epochs, up to 50 examples, one seed",
+        description="an hour on two cores: up to 800 samples, two epochs, up to 50 examples, one seed",
         # Miniepochs are so short on samples so small that masks would not be compared often enough.
         options={"epochs": 2.0, "examples": 50, "miniepoch_min_steps": 5},
         by_task={
-            "sst2": {"train_samples": 1000},
+            "sst2": {"train_samples": 800},
             "qnli": {"train_samples": 600, **_FEW_LONG_TEXTS},
             "qqp": {"train_samples": 600, **_FEW_LONG_TEXTS},
-            "ag_news": {"train_samples": 300, "examples": 20, **_FEW_LONG_TEXTS},
+            "ag_news": {"train_samples": 240, "examples": 16, **_FEW_LONG_TEXTS},
             "imdb": {"train_samples": 160, "max_length": 128, "examples": 8, **_FEW_LONG_TEXTS},
         },
         attacks={"bert-attack": "bert-attack-earlyrobust"},
