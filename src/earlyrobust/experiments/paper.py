@@ -218,8 +218,8 @@ SCALES: dict[str, Scale] = {
         options={"epochs": 2.0, "examples": 50, "miniepoch_min_steps": 5},
         by_task={
             "sst2": {"train_samples": 800},
-            "qnli": {"train_samples": 600, **_FEW_LONG_TEXTS},
-            "qqp": {"train_samples": 600, **_FEW_LONG_TEXTS},
+            "qnli": {"train_samples": 400, "examples": 20, **_FEW_LONG_TEXTS},
+            "qqp": {"train_samples": 600, "examples": 30, **_FEW_LONG_TEXTS},
             "ag_news": {"train_samples": 240, "examples": 16, **_FEW_LONG_TEXTS},
             "imdb": {"train_samples": 160, "max_length": 128, "examples": 8, **_FEW_LONG_TEXTS},
         },
