@@ -70,6 +70,11 @@ class Measured:
         times = RECORDS / f"{TIMES}{task}"
         return cls(task, Comparison.load(RECORDS / task), Comparison.load(times) if times.is_dir() else None)
 
+    @property
+    def guessing(self) -> set[str]:
+        """Arms that are no more accurate than always naming the largest class, under any of the seeds."""
+        return {summary.name for summary in summarise(self.comparison) if summary.is_guess}
+
     def differences(self, arm: str, other: str) -> dict[str, Difference]:
         """One arm less another, by measure; empty unless both were run."""
         pair = {name: runs for name in (arm, other) if (runs := self.comparison.runs.get(name))}
@@ -181,18 +186,29 @@ def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
     rows: list[list[Cell]] = []
     told = {"more": 0, "less": 0, "open": 0}
     for measured in tasks:
+        guessing = measured.guessing
         for other in others:
             differences = measured.differences(arm, other)
             if not differences:
                 continue
-            rows.append([measured.task, other, *(_told(differences[name]) for name in (CLEAN, MEAN_AUA))])
+            row: list[Cell] = [measured.task, other, _told(differences[CLEAN])]
+            # What names one class whatever it reads withstands every attack.
+            if guesses := sorted({arm, other} & guessing):
+                rows.append([*row, f"{' and '.join(guesses)} guesses"])
+                continue
             aua = differences[MEAN_AUA]
+            rows.append([*row, _told(aua)])
             sure = aua.p is not None and aua.p < 0.05
             told["open" if not sure else "more" if aua.mean.value > 0 else "less"] += 1
     verdict = (
-        f"*{arm}* is more robust in {told['more']} of {len(rows)} comparisons, less robust in "
+        f"*{arm}* is more robust in {told['more']} of {sum(told.values())} comparisons, less robust in "
         f"{told['less']}, and in {told['open']} the difference cannot be told from chance."
     )
+    if (uncounted := len(rows) - sum(told.values())) > 0:
+        verdict += (
+            f" In {uncounted} more, one of the two is no more accurate than always naming the largest class: "
+            "its accuracy under attack says nothing."
+        )
     return f"{verdict}\n\n" + markdown(["task", f"{arm} minus", "Clean%", "Aua%, mean of attacks"], rows)
 
 
@@ -201,8 +217,9 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
     rows: list[list[Cell]] = []
     for measured in tasks:
         arms = {summary.name: summary for summary in summarise(measured.comparison)}
+        trained = arms.keys() - measured.guessing
         best = max(
-            (arms[name] for name in ("finetune", "earlybert", *ADVERSARIAL) if name in arms),
+            (arms[name] for name in ("finetune", "earlybert", *ADVERSARIAL) if name in trained),
             key=lambda summary: summary.measures[MEAN_AUA].value,
         )
         ratios = measured.time_ratios(PRESET)
@@ -211,8 +228,8 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
                 measured.task,
                 best.name,
                 Number(best.measures[MEAN_AUA], 1),
-                Number(arms[PRESET].measures[MEAN_AUA], 1),
-                _told(measured.differences(PRESET, best.name)[MEAN_AUA]),
+                Number(arms[PRESET].measures[MEAN_AUA], 1) if PRESET in trained else "guesses",
+                _told(measured.differences(PRESET, best.name)[MEAN_AUA]) if PRESET in trained else "–",
                 *(Number(ratios[other], 1) if ratios else "–" for other in ("pgd", best.name)),
                 Number(arms["pgd"].time_ratios[PRESET], 1),
             ]
@@ -232,7 +249,7 @@ def efficient(tasks: Sequence[Measured]) -> str:
         points = {
             arm.name: (times[arm.name], arm.measures[MEAN_AUA])
             for arm in summarise(measured.comparison)
-            if arm.name in times
+            if arm.name in times and not arm.is_guess
         }
         best = frontier({name: (time.value, aua.value) for name, (time, aua) in points.items()})
         shown = ", ".join(
