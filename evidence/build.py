@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from earlyrobust.reports.overview import cost_table, difference_table, results_table
@@ -13,6 +14,7 @@ from earlyrobust.results.summary import (
     AUA,
     CLEAN,
     OVERALL,
+    ArmSummary,
     Difference,
     frontier,
     of_attack,
@@ -70,10 +72,18 @@ class Measured:
         times = RECORDS / f"{TIMES}{task}"
         return cls(task, Comparison.load(RECORDS / task), Comparison.load(times) if times.is_dir() else None)
 
+    @cached_property
+    def arms(self) -> dict[str, ArmSummary]:
+        """What each arm comes to, by name."""
+        return {summary.name: summary for summary in summarise(self.comparison)}
+
     @property
-    def guessing(self) -> set[str]:
-        """Arms that are no more accurate than always naming the largest class, under any of the seeds."""
-        return {summary.name for summary in summarise(self.comparison) if summary.is_guess}
+    def trained(self) -> dict[str, ArmSummary]:
+        """The arms that are more accurate than always naming the largest class, under all seeds.
+
+        What names one class whatever it reads withstands every attack.
+        """
+        return {name: summary for name, summary in self.arms.items() if not summary.is_guess}
 
     def differences(self, arm: str, other: str) -> dict[str, Difference]:
         """One arm less another, by measure; empty unless both were run."""
@@ -110,7 +120,7 @@ def readings() -> dict[str, str]:
 
 def chapter(measured: Measured) -> Iterator[str]:
     """The tables of a task."""
-    summaries = summarise(measured.comparison)
+    summaries = list(measured.arms.values())
     yield f"### {measured.task}\n\n{budget(measured.comparison)}"
     tables = [results_table(measured.comparison, summaries), difference_table(measured.comparison, summaries)]
     if measured.times is not None:
@@ -186,28 +196,27 @@ def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
     rows: list[list[Cell]] = []
     told = {"more": 0, "less": 0, "open": 0}
     for measured in tasks:
-        guessing = measured.guessing
         for other in others:
             differences = measured.differences(arm, other)
             if not differences:
                 continue
-            row: list[Cell] = [measured.task, other, _told(differences[CLEAN])]
-            # What names one class whatever it reads withstands every attack.
-            if guesses := sorted({arm, other} & guessing):
-                rows.append([*row, f"{' and '.join(guesses)} guesses"])
-                continue
             aua = differences[MEAN_AUA]
-            rows.append([*row, _told(aua)])
+            guesses = [name for name in (arm, other) if name not in measured.trained]
+            shown = " and ".join(f"{name} guesses" for name in guesses) or _told(aua)
+            rows.append([measured.task, other, _told(differences[CLEAN]), shown])
+            if guesses:
+                continue
             sure = aua.p is not None and aua.p < 0.05
             told["open" if not sure else "more" if aua.mean.value > 0 else "less"] += 1
+    counted = sum(told.values())
     verdict = (
-        f"*{arm}* is more robust in {told['more']} of {sum(told.values())} comparisons, less robust in "
+        f"*{arm}* is more robust in {told['more']} of {counted} comparisons, less robust in "
         f"{told['less']}, and in {told['open']} the difference cannot be told from chance."
     )
-    if (uncounted := len(rows) - sum(told.values())) > 0:
+    if len(rows) > counted:
         verdict += (
-            f" In {uncounted} more, one of the two is no more accurate than always naming the largest class: "
-            "its accuracy under attack says nothing."
+            f" In {len(rows) - counted} more, one of the two is no more accurate than always naming the "
+            "largest class: its accuracy under attack says nothing."
         )
     return f"{verdict}\n\n" + markdown(["task", f"{arm} minus", "Clean%", "Aua%, mean of attacks"], rows)
 
@@ -216,10 +225,9 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
     """The preset beside the most robust baseline of each task, and its time beside PGD's."""
     rows: list[list[Cell]] = []
     for measured in tasks:
-        arms = {summary.name: summary for summary in summarise(measured.comparison)}
-        trained = arms.keys() - measured.guessing
+        trained = measured.trained
         best = max(
-            (arms[name] for name in ("finetune", "earlybert", *ADVERSARIAL) if name in trained),
+            (trained[name] for name in ("finetune", "earlybert", *ADVERSARIAL) if name in trained),
             key=lambda summary: summary.measures[MEAN_AUA].value,
         )
         ratios = measured.time_ratios(PRESET)
@@ -228,10 +236,10 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
                 measured.task,
                 best.name,
                 Number(best.measures[MEAN_AUA], 1),
-                Number(arms[PRESET].measures[MEAN_AUA], 1) if PRESET in trained else "guesses",
+                Number(trained[PRESET].measures[MEAN_AUA], 1) if PRESET in trained else "guesses",
                 _told(measured.differences(PRESET, best.name)[MEAN_AUA]) if PRESET in trained else "–",
                 *(Number(ratios[other], 1) if ratios else "–" for other in ("pgd", best.name)),
-                Number(arms["pgd"].time_ratios[PRESET], 1),
+                Number(measured.arms["pgd"].time_ratios[PRESET], 1),
             ]
         )
     columns = ["task", "most robust baseline", "its Aua%", f"{PRESET}, Aua%", "difference"]
@@ -247,9 +255,9 @@ def efficient(tasks: Sequence[Measured]) -> str:
             continue
         times = measured.time_ratios(measured.times.record.baseline)
         points = {
-            arm.name: (times[arm.name], arm.measures[MEAN_AUA])
-            for arm in summarise(measured.comparison)
-            if arm.name in times and not arm.is_guess
+            name: (times[name], arm.measures[MEAN_AUA])
+            for name, arm in measured.trained.items()
+            if name in times
         }
         best = frontier({name: (time.value, aua.value) for name, (time, aua) in points.items()})
         shown = ", ".join(
