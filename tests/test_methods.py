@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -418,16 +420,47 @@ class Schedules(Observer):
 
 
 def test_the_preset_trains_briefly_with_longer_steps_and_the_dense_model_beside_it_does_not(
-    encoder: Path, few: Path, tmp_path: Path
+    encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    name = "earlyrobust-swap"
+    monkeypatch.setitem(METHODS, name, replace(METHODS[name], least_steps=0))
     observer = Schedules()
     options = {"model": str(encoder), "train_file": few, "neighbours": str(encoder), "attack": ()}
-    schedule = {"method": "earlyrobust-swap", "epochs": 5, "learning_rate": 3e-5}
+    schedule = {"method": name, "epochs": 5, "learning_rate": 3e-5}
     pipeline.run(RunConfig.build({**options, **schedule, "output": tmp_path / "run"}), observer)
     dense, search, tuning = observer.seen.values()
     assert dense == (3e-5, 5)
     assert search == (6e-5, 0.25)
     assert tuning == (6e-5, 1)
+
+
+def test_on_few_texts_the_preset_fine_tunes_for_as_long_as_the_run_allows(
+    encoder: Path, few: Path, tmp_path: Path
+) -> None:
+    observer = Schedules()
+    options = {"model": str(encoder), "train_file": few, "neighbours": str(encoder), "attack": ()}
+    method = {"method": "earlyrobust-swap", "epochs": 3, "dense": False}
+    pipeline.run(RunConfig.build({**options, **method, "output": tmp_path / "run"}), observer)
+    search, tuning = (epochs for _, epochs in observer.seen.values())
+    assert (search, tuning) == (0.25, 3)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps_per_epoch", "steps"),
+    [
+        (4, 188, 151),  # a fifth is enough
+        (10, 4210, 8420),
+        (3, 63, 150),  # a fifth would be 38
+        (3, 38, 114),  # all epochs of the run are fewer
+    ],
+)
+def test_the_preset_takes_its_least_steps_as_far_as_the_epochs_go(
+    epochs: float, steps_per_epoch: int, steps: int
+) -> None:
+    recipe = Recipe.of(RunConfig.parse({"method": "earlyrobust-swap", "epochs": epochs}))
+    assert math.ceil(recipe.finetuning_epochs(steps_per_epoch) * steps_per_epoch - 1e-9) == steps
+    plain = Recipe.of(RunConfig.parse({"epochs": epochs}))
+    assert plain.finetuning_epochs(steps_per_epoch) == epochs
 
 
 def test_a_random_ticket_has_no_weights_of_a_search() -> None:

@@ -134,6 +134,8 @@ def test_what_is_given_wins_over_the_scale_and_not_over_the_arms(tmp_path: Path)
         (("table3", "--scale", "smoke", "--seeds", "0"), "--seeds"),
         (("table3", "--scale", "smoke", "--launcher", "slurm"), "--launcher"),
         (("table3", "--scale", "smoke", "--output", "file"), "file"),
+        (("table1", "--scale", "cpu", "--data-dir", "nowhere"), "nowhere"),
+        (("table1", "--scale", "smoke", "--neighbours", "no.parquet"), "no.parquet"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )

@@ -44,12 +44,10 @@ def compare(
     observer = observer or Observer()
     cells = plan_cells(config)
     folder = config.output_folder
-    check_folder(config)
+    check_comparison(config)
     finished, waiting = (
         [cell for cell in _distinct(cells) if cell.is_finished is whether] for whether in (True, False)
     )
-    if waiting:
-        _check_resources(waiting[0], config)
     _record(config, cells, {}, title, command).save(folder)  # claims the folder
     failures = _spoilt(cells, finished if waiting else [])
     if finished:
@@ -68,18 +66,6 @@ def compare(
 def _distinct(cells: Sequence[Cell]) -> list[Cell]:
     """Each run once: arms may come to the same."""
     return list({cell.folder: cell for cell in reversed(cells)}.values())[::-1]
-
-
-def _check_resources(cell: Cell, config: CompareConfig) -> None:
-    """See whether data, attacks and launcher can be had, before anything is written.
-
-    Raises:
-        EarlyRobustError: If not.
-    """
-    if config.launcher == "ray":
-        check_ray()
-    build_attacks(config)
-    load_data(cell.config)
 
 
 def _record(
@@ -108,7 +94,26 @@ def _record(
     )
 
 
-def check_folder(config: CompareConfig) -> None:
+def check_comparison(config: CompareConfig) -> None:
+    """See whether a comparison can be run, before anything is written.
+
+    Args:
+        config: Resolved options.
+
+    Raises:
+        EarlyRobustError: If its folder holds another comparison or other files, or if a run is still to be
+            made and its data, the attacks or the launcher cannot be had.
+    """
+    _check_folder(config)
+    waiting = next((cell for cell in plan_cells(config) if not cell.is_finished), None)
+    if waiting is not None:
+        if config.launcher == "ray":
+            check_ray()
+        build_attacks(config)
+        load_data(waiting.config)
+
+
+def _check_folder(config: CompareConfig) -> None:
     """Refuse a folder whose content would be lost.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 
 from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.experiments.config import CompareConfig
-from earlyrobust.experiments.grid import check_folder, compare
+from earlyrobust.experiments.grid import check_comparison, compare
 from earlyrobust.experiments.paper import EXPERIMENTS, SCALES
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.results import EXPERIMENT_NAME, Comparison, ExperimentRecord
@@ -94,7 +94,7 @@ def reproduce(
         EarlyRobustError: As for `compare`.
     """
     for config in comparisons.values():
-        check_folder(config)
+        check_comparison(config)
     if (folder / EXPERIMENT_NAME).exists() and (old := ExperimentRecord.load(folder)).scale != record.scale:
         raise OutputError(f"'{folder}' holds {old.name} at the scale '{old.scale}': choose another --output.")
     record.save(folder)

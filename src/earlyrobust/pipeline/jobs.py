@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -244,7 +245,8 @@ def _model(job: _Job, ticket: AnyTicket | None) -> PreTrainedModel:
     # The ticket is cut out of the pretrained weights: those of the search have done their work.
     def train() -> float:
         recipe = job.recipe
-        return job.train(_start(job, ticket), MODEL, recipe.adversary, recipe.epochs, recipe.learning_rate)
+        epochs = recipe.finetuning_epochs(math.ceil(len(job.splits.train) / job.config.batch_size))
+        return job.train(_start(job, ticket), MODEL, recipe.adversary, epochs, recipe.learning_rate)
 
     title = f"Training by {job.config.method}" if ticket is None else "Fine-tuning the ticket"
     job.once(MODEL, title, train)

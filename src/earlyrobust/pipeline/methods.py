@@ -20,6 +20,8 @@ class Method:
         search_epochs: Epochs after which its search stops anyway; None for the search's own.
         start: What its fine-tuning starts from, as the option of that name.
         epochs: Share of the run's epochs that its fine-tuning takes.
+        least_steps: Steps that it takes at least, as far as the run's epochs go: a share of few texts' epochs
+            ends before the task is learned.
         learning_rate: Of both stages, times the run's: short trainings want longer steps.
     """
 
@@ -30,6 +32,7 @@ class Method:
     search_epochs: float | None = None
     start: Start = "pretrained"
     epochs: float = 1.0
+    least_steps: int = 0
     learning_rate: float = 1.0
 
 
@@ -58,6 +61,7 @@ METHODS: dict[str, Method] = {
         search_epochs=0.25,
         start="searched",
         epochs=0.2,
+        least_steps=150,
         learning_rate=2.0,
     ),
 }

@@ -49,7 +49,9 @@ class Recipe:
         is_random: Whether the ticket is drawn by chance.
         adversary: Perturbs the fine-tuning; None for plain fine-tuning.
         start: What the fine-tuning of a ticket starts from.
-        epochs: Epochs of the fine-tuning.
+        epochs: Epochs of the run.
+        share: Of them, what the fine-tuning takes.
+        least_steps: Steps that the fine-tuning takes at least, as far as the epochs of the run go.
         learning_rate: Peak learning rate of both stages.
     """
 
@@ -60,6 +62,8 @@ class Recipe:
     adversary: Adversary | None
     start: Start
     epochs: float
+    share: float
+    least_steps: int
     learning_rate: float
 
     @property
@@ -76,6 +80,14 @@ class Recipe:
     def is_plain(self) -> bool:
         """Whether this is nothing but fine-tuning."""
         return not self.has_ticket and self.adversary is None
+
+    def finetuning_epochs(self, steps_per_epoch: int) -> float:
+        """Epochs of the fine-tuning: its share of the run's, or as many as its least steps make.
+
+        Args:
+            steps_per_epoch: Optimiser steps that the training texts make.
+        """
+        return max(self.epochs * self.share, min(self.epochs, self.least_steps / steps_per_epoch))
 
     def equipped(
         self, neighbours: str | None, tokenizer: PreTrainedTokenizerBase, observer: Observer
@@ -139,7 +151,9 @@ class Recipe:
             is_random=name == RANDOM,
             adversary=make_adversary(config.adversary or method.adversary or NONE),
             start=start,
-            epochs=(config.epochs or 1.0) * method.epochs,
+            epochs=config.epochs or 1.0,
+            share=method.epochs,
+            least_steps=method.least_steps,
             learning_rate=config.learning_rate * method.learning_rate,
         )
 
