@@ -134,11 +134,13 @@ def budget(comparison: Comparison) -> str:
     """What all arms of a comparison share, in a sentence."""
     config = comparison.record.config
     samples = f"{config['train_samples']:,}" if config["train_samples"] else "all"
+    precision = "bfloat16" if config["bf16"] else "float32"
     which = "seeds" if len(comparison.record.seeds) > 1 else "seed"
     attacked = f"; {config['examples']} test examples attacked under each seed" if comparison.attacks else ""
     return (
         f"{samples} training samples, {config['epochs']:g} epochs, batches of {config['batch_size']}, "
-        f"{config['max_length']} tokens, {which} {', '.join(map(str, comparison.record.seeds))}{attacked}."
+        f"{config['max_length']} tokens, {precision}, "
+        f"{which} {', '.join(map(str, comparison.record.seeds))}{attacked}."
     )
 
 

@@ -245,6 +245,16 @@ def test_bf16_works_on_any_hardware_and_saves_float32(encoder: Path, few: Path, 
     assert all(weight.isfinite().all() for weight in weights.values())
 
 
+@pytest.mark.parametrize(("bf16", "known"), [(True, False), (True, True), (False, False)])
+def test_bf16_where_it_is_slow_is_said(
+    bf16: bool, known: bool, encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "has_bf16", lambda: known)
+    watcher = Watcher()
+    search(options(encoder, few, tmp_path / "run", bf16=bf16), watcher)
+    assert any("--bf16" in note for note in watcher.notes) == (bf16 and not known)
+
+
 def test_another_seed_gives_another_model(
     encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord]
 ) -> None:

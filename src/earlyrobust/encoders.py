@@ -50,6 +50,14 @@ def fastest_device() -> torch.device:
     return accelerator or torch.device("cpu")
 
 
+def has_bf16() -> bool:
+    """Whether the device that models are trained on computes in bfloat16 itself, instead of emulating it."""
+    device = fastest_device()
+    if device.type == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def load_dimensions(name: str) -> tuple[str, Dimensions]:
     """Read an encoder's family and size from its configuration, without loading the weights.
 

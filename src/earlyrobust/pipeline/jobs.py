@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earlyrobust.attacks import WordSwapAttack
-from earlyrobust.encoders import load_classifier, load_dimensions, load_pretrained, load_untrained
+from earlyrobust.encoders import has_bf16, load_classifier, load_dimensions, load_pretrained, load_untrained
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import evaluate_clean, measure_speed, sample_examples
 from earlyrobust.families import family_of
@@ -68,9 +68,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     attacks = build_attacks(config)  # what they lean on may be missing: better known before the training
     splits = load_splits(config, observer)
     _check_sample(config, splits)
-    recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
-    folder.claim(splits.data.fingerprint)
-    job = _Job(config, recipe, splits, folder, observer)
+    job = _begin(config, recipe, splits, folder, observer)
     has_dense = recipe.starts_from_finetuned or (config.dense and not recipe.is_plain)
     dense = _dense_model(job) if has_dense else None
     ticket = _ticket(job) if recipe.has_ticket else None
@@ -101,9 +99,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
     else:
         _check_ratios(config)
         splits = load_splits(config, observer)
-        recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
-        folder.claim(splits.data.fingerprint)
-        job = _Job(config, recipe, splits, folder, observer)
+        job = _begin(config, recipe, splits, folder, observer)
         if recipe.starts_from_finetuned:
             _dense_model(job)
         _ticket(job)
@@ -144,9 +140,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     attacks = build_attacks(config)
     splits = load_splits(config, observer)
     _check_sample(config, splits)
-    recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
-    folder.claim(splits.data.fingerprint)
-    job = _Job(config, recipe, splits, folder, observer)
+    job = _begin(config, recipe, splits, folder, observer)
     return _record(job, "finetune-ticket", attacks, ticket, _model(job, ticket), None)
 
 
@@ -194,6 +188,15 @@ class _Job:
             return
         with self.observer.stage(title):
             self.folder.finish(stage, work())
+
+
+def _begin(config: RunConfig, recipe: Recipe, splits: Splits, folder: RunFolder, observer: Observer) -> _Job:
+    """Gather what is left to gather, and claim the folder."""
+    recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
+    if config.bf16 and not has_bf16():
+        observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
+    folder.claim(splits.data.fingerprint)
+    return _Job(config, recipe, splits, folder, observer)
 
 
 def _finished(folder: RunFolder, observer: Observer) -> RunRecord:
