@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import tiny
@@ -61,9 +61,24 @@ def test_words_without_any_neighbour_are_refused(tokenizer: Any) -> None:
 
 
 def test_only_an_adversary_that_lacks_neighbours_is_given_any(tokenizer: Any) -> None:
-    adversaries = (None, FreeLB(), WordSwap(rate=0.0), tiny.make("wordswap", {}))
-    for adversary in adversaries:
-        assert equip(adversary, "no such source", tokenizer, Observer()) is adversary
+    adversaries = [None, FreeLB(), WordSwap(rate=0.0), tiny.make("wordswap", {})]
+    equipped = equip(adversaries, "no such source", tokenizer, Observer())
+    assert all(after is before for before, after in zip(adversaries, equipped, strict=True))
+
+
+def test_two_adversaries_get_the_same_neighbours_and_it_is_said_once(encoder: Path) -> None:
+    class Listener(Observer):
+        notes: ClassVar[list[str]] = []
+
+        def note(self, message: str) -> None:
+            self.notes.append(message)
+
+    few, many = WordSwap(candidates=2), WordSwap(candidates=5)
+    given = equip([few, FreeLB(), many], str(encoder), AutoTokenizer.from_pretrained(encoder), Listener())
+    tables = [part.substitutes for part in given if isinstance(part, WordSwap)]
+    assert [table.shape[1] for table in tables] == [2, 5]
+    assert torch.equal(tables[0], tables[1][:, :2])
+    assert len(Listener.notes) == 1
 
 
 @pytest.mark.parametrize(

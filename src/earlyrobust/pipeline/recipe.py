@@ -102,11 +102,10 @@ class Recipe:
         Raises:
             ResourceError: If they cannot be had.
         """
-        return replace(
-            self,
-            search_adversary=equip(self.search_adversary, neighbours, tokenizer, observer),
-            adversary=equip(self.adversary, neighbours, tokenizer, observer),
+        search_adversary, adversary = equip(
+            [self.search_adversary, self.adversary], neighbours, tokenizer, observer
         )
+        return replace(self, search_adversary=search_adversary, adversary=adversary)
 
     def idle_options(self, config: RunConfig) -> list[str]:
         """Options about tickets that were set, and have no effect here."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeGuard
 
 import torch
 
@@ -17,25 +18,39 @@ if TYPE_CHECKING:
 
 
 def equip(
-    adversary: Adversary | None, source: str | None, tokenizer: PreTrainedTokenizerBase, observer: Observer
-) -> Adversary | None:
-    """Give an adversary that swaps words their neighbours; leave any other as it is.
+    adversaries: Sequence[Adversary | None],
+    source: str | None,
+    tokenizer: PreTrainedTokenizerBase,
+    observer: Observer,
+) -> list[Adversary | None]:
+    """Give the adversaries that swap words their neighbours; leave all others as they are.
 
     Args:
-        adversary: The adversary, if there is one.
-        source: Of the neighbours, as for attacks.
+        adversaries: The adversaries of a run, None where there is none.
+        source: Of the neighbours, as for attacks; not looked for unless an adversary needs it.
         tokenizer: Says which words are tokens.
         observer: Is told where the neighbours are from.
+
+    Returns:
+        The adversaries in the same order.
 
     Raises:
         ResourceError: If there is no such source, or none of the tokens has a neighbour in it.
     """
-    if not isinstance(adversary, WordSwap) or not adversary.lacks_substitutes:
-        return adversary
+    if not any(map(_lacks_neighbours, adversaries)):
+        return list(adversaries)
     neighbours = load_neighbours(source)
-    table = token_neighbours(tokenizer, neighbours, adversary.config.candidates)
     observer.note(f"Training swaps words for their neighbours in {neighbours.name}.")
-    return adversary.with_substitutes(table)
+    return [
+        adversary.with_substitutes(token_neighbours(tokenizer, neighbours, adversary.config.candidates))
+        if _lacks_neighbours(adversary)
+        else adversary
+        for adversary in adversaries
+    ]
+
+
+def _lacks_neighbours(adversary: Adversary | None) -> TypeGuard[WordSwap]:
+    return isinstance(adversary, WordSwap) and adversary.lacks_substitutes
 
 
 def token_neighbours(tokenizer: PreTrainedTokenizerBase, neighbours: Neighbours, count: int) -> Tensor:
