@@ -61,6 +61,8 @@ def test_all_methods_are_compared_on_sst2() -> None:
 def test_a_comparison_has_what_the_questions_ask_for(folder: Path, build: ModuleType) -> None:
     comparison = Comparison.load(folder)
     assert {"finetune", "pgd", build.PRESET} <= set(comparison.runs)
+    if folder.name != "qnli":
+        assert {build.METHOD, build.CHANCE} <= set(comparison.runs)
     assert len(comparison.record.seeds) >= 3
     for arm, runs in comparison.runs.items():
         assert sorted(runs) == sorted(comparison.record.seeds), arm

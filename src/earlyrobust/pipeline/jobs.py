@@ -211,8 +211,7 @@ def _save_model(model: PreTrainedModel, splits: Splits, folder: Path) -> None:
 
 def _dense_model(job: _Job) -> PreTrainedModel:
     def train() -> float:
-        config = job.config
-        return job.train(job.pretrained(), DENSE, None, config.epochs or 1.0, config.learning_rate)
+        return job.train(job.pretrained(), DENSE, None, job.recipe.epochs, job.config.learning_rate)
 
     job.once(DENSE, "Fine-tuning the dense model", train)
     return load_classifier(str(job.folder.path / DENSE))

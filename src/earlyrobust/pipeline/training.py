@@ -78,7 +78,7 @@ def search_ticket(
     clock = _Checkpoints()
     search = cast("type[Search]", recipe.search)(
         model,
-        _arguments(config, folder.checkpoints(stage), config.epochs or 1.0, recipe.learning_rate),
+        _arguments(config, folder.checkpoints(stage), recipe.epochs, recipe.learning_rate),
         splits.train,
         config=recipe.search_config,
         adversary=recipe.search_adversary,
