@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket
 
 LAYERS, HEADS, NEURONS, HIDDEN, VOCABULARY = 3, 4, 24, 32, 100
 ATTENTIONS = ("eager", "sdpa")
+EAGER_ONLY = ("mpnet", "deberta-v2")
+NO_TOKEN_TYPES = ("distilbert", "mpnet", "modernbert")
 
 BERT_SIZES = {
     "num_hidden_layers": LAYERS,
@@ -27,10 +30,15 @@ BERT_SIZES = {
     "max_position_embeddings": 40,
 }
 
+ROBERTA_SIZES = BERT_SIZES | {"pad_token_id": 1, "type_vocab_size": 2}
+
 # One line a family: how its configuration says LAYERS, HEADS, NEURONS and HIDDEN.
 CONFIGS: dict[str, dict[str, Any]] = {
     "bert": BERT_SIZES,
-    "roberta": BERT_SIZES | {"pad_token_id": 1, "type_vocab_size": 2},
+    "roberta": ROBERTA_SIZES,
+    "xlm-roberta": ROBERTA_SIZES,
+    "camembert": ROBERTA_SIZES,
+    "data2vec-text": ROBERTA_SIZES,
     "distilbert": {
         "n_layers": LAYERS,
         "n_heads": HEADS,
@@ -39,13 +47,102 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 40,
     },
     "electra": BERT_SIZES | {"embedding_size": 20},
+    "mpnet": BERT_SIZES | {"pad_token_id": 1},
+    # As DeBERTa v3: content projections also project positions, in buckets.
+    "deberta-v2": BERT_SIZES
+    | {
+        "type_vocab_size": 2,
+        "relative_attention": True,
+        "pos_att_type": ["c2p", "p2c"],
+        "share_att_key": True,
+        "position_buckets": 4,
+        "norm_rel_ebd": "layer_norm",
+        "position_biased_input": False,
+    },
+    # Short texts are longer than its window, too; the second layer attends to everything.
+    "modernbert": BERT_SIZES
+    | {
+        "pad_token_id": 0,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "cls_token_id": 2,
+        "sep_token_id": 3,
+        "local_attention": 4,
+        "global_attn_every_n_layers": 2,
+        "norm_bias": True,
+    },
+    # Layers with weights of their own; how they are shared has tests of its own.
+    "albert": BERT_SIZES | {"num_hidden_groups": LAYERS, "embedding_size": 20},
+}
+
+
+def attentions(names: Iterable[str] = CONFIGS) -> list[tuple[str, str]]:
+    """Each family with each implementation of attention that it has."""
+    return [
+        (name, attention)
+        for name in names
+        for attention in ATTENTIONS
+        if attention == "eager" or name not in EAGER_ONLY
+    ]
+
+
+# Where the cut entries of a layer's weights are: by head or by neuron, in rows or in columns.
+_BERT_LIKE = {
+    **{f"attention.self.{name}": ("head", "rows") for name in ("query", "key", "value")},
+    "attention.output.dense": ("head", "columns"),
+    "intermediate.dense": ("neuron", "rows"),
+    "output.dense": ("neuron", "columns"),
+}
+_DISTILBERT = {
+    **{f"attention.{name}_lin": ("head", "rows") for name in ("q", "k", "v")},
+    "attention.out_lin": ("head", "columns"),
+    "ffn.lin1": ("neuron", "rows"),
+    "ffn.lin2": ("neuron", "columns"),
+}
+_MPNET = {
+    **{f"attention.attn.{name}": ("head", "rows") for name in ("q", "k", "v")},
+    "attention.attn.o": ("head", "columns"),
+    "intermediate.dense": ("neuron", "rows"),
+    "output.dense": ("neuron", "columns"),
+}
+_DEBERTA_V2 = {
+    **{f"attention.self.{name}_proj": ("head", "rows") for name in ("query", "key", "value")},
+    "attention.output.dense": ("head", "columns"),
+    "intermediate.dense": ("neuron", "rows"),
+    "output.dense": ("neuron", "columns"),
+}
+_MODERNBERT = {
+    "attn.Wqkv": ("head", "rows"),
+    "attn.Wo": ("head", "columns"),
+    "mlp.Wi": ("neuron", "rows"),
+    "mlp.Wo": ("neuron", "columns"),
+}
+_ALBERT = {
+    **{f"attention.{name}": ("head", "rows") for name in ("query", "key", "value")},
+    "attention.dense": ("head", "columns"),
+    "ffn": ("neuron", "rows"),
+    "ffn_output": ("neuron", "columns"),
+}
+# Where a layer is, and its matrices.
+LAYOUTS = {
+    "bert": ("bert.encoder.layer.{}", _BERT_LIKE),
+    "roberta": ("roberta.encoder.layer.{}", _BERT_LIKE),
+    "xlm-roberta": ("roberta.encoder.layer.{}", _BERT_LIKE),
+    "camembert": ("roberta.encoder.layer.{}", _BERT_LIKE),
+    "data2vec-text": ("data2vec_text.encoder.layer.{}", _BERT_LIKE),
+    "electra": ("electra.encoder.layer.{}", _BERT_LIKE),
+    "distilbert": ("distilbert.transformer.layer.{}", _DISTILBERT),
+    "mpnet": ("mpnet.encoder.layer.{}", _MPNET),
+    "deberta-v2": ("deberta.encoder.layer.{}", _DEBERTA_V2),
+    "modernbert": ("model.layers.{}", _MODERNBERT),
+    "albert": ("albert.encoder.albert_layer_groups.{}.albert_layers.0", _ALBERT),
 }
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{index}" for index in range(5, VOCABULARY))]
 
 
 def classifier(
-    family: str, attention: str = "sdpa", labels: int = 3, seed: int = 0, **changes: Any
+    family: str, attention: str | None = None, labels: int = 3, seed: int = 0, **changes: Any
 ) -> PreTrainedModel:
     config = AutoConfig.for_model(
         family,
@@ -71,7 +168,7 @@ def batch(family: str, rows: int = 5, length: int = 11) -> dict[str, torch.Tenso
     padding = CONFIGS[family].get("pad_token_id", 0)
     tokens = torch.randint(5, VOCABULARY, (rows, length), generator=generator)
     fed = {"input_ids": tokens.where(valid, torch.tensor(padding)), "attention_mask": valid.long()}
-    if family != "distilbert":
+    if family not in NO_TOKEN_TYPES:
         fed["token_type_ids"] = (torch.arange(length) >= lengths[:, None] // 2).long() * valid
     return fed
 

@@ -34,7 +34,7 @@ from earlyrobust.ticket import JSON_NAME, TENSORS_NAME, Ticket
 HEAD_SIZE = HIDDEN // HEADS
 
 
-def cut_model(family: str = "bert", attention: str = "sdpa", **changes: Any) -> PreTrainedModel:
+def cut_model(family: str = "bert", attention: str | None = None, **changes: Any) -> PreTrainedModel:
     return prune(models.classifier(family, attention, **changes), models.searched_ticket(family))
 
 
@@ -108,8 +108,7 @@ def test_a_model_of_another_family_is_refused_and_the_supported_ones_named(model
 # Saving and loading.
 
 
-@pytest.mark.parametrize("attention", models.ATTENTIONS)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("family", "attention"), models.attentions())
 def test_save_and_load(family: str, attention: str, tmp_path: Path) -> None:
     small = cut_model(family, attention)
     small.save_pretrained(tmp_path / "once")
@@ -260,8 +259,7 @@ def test_a_cut_model_trained_on_saves_what_it_learned(tmp_path: Path) -> None:
 # Importance coefficients.
 
 
-@pytest.mark.parametrize("attention", models.ATTENTIONS)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("family", "attention"), models.attentions())
 def test_coefficients_of_one_change_nothing_and_leave_no_trace(family: str, attention: str) -> None:
     model = models.classifier(family, attention)
     before, keys = models.logits(model), list(model.state_dict())
@@ -290,7 +288,10 @@ def test_gradients_of_the_coefficients_are_finite_differences(family: str) -> No
             part.uniform_(0.5, 1.5)
     loss = model(**fed).loss
     loss.backward()
-    step = 1e-6
+    # Some compute a part of it in float32 whatever their weights are, which a tiny step is lost in.
+    step, relative, absolute = 1e-6, 1e-4, 1e-8
+    if family in ("deberta-v2", "modernbert"):
+        step, relative, absolute = 1e-3, 2e-2, 1e-4
     for part, width in ((gates.heads, HEADS), (gates.neurons, NEURONS)):
         for layer in range(LAYERS):
             for index in range(0, width, max(1, width // 4)):
@@ -301,7 +302,7 @@ def test_gradients_of_the_coefficients_are_finite_differences(family: str) -> No
                         losses.append(model(**fed).loss.item())
                     part[layer, index] += step
                 difference = (losses[0] - losses[1]) / (2 * step)
-                assert part.grad[layer, index].item() == pytest.approx(difference, rel=1e-4, abs=1e-8)
+                assert part.grad[layer, index].item() == pytest.approx(difference, rel=relative, abs=absolute)
     assert gates.heads.grad.abs().max() > 1e-4
     assert gates.neurons.grad.abs().max() > 1e-4
 

@@ -8,33 +8,13 @@ import models
 import numpy as np
 import pytest
 import torch
-from models import HEADS, HIDDEN, LAYERS, NEURONS
+from models import HEADS, HIDDEN, LAYERS, LAYOUTS, NEURONS
 from transformers import GPT2Config, GPT2ForSequenceClassification, PreTrainedModel
 
 from earlyrobust.errors import ModelError, TicketError
 from earlyrobust.families import FAMILIES
 from earlyrobust.pruning import prune, refill
 from earlyrobust.ticket import Ticket
-
-# Where the cut entries of a layer's weights are: by head or by neuron, in rows or in columns.
-BERT_LIKE = {
-    **{f"attention.self.{name}": ("head", "rows") for name in ("query", "key", "value")},
-    "attention.output.dense": ("head", "columns"),
-    "intermediate.dense": ("neuron", "rows"),
-    "output.dense": ("neuron", "columns"),
-}
-DISTILBERT = {
-    **{f"attention.{name}_lin": ("head", "rows") for name in ("q", "k", "v")},
-    "attention.out_lin": ("head", "columns"),
-    "ffn.lin1": ("neuron", "rows"),
-    "ffn.lin2": ("neuron", "columns"),
-}
-LAYOUTS = {
-    "bert": ("bert.encoder.layer", BERT_LIKE),
-    "roberta": ("roberta.encoder.layer", BERT_LIKE),
-    "electra": ("electra.encoder.layer", BERT_LIKE),
-    "distilbert": ("distilbert.transformer.layer", DISTILBERT),
-}
 
 
 def state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
@@ -63,13 +43,16 @@ def refilled_by_hand(
         ]
         neurons = [neuron for neuron in range(NEURONS) if not ticket.neurons[layer, neuron]]
         for name, (kind, side) in layout.items():
-            weight, bias = (f"{path}.{layer}.{name}.{part}" for part in ("weight", "bias"))
-            for index in channels if kind == "head" else neurons:
-                if side == "rows":
-                    made[weight][index] = fresh[weight][index]
-                    made[bias][index] = fresh[bias][index]
-                else:
-                    made[weight][:, index] = fresh[weight][:, index]
+            weight, bias = (f"{path.format(layer)}.{name}.{part}" for part in ("weight", "bias"))
+            gone, width = (channels, HIDDEN) if kind == "head" else (neurons, NEURONS)
+            if side == "columns":
+                made[weight][:, gone] = fresh[weight][:, gone]
+                continue
+            for start in range(0, len(made[weight]), width):  # more than one where projections are fused
+                rows = [start + index for index in gone]
+                made[weight][rows] = fresh[weight][rows]
+                if bias in made:
+                    made[bias][rows] = fresh[bias][rows]
     return made
 
 
@@ -84,7 +67,9 @@ def test_what_is_cut_is_fresh_and_everything_else_is_pretrained(family: str) -> 
     # Of the weights outside the cut matrices, and of their norms, none is fresh.
     changed = {name for name in before if not torch.equal(before[name], expected[name])}
     path, layout = LAYOUTS[family]
-    assert {name.removeprefix(f"{path}.")[2:].rpartition(".")[0] for name in changed} == set(layout)
+    cut = {f"{path.format(layer)}.{name}" for layer in range(LAYERS) for name in layout}
+    assert {name.rpartition(".")[0] for name in changed} <= cut
+    assert {name for name in cut if f"{path.format(0)}." in name} <= {n.rpartition(".")[0] for n in changed}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -122,7 +107,7 @@ def test_a_refilled_model_trains_and_is_of_its_own(family: str) -> None:
     after = state(model)
     moved = {name for name in after if not torch.equal(after[name], before[name])}
     path, layout = LAYOUTS[family]
-    assert moved >= {f"{path}.{layer}.{name}.weight" for layer in range(LAYERS) for name in layout}
+    assert moved >= {f"{path.format(layer)}.{name}.weight" for layer in range(LAYERS) for name in layout}
     assert_same(state(fresh), drawn)
 
 

@@ -114,24 +114,16 @@ def test_masks_keep_the_precision_of_the_weights():
     assert mask.log_alpha.dtype == torch.float32
 
 
-ATTENTION = ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"]
-BERT_LIKE = [*ATTENTION, "intermediate.dense", "output.dense"]
-DISTILBERT = [f"attention.{name}_lin" for name in ("q", "k", "v", "out")] + ["ffn.lin1", "ffn.lin2"]
-MATRICES = {
-    "bert": ("bert.encoder.layer", BERT_LIKE, ["bert.pooler.dense"]),
-    "roberta": ("roberta.encoder.layer", BERT_LIKE, []),
-    "distilbert": ("distilbert.transformer.layer", DISTILBERT, []),
-    "electra": ("electra.encoder.layer", BERT_LIKE, []),
-}
+POOLERS = {"bert": ["bert.pooler.dense"], "albert": ["albert.pooler"]}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_matrices_are_those_of_the_layers_and_of_the_pooler(family):
-    layers, names, others = MATRICES[family]
+    path, layout = models.LAYOUTS[family]
     model = models.classifier(family)
-    expected = [f"{layers}.{index}.{name}" for index in range(models.LAYERS) for name in names]
+    expected = [f"{path.format(index)}.{name}" for index in range(models.LAYERS) for name in layout]
     matrices = matrices_of(model)
-    assert sorted(matrices) == sorted([*expected, *others])
+    assert sorted(matrices) == sorted([*expected, *POOLERS.get(family, [])])
     assert all(matrix is model.get_submodule(name) for name, matrix in matrices.items())
 
 

@@ -332,11 +332,12 @@ def test_the_json_file_is_put_in_place_last(tmp_path: Path, monkeypatch: pytest.
 
 
 def shapes_of(model: PreTrainedModel) -> dict[str, tuple[int, ...]]:
-    """The shapes of the matrices in a tiny model's layers, and in its pooler."""
+    """The shapes of the matrices in a tiny model's layers, and in its encoder's pooler."""
+    path = models.LAYOUTS[model.config.model_type][0].split("{}")[0]
     return {
         f"{name}.weight": tuple(module.weight.shape)
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and re.search(r"\.layer\.\d|pooler", name)
+        if isinstance(module, nn.Linear) and name.startswith((path, f"{model.base_model_prefix}.pooler"))
     }
 
 

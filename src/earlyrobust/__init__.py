@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from earlyrobust.errors import EarlyRobustError
     from earlyrobust.evaluation import evaluate_clean, evaluate_under_attack
-    from earlyrobust.pruning import ImportanceCoefficients, masked, prune, refill, zero
+    from earlyrobust.pruning import ImportanceCoefficients, masked, prune, refill, uncut, zero
     from earlyrobust.search import (
         EarlyBERTConfig,
         EarlyBERTSearch,
@@ -69,6 +69,7 @@ __all__ = [
     "masked",
     "prune",
     "refill",
+    "uncut",
     "zero",
 ]
 
@@ -103,6 +104,7 @@ _HOME = {
     "masked": "pruning",
     "prune": "pruning",
     "refill": "pruning",
+    "uncut": "pruning",
     "zero": "pruning",
 }
 

@@ -17,6 +17,7 @@ from transformers import (
 
 from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.families import CUT_PREFIX, Dimensions, family_of
+from earlyrobust.onnx_classifier import FILE_NAME, OnnxClassifier
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -136,12 +137,16 @@ def load_classifier(name: str) -> PreTrainedModel:
     """Load a trained sequence classifier of any architecture, cut or not, from a folder or the hub.
 
     Returns:
-        A float32 classifier on the accelerator, if there is one.
+        A float32 classifier on the accelerator, if there is one; what was exported to ONNX is run on the CPU.
 
     Raises:
         ModelError: If it cannot be had or has no trained classification head.
     """
     place = locate(name)
+    graph = Path(place) / FILE_NAME
+    if graph.is_file():
+        config = _fetch(AutoConfig.from_pretrained, name, place)
+        return cast("PreTrainedModel", OnnxClassifier(graph, config))
     load = AutoModelForSequenceClassification.from_pretrained
     model, loading = _fetch(load, name, place, dtype=torch.float32, output_loading_info=True)
     if loading["missing_keys"]:

@@ -71,6 +71,21 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_folder(path: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` fill a temporary folder beside `path`, then put it in place in one step.
+
+    Args:
+        path: Where the folder shall stand; it may be there already if it is empty.
+        write: Called with the temporary path; writes the whole content there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{_TEMPORARY}{path.name}.") as scratch:
+        made = Path(scratch) / path.name
+        made.mkdir()
+        write(made)
+        made.replace(path)
+
+
 def _is_leftover(path: Path) -> bool:
     """Whether a file was being written when the process was killed."""
     return path.name.startswith(_TEMPORARY)

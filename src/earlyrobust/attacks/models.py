@@ -67,9 +67,11 @@ class _Transformer:
 def _limit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     """Most tokens that a model has positions for."""
     positions = getattr(model.config, "max_position_embeddings", None) or _LONGEST
-    # RoBERTa and its kin count positions from behind the padding index.
-    offset = (model.config.pad_token_id or 0) + 1 if "roberta" in model.config.model_type else 0
-    return int(min(tokenizer.model_max_length, positions - offset))
+    for name, table in model.named_modules():
+        padding = getattr(table, "padding_idx", None)
+        if name.endswith("position_embeddings") and padding is not None:
+            positions -= padding + 1  # RoBERTa and its kin, and MPNet, count from behind the padding index
+    return int(min(tokenizer.model_max_length, positions))
 
 
 class Victim(_Transformer):

@@ -36,9 +36,11 @@ def pack(model: M) -> M | None:
         model: A model in evaluation mode; it stays as it is.
 
     Returns:
-        The copy, for inference only; None where packing is not to be had: the model is not in float32 on the
-        CPU, or PyTorch was built without oneDNN.
+        The copy, for inference only; None where packing is not to be had: the model has no linear layers in
+        float32 on the CPU, or PyTorch was built without oneDNN.
     """
+    if not any(type(module) is nn.Linear for module in model.modules()):
+        return None
     weights = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
     if any(tensor.device.type != "cpu" for tensor in weights.values()) or not _is_possible():
         return None

@@ -12,6 +12,7 @@ from earlyrobust.cli import (
     attack,
     compare,
     evaluate,
+    export,
     finetune,
     listing,
     report,
@@ -54,6 +55,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("report")(report.report)
 app.command("attack")(attack.attack)
 app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
 app.command("list")(listing.list_)
 app.command("resources")(resources.resources)
 

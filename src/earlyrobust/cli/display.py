@@ -32,6 +32,7 @@ from earlyrobust.results import (
     AttackRecord,
     AttackReport,
     Comparison,
+    ExportRecord,
     Mean,
     RunRecord,
     SearchRecord,
@@ -184,6 +185,29 @@ class Display(Observer):
     def summarise_accuracy(self, model: str, accuracy: Accuracy) -> None:
         """Show the result of an evaluation."""
         self._say(f"{model}: {_accuracy(accuracy)} ({accuracy.correct} of {accuracy.total} right)")
+
+    def summarise_export(self, record: ExportRecord) -> None:
+        """Show how an export compares with the model that it was made of."""
+        check = record.check
+        assert check is not None
+        table = Table(title=f"{record.model} on {check.examples} examples of {check.data}")
+        for name, side in (("", "left"), ("model", "right"), (record.to, "right")):
+            table.add_column(name, justify=side)  # type: ignore[arg-type]
+        if check.accuracy is not None:
+            table.add_row("Clean%", _accuracy(check.accuracy.model), _accuracy(check.accuracy.export))
+        for name, pair in check.attacks.items():
+            table.add_row(f"Aua% {name}", *(_accuracy(attack.under_attack) for attack in pair))
+        if table.row_count:
+            self._console.print("", table)
+        for name, (model, _) in check.attacks.items():
+            self._say_substitutes({name: model})
+        self._say(
+            f"Logits differ by {check.largest_difference:.2g} at most, and so do {check.predictions_changed} "
+            f"of {check.examples} predictions."
+        )
+        if record.to == "dense":
+            self._say("It is as large and as slow as before it was cut: zeros take their time, too.")
+        self._say(f"The export is in {self._folder} ({record.bytes / 1e6:.1f} MB).")
 
     def summarise_attacks(self, model: str, report: AttackReport) -> None:
         """Show the table that an attack ends with."""

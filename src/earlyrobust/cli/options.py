@@ -15,39 +15,39 @@ Command = TypeVar("Command", bound=Callable[..., None])
 Group = dict[str, Any]
 
 
-def _option(kind: Any, panel: str | None, help_: str, default: str | bool = False) -> Any:
+def option(kind: Any, panel: str | None, help_: str, default: str | bool = False) -> Any:
     """An option that is None unless it is given; `default` is what the help says then holds."""
     return Annotated[kind | None, typer.Option(help=help_, show_default=default, rich_help_panel=panel)]
 
 
 RUN: Group = {
-    "config": _option(Path, None, "YAML file of options, named as the flags are; flags win."),
-    "output": _option(Path, None, "Folder of the run.", "under runs/, named after the task"),
+    "config": option(Path, None, "YAML file of options, named as the flags are; flags win."),
+    "output": option(Path, None, "Folder of the run.", "under runs/, named after the task"),
 }
 
 GRID: Group = {
-    "methods": _option(str, "Grid", "Methods to compare, separated by commas; more arms in --config."),
-    "seeds": _option(int, "Grid", "Number of seeds, counted from --seed on.", "3"),
-    "baseline": _option(str, "Grid", "What the others are tested against.", "finetune, or else the first"),
-    "cells": _option(Path, "Grid", "Folder of the runs, which comparisons may share.", "within the output"),
-    "launcher": _option(str, "Grid", "What runs the cells: local, or ray for a Ray cluster.", "local"),
-    "cell_cpus": _option(int, "Grid", "Threads of a cell; on Ray its cores, too.", "all; on Ray 1"),
-    "cell_gpus": _option(float, "Grid", "GPUs that a cell asks for on Ray.", "0"),
+    "methods": option(str, "Grid", "Methods to compare, separated by commas; more arms in --config."),
+    "seeds": option(int, "Grid", "Number of seeds, counted from --seed on.", "3"),
+    "baseline": option(str, "Grid", "What the others are tested against.", "finetune, or else the first"),
+    "cells": option(Path, "Grid", "Folder of the runs, which comparisons may share.", "within the output"),
+    "launcher": option(str, "Grid", "What runs the cells: local, or ray for a Ray cluster.", "local"),
+    "cell_cpus": option(int, "Grid", "Threads of a cell; on Ray its cores, too.", "all; on Ray 1"),
+    "cell_gpus": option(float, "Grid", "GPUs that a cell asks for on Ray.", "0"),
 }
 
 DATA: Group = {
-    "task": _option(str, "Data", "A task: see `earlyrobust list`.", "builtin"),
-    "data_dir": _option(Path, "Data", "Folder of Parquet files to read the task from.", "the hub"),
-    "train_samples": _option(int, "Data", "Training examples to draw, keeping class shares.", "all"),
-    "test_samples": _option(int, "Data", "Test examples to draw, keeping class shares.", "all"),
-    "train_file": _option(Path, "Data", "Your own CSV, TSV, JSONL or Parquet."),
-    "test_file": _option(
+    "task": option(str, "Data", "A task: see `earlyrobust list`.", "builtin"),
+    "data_dir": option(Path, "Data", "Folder of Parquet files to read the task from.", "the hub"),
+    "train_samples": option(int, "Data", "Training examples to draw, keeping class shares.", "all"),
+    "test_samples": option(int, "Data", "Test examples to draw, keeping class shares.", "all"),
+    "train_file": option(Path, "Data", "Your own CSV, TSV, JSONL or Parquet."),
+    "test_file": option(
         Path, "Data", "Your own test data, in the same columns.", "10 % of the training file"
     ),
-    "text_column": _option(str, "Data", "Column of the text in your files.", "text"),
-    "pair_column": _option(str, "Data", "Column of the second text, for pairs."),
-    "label_column": _option(str, "Data", "Column of the label, a number or a word.", "label"),
-    "max_length": _option(int, "Data", "Longest text in tokens.", "by task"),
+    "text_column": option(str, "Data", "Column of the text in your files.", "text"),
+    "pair_column": option(str, "Data", "Column of the second text, for pairs."),
+    "label_column": option(str, "Data", "Column of the label, a number or a word.", "label"),
+    "max_length": option(int, "Data", "Longest text in tokens.", "by task"),
 }
 
 TEST_DATA: Group = {
@@ -56,33 +56,33 @@ TEST_DATA: Group = {
         for name, kind in DATA.items()
         if name not in ("train_samples", "test_samples", "train_file")
     },
-    "task": _option(str, "Data", "A task: see `earlyrobust list`.", "that of the run that trained the model"),
-    "test_file": _option(Path, "Data", "Your own test data: CSV, TSV, JSONL or Parquet."),
+    "task": option(str, "Data", "A task: see `earlyrobust list`.", "that of the run that trained the model"),
+    "test_file": option(Path, "Data", "Your own test data: CSV, TSV, JSONL or Parquet."),
 }
 
 TRAINING: Group = {
-    "model": _option(
+    "model": option(
         str,
         "Training",
         "Encoder: 'minilm' (embedded), a folder, or a name on the Hugging Face hub.",
         "minilm",
     ),
-    "batch_size": _option(int, "Training", "Examples per optimiser step.", "16"),
-    "learning_rate": _option(float, "Training", "Peak learning rate.", "5e-5"),
-    "bf16": _option(bool, "Training", "Compute in bfloat16 where that is safe.", "no"),
-    "seed": _option(int, "Training", "Seed of everything random.", "0"),
+    "batch_size": option(int, "Training", "Examples per optimiser step.", "16"),
+    "learning_rate": option(float, "Training", "Peak learning rate.", "5e-5"),
+    "bf16": option(bool, "Training", "Compute in bfloat16 where that is safe.", "no"),
+    "seed": option(int, "Training", "Seed of everything random.", "0"),
 }
 
 DENSE: Group = {
-    "dense": _option(bool, "Training", "Train a dense model beside it, to compare.", "yes"),
+    "dense": option(bool, "Training", "Train a dense model beside it, to compare.", "yes"),
 }
 
 FINETUNING: Group = {
-    "epochs": _option(float, "Training", "Epochs of fine-tuning.", "by task"),
-    "adversary": _option(
+    "epochs": option(float, "Training", "Epochs of fine-tuning.", "by task"),
+    "adversary": option(
         str, "Training", "What perturbs the fine-tuning, as 'freelb,steps=2', or 'none'.", "by method"
     ),
-    "start": _option(
+    "start": option(
         str,
         "Training",
         "Weights that a ticket's fine-tuning starts from: pretrained or searched; for ablations random (of "
@@ -92,64 +92,64 @@ FINETUNING: Group = {
 }
 
 SEARCH: Group = {
-    "method": _option(str, "Training", "A method: see `earlyrobust list methods`.", "earlyrobust"),
-    "heads": _option(float, "Ticket", "Share of all attention heads to cut.", "1/6"),
-    "neurons": _option(float, "Ticket", "Share of all FFN neurons to cut.", "by task"),
-    "head_scope": _option(
+    "method": option(str, "Training", "A method: see `earlyrobust list methods`.", "earlyrobust"),
+    "heads": option(float, "Ticket", "Share of all attention heads to cut.", "1/6"),
+    "neurons": option(float, "Ticket", "Share of all FFN neurons to cut.", "by task"),
+    "head_scope": option(
         str, "Ticket", "Rank heads over all layers, or in each: global, layerwise.", "by search"
     ),
-    "neuron_scope": _option(str, "Ticket", "The same for neurons.", "by search"),
-    "weights": _option(float, "Ticket", "Share of the weights that robust-ticket sets to zero.", "0.3"),
-    "gamma": _option(float, "Search", "Mask distance below which masks count as settled.", "0.1"),
-    "patience": _option(int, "Search", "Miniepochs in a row for which they must be.", "5"),
-    "miniepoch": _option(float, "Search", "Length of a miniepoch in epochs.", "0.05"),
-    "miniepoch_min_steps": _option(int, "Search", "Fewest optimiser steps of a miniepoch.", "20"),
-    "search_epochs": _option(
+    "neuron_scope": option(str, "Ticket", "The same for neurons.", "by search"),
+    "weights": option(float, "Ticket", "Share of the weights that robust-ticket sets to zero.", "0.3"),
+    "gamma": option(float, "Search", "Mask distance below which masks count as settled.", "0.1"),
+    "patience": option(int, "Search", "Miniepochs in a row for which they must be.", "5"),
+    "miniepoch": option(float, "Search", "Length of a miniepoch in epochs.", "0.05"),
+    "miniepoch_min_steps": option(int, "Search", "Fewest optimiser steps of a miniepoch.", "20"),
+    "search_epochs": option(
         float, "Search", "Epochs after which it stops anyway, without --draw-after.", "1"
     ),
-    "draw_after": _option(
+    "draw_after": option(
         float,
         "Search",
         "Epochs after which the ticket is drawn; 0 for when its masks have settled.",
         "by search",
     ),
-    "head_penalty": _option(float, "Search", "L1 weight of the heads' coefficients.", "by search"),
-    "neuron_penalty": _option(float, "Search", "L1 weight of the neurons' coefficients.", "by search"),
-    "search": _option(
+    "head_penalty": option(float, "Search", "L1 weight of the heads' coefficients.", "by search"),
+    "neuron_penalty": option(float, "Search", "L1 weight of the neurons' coefficients.", "by search"),
+    "search": option(
         str, "Search", "How the ticket is found: earlyrobust, earlybert, robust-ticket, random.", "by method"
     ),
-    "search_adversary": _option(
+    "search_adversary": option(
         str, "Search", "What perturbs the search, as 'freelb,steps=3', or 'none'.", "by search"
     ),
 }
 
 ATTACK: Group = {
-    "attack": _option(
+    "attack": option(
         str, "Attack", "Attacks, separated by commas: see `earlyrobust list attacks`.", "textfooler"
     ),
-    "examples": _option(int, "Attack", "Test examples to attack, keeping class shares.", "200"),
-    "neighbours": _option(
+    "examples": option(int, "Attack", "Test examples to attack, keeping class shares.", "200"),
+    "neighbours": option(
         str,
         "Attack",
         "Words to replace words by: 'counter-fitted', an encoder, or a file (.txt, .zip, .parquet).",
         "counter-fitted if fetched, else minilm",
     ),
-    "sentence_encoder": _option(
+    "sentence_encoder": option(
         str, "Attack", "Judge of similarity: a sentence-transformers model, or 'use'.", "minilm"
     ),
-    "masked_lm": _option(str, "Attack", "Language model of bert-attack.", "google-bert/bert-base-uncased"),
-    "nltk_data": _option(Path, "Attack", "Folder of NLTK's tagger and stop words.", "where NLTK looks"),
-    "candidates": _option(int, "Attack", "K, candidates for each word.", "by attack"),
-    "min_similarity": _option(float, "Attack", "Smallest similarity of sentences.", "by attack"),
-    "min_word_cosine": _option(float, "Attack", "Smallest cosine of word vectors.", "by attack"),
-    "word_limit": _option(float, "Attack", "Largest share of words replaced.", "by attack"),
-    "ranks_all_words": _option(bool, "Attack", "Rank stop words too, as TextAttack 0.3.4 did.", "no"),
-    "token_budget": _option(int, "Attack", "Most tokens of a batch; no result depends on it.", "by device"),
-    "in_flight": _option(int, "Attack", "Examples attacked side by side; no result depends on it.", "128"),
+    "masked_lm": option(str, "Attack", "Language model of bert-attack.", "google-bert/bert-base-uncased"),
+    "nltk_data": option(Path, "Attack", "Folder of NLTK's tagger and stop words.", "where NLTK looks"),
+    "candidates": option(int, "Attack", "K, candidates for each word.", "by attack"),
+    "min_similarity": option(float, "Attack", "Smallest similarity of sentences.", "by attack"),
+    "min_word_cosine": option(float, "Attack", "Smallest cosine of word vectors.", "by attack"),
+    "word_limit": option(float, "Attack", "Largest share of words replaced.", "by attack"),
+    "ranks_all_words": option(bool, "Attack", "Rank stop words too, as TextAttack 0.3.4 did.", "no"),
+    "token_budget": option(int, "Attack", "Most tokens of a batch; no result depends on it.", "by device"),
+    "in_flight": option(int, "Attack", "Examples attacked side by side; no result depends on it.", "128"),
 }
 
 ATTACK_OF_RUN: Group = {
-    "attack_split": _option(
+    "attack_split": option(
         str, "Attack", "What is attacked: test, or selection, to choose settings on.", "test"
     ),
     "no_attack": Annotated[

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from earlyrobust.evaluation.clean import evaluate_clean, predict
-from earlyrobust.evaluation.robustness import evaluate_under_attack, sample_examples
+from earlyrobust.evaluation.robustness import evaluate_under_attack, fingerprint, sample_examples
 from earlyrobust.evaluation.speed import flops_ratio, measure_speed
 
 __all__ = [
     "evaluate_clean",
     "evaluate_under_attack",
+    "fingerprint",
     "flops_ratio",
     "measure_speed",
     "predict",

@@ -80,7 +80,7 @@ def evaluate_under_attack(
     chosen = sample_examples(dataset, examples, seed, model.config.num_labels)
     header = {
         **attack.describe(),
-        "model": _fingerprint(model),
+        "model": fingerprint(model),
         "max_length": max_length,
         "data": split_digest(dataset.select(chosen)),
         "examples": len(chosen),
@@ -160,8 +160,8 @@ def _example(row: dict[str, Any], index: int, seed: int) -> Example:
     return Example(columns, row["label"], int(own))
 
 
-def _fingerprint(model: PreTrainedModel) -> str:
-    """sha256 over all weights."""
+def fingerprint(model: PreTrainedModel) -> str:
+    """SHA-256 over all weights of a model."""
     digest = hashlib.sha256()
     for name, weight in sorted(model.state_dict().items()):
         digest.update(name.encode())

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from earlyrobust.evaluation.clean import collate
-from earlyrobust.families import FAMILIES, Dimensions
+from earlyrobust.families import FAMILIES
 from earlyrobust.results import SpeedRecord
 
 if TYPE_CHECKING:
@@ -80,15 +80,13 @@ def flops_ratio(dense: PreTrainedModel, ticket: Ticket, tokens: int) -> float:
     """
     family = FAMILIES[dense.config.model_type]
     size = family.dimensions(dense.config)
-    hidden = dense.config.hidden_size
-    cut = sum(
-        _layer_flops(size, hidden, heads, neurons, tokens)
-        for heads, neurons in zip(ticket.heads_per_layer, ticket.neurons_per_layer, strict=True)
-    )
-    return cut / (size.layers * _layer_flops(size, hidden, size.heads, size.neurons, tokens))
+    hidden = int(dense.config.hidden_size)
 
+    def layer_flops(heads: int, neurons: int) -> int:
+        """Operations for one token in one layer: four projections, attention, the FFN matrices."""
+        channels = heads * size.head_size
+        return 2 * (4 * hidden * channels + 2 * tokens * channels + family.ffn_matrices * hidden * neurons)
 
-def _layer_flops(size: Dimensions, hidden: int, heads: int, neurons: int, tokens: int) -> int:
-    """Operations for one token in one layer: four projections, attention, two FFN matrices."""
-    channels = heads * size.head_size
-    return 2 * (4 * hidden * channels + 2 * tokens * channels + 2 * hidden * neurons)
+    kept = zip(ticket.heads_per_layer, ticket.neurons_per_layer, strict=True)
+    cut = sum(layer_flops(heads, neurons) for heads, neurons in kept)
+    return cut / (size.layers * layer_flops(size.heads, size.neurons))

@@ -8,11 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from earlyrobust.errors import ModelError
+from earlyrobust.families.albert import ALBERT
 from earlyrobust.families.base import Dimensions, Family
 from earlyrobust.families.bert import BERT
+from earlyrobust.families.deberta_v2 import DEBERTA_V2
 from earlyrobust.families.distilbert import DISTILBERT
 from earlyrobust.families.electra import ELECTRA
-from earlyrobust.families.roberta import ROBERTA
+from earlyrobust.families.modernbert import MODERNBERT
+from earlyrobust.families.mpnet import MPNET
+from earlyrobust.families.roberta import CAMEMBERT, DATA2VEC_TEXT, ROBERTA, XLM_ROBERTA
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -25,8 +29,15 @@ CUT_PREFIX = "earlyrobust-"
 FAMILIES: dict[str, Family] = {
     "bert": BERT,
     "roberta": ROBERTA,
+    "xlm-roberta": XLM_ROBERTA,
+    "camembert": CAMEMBERT,
+    "data2vec-text": DATA2VEC_TEXT,
     "distilbert": DISTILBERT,
     "electra": ELECTRA,
+    "mpnet": MPNET,
+    "deberta-v2": DEBERTA_V2,
+    "modernbert": MODERNBERT,
+    "albert": ALBERT,
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import LongTensor, nn
@@ -51,6 +51,7 @@ class Family:
         ffn_input: Path of the first FFN matrix.
         ffn_output: Path of the second FFN matrix, which reads the neurons' activations.
         intermediate_size: Name of the configuration's field that counts the neurons of a layer.
+        ffn_matrices: How many rows and columns of the hidden size make a neuron: two, or three with a gate.
     """
 
     model_type: str
@@ -62,6 +63,7 @@ class Family:
     ffn_input: str
     ffn_output: str
     intermediate_size: str = "intermediate_size"
+    ffn_matrices: int = 2
 
     def dimensions(self, config: PreTrainedConfig) -> Dimensions:
         """Read the encoder's size from its configuration."""
@@ -75,6 +77,19 @@ class Family:
     def layers(self, model: PreTrainedModel) -> Sequence[nn.Module]:
         """List the transformer layers of a model, first to last."""
         return cast("Sequence[nn.Module]", model.base_model.get_submodule(self.layers_path))
+
+    def cut_to_size(self, model: PreTrainedModel, heads: Sequence[int], neurons: Sequence[int]) -> None:
+        """Bring a freshly built dense model, in place, to the size of a cut one, to load that one's weights.
+
+        Args:
+            model: The dense model.
+            heads: How many heads each layer keeps.
+            neurons: How many neurons each layer keeps.
+        """
+        head_size = self.dimensions(model.config).head_size
+        for layer, head_count, neuron_count in zip(self.layers(model), heads, neurons, strict=True):
+            self.cut_heads(layer, cast("LongTensor", torch.arange(head_count)), head_size)
+            self.cut_neurons(layer, cast("LongTensor", torch.arange(neuron_count)))
 
     def head_output(self, layer: nn.Module) -> nn.Module:
         """The projection of `layer` that reads the heads' outputs side by side, (..., heads * head_size)."""
@@ -112,6 +127,13 @@ def channels_of(heads: LongTensor, head_size: int) -> LongTensor:
     """Expand head indices to the indices of their channels, head by head."""
     offsets = torch.arange(head_size, device=heads.device)
     return cast("LongTensor", (heads[:, None] * head_size + offsets).flatten())
+
+
+def recount_heads(layer: nn.Module, path: str, heads: int, head_size: int) -> None:
+    """Tell the attention at `path`, which counts its heads itself, how many are left."""
+    attention = cast("Any", layer.get_submodule(path))
+    attention.num_attention_heads = heads
+    attention.all_head_size = heads * head_size
 
 
 def keep_outputs(layer: nn.Module, path: str, kept: LongTensor) -> None:

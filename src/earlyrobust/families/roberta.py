@@ -1,4 +1,4 @@
-"""RoBERTa: BERT's layers under another embedding and tokenizer."""
+"""RoBERTa and its kin: BERT's layers under other embeddings and tokenizers."""
 
 from __future__ import annotations
 
@@ -7,3 +7,6 @@ from dataclasses import replace
 from earlyrobust.families.bert import BERT
 
 ROBERTA = replace(BERT, model_type="roberta")
+XLM_ROBERTA = replace(BERT, model_type="xlm-roberta")
+CAMEMBERT = replace(BERT, model_type="camembert")
+DATA2VEC_TEXT = replace(BERT, model_type="data2vec-text")

@@ -12,6 +12,8 @@ from earlyrobust.lazy import lazily
 if TYPE_CHECKING:
     from earlyrobust.pipeline.attack_options import AttackConfig
     from earlyrobust.pipeline.config import RunConfig
+    from earlyrobust.pipeline.export_options import ExportConfig
+    from earlyrobust.pipeline.exporting import export
     from earlyrobust.pipeline.jobs import finetune, run, search
     from earlyrobust.pipeline.judge import attack, evaluate
     from earlyrobust.pipeline.methods import METHODS, Method
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
 __all__ = [
     "METHODS",
     "AttackConfig",
+    "ExportConfig",
     "Method",
     "Observer",
     "RunConfig",
     "TestData",
     "attack",
     "evaluate",
+    "export",
     "finetune",
     "run",
     "search",
@@ -35,12 +39,14 @@ __all__ = [
 _HOMES = {
     "METHODS": "methods",
     "AttackConfig": "attack_options",
+    "ExportConfig": "export_options",
     "Method": "methods",
     "Observer": "observer",
     "RunConfig": "config",
     "TestData": "testdata",
     "attack": "judge",
     "evaluate": "judge",
+    "export": "exporting",
     "finetune": "jobs",
     "run": "jobs",
     "search": "jobs",

@@ -17,10 +17,10 @@ from earlyrobust.pipeline.attack_options import AttackConfig
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import describe_environment
-from earlyrobust.pipeline.folder import MODEL, RunFolder
+from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.splits import load_data
-from earlyrobust.pipeline.testdata import TestData
+from earlyrobust.pipeline.testdata import TestData, model_in
 from earlyrobust.results import Accuracy, AttackReport
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Subject:
+class Subject:
     """A classifier and what it is judged on."""
 
     data_name: str
@@ -54,7 +54,7 @@ def evaluate(model_name: str, data: TestData, observer: Observer | None = None) 
         EarlyRobustError: If the model or the data cannot be used, or do not belong together.
     """
     observer = observer or Observer()
-    subject = _load(model_name, data, observer)
+    subject = load_subject(model_name, data, observer)
     with observer.stage("Evaluating"):
         examples = tokenize(subject.rows, subject.tokenizer, subject.max_length)
         return evaluate_clean(subject.model, subject.tokenizer, examples)
@@ -86,7 +86,7 @@ def attack(
     path = config.output or data.source(model_name, "-attack").output_folder
     subject_of = {"command": "attack", "model": model_name, "data": json.dumps(asdict(data), default=str)}
     folder = RunFolder(path, subject_of, config.to_dict())
-    subject = _load(model_name, data, observer)
+    subject = load_subject(model_name, data, observer)
     with observer.stage("Loading resources"):
         attacks = build_attacks(config)
     sample_examples(subject.rows, config.examples, config.seed, subject.model.config.num_labels)
@@ -118,17 +118,20 @@ def attack(
     return report
 
 
-def _load(model_name: str, data: TestData, observer: Observer) -> _Subject:
+def load_subject(model_name: str, data: TestData, observer: Observer) -> Subject:
+    """Load a classifier, its tokenizer, and what it is judged on.
+
+    Raises:
+        EarlyRobustError: If the model or the data cannot be used, or do not belong together.
+    """
     source = data.source(model_name)
-    place = model_name
-    if not (Path(model_name) / "config.json").exists() and (Path(model_name) / MODEL).is_dir():
-        place = str(Path(model_name) / MODEL)  # the folder of a run
+    place = model_in(model_name)
     with observer.stage("Loading model and data"):
         model, tokenizer = load_classifier(place), load_tokenizer(place)
         outputs = [model.config.id2label[index] for index in range(model.config.num_labels)]
         rows = _rows(data, source, outputs)
         length = check_length(tokenizer, source.max_length or tokenizer.model_max_length)
-    return _Subject(
+    return Subject(
         data_name=source.task or Path(str(source.test_file or source.train_file)).name,
         model=model,
         tokenizer=tokenizer,

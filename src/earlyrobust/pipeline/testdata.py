@@ -49,16 +49,28 @@ class TestData:
         if self.task is not None or self.test_file is not None:
             own = {"task": self.task, "train_file": self.test_file}
             return RunConfig.build({**given, **own}, suffix=suffix)
-        folder = Path(model)
-        file = next((place / CONFIG_NAME for place in (folder, folder.parent) if _is_run(place)), None)
-        if file is None:
+        run = run_of(model)
+        if run is None:
             raise ConfigError(
                 f"Nothing says what '{model}' is to be judged on: give --task (see `earlyrobust list tasks`) "
                 "or --test-file."
             )
-        return RunConfig.build(given, file, suffix=suffix)
+        return RunConfig.build(given, run / CONFIG_NAME, suffix=suffix)
+
+    def is_known(self, model: str) -> bool:
+        """Whether anything says what a classifier is to be judged on."""
+        return self.task is not None or self.test_file is not None or run_of(model) is not None
 
 
-def _is_run(folder: Path) -> bool:
-    """Whether a folder is that of a run that trained a model."""
-    return (folder / CONFIG_NAME).is_file() and any((folder / name).is_dir() for name in (MODEL, DENSE))
+def run_of(model: str) -> Path | None:
+    """The folder of the run that trained a model, which lies in it or is it; None where there is none."""
+    for folder in (Path(model), Path(model).parent):
+        if (folder / CONFIG_NAME).is_file() and any((folder / name).is_dir() for name in (MODEL, DENSE)):
+            return folder
+    return None
+
+
+def model_in(name: str) -> str:
+    """Where a classifier is: that of a run lies in a folder of the run's."""
+    of_run = Path(name) / MODEL
+    return str(of_run) if of_run.is_dir() and not (Path(name) / "config.json").exists() else name

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from earlyrobust.pruning.autoclasses import is_cut
 from earlyrobust.pruning.cut import prune
+from earlyrobust.pruning.cut_config import dense_config
 from earlyrobust.pruning.gates import ImportanceCoefficients, masked
 from earlyrobust.pruning.refill import refill
+from earlyrobust.pruning.uncut import uncut
 from earlyrobust.pruning.zeroing import zero
 
-__all__ = ["ImportanceCoefficients", "is_cut", "masked", "prune", "refill", "zero"]
+__all__ = ["ImportanceCoefficients", "dense_config", "is_cut", "masked", "prune", "refill", "uncut", "zero"]

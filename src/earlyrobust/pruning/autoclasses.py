@@ -9,17 +9,13 @@ from __future__ import annotations
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self, cast
 
-import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from earlyrobust.families import FAMILIES, Family
 from earlyrobust.pruning.cut_config import cut_config_class
 from earlyrobust.ticket import JSON_NAME, TENSORS_NAME, Ticket
-
-if TYPE_CHECKING:
-    from torch import LongTensor
 
 
 class CutModel(PreTrainedModel):  # type: ignore[misc]
@@ -34,11 +30,7 @@ class CutModel(PreTrainedModel):  # type: ignore[misc]
 
     def __init__(self, config: PreTrainedConfig, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
-        head_size = self.family.dimensions(config).head_size
-        sizes = zip(self.family.layers(self), config.kept_heads, config.kept_neurons, strict=True)
-        for layer, heads, neurons in sizes:
-            self.family.cut_heads(layer, cast("LongTensor", torch.arange(heads)), head_size)
-            self.family.cut_neurons(layer, cast("LongTensor", torch.arange(neurons)))
+        self.family.cut_to_size(self, config.kept_heads, config.kept_neurons)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
         """Save as every transformers model does, and the ticket beside it."""

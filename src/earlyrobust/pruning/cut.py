@@ -6,16 +6,17 @@ import copy
 from typing import TYPE_CHECKING, cast
 
 import torch
+from transformers import AutoModelForSequenceClassification
 
 from earlyrobust.errors import ModelError
 from earlyrobust.families import family_of
-from earlyrobust.pruning.autoclasses import cut_model_class, is_cut
+from earlyrobust.pruning.autoclasses import is_cut
 from earlyrobust.pruning.cut_config import cut_config
 from earlyrobust.pruning.gates import MODULE_NAME, check_fits
+from earlyrobust.pruning.kept import indices
 from earlyrobust.ticket import Ticket
 
 if TYPE_CHECKING:
-    from torch import LongTensor
     from transformers import PreTrainedModel
 
 
@@ -43,11 +44,11 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
     check_fits(model.config.model_type, size, ticket)
     donor = copy.deepcopy(model)
     for layer, heads, neurons in zip(family.layers(donor), ticket.heads, ticket.neurons, strict=True):
-        family.cut_heads(layer, cast("LongTensor", torch.from_numpy(heads.nonzero()[0])), size.head_size)
-        family.cut_neurons(layer, cast("LongTensor", torch.from_numpy(neurons.nonzero()[0])))
+        family.cut_heads(layer, indices(heads), size.head_size)
+        family.cut_neurons(layer, indices(neurons))
     with torch.random.fork_rng(devices=[]):  # the fresh weights made here are overwritten at once
         config = cut_config(model.config, ticket.heads_per_layer, ticket.neurons_per_layer)
-        small = cut_model_class(family)(config)
+        small = AutoModelForSequenceClassification.from_config(config, dtype=model.dtype)
     small.load_state_dict(donor.state_dict())
     small.ticket = ticket
-    return cast("PreTrainedModel", small.to(device=model.device, dtype=model.dtype).train(model.training))
+    return cast("PreTrainedModel", small.to(model.device).train(model.training))

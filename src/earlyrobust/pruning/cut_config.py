@@ -36,9 +36,22 @@ def cut_config_class(family: Family) -> type[PreTrainedConfig]:
 
 def cut_config(dense: PreTrainedConfig, heads: list[int], neurons: list[int]) -> PreTrainedConfig:
     """The configuration of what is left when a dense model keeps so many heads and neurons in each layer."""
-    content = dense.to_dict()
-    for key in ("model_type", "architectures", "transformers_version"):
+    return _rebuilt(
+        cut_config_class(FAMILIES[dense.model_type]), dense, kept_heads=heads, kept_neurons=neurons
+    )
+
+
+def dense_config(cut: PreTrainedConfig) -> PreTrainedConfig:
+    """The configuration of the dense model that a model was cut out of."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    return _rebuilt(CONFIG_MAPPING[cut.model_type.removeprefix(CUT_PREFIX)], cut)
+
+
+def _rebuilt(kind: type[PreTrainedConfig], config: PreTrainedConfig, **kept: list[int]) -> PreTrainedConfig:
+    content = config.to_dict()
+    for key in ("model_type", "architectures", "transformers_version", "kept_heads", "kept_neurons"):
         content.pop(key, None)
-    config = cut_config_class(FAMILIES[dense.model_type])(**content, kept_heads=heads, kept_neurons=neurons)
-    config._attn_implementation = dense._attn_implementation
-    return config
+    rebuilt = kind(**content, **kept)
+    rebuilt._attn_implementation = config._attn_implementation
+    return rebuilt

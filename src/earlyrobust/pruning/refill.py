@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from earlyrobust.families import family_of
 from earlyrobust.pruning.gates import check_fits
+from earlyrobust.pruning.kept import kept_entries
 
 if TYPE_CHECKING:
-    from torch import LongTensor
     from transformers import PreTrainedModel
 
     from earlyrobust.ticket import Ticket
@@ -38,23 +38,12 @@ def refill(model: PreTrainedModel, ticket: Ticket, fresh: PreTrainedModel) -> Pr
     check_fits(model.config.model_type, size, ticket)
     layers = zip(family.layers(model), family.layers(fresh), ticket.heads, ticket.neurons, strict=True)
     for layer, random, heads, neurons in layers:
-        # Cutting a layer that holds the numbers of its weights tells which of them stay.
-        numbered = copy.deepcopy(layer)
-        for weight in numbered.parameters():
-            weight.data = torch.arange(weight.numel(), dtype=torch.float64).view(weight.shape)
-        family.cut_heads(numbered, _indices(heads), size.head_size)
-        family.cut_neurons(numbered, _indices(neurons))
-        kept = {name: numbers.detach().flatten().long() for name, numbers in numbered.named_parameters()}
-        _take_over(layer, random, kept)
+        _take_over(layer, random, kept_entries(family, layer, heads, neurons, size.head_size))
     return model
 
 
-def _indices(mask: object) -> LongTensor:
-    return cast("LongTensor", torch.as_tensor(mask).nonzero()[:, 0])
-
-
 @torch.no_grad()
-def _take_over(layer: nn.Module, random: nn.Module, kept: dict[str, torch.Tensor]) -> None:
+def _take_over(layer: nn.Module, random: nn.Module, kept: Mapping[str, torch.Tensor]) -> None:
     """Overwrite all but the kept entries of a layer's weights."""
     drawn = dict(random.named_parameters())
     for name, weight in layer.named_parameters():

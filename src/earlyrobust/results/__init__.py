@@ -8,6 +8,7 @@ from __future__ import annotations
 from earlyrobust.results.attack import ATTACK_NAME, ATTACKS_FOLDER, AttackRecord, AttackReport
 from earlyrobust.results.comparison import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord
 from earlyrobust.results.experiment import EXPERIMENT_NAME, ExperimentRecord
+from earlyrobust.results.export import EXPORT_NAME, CheckRecord, Compared, ExportRecord
 from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
 from earlyrobust.results.measures import Accuracy, Mean
 from earlyrobust.results.run import (
@@ -26,17 +27,21 @@ __all__ = [
     "ATTACK_NAME",
     "COMPARISON_NAME",
     "EXPERIMENT_NAME",
+    "EXPORT_NAME",
     "RECORD_NAME",
     "SCHEMA_VERSION",
     "Accuracy",
     "AttackRecord",
     "AttackReport",
     "CellRecord",
+    "CheckRecord",
+    "Compared",
     "Comparison",
     "ComparisonRecord",
     "DataRecord",
     "EnvironmentRecord",
     "ExperimentRecord",
+    "ExportRecord",
     "Mean",
     "ModelRecord",
     "RunRecord",

@@ -1,0 +1,9 @@
+"""Trained classifiers in forms that other software runs."""
+
+from __future__ import annotations
+
+from earlyrobust.export.dense import export_dense
+from earlyrobust.export.onnx import export_onnx
+from earlyrobust.export.remote_code import export_remote_code
+
+__all__ = ["export_dense", "export_onnx", "export_remote_code"]

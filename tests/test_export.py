@@ -1,0 +1,162 @@
+"""Exports: the same logits wherever they are loaded, with and without this package."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import models
+import numpy as np
+import pytest
+import torch
+from bare_environment import BareEnvironment
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+
+from earlyrobust.encoders import load_classifier
+from earlyrobust.errors import ModelError
+from earlyrobust.export import export_dense, export_onnx, export_remote_code
+from earlyrobust.families import FAMILIES
+from earlyrobust.pruning import prune
+
+# Loads what lies in a folder as <family>/<how>, and feeds it what <family>.json holds.
+LOAD = """
+import torch
+from pathlib import Path
+from transformers import AutoModelForSequenceClassification
+found = {}
+for folder in Path(sys.argv[1]).glob("*/*/"):
+    remote = folder.name == "remote"
+    model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=remote).eval()
+    fed = json.loads(folder.parent.with_suffix(".json").read_text())
+    with torch.no_grad():
+        logits = [model(**{k: torch.tensor(v) for k, v in batch.items()}).logits.tolist() for batch in fed]
+    found.setdefault(folder.parent.name, {})[folder.name] = [type(model).__name__, logits]
+print(json.dumps(found))
+"""
+# A graph takes some ten seconds to make.
+ONNX_FAMILIES = [
+    name if name == "bert" else pytest.param(name, marks=pytest.mark.slow) for name in models.CONFIGS
+]
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> BareEnvironment:
+    return BareEnvironment(tmp_path_factory.mktemp("bare"))
+
+
+@pytest.fixture(scope="module")
+def elsewhere(bare: BareEnvironment, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    """Both exports of every family, and what an environment without this package makes of them."""
+    folder = tmp_path_factory.mktemp("exports")
+    for family in FAMILIES:
+        fed = [{name: values.tolist() for name, values in batch.items()} for batch in batches(family)]
+        (folder / f"{family}.json").write_text(json.dumps(fed))
+        export_dense(cut(family), folder / family / "dense")
+        export_remote_code(cut(family), folder / family / "remote")
+    return folder, bare.run(LOAD, str(folder))
+
+
+def cut(family: str) -> PreTrainedModel:
+    return prune(models.classifier(family), models.ticket(family))
+
+
+def batches(family: str) -> list[dict[str, torch.Tensor]]:
+    return [models.batch(family), models.batch(family, rows=1, length=4), models.batch(family, 2, 30)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_without_this_package(family: str, elsewhere: tuple[Path, dict]) -> None:
+    (folder, found), small = elsewhere, cut(family)
+    for how, kind in (("dense", type(small).__bases__[1].__name__), ("remote", type(small).__name__)):
+        name, logits = found[family][how]
+        assert name == kind
+        for fed, got in zip(batches(family), logits, strict=True):
+            expected = models.logits(small, fed)
+            torch.testing.assert_close(torch.tensor(got), expected, atol=1e-6, rtol=3e-6)
+    sizes = {how: (folder / family / how / "model.safetensors").stat().st_size for how in ("dense", "remote")}
+    assert sizes["remote"] < sizes["dense"]
+
+
+def test_remote_code_goes_on_as_any_model_does(bare: BareEnvironment, tmp_path: Path) -> None:
+    export_remote_code(cut("mpnet"), tmp_path / "remote")
+    code = """
+import torch
+from transformers import AutoModelForSequenceClassification, AutoConfig
+folder = sys.argv[1]
+model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)
+ids = torch.tensor([[2, 7, 8, 3]])
+model(input_ids=ids, labels=torch.tensor([1])).loss.backward()
+torch.optim.SGD(model.parameters(), lr=0.1).step()
+model.eval().save_pretrained(folder + "-trained")
+again = AutoModelForSequenceClassification.from_pretrained(folder + "-trained", trust_remote_code=True).eval()
+same = torch.equal(again(input_ids=ids).logits, model(input_ids=ids).logits)
+print(json.dumps([same, again.config.kept_heads, list(again.config.id2label.values())]))
+"""
+    same, heads, labels = bare.run(code, str(tmp_path / "remote"))
+    assert same
+    assert heads == models.ticket("mpnet").heads_per_layer
+    assert labels == ["LABEL_0", "LABEL_1", "LABEL_2"]
+
+
+@pytest.mark.parametrize("family", ["bert", "modernbert"])
+def test_this_package_loads_remote_code_folders_without_running_their_code(
+    family: str, tmp_path: Path
+) -> None:
+    small = cut(family)
+    export_remote_code(small, tmp_path)
+    (tmp_path / "modeling_earlyrobust.py").write_text("raise RuntimeError('was run')")
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    assert type(again) is type(small)
+    assert torch.equal(models.logits(again), models.logits(small))
+    models.assert_equal_tickets(again.ticket, small.ticket)
+
+
+@pytest.mark.parametrize("family", ONNX_FAMILIES)
+def test_onnx_gives_the_same_logits_for_any_batch(family: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+    small, tokenizer = cut(family), models.tokenizer()
+    tokenizer.model_input_names = list(models.batch(family))
+    export_onnx(small, tokenizer, tmp_path / "onnx")
+    export_onnx(small, tokenizer, tmp_path / "int8", int8=True)
+    whole, eight = load_classifier(str(tmp_path / "onnx")), load_classifier(str(tmp_path / "int8"))
+    expected = torch.cat([models.logits(small, fed) for fed in batches(family)])
+    logits = torch.cat([whole(**fed).logits for fed in batches(family)])
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0)
+    # In layers as narrow as these, 8 bits are no more than near.
+    near = torch.cat([eight(**fed).logits for fed in batches(family)])
+    assert np.corrcoef(near.flatten(), expected.flatten())[0, 1] > 0.85
+    assert AutoConfig.from_pretrained(tmp_path / "onnx").model_type == family
+    sizes = [(tmp_path / how / "model.onnx").stat().st_size for how in ("onnx", "int8")]
+    assert not whole.is_quantised
+    assert eight.is_quantised
+    assert not torch.equal(whole.file_digest, eight.file_digest)
+    assert sizes[1] != sizes[0]
+
+
+def test_no_text_of_a_quantised_model_depends_on_the_others(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+    tokenizer = models.tokenizer()
+    tokenizer.model_input_names = list(models.batch("bert"))
+    export_onnx(cut("bert"), tokenizer, tmp_path, int8=True)
+    model, fed = load_classifier(str(tmp_path)), models.batch("bert")
+    together = model(**fed).logits
+    for index, length in enumerate(fed["attention_mask"].sum(dim=1)):
+        alone = {name: values[index : index + 1, :length] for name, values in fed.items()}
+        assert torch.equal(model(**alone).logits[0], together[index])
+    # As it would if the graph were given all of them at once.
+    assert not np.array_equal(model._run(fed).numpy(), together.numpy())
+
+
+def test_what_is_not_cut_needs_no_such_export(tmp_path: Path) -> None:
+    for export in (export_dense, export_remote_code):
+        with pytest.raises(ModelError, match=r"^The model is not cut.*\.$"):
+            export(models.classifier("bert"), tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_damaged_graph_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+    models.classifier("bert").config.save_pretrained(tmp_path)
+    (tmp_path / "model.onnx").write_bytes(b"not a graph")
+    with pytest.raises(ModelError, match=r"model\.onnx' cannot be run by onnxruntime: export .*\.$"):
+        load_classifier(str(tmp_path))
