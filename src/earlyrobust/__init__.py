@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         SearchConfig,
     )
     from earlyrobust.ticket import Ticket, draw, mask_distance
+    from earlyrobust.ticket_study import Overlap, merge, overlap, redraw
     from earlyrobust.trainer import AdversarialTrainer
     from earlyrobust.weight_ticket import WeightTicket
 
@@ -53,6 +54,7 @@ __all__ = [
     "FreeLB",
     "ImportanceCoefficients",
     "InfoBERT",
+    "Overlap",
     "Resources",
     "RobustTicketConfig",
     "RobustTicketSearch",
@@ -67,7 +69,10 @@ __all__ = [
     "evaluate_under_attack",
     "mask_distance",
     "masked",
+    "merge",
+    "overlap",
     "prune",
+    "redraw",
     "refill",
     "uncut",
     "zero",
@@ -88,6 +93,7 @@ _HOME = {
     "FreeLB": "adversarial",
     "ImportanceCoefficients": "pruning",
     "InfoBERT": "adversarial",
+    "Overlap": "ticket_study",
     "Resources": "attacks",
     "RobustTicketConfig": "search",
     "RobustTicketSearch": "search",
@@ -102,7 +108,10 @@ _HOME = {
     "evaluate_under_attack": "evaluation",
     "mask_distance": "ticket",
     "masked": "pruning",
+    "merge": "ticket_study",
+    "overlap": "ticket_study",
     "prune": "pruning",
+    "redraw": "ticket_study",
     "refill": "pruning",
     "uncut": "pruning",
     "zero": "pruning",

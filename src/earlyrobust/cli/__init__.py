@@ -20,6 +20,7 @@ from earlyrobust.cli import (
     resources,
     run,
     search,
+    ticket,
 )
 from earlyrobust.errors import EarlyRobustError
 
@@ -56,6 +57,7 @@ app.command("report")(report.report)
 app.command("attack")(attack.attack)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.add_typer(ticket.app, name="ticket")
 app.command("list")(listing.list_)
 app.command("resources")(resources.resources)
 

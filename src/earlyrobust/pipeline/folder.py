@@ -13,9 +13,14 @@ from typing import Any
 
 import yaml
 
+from earlyrobust import weight_ticket
 from earlyrobust.errors import OutputError
 from earlyrobust.results import RECORD_NAME
 from earlyrobust.storage import check_can_be_made, content_of, write_atomically, write_json
+from earlyrobust.ticket import Ticket
+from earlyrobust.weight_ticket import WeightTicket
+
+AnyTicket = Ticket | WeightTicket
 
 CONFIG_NAME = "config.yaml"
 PROGRESS_NAME = "progress.json"
@@ -131,6 +136,18 @@ class RunFolder:
         return max(
             (file.parent for file in found), key=lambda folder: int(folder.name.split("-")[1]), default=None
         )
+
+
+def find_ticket(folder: Path) -> AnyTicket:
+    """Read the ticket of a folder, whichever kind it is: its own, or that of a run.
+
+    Raises:
+        TicketError: If there is none, or it is damaged or of a newer format.
+    """
+    of_run = folder / TICKET
+    place = of_run if of_run.is_dir() else folder
+    kind = WeightTicket if (place / weight_ticket.JSON_NAME).is_file() else Ticket
+    return kind.load(place)
 
 
 def what_matters(options: Any) -> Any:

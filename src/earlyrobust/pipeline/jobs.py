@@ -16,11 +16,11 @@ from earlyrobust.families import family_of
 from earlyrobust.pipeline.attacking import attack_model, build_attacks
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import describe_environment
-from earlyrobust.pipeline.folder import DENSE, MODEL, SEARCHED, TICKET, RunFolder
+from earlyrobust.pipeline.folder import DENSE, MODEL, SEARCHED, TICKET, AnyTicket, RunFolder, find_ticket
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.splits import Splits, load_splits
-from earlyrobust.pipeline.tickets import AnyTicket, check_ticket, load_ticket, random_ticket
+from earlyrobust.pipeline.tickets import check_ticket, random_ticket
 from earlyrobust.pipeline.training import search_ticket, train_classifier
 from earlyrobust.pruning import is_cut, prune, refill, zero
 from earlyrobust.results import (
@@ -104,7 +104,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
             _dense_model(job)
         _ticket(job)
         folder.close()
-    return load_ticket(folder.path / TICKET)
+    return find_ticket(folder.path / TICKET)
 
 
 def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None = None) -> RunRecord:
@@ -122,8 +122,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
         EarlyRobustError: As for `run`, and if there is no ticket or it does not fit the model.
     """
     observer = observer or Observer()
-    held = ticket_folder / TICKET
-    ticket = load_ticket(held if held.is_dir() else ticket_folder)
+    ticket = find_ticket(ticket_folder)
     if isinstance(ticket, Ticket):
         config = config.model_copy(update={"heads": ticket.head_sparsity, "neurons": ticket.neuron_sparsity})
     if config.start == "searched":
@@ -240,7 +239,7 @@ def _ticket(job: _Job) -> AnyTicket:
         return seconds
 
     job.once(TICKET, "Searching a ticket", find)
-    return load_ticket(place)
+    return find_ticket(place)
 
 
 def _model(job: _Job, ticket: AnyTicket | None) -> PreTrainedModel:

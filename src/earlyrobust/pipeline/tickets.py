@@ -1,29 +1,15 @@
-"""The tickets of a run: found in its folder, or drawn by chance."""
+"""The tickets of a run: checked against its encoder, or drawn by chance."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from earlyrobust import weight_ticket
 from earlyrobust.encoders import load_dimensions
 from earlyrobust.errors import TicketError
 from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.folder import AnyTicket
 from earlyrobust.pruning.gates import check_fits
 from earlyrobust.ticket import Ticket, draw_at_random
-from earlyrobust.weight_ticket import WeightTicket
-
-AnyTicket = Ticket | WeightTicket
-
-
-def load_ticket(folder: Path) -> AnyTicket:
-    """Read the ticket of a folder, whichever kind it is.
-
-    Raises:
-        TicketError: If there is none, or it is damaged or of a newer format.
-    """
-    kind = WeightTicket if (folder / weight_ticket.JSON_NAME).is_file() else Ticket
-    return kind.load(folder)
 
 
 def check_ticket(ticket: AnyTicket, encoder: str) -> None:

@@ -1,0 +1,191 @@
+"""`earlyrobust ticket`: looking at tickets, comparing them, and making new ones of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from earlyrobust.cli.options import Group, option, takes
+from earlyrobust.errors import ConfigError, OutputError, TicketError
+from earlyrobust.storage import check_can_be_made, content_of
+
+if TYPE_CHECKING:
+    from earlyrobust.ticket import Mask, Ticket
+
+app = typer.Typer(
+    help="Look at tickets, compare them, make new ones of them. A ticket is named by its folder, or by that "
+    "of a run or cut model.",
+    no_args_is_help=True,
+)
+_BAR = 16
+_Tickets = Annotated[list[Path], typer.Argument(help="Folders of tickets, runs or cut models.")]
+_Output = Annotated[Path, typer.Option(help="Folder of the new ticket.")]
+_RATIOS: Group = {
+    "heads": option(float, None, "Share of all attention heads to cut.", "as they do now"),
+    "neurons": option(float, None, "Share of all FFN neurons to cut.", "as they do now"),
+}
+_SCOPES: Group = {
+    f"{part}_scope": option(
+        str, None, f"Rank {part}s over all layers, or in each: global, layerwise.", "as the search did"
+    )
+    for part in ("head", "neuron")
+}
+
+
+@app.command()
+def show(tickets: _Tickets) -> None:
+    """Show what each layer keeps, and how the ticket came about."""
+    from earlyrobust.pipeline.folder import find_ticket
+    from earlyrobust.weight_ticket import WeightTicket
+
+    console = Console(highlight=False, markup=False)
+    for folder in tickets:
+        ticket = find_ticket(folder)
+        facts = {"from": folder, "fits": ticket.model_type, **_facts(ticket.origin)}
+        if isinstance(ticket, WeightTicket):
+            facts["keeps"] = f"{ticket.kept:,} of {ticket.weights:,} weights ({1 - ticket.sparsity:.1%})"
+        else:
+            facts |= {"heads": _kept(ticket.heads), "neurons": _kept(ticket.neurons)}
+            if ticket.trace is not None:
+                facts["search"] = f"{ticket.trace.stop_reason} after {ticket.trace.epochs:.2f} epochs"
+            console.print(_layers(ticket))
+        for name, value in facts.items():
+            console.print(f"{name:>8}  {value}", soft_wrap=True)
+        console.print()
+
+
+@app.command()
+def diff(tickets: _Tickets) -> None:
+    """Compare tickets pair by pair: of different seeds, tasks, methods."""
+    from earlyrobust.ticket_study import check_alike, overlap
+
+    found = _load(tickets)
+    if len(found) < 2:
+        raise TicketError("There is nothing to compare the ticket with: name two or more.")
+    check_alike(found)
+    console = Console(highlight=False, markup=False)
+    for number, folder in enumerate(tickets, 1):
+        console.print(f"{number}  {folder}", soft_wrap=True)
+    table = Table()
+    for column in ("", "distance", "overlap", "by chance", "rank correlation"):
+        table.add_column(column, justify="right" if column else "left")
+    for (one, first), (other, second) in combinations(enumerate(found, 1), 2):
+        for name, facts in zip(("heads", "neurons"), overlap(first, second), strict=True):
+            table.add_row(
+                f"{one} and {other}, {name}",
+                f"{facts.distance:.3f}",
+                f"{facts.jaccard:.3f}",
+                f"{facts.by_chance:.3f}",
+                "–" if facts.correlation is None else f"{facts.correlation:+.3f}",
+            )
+    console.print(table)
+    console.print(
+        "distance: share of entries on which they differ; overlap: kept by both, of those kept by either.",
+        style="dim",
+    )
+
+
+@app.command()
+@takes(_RATIOS, _SCOPES)
+def draw(
+    ticket: Annotated[Path, typer.Argument(help="Folder of a ticket, a run, or a cut model.")],
+    output: _Output,
+    **flags: Any,
+) -> None:
+    """Draw a ticket of other ratios from the coefficients of a search, without searching again."""
+    from earlyrobust.pipeline.config import RunConfig
+    from earlyrobust.ticket_study import redraw
+
+    given = RunConfig.parse(flags)  # ratios and scopes as those of a run
+    (found,) = _load([ticket])
+    _save(redraw(found, given.heads, given.neurons, given.head_scope, given.neuron_scope), output)
+
+
+@app.command()
+@takes(_RATIOS)
+def merge(
+    tickets: _Tickets,
+    output: _Output,
+    how: Annotated[
+        str,
+        typer.Option(
+            help="scores (draw by the mean of their coefficients), union (keep what any keeps), or "
+            "intersection (what all keep)."
+        ),
+    ] = "scores",
+    **flags: Any,
+) -> None:
+    """Make one ticket of several, of different seeds, tasks or methods."""
+    from earlyrobust import ticket_study
+    from earlyrobust.pipeline.config import RunConfig
+
+    given = RunConfig.parse(flags)
+    ways = get_args(ticket_study.How)
+    if how not in ways:
+        raise ConfigError(f"Tickets are not merged by '{how}': choose {', '.join(ways)}.")
+    if how != "scores" and (given.heads is not None or given.neurons is not None):
+        raise ConfigError(f"--how {how} decides itself what is cut: leave --heads and --neurons out.")
+    found = _load(tickets)
+    _save(ticket_study.merge(found, cast("ticket_study.How", how), given.heads, given.neurons), output)
+
+
+def _load(folders: Sequence[Path]) -> list[Ticket]:
+    """The tickets of some folders, none of which is one over single weights."""
+    from earlyrobust.pipeline.folder import find_ticket
+    from earlyrobust.ticket import Ticket
+
+    tickets = []
+    for folder in folders:
+        ticket = find_ticket(folder)
+        if not isinstance(ticket, Ticket):
+            raise TicketError(
+                f"The ticket in '{folder}' is one over single weights: name one over heads and neurons."
+            )
+        tickets.append(ticket)
+    return tickets
+
+
+def _save(ticket: Ticket, output: Path) -> None:
+    check_can_be_made(output)
+    if content_of(output):
+        raise OutputError(f"'{output}' is not empty: choose another --output, or delete it.")
+    ticket.save(output)
+    console = Console(highlight=False, markup=False)
+    console.print(_layers(ticket))
+    console.print(
+        f"The ticket keeps {_kept(ticket.heads)} heads and {_kept(ticket.neurons)} neurons. "
+        f"It is in {output}: earlyrobust finetune --ticket {output}",
+        soft_wrap=True,
+    )
+
+
+def _layers(ticket: Ticket) -> Table:
+    """What each layer keeps, as bars."""
+    table = Table()
+    for column in ("layer", "heads", "", "neurons", " "):
+        table.add_column(column, justify="right" if column.strip() else "left", no_wrap=True)
+    for number, masks in enumerate(zip(ticket.heads, ticket.neurons, strict=True), 1):
+        cells = [cell for mask in masks for cell in (f"{mask.sum()}/{mask.size}", _bar(float(mask.mean())))]
+        table.add_row(str(number), *cells)
+    return table
+
+
+def _kept(mask: Mask) -> str:
+    return f"{mask.sum():,} of {mask.size:,}"
+
+
+def _bar(share: float) -> str:
+    full = round(_BAR * share)
+    return "█" * full + "░" * (_BAR - full)
+
+
+def _facts(origin: dict[str, object]) -> dict[str, object]:
+    """What an origin says that fits on a line."""
+    names = ("method", "model", "task", "seed")
+    return {name: origin[name] for name in names if isinstance(origin.get(name), (str, int))}

@@ -1,0 +1,190 @@
+"""Tickets as objects of study: how alike they are, and new ones out of those that are there already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from earlyrobust.errors import TicketError
+from earlyrobust.ticket import Mask, Scope, Scores, Ticket, draw, is_undecided, mask_distance
+
+How = Literal["scores", "union", "intersection"]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How alike two masks are.
+
+    Attributes:
+        distance: Share of the entries on which they differ (normalised Hamming distance).
+        jaccard: Entries that both keep / entries that either keeps.
+        by_chance: What that would be on average for masks drawn by chance that keep as many entries.
+        correlation: Spearman's rank correlation of the importance coefficients' magnitudes; None where a
+            ticket has none, or they rank nothing.
+    """
+
+    distance: float
+    jaccard: float
+    by_chance: float
+    correlation: float | None
+
+
+def overlap(first: Ticket, second: Ticket) -> tuple[Overlap, Overlap]:
+    """Compare two tickets of the same architecture.
+
+    Returns:
+        The overlap of their heads, and of their neurons.
+
+    Raises:
+        TicketError: If they are of different architectures.
+    """
+    check_alike([first, second])
+    return (
+        _overlap(first.heads, second.heads, first.head_scores, second.head_scores),
+        _overlap(first.neurons, second.neurons, first.neuron_scores, second.neuron_scores),
+    )
+
+
+def _overlap(first: Mask, second: Mask, scores: Scores | None, others: Scores | None) -> Overlap:
+    kept, other_kept, shared = int(first.sum()), int(second.sum()), int((first & second).sum())
+    by_chance = kept * other_kept / first.size
+    return Overlap(
+        distance=mask_distance(first, second),
+        jaccard=shared / (kept + other_kept - shared),
+        by_chance=by_chance / (kept + other_kept - by_chance),
+        correlation=None
+        if scores is None or others is None
+        else _correlation(np.abs(scores), np.abs(others)),
+    )
+
+
+def _correlation(first: Scores | None, second: Scores | None) -> float | None:
+    from scipy.stats import spearmanr
+
+    if first is None or second is None or is_undecided(first) or is_undecided(second):
+        return None
+    return float(spearmanr(np.abs(first), np.abs(second), axis=None).statistic)
+
+
+def check_alike(tickets: Sequence[Ticket]) -> None:
+    """Check that tickets are of the same architecture.
+
+    Raises:
+        TicketError: If one is of another than the first.
+    """
+    kinds = [(ticket.model_type, ticket.heads.shape, ticket.neurons.shape) for ticket in tickets]
+    for kind in kinds:
+        if kind != kinds[0]:
+            described = (
+                f"'{name}' with {heads[0]} layers of {heads[1]} heads and {neurons[1]} neurons"
+                for name, heads, neurons in (kinds[0], kind)
+            )
+            raise TicketError(f"The tickets are of different architectures: {' and '.join(described)}.")
+
+
+def redraw(
+    ticket: Ticket,
+    heads: float | None = None,
+    neurons: float | None = None,
+    head_scope: Scope | None = None,
+    neuron_scope: Scope | None = None,
+) -> Ticket:
+    """Draw a ticket of other ratios from the importance coefficients that a search left: no new search.
+
+    Args:
+        ticket: One that was searched.
+        heads: Share of all heads to cut; None for as many as it cuts.
+        neurons: The same for neurons.
+        head_scope: Rank heads over all layers together ("global"), or cut the same share of every layer
+            ("layerwise"); None for what the search did.
+        neuron_scope: The same for neurons.
+
+    Returns:
+        The ticket; how its coefficients came about stays with it.
+
+    Raises:
+        TicketError: If the ticket was not searched.
+        ConfigError: If a ratio leaves some layer without any entry.
+    """
+    if ticket.head_scores is None or ticket.neuron_scores is None:
+        raise TicketError("The ticket was not searched, so it has no coefficients to draw another one from.")
+    search: dict[str, Any] = ticket.origin.get("search") or {}
+    heads = ticket.head_sparsity if heads is None else heads
+    neurons = ticket.neuron_sparsity if neurons is None else neurons
+    head_scope = head_scope or search.get("head_scope", "global")
+    neuron_scope = neuron_scope or search.get("neuron_scope", "global")
+    drawn = {
+        "head_ratio": heads,
+        "neuron_ratio": neurons,
+        "head_scope": head_scope,
+        "neuron_scope": neuron_scope,
+    }
+    return replace(
+        ticket,
+        heads=draw(ticket.head_scores, heads, head_scope),
+        neurons=draw(ticket.neuron_scores, neurons, neuron_scope),
+        origin={**ticket.origin, "redrawn": drawn},
+    )
+
+
+def merge(
+    tickets: Sequence[Ticket], how: How = "scores", heads: float | None = None, neurons: float | None = None
+) -> Ticket:
+    """Make one ticket of several, of different seeds, tasks or methods.
+
+    Args:
+        tickets: Two or more of the same architecture.
+        how: "scores" draws by the mean of the coefficients' magnitudes, each ticket's divided by their own
+            mean; "union" keeps what any of them keeps, "intersection" what all of them keep.
+        heads: Share of all heads to cut, for "scores"; None for the mean of theirs.
+        neurons: The same for neurons.
+
+    Returns:
+        The ticket, whose origin names theirs.
+
+    Raises:
+        TicketError: If there are fewer than two, they are of different architectures or were not searched, or
+            an intersection leaves some layer without any entry.
+        ConfigError: If a ratio leaves some layer without any entry.
+    """
+    if len(tickets) < 2:
+        raise TicketError("One ticket cannot be merged with nothing: name two or more.")
+    check_alike(tickets)
+    origin = {"method": f"merged by {how}", "merged": [ticket.origin for ticket in tickets]}
+    if how != "scores":
+        combine = np.logical_or.reduce if how == "union" else np.logical_and.reduce
+        heads_kept, neurons_kept = (
+            combine([getattr(ticket, name) for ticket in tickets]) for name in ("heads", "neurons")
+        )
+        if not (heads_kept.any(axis=1).all() and neurons_kept.any(axis=1).all()):
+            raise TicketError("The tickets have nothing in common in some layer: merge them another way.")
+        return Ticket(tickets[0].model_type, heads_kept, neurons_kept, origin=origin)
+    head_scores = _mean([ticket.head_scores for ticket in tickets])
+    neuron_scores = _mean([ticket.neuron_scores for ticket in tickets])
+    if heads is None:
+        heads = float(np.mean([ticket.head_sparsity for ticket in tickets]))
+    if neurons is None:
+        neurons = float(np.mean([ticket.neuron_sparsity for ticket in tickets]))
+    return Ticket(
+        tickets[0].model_type,
+        heads=draw(head_scores, heads),
+        neurons=draw(neuron_scores, neurons),
+        head_scores=head_scores,
+        neuron_scores=neuron_scores,
+        origin=origin,
+    )
+
+
+def _mean(parts: Sequence[Scores | None]) -> Scores:
+    """The mean of coefficients' magnitudes, those of each ticket divided by their own mean."""
+    sizes = []
+    for part in parts:
+        if part is None:
+            raise TicketError("A ticket was not searched, so it has no coefficients: merge them another way.")
+        size = np.abs(part)
+        sizes.append(size / (size.mean() or 1))
+    mean: Scores = np.stack(sizes).mean(axis=0)
+    return mean
