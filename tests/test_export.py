@@ -144,7 +144,7 @@ def test_no_text_of_a_quantised_model_depends_on_the_others(tmp_path: Path) -> N
         alone = {name: values[index : index + 1, :length] for name, values in fed.items()}
         assert torch.equal(model(**alone).logits[0], together[index])
     # As it would if the graph were given all of them at once.
-    assert not np.array_equal(model._run(fed).numpy(), together.numpy())
+    assert not np.array_equal(model.run(fed).numpy(), together.numpy())
 
 
 def test_what_is_not_cut_needs_no_such_export(tmp_path: Path) -> None:

@@ -109,7 +109,6 @@ def test_merging_by_hand() -> None:
 def test_what_cannot_be_merged_is_said() -> None:
     one = scored(1)
     disjoint = [Ticket("bert", np.eye(3, 4, k, dtype=bool), np.ones((3, 24), bool)) for k in (0, 1)]
-    other = models.ticket("roberta")
     cases = {
         "One ticket cannot be merged": ([one], "scores"),
         "different architectures: 'bert' with 3 layers of 4 heads": (

@@ -52,12 +52,14 @@ class OnnxClassifier(nn.Module):
         self.device = torch.device("cpu")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
+        # Threads that wait in a loop for the next batch take the cores from whatever else computes here.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             content = path.read_bytes()
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises classes of its own making
             raise ModelError(f"'{path}' cannot be run by onnxruntime: export the model again.") from error
-        self._inputs = [node.name for node in self._session.get_inputs()]
+        self.inputs = [node.name for node in self._session.get_inputs()]
         self.is_quantised = any(name.encode() in content for name in _QUANTISES)
         # What makes it another model than that of another file; there are no weights to tell by.
         digest = hashlib.sha256(content).digest()
@@ -70,13 +72,14 @@ class OnnxClassifier(nn.Module):
         of all that it is given together, and no text's logits shall depend on the others.
         """
         if not self.is_quantised:
-            return SequenceClassifierOutput(logits=self._run(inputs))
+            return SequenceClassifierOutput(logits=self.run(inputs))
         rows = []
         for index, mask in enumerate(inputs["attention_mask"].bool()):
-            rows.append(self._run({name: values[index, mask][None] for name, values in inputs.items()}))
+            rows.append(self.run({name: values[index, mask][None] for name, values in inputs.items()}))
         return SequenceClassifierOutput(logits=torch.cat(rows))
 
-    def _run(self, inputs: dict[str, Tensor]) -> Tensor:
-        fed: dict[str, Any] = {name: inputs[name].numpy() for name in self._inputs}
+    def run(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Logits of a batch as the graph computes them, all of its rows at once."""
+        fed: dict[str, Any] = {name: inputs[name].numpy() for name in self.inputs}
         (logits,) = self._session.run(None, fed)
         return torch.from_numpy(logits)

@@ -10,6 +10,7 @@ import typer
 from earlyrobust import __version__
 from earlyrobust.cli import (
     attack,
+    benchmark,
     compare,
     evaluate,
     export,
@@ -56,6 +57,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("report")(report.report)
 app.command("attack")(attack.attack)
 app.command("evaluate")(evaluate.evaluate)
+app.command("benchmark")(benchmark.benchmark)
 app.command("export")(export.export)
 app.add_typer(ticket.app, name="ticket")
 app.command("list")(listing.list_)

@@ -25,12 +25,15 @@ from transformers.utils import logging as transformers_logging
 from earlyrobust.cli.tables import fits, terminal_tables
 from earlyrobust.journal import AttackedExample
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.reports.benchmark import benchmark_tables, benchmark_verdicts
 from earlyrobust.reports.overview import RATIOS, comparison_tables, headlines
 from earlyrobust.reports.pages import REPORT_PAGE
+from earlyrobust.reports.tables import Table as Content
 from earlyrobust.results import (
     Accuracy,
     AttackRecord,
     AttackReport,
+    BenchmarkRecord,
     Comparison,
     ExportRecord,
     Mean,
@@ -175,9 +178,7 @@ class Display(Observer):
         for content in comparison_tables(comparison, summaries):
             if content.name == RATIOS and not fits(content, self._console.width):
                 continue  # a column for each arm: on a narrow terminal the costs relative to one must do
-            for table in terminal_tables(content, self._console.width):
-                self._console.print("", table)
-            self.note(content.note)
+            self._show(content)
         for sentence in headlines(comparison, summaries):
             self._say(sentence)
         self._say(f"The report is in {folder / REPORT_PAGE}, the tables beside it.")
@@ -221,6 +222,20 @@ class Display(Observer):
         self._console.print("", table)
         self._say_substitutes(report.attacks)
         self._say(f"The record, the journals and examples.html are in {self._folder}.")
+
+    def summarise_benchmark(self, record: BenchmarkRecord) -> None:
+        """Show the tables that a benchmark ends with."""
+        for content in benchmark_tables(record):
+            self._show(content)
+        for sentence in benchmark_verdicts(record):
+            self._say(sentence)
+
+    def _show(self, content: Content) -> None:
+        """Show a table, in parts if the terminal is too narrow."""
+        for table in terminal_tables(content, self._console.width):
+            self._console.print("", table)
+        if content.note:
+            self.note(content.note)
 
     def _say_substitutes(self, attacks: Mapping[str, AttackRecord]) -> None:
         """Name what the attacks leaned on: numbers do not compare between different resources."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from earlyrobust.evaluation.clean import evaluate_clean, predict
+from earlyrobust.evaluation.latency import memory_of, time_in_turns
 from earlyrobust.evaluation.robustness import evaluate_under_attack, fingerprint, sample_examples
 from earlyrobust.evaluation.speed import flops_ratio, measure_speed
 
@@ -12,6 +13,8 @@ __all__ = [
     "fingerprint",
     "flops_ratio",
     "measure_speed",
+    "memory_of",
     "predict",
     "sample_examples",
+    "time_in_turns",
 ]

@@ -11,6 +11,8 @@ from earlyrobust.lazy import lazily
 
 if TYPE_CHECKING:
     from earlyrobust.pipeline.attack_options import AttackConfig
+    from earlyrobust.pipeline.benchmark_options import BenchmarkConfig
+    from earlyrobust.pipeline.benchmarking import benchmark
     from earlyrobust.pipeline.config import RunConfig
     from earlyrobust.pipeline.export_options import ExportConfig
     from earlyrobust.pipeline.exporting import export
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 __all__ = [
     "METHODS",
     "AttackConfig",
+    "BenchmarkConfig",
     "ExportConfig",
     "Method",
     "Observer",
     "RunConfig",
     "TestData",
     "attack",
+    "benchmark",
     "evaluate",
     "export",
     "finetune",
@@ -39,12 +43,14 @@ __all__ = [
 _HOMES = {
     "METHODS": "methods",
     "AttackConfig": "attack_options",
+    "BenchmarkConfig": "benchmark_options",
     "ExportConfig": "export_options",
     "Method": "methods",
     "Observer": "observer",
     "RunConfig": "config",
     "TestData": "testdata",
     "attack": "judge",
+    "benchmark": "benchmarking",
     "evaluate": "judge",
     "export": "exporting",
     "finetune": "jobs",

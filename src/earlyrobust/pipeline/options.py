@@ -19,6 +19,7 @@ def _split(value: Any) -> Any:
 
 # In one string they are separated by commas.
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Numbers = Annotated[tuple[int, ...], BeforeValidator(_split)]
 
 
 class Options(BaseModel):

@@ -6,6 +6,14 @@ This room imports neither PyTorch nor transformers, so that reports can be drawn
 from __future__ import annotations
 
 from earlyrobust.results.attack import ATTACK_NAME, ATTACKS_FOLDER, AttackRecord, AttackReport
+from earlyrobust.results.benchmark import (
+    BENCHMARK_NAME,
+    DENSE_FORM,
+    HEADS_ONLY_FORM,
+    BenchmarkRecord,
+    ContenderRecord,
+    LatencyRecord,
+)
 from earlyrobust.results.comparison import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord
 from earlyrobust.results.experiment import EXPERIMENT_NAME, ExperimentRecord
 from earlyrobust.results.export import EXPORT_NAME, CheckRecord, Compared, ExportRecord
@@ -25,23 +33,29 @@ from earlyrobust.results.run import (
 __all__ = [
     "ATTACKS_FOLDER",
     "ATTACK_NAME",
+    "BENCHMARK_NAME",
     "COMPARISON_NAME",
+    "DENSE_FORM",
     "EXPERIMENT_NAME",
     "EXPORT_NAME",
+    "HEADS_ONLY_FORM",
     "RECORD_NAME",
     "SCHEMA_VERSION",
     "Accuracy",
     "AttackRecord",
     "AttackReport",
+    "BenchmarkRecord",
     "CellRecord",
     "CheckRecord",
     "Compared",
     "Comparison",
     "ComparisonRecord",
+    "ContenderRecord",
     "DataRecord",
     "EnvironmentRecord",
     "ExperimentRecord",
     "ExportRecord",
+    "LatencyRecord",
     "Mean",
     "ModelRecord",
     "RunRecord",

@@ -1,0 +1,35 @@
+"""The options of a benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from earlyrobust.pipeline.options import Numbers, Options
+
+
+def _some(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    if not numbers or min(numbers) < 1:
+        raise ValueError("there must be one or more numbers, all of them at least 1")
+    return numbers
+
+
+Counts = Annotated[Numbers, AfterValidator(_some)]
+
+
+class BenchmarkConfig(Options):
+    """Options of `earlyrobust benchmark`.
+
+    Attributes:
+        batches: Batch sizes; in one string they are separated by commas.
+        lengths: Lengths of the texts in tokens; the same.
+        seconds: How long each batch size and length is timed, all models together.
+        output: Folder of the record; None for none.
+    """
+
+    batches: Counts = (1, 8, 32)
+    lengths: Counts = (16, 32, 64, 128, 256)
+    seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    output: Path | None = None

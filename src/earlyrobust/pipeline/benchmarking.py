@@ -1,0 +1,129 @@
+"""Timing classifiers in every form that they can be run in."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
+from earlyrobust.errors import ConfigError
+from earlyrobust.evaluation import memory_of, time_in_turns
+from earlyrobust.export import export_onnx
+from earlyrobust.onnx_classifier import OnnxClassifier
+from earlyrobust.pipeline.benchmark_options import BenchmarkConfig
+from earlyrobust.pipeline.environment import describe_environment
+from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.testdata import model_in
+from earlyrobust.pruning import is_cut, prune, uncut
+from earlyrobust.results import DENSE_FORM, HEADS_ONLY_FORM, BenchmarkRecord, ContenderRecord, LatencyRecord
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class _Contender:
+    name: str
+    model: PreTrainedModel
+    folder: str
+
+
+def benchmark(
+    model_names: Sequence[str], config: BenchmarkConfig, observer: Observer | None = None
+) -> BenchmarkRecord:
+    """Time classifiers in turns: as they are, the dense model of a cut one, its heads cut alone, and in ONNX.
+
+    Args:
+        model_names: Folders of models, runs or ONNX exports, or names on the Hugging Face hub.
+        config: Batch sizes, lengths, time.
+        observer: Is told what happens.
+
+    Returns:
+        The record, which is also written into the output folder if there is one.
+
+    Raises:
+        EarlyRobustError: If a model cannot be used, or cannot read texts so long.
+    """
+    observer = observer or Observer()
+    with tempfile.TemporaryDirectory() as scratch:
+        with observer.stage("Loading models, and writing them in other forms"):
+            contenders = [
+                contender
+                for number, name in enumerate(model_names)
+                for contender in _forms(name, Path(scratch) / str(number), len(model_names) > 1, config)
+            ]
+        models = {contender.name: contender.model for contender in contenders}
+        if len(models) < len(contenders):
+            raise ConfigError("Two of the models have the same name: name each once.")
+        timed: dict[str, list[LatencyRecord]] = {name: [] for name in models}
+        for batch_size in config.batches:
+            for tokens in config.lengths:
+                with observer.stage(f"Timing batches of {batch_size}, {tokens} tokens"):
+                    found = time_in_turns(models, batch_size, tokens, config.seconds)
+                for name, latency in found.items():
+                    timed[name].append(latency)
+        largest = max(config.batches), max(config.lengths)
+        memory = {}
+        for contender in contenders:
+            with observer.stage(f"Measuring memory of {contender.name}"):
+                memory[contender.name] = memory_of(load_classifier, contender.folder, *largest)
+        record = BenchmarkRecord(
+            [
+                ContenderRecord(
+                    name=contender.name,
+                    bytes=_size(Path(contender.folder)),
+                    memory=memory[contender.name],
+                    latencies=timed[contender.name],
+                )
+                for contender in contenders
+            ],
+            describe_environment(),
+        )
+    if config.output is not None:
+        record.save(config.output)
+    return record
+
+
+def _forms(model_name: str, scratch: Path, named: bool, config: BenchmarkConfig) -> Iterator[_Contender]:
+    """A classifier as it is, and in the other forms that it can be written in."""
+    place = model_in(model_name)
+    model, tokenizer = load_classifier(place), load_tokenizer(place)
+    check_length(tokenizer, max(config.lengths))
+
+    def contender(form: str, made: PreTrainedModel | None = None) -> _Contender:
+        folder = scratch / form.replace(" ", "-")
+        if made is not None:
+            made.save_pretrained(folder)
+        elif form.startswith("onnx"):
+            export_onnx(model.cpu(), tokenizer, folder, int8=form == "onnx-int8")
+        return _Contender(
+            f"{model_name}: {form}" if named else form, load_classifier(str(folder)), str(folder)
+        )
+
+    itself = _Contender(model_name if named else "model", model.eval(), place)
+    if isinstance(model, OnnxClassifier):
+        yield itself
+        return
+    if is_cut(model) and model.ticket is not None:
+        dense = uncut(model)
+        yield contender(DENSE_FORM, dense)
+        all_neurons = replace(model.ticket, neurons=np.ones_like(model.ticket.neurons))
+        if not model.ticket.heads.all():
+            yield contender(HEADS_ONLY_FORM, prune(dense, all_neurons))
+        itself = replace(itself, name=f"{model_name}: ticket" if named else "ticket")
+    yield itself
+    if find_spec("onnxruntime") and find_spec("onnxscript"):
+        yield contender("onnx")
+        yield contender("onnx-int8")
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files that hold a model's weights."""
+    files = [file for kind in ("model*.safetensors", "model.onnx*") for file in folder.glob(kind)]
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,112 @@
+"""Timing classifiers in turns, and what is said of it."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import models
+import pytest
+import torch
+from conftest import Outcome, call
+
+from earlyrobust.evaluation import latency
+from earlyrobust.pipeline.environment import describe_environment
+from earlyrobust.reports.benchmark import benchmark_tables, benchmark_verdicts
+from earlyrobust.results import BenchmarkRecord, ContenderRecord, LatencyRecord
+
+
+def record_of(**medians: tuple[float, ...]) -> BenchmarkRecord:
+    contenders = [
+        ContenderRecord(
+            name=name.replace("_", " "),
+            bytes=3_000_000,
+            memory=None,
+            latencies=[LatencyRecord(8, 2**place, 20, p50, 2 * p50) for place, p50 in enumerate(of_one)],
+        )
+        for name, of_one in medians.items()
+    ]
+    return BenchmarkRecord(contenders, describe_environment())
+
+
+def test_speed_is_the_geometric_mean_of_ratios(tmp_path: Path) -> None:
+    record = record_of(dense=(0.010, 0.040), ticket=(0.005, 0.005))
+    dense, ticket = record.contenders
+    assert record.speed_up(dense) == 1
+    assert record.speed_up(ticket) == pytest.approx((2 * 8) ** 0.5)
+    assert ticket.latencies[0].throughput == pytest.approx(1600)
+    record.save(tmp_path)
+    assert BenchmarkRecord.load(tmp_path) == record
+
+
+def test_tables_show_every_batch(tmp_path: Path) -> None:
+    times, texts, sizes = benchmark_tables(record_of(dense=(0.010, 0.040), ticket=(0.005, 0.005)))
+    assert times.rows == [["8 × 1", "10.0 (20.0)", "5.0 (10.0)"], ["8 × 2", "40.0 (80.0)", "5.0 (10.0)"]]
+    assert texts.rows[1] == ["8 × 2", "200 (1.00)", "1,600 (8.00)"]
+    assert sizes.rows[1] == ["ticket", "3.0 MB", "–", "4.00"]
+
+
+@pytest.mark.parametrize(("heads", "said"), [(0.0098, "gives nothing here"), (0.005, "gives 2.00 times")])
+def test_it_is_said_what_cutting_heads_alone_gives(heads: float, said: str) -> None:
+    record = record_of(dense=(0.01,), heads_cut_only=(heads,), ticket=(0.004,))
+    (sentence,) = benchmark_verdicts(record)
+    assert said in sentence
+    assert list(benchmark_verdicts(record_of(dense=(0.01,), ticket=(0.004,)))) == []
+
+
+def test_models_take_turns_on_the_same_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, torch.Tensor]] = []
+    ticks = iter(range(10**6))
+    both = {"one": models.classifier("bert"), "other": models.classifier("bert", seed=1)}
+    names = {id(model): name for name, model in both.items()}
+
+    def answer(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> None:
+        seen.append((names[id(model)], batch["input_ids"]))
+        for _ in range(2 if names[id(model)] == "one" else 7):
+            next(ticks)
+
+    monkeypatch.setattr(latency, "answer", answer)
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: next(ticks))
+    found = latency.time_in_turns(both, batch_size=3, tokens=6, seconds=100)
+    order = [name for name, _ in seen]
+    assert order[:6] == ["one", "other", "other", "one", "one", "other"]
+    assert order.count("one") == order.count("other") == found["one"].passes + 2
+    assert found["one"].passes >= 5
+    assert all(torch.equal(tokens, seen[0][1]) and tokens.shape == (3, 6) for _, tokens in seen)
+    assert (found["one"].p50, found["other"].p95) == (3, 8)
+    assert found["one"].throughput == 1
+
+
+@pytest.mark.slow
+def test_a_run_in_every_form(finished: tuple[Path, Outcome], tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished[0], tmp_path / "run"))
+    sizes = ("--batches", "1,4", "--lengths", "16", "--seconds", "0.1")
+    outcome = call("benchmark", run, *sizes, "--output", tmp_path / "out")
+    assert outcome.code == 0, outcome
+    record = BenchmarkRecord.load(tmp_path / "out")
+    forms = ["dense", "heads cut only", "ticket"]
+    if find_spec("onnxruntime") is not None:
+        forms += ["onnx", "onnx-int8"]
+    assert [contender.name for contender in record.contenders] == forms
+    assert all(len(contender.latencies) == 2 for contender in record.contenders)
+    dense, heads, ticket = record.contenders[:3]
+    assert dense.bytes > heads.bytes > ticket.bytes
+    assert all(contender.memory > 0 for contender in record.contenders)
+    assert "Cutting heads alone" in outcome.out
+    assert sorted(path.name for path in run.iterdir()) == sorted(path.name for path in finished[0].iterdir())
+
+
+def test_what_cannot_be_timed_is_said(finished: tuple[Path, Outcome], tmp_path: Path) -> None:
+    cases = {
+        "--batches": ("--batches", "0"),
+        "--lengths": ("--lengths", "many"),
+        "--seconds": ("--seconds", "-1"),
+        "too long for the model": ("--lengths", "100000"),
+    }
+    for message, options in cases.items():
+        outcome = call("benchmark", finished[0], *options, "--output", tmp_path / "out")
+        assert outcome.code == 2, outcome
+        assert message in outcome.err
+        assert len(outcome.err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
