@@ -33,7 +33,9 @@ def run(config: Path | None, no_attack: bool, **flags: Any) -> None:
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
+        from earlyrobust.pipeline.folder import MODEL
         from earlyrobust.pipeline.recipe import note_idle_options
+        from earlyrobust.reports.card import draw_card
         from earlyrobust.reports.examples import draw_journals
         from earlyrobust.reports.pages import draw_report
         from earlyrobust.reports.plots import draw_pictures
@@ -44,4 +46,5 @@ def run(config: Path | None, no_attack: bool, **flags: Any) -> None:
         draw_pictures(record, resolved.output_folder)
         draw_journals(record.attacks, record.data.label_names, resolved.output_folder / ATTACKS_FOLDER)
         draw_report(resolved.output_folder)
+        draw_card(record, resolved.output_folder / MODEL)
         display.summarise(record)

@@ -1,0 +1,132 @@
+"""The card that travels with a trained classifier: `README.md`, as the Hugging Face hub shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, ModelCardData
+
+from earlyrobust.reports.runs import run_headlines, run_tables
+from earlyrobust.reports.tables import Table, to_markdown
+from earlyrobust.results import RunRecord
+from earlyrobust.storage import write_atomically
+
+CARD_NAME = "README.md"
+# What an attack leaned on: numbers do not compare between different ones.
+_RESOURCES = ("neighbours", "candidates", "sentence_encoder", "min_similarity", "tagger", "masked_lm")
+_LOAD = """\
+```python
+import {imported}
+from transformers import pipeline
+
+classify = pipeline("text-classification", model="path/or/name")
+```
+"""
+
+
+def draw_card(record: RunRecord, folder: Path) -> Path:
+    """Write the card of a run's classifier into the folder of the classifier.
+
+    Args:
+        record: Of the run.
+        folder: Where the classifier is.
+
+    Returns:
+        The file.
+    """
+    text = "\n".join(_parts(record))
+    path = folder / CARD_NAME
+    content = text.encode("utf-8", "backslashreplace")  # halves of surrogate pairs have no encoding
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    return path
+
+
+def _parts(record: RunRecord) -> Iterator[str]:
+    yield f"---\n{_metadata(record)}\n---"
+    yield f"\n# {escape(record.config['model'])} on {escape(record.data.name)}, by {record.method}\n"
+    yield " ".join(run_headlines(record)) + "\n"
+    if record.is_guess:
+        yield (
+            "**Its clean accuracy cannot be told from naming the largest class every time: its accuracy "
+            "under attack means nothing.**\n"
+        )
+    if record.ticket is not None:
+        yield "It is cut: `import earlyrobust` lets transformers load it as any other model.\n"
+    yield _LOAD.format(imported="earlyrobust" if record.ticket is not None else "transformers")
+    yield from (to_markdown([table]) for table in _tables(record))
+    yield "### Attacks\n"
+    for name, attack in record.model.attacks.items():
+        settings = {key.replace("_", " "): attack.settings.get(key) for key in _RESOURCES}
+        used = [f"{name}: {value}" for name, value in settings.items() if value is not None]
+        yield f"- {name}: {attack.clean.total} examples; {'; '.join(used)}."
+    if not record.model.attacks:
+        yield "It was not attacked."
+    yield "\n### To repeat it\n"
+    options = {name: value for name, value in record.config.items() if value is not None}
+    yield "```yaml\n# config.yaml\n" + yaml.safe_dump(options, sort_keys=False, allow_unicode=True) + "```\n"
+    yield f"```sh\nearlyrobust {_command(record)} --config config.yaml\n```\n"
+    versions = ", ".join(f"{name} {version}" for name, version in record.environment.versions.items())
+    yield f"Made with {versions}; {record.environment.processor}, {record.environment.device}.\n"
+
+
+def _tables(record: RunRecord) -> Iterator[Table]:
+    accuracy, _ = run_tables(record)
+    yield accuracy
+    sizes = ", ".join(f"{rows:,} {split}" for split, rows in record.data.sizes.items())
+    facts = [["data", f"{escape(record.data.name)}: {sizes}"]]
+    facts.append(["classes", ", ".join(map(escape, record.data.label_names))])
+    facts.append(["seconds of training", f"{record.training_seconds:.1f}"])
+    if record.ticket is not None:
+        for name, (kept, total) in (
+            ("heads kept", record.ticket.heads_kept),
+            ("neurons kept", record.ticket.neurons_kept),
+        ):
+            facts.append([name, f"{kept:,} of {total:,}"])
+        facts.append(["heads of each layer", ", ".join(map(str, record.ticket.heads_per_layer))])
+        facts.append(["neurons of each layer", ", ".join(map(str, record.ticket.neurons_per_layer))])
+    if record.weights is not None:
+        facts.append(["weights kept", f"{record.weights.kept:,} of {record.weights.total:,}"])
+    if record.search is not None:
+        facts.append(["search", f"{record.search.stop_reason} after {record.search.epochs:.2f} epochs"])
+    yield Table("What it was made of", ["", ""], [list(row) for row in facts])
+
+
+def _command(record: RunRecord) -> str:
+    return "finetune --ticket TICKET" if record.method == "finetune-ticket" else "run"
+
+
+def _metadata(record: RunRecord) -> str:
+    """The part that the hub reads: what the model is for, and its results."""
+    name, model = record.data.name, record.model
+    shares = {"accuracy": ("Clean accuracy", model.test)}
+    for attack, found in model.attacks.items():
+        shares[f"accuracy_under_{attack}"] = (f"Accuracy under {attack}", found.under_attack)
+    results = [
+        EvalResult(
+            task_type="text-classification",
+            dataset_type=name,
+            dataset_name=name,
+            dataset_split=record.config.get("attack_split", "test") if kind != "accuracy" else "test",
+            metric_type=kind,
+            metric_name=f"{title} ({share.total} examples, 95 % from {share.low:.4f} to {share.high:.4f})",
+            metric_value=round(share.value, 4),
+        )
+        for kind, (title, share) in shares.items()
+    ]
+    encoder = str(record.config["model"])
+    known: dict[str, Any] = (
+        {"base_model": encoder} if encoder.count("/") == 1 and not Path(encoder).exists() else {}
+    )
+    data = ModelCardData(
+        library_name="transformers",
+        pipeline_tag="text-classification",
+        tags=["earlyrobust", "adversarial-robustness", record.method],
+        model_name=f"{encoder} on {name}, by {record.method}",
+        eval_results=results,
+        **known,
+    )
+    return str(data)
