@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import models
@@ -227,3 +230,38 @@ def test_a_cut_modernbert_attends_in_its_window() -> None:
     wide = prune(models.classifier("modernbert", local_attention=64), models.ticket("modernbert"))
     assert all(torch.equal(value, wide.state_dict()[key]) for key, value in small.state_dict().items())
     assert (models.logits(wide, fed) - models.logits(small, fed)).abs().max() > 1e-3
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "families.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_page_adds_a_family(tmp_path: Path) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    check = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import models, torch
+from earlyrobust.pruning import masked, prune
+from transformers import AutoModelForSequenceClassification
+
+models.CONFIGS["ernie"] = models.BERT_SIZES | {"type_vocab_size": 2}
+model, ticket = models.classifier("ernie"), models.ticket("ernie")
+with masked(model, ticket):
+    expected = models.logits(model, models.batch("ernie"))
+small = prune(model, ticket)
+small.save_pretrained(sys.argv[2])
+again = AutoModelForSequenceClassification.from_pretrained(sys.argv[2])
+torch.testing.assert_close(models.logits(again, models.batch("ernie")), expected, atol=1e-5, rtol=0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", example + check, str(Path(__file__).parent), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_names_every_family() -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`([^`]+)`", " ".join(row.split("|")[1] for row in rows))) == set(FAMILIES)

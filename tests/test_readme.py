@@ -16,6 +16,7 @@ from conftest import call, write_reviews
 
 from earlyrobust import experiments, pipeline
 from earlyrobust.data.tasks import TASKS
+from earlyrobust.pipeline import folder
 from earlyrobust.pipeline.config import OWN_DATA, RunConfig
 from earlyrobust.pipeline.recipe import make_adversary
 from earlyrobust.reports import pages
@@ -74,11 +75,12 @@ def test_every_command_shown_parses(
     (tmp_path / "runs/reviews/model").mkdir(parents=True)
     (tmp_path / "runs/reviews/config.yaml").write_text("train_file: reviews.csv\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    for name in ("run", "search", "finetune", "attack", "evaluate"):
+    for name in ("run", "search", "finetune", "attack", "evaluate", "export", "benchmark"):
         monkeypatch.setattr(pipeline, name, called)
     for name in ("compare", "reproduce"):
         monkeypatch.setattr(experiments, name, called)
     monkeypatch.setattr(pages, "draw_report", called)
+    monkeypatch.setattr(folder, "find_ticket", called)
     for name, text in files_of_pages().items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     if command[0] in ("list", "resources"):
@@ -93,7 +95,7 @@ def test_every_command_shown_parses(
 def test_the_readme_shows_every_command() -> None:
     assert {command[0] for command in commands(README)} == {
         *("run", "search", "finetune", "attack", "evaluate", "list", "resources"),
-        *("compare", "reproduce", "report"),
+        *("compare", "reproduce", "report", "ticket", "export", "benchmark"),
     }
 
 
@@ -112,7 +114,7 @@ def test_make_targets_and_files_named_are_there(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    rooms = "tests|adversarial|search|pruning|pipeline|data|benchmarks"
+    rooms = "tests|adversarial|families|search|pruning|pipeline|data|benchmarks"
     for path in re.findall(rf"`((?:{rooms})/[\w./]+\.py)`", text):
         assert (ROOT / path).exists() or (ROOT / "src/earlyrobust" / path).exists(), path
 
