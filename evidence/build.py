@@ -28,7 +28,7 @@ PAGE = ROOT / "docs" / "evidence.md"
 READINGS = Path(__file__).with_name("readings.md")
 
 # Records of comparisons on real text, in the order of the page; those that are not there are left out.
-TASKS = ("sst2", "ag_news", "imdb", "qnli")
+COMPARISONS = ("sst2", "ag_news", "ag_news-tickets", "imdb", "qnli")
 # Training times of a task, with the machine for themselves.
 TIMES = "time-"
 # Searches on as many texts as there are, with hardly any fine-tuning after them.
@@ -58,7 +58,7 @@ class Measured:
     """What is on record of one task.
 
     Attributes:
-        task: Its name.
+        task: Its name, and what else tells one comparison on it from another.
         comparison: All arms, attacked.
         times: Training times on an idle machine; None where they were not measured.
     """
@@ -101,7 +101,7 @@ class Measured:
 
 def build() -> str:
     """The whole page."""
-    tasks = [Measured.load(task) for task in TASKS if (RECORDS / task).is_dir()]
+    tasks = [Measured.load(name) for name in COMPARISONS if (RECORDS / name).is_dir()]
     parts = [BEGIN, "## Questions and answers"]
     read = readings()
     for question, answer in questions(tasks):
@@ -227,6 +227,8 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
     """The preset beside the most robust baseline of each task, and its time beside PGD's."""
     rows: list[list[Cell]] = []
     for measured in tasks:
+        if PRESET not in measured.arms:
+            continue
         trained = measured.trained
         best = max(
             (trained[name] for name in ("finetune", "earlybert", *ADVERSARIAL) if name in trained),
