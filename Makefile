@@ -1,6 +1,8 @@
 # `make demo` runs the main job, `make test` passes the tests; both set up .venv first.
 PYTHON ?= python3
 RUN := .venv/bin
+# Two files of tests at a time, a thread each.
+PYTEST := OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: demo test test-all lint format benchmark clean
 
@@ -8,10 +10,10 @@ demo: .venv/installed
 	HF_HUB_OFFLINE=1 $(RUN)/earlyrobust run --output runs/demo
 
 test: .venv/installed lint
-	$(RUN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: .venv/installed lint
-	$(RUN)/python -m pytest
+	$(PYTEST)
 
 lint: .venv/installed
 	$(RUN)/ruff check .

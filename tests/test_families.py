@@ -15,6 +15,7 @@ import torch
 from models import HEADS, HIDDEN, LAYERS, NEURONS
 from transformers import AutoConfig, GPT2Config, PreTrainedModel, XLNetConfig
 
+from earlyrobust.attacks import Victim
 from earlyrobust.errors import ModelError
 from earlyrobust.families import FAMILIES, Dimensions, Family, family_of
 from earlyrobust.pruning import masked, prune
@@ -230,6 +231,18 @@ def test_a_cut_modernbert_attends_in_its_window() -> None:
     wide = prune(models.classifier("modernbert", local_attention=64), models.ticket("modernbert"))
     assert all(torch.equal(value, wide.state_dict()[key]) for key, value in small.state_dict().items())
     assert (models.logits(wide, fed) - models.logits(small, fed)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_longest_text_under_attack_has_a_position_for_every_token(name: str) -> None:
+    tokenizer = models.tokenizer()
+    tokenizer.model_input_names = list(models.batch(name))
+    victim = Victim(prune(models.classifier(name), models.ticket(name)), tokenizer)
+    behind_padding = ("roberta", "xlm-roberta", "camembert", "data2vec-text", "mpnet")
+    assert victim.max_length == (38 if name in behind_padding else 40)
+    (longest,) = victim.encode([("word7 " * 100,)])
+    assert longest.length == victim.max_length
+    assert victim.compute([longest], longest.length)[0].sum() == pytest.approx(1)
 
 
 PAGE = (Path(__file__).parents[1] / "docs" / "families.md").read_text(encoding="utf-8")

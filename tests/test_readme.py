@@ -166,6 +166,7 @@ def test_every_file_that_the_readme_promises_of_a_run_is_there(finished: tuple[P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 @EMBEDDED
 def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -> None:
     """The commands on one's own data, then the Python examples, which use what the commands have made."""

@@ -10,7 +10,7 @@ from earlyrobust.cli.options import Group, option, takes
 
 _OPTIONS: Group = {
     "batches": option(str, None, "Batch sizes, separated by commas.", "1,8,32"),
-    "lengths": option(str, None, "Lengths of texts in tokens, separated by commas.", "16,32,64,128,256"),
+    "lengths": option(str, None, "Lengths of texts in tokens, separated by commas.", "16 to 256, by model"),
     "seconds": option(float, None, "How long each of them is timed, all models together.", "10"),
     "output": option(str, None, "Folder to write the record to.", "none is kept"),
 }

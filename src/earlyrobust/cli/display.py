@@ -192,8 +192,8 @@ class Display(Observer):
         check = record.check
         assert check is not None
         table = Table(title=f"{record.model} on {check.examples} examples of {check.data}")
-        for name, side in (("", "left"), ("model", "right"), (record.to, "right")):
-            table.add_column(name, justify=side)  # type: ignore[arg-type]
+        for name in ("", "model", record.to):
+            table.add_column(name, justify="right" if name else "left")
         if check.accuracy is not None:
             table.add_row("Clean%", _accuracy(check.accuracy.model), _accuracy(check.accuracy.export))
         for name, pair in check.attacks.items():

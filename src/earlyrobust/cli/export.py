@@ -7,13 +7,26 @@ from typing import Annotated, Any
 
 import typer
 
-from earlyrobust.cli.options import ATTACK, TEST_DATA, TRAINING, Group, option, takes
+from earlyrobust.cli.options import (
+    ATTACK,
+    ATTACK_OF_RUN,
+    TEST_DATA,
+    TRAINING,
+    Group,
+    option,
+    takes,
+    with_attack,
+)
 
 _ATTACK: Group = {
     **ATTACK,
     "attack": option(
-        str, "Attack", "Attacks that both are put under: see `earlyrobust list attacks`.", "none"
+        str,
+        "Attack",
+        "Attacks that both are put under: see `earlyrobust list attacks`.",
+        "for onnx-int8 those of the run that trained the model, else none",
     ),
+    "no_attack": ATTACK_OF_RUN["no_attack"],
 }
 
 
@@ -33,17 +46,18 @@ def export(
         Path | None,
         typer.Option(help="Folder of the export.", show_default="exports/ in the folder of the run"),
     ] = None,
+    no_attack: bool = False,
     **flags: Any,
 ) -> None:
     """Write a trained classifier for software that does not know this package, and compare the two.
 
     The same command continues an interrupted one.
     """
-    from earlyrobust.pipeline.export_options import ExportConfig, export_folder
+    from earlyrobust.pipeline.export_options import ExportConfig
     from earlyrobust.pipeline.testdata import TestData
 
     data = TestData(**{name: value for name in TEST_DATA if (value := flags.pop(name)) is not None})
-    config = ExportConfig.parse({**flags, "to": to, "output": output or export_folder(model, to)})
+    config = ExportConfig.of(model, {**with_attack(flags, no_attack), "to": to, "output": output})
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(config.output) as display:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from earlyrobust.families.base import Dimensions, Family
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 
-@dataclass(frozen=True)
 class _Albert(Family):
     def dimensions(self, config: PreTrainedConfig) -> Dimensions:
         """As for every family, where a layer is one with weights of its own, however often it is passed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from torch import LongTensor, nn
 
 
-@dataclass(frozen=True)
 class _ModernBert(Family):
     def cut_heads(self, layer: nn.Module, kept: LongTensor, head_size: int) -> None:
         """Cut heads; the projection holds the queries of all heads, then their keys, then their values."""

@@ -16,6 +16,7 @@ def _some(numbers: tuple[int, ...]) -> tuple[int, ...]:
     return numbers
 
 
+LENGTHS = (16, 32, 64, 128, 256)
 Counts = Annotated[Numbers, AfterValidator(_some)]
 
 
@@ -24,12 +25,12 @@ class BenchmarkConfig(Options):
 
     Attributes:
         batches: Batch sizes; in one string they are separated by commas.
-        lengths: Lengths of the texts in tokens; the same.
+        lengths: Lengths of the texts in tokens, the same; None for those of `LENGTHS` that the models read.
         seconds: How long each batch size and length is timed, all models together.
         output: Folder of the record; None for none.
     """
 
     batches: Counts = (1, 8, 32)
-    lengths: Counts = (16, 32, 64, 128, 256)
+    lengths: Counts | None = None
     seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
     output: Path | None = None

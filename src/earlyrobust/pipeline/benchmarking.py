@@ -16,7 +16,7 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import memory_of, time_in_turns
 from earlyrobust.export import export_onnx
 from earlyrobust.onnx_classifier import OnnxClassifier
-from earlyrobust.pipeline.benchmark_options import BenchmarkConfig
+from earlyrobust.pipeline.benchmark_options import LENGTHS, BenchmarkConfig
 from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.testdata import model_in
@@ -51,24 +51,25 @@ def benchmark(
         EarlyRobustError: If a model cannot be used, or cannot read texts so long.
     """
     observer = observer or Observer()
+    lengths = _lengths(model_names, config)
     with tempfile.TemporaryDirectory() as scratch:
         with observer.stage("Loading models, and writing them in other forms"):
             contenders = [
                 contender
                 for number, name in enumerate(model_names)
-                for contender in _forms(name, Path(scratch) / str(number), len(model_names) > 1, config)
+                for contender in _forms(name, Path(scratch) / str(number), len(model_names) > 1)
             ]
         models = {contender.name: contender.model for contender in contenders}
         if len(models) < len(contenders):
             raise ConfigError("Two of the models have the same name: name each once.")
         timed: dict[str, list[LatencyRecord]] = {name: [] for name in models}
         for batch_size in config.batches:
-            for tokens in config.lengths:
+            for tokens in lengths:
                 with observer.stage(f"Timing batches of {batch_size}, {tokens} tokens"):
                     found = time_in_turns(models, batch_size, tokens, config.seconds)
                 for name, latency in found.items():
                     timed[name].append(latency)
-        largest = max(config.batches), max(config.lengths)
+        largest = max(config.batches), max(lengths)
         memory = {}
         for contender in contenders:
             with observer.stage(f"Measuring memory of {contender.name}"):
@@ -90,11 +91,21 @@ def benchmark(
     return record
 
 
-def _forms(model_name: str, scratch: Path, named: bool, config: BenchmarkConfig) -> Iterator[_Contender]:
+def _lengths(model_names: Sequence[str], config: BenchmarkConfig) -> Sequence[int]:
+    """Lengths that all models can read."""
+    tokenizers = [load_tokenizer(model_in(name)) for name in model_names]
+    if config.lengths is not None:
+        for tokenizer in tokenizers:
+            check_length(tokenizer, max(config.lengths))
+        return config.lengths
+    longest = min(tokenizer.model_max_length for tokenizer in tokenizers)
+    return [length for length in LENGTHS if length <= longest] or [longest]
+
+
+def _forms(model_name: str, scratch: Path, named: bool) -> Iterator[_Contender]:
     """A classifier as it is, and in the other forms that it can be written in."""
     place = model_in(model_name)
     model, tokenizer = load_classifier(place), load_tokenizer(place)
-    check_length(tokenizer, max(config.lengths))
 
     def contender(form: str, made: PreTrainedModel | None = None) -> _Contender:
         folder = scratch / form.replace(" ", "-")

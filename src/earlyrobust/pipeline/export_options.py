@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-from earlyrobust.pipeline.attack_options import AttackConfig
+from earlyrobust.pipeline.attack_options import AttackConfig, AttackOptions
+from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.folder import CONFIG_NAME
 from earlyrobust.pipeline.options import Names
 from earlyrobust.pipeline.testdata import run_of
 
@@ -22,6 +24,28 @@ class ExportConfig(AttackConfig):
 
     to: Target
     attack: Names = ()
+
+    @classmethod
+    def of(cls, model_name: str, flags: dict[str, Any]) -> Self:
+        """Fill in what was not given: the folder, and the options of attacks that the model's run had.
+
+        What changes every weight is put under the attacks of the run, too, unless others are asked for.
+
+        Args:
+            model_name: Name of the classifier.
+            flags: Options that were given; those that are None count as not given.
+
+        Raises:
+            ConfigError: If an option is unknown or unusable.
+        """
+        given = {name: value for name, value in flags.items() if value is not None}
+        run = run_of(model_name)
+        if run is not None:
+            trained = RunConfig.build({}, run / CONFIG_NAME)
+            own = {name: getattr(trained, name) for name in ("seed", *AttackOptions.model_fields)}
+            given = {**own, **({} if given["to"] == "onnx-int8" else {"attack": ()}), **given}
+        given.setdefault("output", export_folder(model_name, given["to"]))
+        return cls.parse(given)
 
 
 def export_folder(model_name: str, to: str) -> Path:
