@@ -63,8 +63,8 @@ class TestData:
 
 
 def run_of(model: str) -> Path | None:
-    """The folder of the run that trained a model, which lies in it or is it; None where there is none."""
-    for folder in (Path(model), Path(model).parent):
+    """The folder of the run that a model or an export of it lies in, or is; None where there is none."""
+    for folder in (Path(model), *list(Path(model).parents)[:2]):
         if (folder / CONFIG_NAME).is_file() and any((folder / name).is_dir() for name in (MODEL, DENSE)):
             return folder
     return None
