@@ -68,6 +68,17 @@ def write_reviews(path: Path, rows: int, seed: int = 1) -> Path:
     return write_csv(path, {"text": list(texts), "label": [LABEL_NAMES[label] for label in labels]})
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave families that differ by their name alone to the slow tests."""
+    from models import KIN
+
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        values = [] if parameters is None else parameters.params.values()
+        if any(isinstance(value, str) and value in KIN for value in values):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:

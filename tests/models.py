@@ -20,6 +20,8 @@ from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket
 LAYERS, HEADS, NEURONS, HIDDEN, VOCABULARY = 3, 4, 24, 32, 100
 ATTENTIONS = ("eager", "sdpa")
 EAGER_ONLY = ("mpnet", "deberta-v2")
+# BERT's or RoBERTa's layers under another name: the quick tests leave them out.
+KIN = ("xlm-roberta", "camembert", "data2vec-text")
 NO_TOKEN_TYPES = ("distilbert", "mpnet", "modernbert")
 
 BERT_SIZES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ _OPTIONS: Group = {
     "batches": option(str, None, "Batch sizes, separated by commas.", "1,8,32"),
     "lengths": option(str, None, "Lengths of texts in tokens, separated by commas.", "16 to 256, by model"),
     "seconds": option(float, None, "How long each of them is timed, all models together.", "10"),
-    "output": option(str, None, "Folder to write the record to.", "none is kept"),
+    "output": option(Path, None, "Folder to write the record to.", "none is kept"),
 }
 
 

@@ -200,8 +200,7 @@ class Display(Observer):
             table.add_row(f"Aua% {name}", *(_accuracy(attack.under_attack) for attack in pair))
         if table.row_count:
             self._console.print("", table)
-        for name, (model, _) in check.attacks.items():
-            self._say_substitutes({name: model})
+        self._say_substitutes({name: model for name, (model, _) in check.attacks.items()})
         self._say(
             f"Logits differ by {check.largest_difference:.2g} at most, and so do {check.predictions_changed} "
             f"of {check.examples} predictions."

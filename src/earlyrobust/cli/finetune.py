@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from earlyrobust.cli.drawing import draw_run
 from earlyrobust.cli.options import ATTACK, ATTACK_OF_RUN, DATA, FINETUNING, RUN, TRAINING, takes, with_attack
 
 
@@ -25,16 +26,7 @@ def finetune(
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
-        from earlyrobust.pipeline.folder import MODEL
-        from earlyrobust.reports.card import draw_card
-        from earlyrobust.reports.examples import draw_journals
-        from earlyrobust.reports.pages import draw_report
-        from earlyrobust.reports.plots import draw_pictures
-        from earlyrobust.results import ATTACKS_FOLDER
 
         record = pipeline.finetune(resolved, ticket, display)
-        draw_pictures(record, resolved.output_folder)
-        draw_journals(record.attacks, record.data.label_names, resolved.output_folder / ATTACKS_FOLDER)
-        draw_report(resolved.output_folder)
-        draw_card(record, resolved.output_folder / MODEL)
+        draw_run(record, resolved.output_folder)
         display.summarise(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from earlyrobust.cli.drawing import draw_run
 from earlyrobust.cli.options import (
     ATTACK,
     ATTACK_OF_RUN,
@@ -33,18 +34,9 @@ def run(config: Path | None, no_attack: bool, **flags: Any) -> None:
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
-        from earlyrobust.pipeline.folder import MODEL
         from earlyrobust.pipeline.recipe import note_idle_options
-        from earlyrobust.reports.card import draw_card
-        from earlyrobust.reports.examples import draw_journals
-        from earlyrobust.reports.pages import draw_report
-        from earlyrobust.reports.plots import draw_pictures
-        from earlyrobust.results import ATTACKS_FOLDER
 
         note_idle_options(resolved, display)
         record = pipeline.run(resolved, display)
-        draw_pictures(record, resolved.output_folder)
-        draw_journals(record.attacks, record.data.label_names, resolved.output_folder / ATTACKS_FOLDER)
-        draw_report(resolved.output_folder)
-        draw_card(record, resolved.output_folder / MODEL)
+        draw_run(record, resolved.output_folder)
         display.summarise(record)

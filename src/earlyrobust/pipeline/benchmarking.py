@@ -18,6 +18,7 @@ from earlyrobust.export import export_onnx
 from earlyrobust.onnx_classifier import OnnxClassifier
 from earlyrobust.pipeline.benchmark_options import LENGTHS, BenchmarkConfig
 from earlyrobust.pipeline.environment import describe_environment
+from earlyrobust.pipeline.folder import bytes_of_weights
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.testdata import model_in
 from earlyrobust.pruning import is_cut, prune, uncut
@@ -78,7 +79,7 @@ def benchmark(
             [
                 ContenderRecord(
                     name=contender.name,
-                    bytes=_size(Path(contender.folder)),
+                    bytes=bytes_of_weights(Path(contender.folder)),
                     memory=memory[contender.name],
                     latencies=timed[contender.name],
                 )
@@ -132,9 +133,3 @@ def _forms(model_name: str, scratch: Path, named: bool) -> Iterator[_Contender]:
     if find_spec("onnxruntime") and find_spec("onnxscript"):
         yield contender("onnx")
         yield contender("onnx-int8")
-
-
-def _size(folder: Path) -> int:
-    """Bytes of the files that hold a model's weights."""
-    files = [file for kind in ("model*.safetensors", "model.onnx*") for file in folder.glob(kind)]
-    return sum(file.stat().st_size for file in files)

@@ -21,6 +21,7 @@ from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_at
 from earlyrobust.pipeline.config import DEFAULT_TASK
 from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.export_options import ExportConfig, export_folder
+from earlyrobust.pipeline.folder import bytes_of_weights
 from earlyrobust.pipeline.judge import Subject, load_subject
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.testdata import TestData, model_in
@@ -148,8 +149,7 @@ class _Job:
             case form:
                 export_onnx(model, tokenizer, folder, int8=form == "onnx-int8")
         tokenizer.save_pretrained(folder)
-        weights = [file for kind in ("model*.safetensors", "model.onnx*") for file in folder.glob(kind)]
-        replace(self.record, bytes=sum(file.stat().st_size for file in weights)).save(folder)
+        replace(self.record, bytes=bytes_of_weights(folder)).save(folder)
 
 
 def _on_made_up_sentences(model_name: str, _: TestData, observer: Observer) -> Subject:

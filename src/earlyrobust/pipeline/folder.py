@@ -150,6 +150,12 @@ def find_ticket(folder: Path) -> AnyTicket:
     return kind.load(place)
 
 
+def bytes_of_weights(folder: Path) -> int:
+    """Size of the files that hold a model's weights, those of an ONNX graph included; a ticket is none."""
+    files = (file for kind in ("model*.safetensors", "model.onnx*") for file in folder.glob(kind))
+    return sum(file.stat().st_size for file in files)
+
+
 def what_matters(options: Any) -> Any:
     """Options without those that another run with the same results may have otherwise.
 

@@ -16,7 +16,16 @@ from earlyrobust.families import family_of
 from earlyrobust.pipeline.attacking import attack_model, build_attacks
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import describe_environment
-from earlyrobust.pipeline.folder import DENSE, MODEL, SEARCHED, TICKET, AnyTicket, RunFolder, find_ticket
+from earlyrobust.pipeline.folder import (
+    DENSE,
+    MODEL,
+    SEARCHED,
+    TICKET,
+    AnyTicket,
+    RunFolder,
+    bytes_of_weights,
+    find_ticket,
+)
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.splits import Splits, load_splits
@@ -342,9 +351,7 @@ def _evaluate(model: PreTrainedModel, splits: Splits, folder: Path) -> ModelReco
         selection=evaluate_clean(model, splits.tokenizer, splits.selection),
         parameters=sum(weight.numel() for weight in model.parameters()),
         encoder_parameters=sum(weight.numel() for layer in layers for weight in layer.parameters()),
-        bytes=sum(
-            file.stat().st_size for file in folder.glob("*.safetensors") if file.name != "ticket.safetensors"
-        ),
+        bytes=bytes_of_weights(folder),
     )
 
 
