@@ -278,7 +278,7 @@ def test_length_grouping_reads_the_column_of_lengths(tmp_path, monkeypatch):
 
 def test_length_grouping_does_not_take_long_texts_before_short_ones():
     lengths = [1 + number * 7 % 160 for number in range(1603)]
-    sampler = ReplayableSampler(LengthGroupedSampler(16, lengths=lengths), seed=5)
+    sampler = ReplayableSampler(LengthGroupedSampler(16, lengths=lengths), 16, seed=5)
     order = list(sampler)
     assert sorted(order) == list(range(1603))
     assert lengths[order[0]] == max(lengths)

@@ -205,6 +205,14 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Save a tokenizer without what it remembers of its latest call: the same one gives the same files."""
+    if tokenizer.is_fast:
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
+    tokenizer.save_pretrained(folder)
+
+
 def check_length(tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
     """Return `max_length` if the tokenizer's model can read texts of so many tokens.
 

@@ -1,8 +1,9 @@
 """The journal of an attack: one line for each attacked example, written as soon as it is done.
 
 The first line says what is attacked and how; a journal is continued only by the same attack on the same model
-and data. A line that was cut off by a crash is dropped, and its example attacked again. This module imports
-neither PyTorch nor transformers.
+and data. A line that was cut off by a crash is dropped, and its example attacked again. Of processes that
+share an attack each writes a part, until all parts are put together. This module imports neither PyTorch nor
+transformers.
 """
 
 from __future__ import annotations
@@ -106,6 +107,25 @@ class Journal:
         os.fsync(self._file.fileno())
 
 
+def part_of(path: Path, rank: int) -> Path:
+    """Where one of several processes writes its part of a journal."""
+    return path.with_name(f"{path.stem}.part{rank}{path.suffix}")
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The parts of a journal that are on this machine."""
+    return sorted(path.parent.glob(f"{path.stem}.part*{path.suffix}"))
+
+
+def example_from(content: Any) -> AttackedExample:
+    """Make an example of its JSON types.
+
+    Raises:
+        pydantic.ValidationError: If they are not those of an example.
+    """
+    return _EXAMPLE.validate_python(content)
+
+
 def read_journal(path: Path) -> tuple[dict[str, Any], list[AttackedExample]]:
     """Read a journal.
 
@@ -139,7 +159,7 @@ def _read(path: Path, lines: bytes, header: dict[str, Any] | None) -> list[Attac
                 f"The journal '{path}' has layout {first['journal']}, newer than the {JOURNAL_VERSION} that "
                 "this version reads: update earlyrobust."
             )
-        examples = [_EXAMPLE.validate_python(line) for line in rest]
+        examples = [example_from(line) for line in rest]
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise OutputError(f"The journal '{path}' is damaged: delete it to begin again.") from error
     if header is not None and first != json.loads(json.dumps(header)):

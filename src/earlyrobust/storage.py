@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from earlyrobust.errors import OutputError
 
 # Begins the names of files that are not whole yet.
 _TEMPORARY = ".earlyrobust-"
+# Held by the process that is at work in a folder.
+LOCK_NAME = f"{_TEMPORARY}lock"
 
 
 def cache_folder(kind: str, cache: Path | None = None) -> Path:
@@ -62,6 +65,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     temporary = Path(name)
     try:
         write(temporary)
+        _flush(temporary)
         # mkstemp makes files for the owner alone; what we put in place follows the user's umask.
         umask = os.umask(0)
         os.umask(umask)
@@ -79,6 +83,7 @@ def write_folder(path: Path, write: Callable[[Path], object]) -> None:
         write: Called with the temporary path; writes the whole content there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent, f"{path.name}.*")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{_TEMPORARY}{path.name}.") as scratch:
         made = Path(scratch) / path.name
         made.mkdir()
@@ -86,9 +91,30 @@ def write_folder(path: Path, write: Callable[[Path], object]) -> None:
         made.replace(path)
 
 
+def remove_leftovers(folder: Path, pattern: str = "*") -> None:
+    """Remove what was being written in a folder by processes that were killed.
+
+    Args:
+        folder: One in which no other process is at work.
+        pattern: Of what was written: a name, or `**/*` for all in the folders within it, too.
+    """
+    place, _, name = pattern.rpartition("/")
+    for path in list(folder.glob(f"{place and place + '/'}{_TEMPORARY}{name}")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK_NAME:
+            path.unlink(missing_ok=True)
+
+
 def _is_leftover(path: Path) -> bool:
     """Whether a file was being written when the process was killed."""
     return path.name.startswith(_TEMPORARY)
+
+
+def _flush(path: Path) -> None:
+    """Have a file's content on the disk: a name put in place before it may outlive a power cut without it."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from earlyrobust import __version__
+from earlyrobust import __version__, processes
 from earlyrobust.cli import (
     attack,
     benchmark,
@@ -23,7 +23,10 @@ from earlyrobust.cli import (
     search,
     ticket,
 )
-from earlyrobust.errors import EarlyRobustError
+from earlyrobust.errors import EarlyRobustError, explain
+
+# Taken off the line before it is read: one thinks of it last.
+_DEBUG = "--debug"
 
 app = typer.Typer(
     help="Robust early-bird tickets: make Hugging Face text classifiers robust and small, cheaply.",
@@ -44,6 +47,9 @@ def _version(asked: bool) -> None:
 def _root(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option(_DEBUG, help="Show where in the program an error arose; anywhere on the line.")
     ] = False,
 ) -> None:
     pass
@@ -66,8 +72,22 @@ app.command("resources")(resources.resources)
 
 def main() -> None:
     """Run the command line: exit code 2 and one sentence where the user can mend what is wrong."""
+    debug = _DEBUG in sys.argv
     try:
-        app()
-    except EarlyRobustError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        sys.exit(2)
+        app([argument for argument in sys.argv[1:] if argument != _DEBUG])
+    except Exception as error:
+        if debug:
+            raise
+        sentence = explain(error)
+        # What the user got wrong all processes of a machine find alike: one says it.
+        if not isinstance(error, EarlyRobustError) or processes.is_first_on_its_machine():
+            sys.stderr.write(f"Error: {sentence or _unforeseen(error)}\n")
+        sys.exit(1 if sentence is None else 2)
+
+
+def _unforeseen(error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    return (
+        f"Something that earlyrobust did not foresee ({type(error).__name__}: {reason}): what is done is "
+        f"kept; add {_DEBUG} to see where it arose, and report it."
+    )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from earlyrobust import processes
 from earlyrobust.cli.options import ATTACK, TEST_DATA, TRAINING, takes
 
 
@@ -38,5 +39,6 @@ def attack(
         from earlyrobust.reports.examples import draw_journals
 
         report = pipeline.attack(model, data, config, display)
-        draw_journals(report.attacks, report.label_names, folder)
+        if processes.is_first():
+            draw_journals(report.attacks, report.label_names, folder)
         display.summarise_attacks(model, report)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -22,6 +24,7 @@ from rich.table import Column, Table
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
+from earlyrobust import processes
 from earlyrobust.cli.tables import fits, terminal_tables
 from earlyrobust.journal import AttackedExample
 from earlyrobust.pipeline.observer import Observer
@@ -44,7 +47,8 @@ from earlyrobust.results.summary import summarise
 from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket
 from earlyrobust.weight_ticket import WeightTicket
 
-INTERRUPTED = 130
+# Exit codes, as shells know them.
+INTERRUPTED, TERMINATED = 130, 143
 # What a run shows of each attack, and what all attacks name among their settings.
 _ATTACK_ROWS_OF_A_RUN = ("Aua%", "#Query")
 _RESOURCES = ("neighbours", "sentence_encoder", "tagger", "masked_lm")
@@ -53,7 +57,8 @@ _RESOURCES = ("neighbours", "sentence_encoder", "tagger", "masked_lm")
 class Display(Observer):
     """Shows a command's progress on the terminal.
 
-    As a context manager it also ends an interrupted command with a word on how to go on.
+    As a context manager it also ends a command that is interrupted, or terminated as by a cluster that wants
+    its machine back, with a word on how to go on.
 
     Args:
         folder: Where the command keeps what it has done; None if it keeps nothing.
@@ -61,24 +66,30 @@ class Display(Observer):
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._console = Console(highlight=False, markup=False)  # brackets in paths are no markup
+        # Brackets in paths are no markup; of several processes one is heard.
+        self._console = Console(highlight=False, markup=False, quiet=not processes.is_first())
         self._progress: Progress | None = None
+        self._handler: Any = None
 
     def __enter__(self) -> Self:
         # Loading reports and download bars of the libraries below would tear the display apart.
         transformers_logging.set_verbosity_error()
         transformers_logging.disable_progress_bar()
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGTERM, _terminate)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is KeyboardInterrupt:
+        if self._handler is not None:
+            signal.signal(signal.SIGTERM, self._handler)
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
             kept = self._folder is not None and self._folder.exists()
             rest = f" What is done is kept in {self._folder}; the same command goes on." if kept else ""
-            self._say(f"\nInterrupted.{rest}")
-            raise SystemExit(INTERRUPTED) from error
+            self._say(f"\n{'Ended from outside' if kind is _Terminated else 'Interrupted'}.{rest}")
+            raise SystemExit(TERMINATED if kind is _Terminated else INTERRUPTED) from error
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
@@ -249,6 +260,14 @@ class Display(Observer):
     def _say(self, sentence: str) -> None:
         """Show a line that may hold a path, which must not be broken."""
         self._console.print(sentence, soft_wrap=True)
+
+
+class _Terminated(KeyboardInterrupt):
+    """Ends a command as an interrupt from the keyboard would."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _Terminated
 
 
 def _how_it_stopped(search: SearchRecord | SearchTrace) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earlyrobust import processes
+
 if TYPE_CHECKING:
     from earlyrobust.results import RunRecord
 
 
 def draw_run(record: RunRecord, folder: Path) -> None:
     """Draw a run's pictures, its examples, its page, and the card of its classifier."""
+    if not processes.is_first():
+        return
     from earlyrobust.pipeline.folder import MODEL
     from earlyrobust.reports.card import draw_card
     from earlyrobust.reports.examples import draw_journals

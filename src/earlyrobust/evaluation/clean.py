@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import DataCollatorWithPadding
 
+from earlyrobust import processes
 from earlyrobust.results import Accuracy
 
 if TYPE_CHECKING:
@@ -40,21 +41,25 @@ def predict(
 ) -> NDArray[np.float32]:
     """Logits of a classifier on a tokenised data set, in the data set's order, shape (examples, classes).
 
-    The model is in evaluation mode meanwhile and left in the mode it was in.
+    The model is in evaluation mode meanwhile and left in the mode it was in. Processes that share a job share
+    the examples.
     """
     order = np.argsort(dataset["length"], kind="stable")[::-1]  # neighbours in length need little padding
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     training = model.training
     model.train(False)
-    logits: list[NDArray[np.float32]] = []
+    own: list[list[list[float]]] = []
     with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            batch = collate(tokenizer, dataset.select(order[start : start + batch_size]), model.device)
+        for rows in batches[processes.rank() :: processes.count()]:
+            batch = collate(tokenizer, dataset.select(rows), model.device)
             batch.pop("labels", None)
-            logits.append(model(**batch).logits.float().cpu().numpy())
+            own.append(model(**batch).logits.float().tolist())
     model.train(training)
-    restored = np.empty((len(order), logits[0].shape[1]), dtype=np.float32)
-    restored[order] = np.concatenate(logits)
-    return restored
+    logits = np.empty((len(order), model.config.num_labels), dtype=np.float32)
+    for process, computed in enumerate(processes.gathered(own)):
+        for rows, values in zip(batches[process :: processes.count()], computed, strict=True):
+            logits[rows] = values
+    return logits
 
 
 def collate(tokenizer: PreTrainedTokenizerBase, rows: Dataset, device: torch.device) -> dict[str, Tensor]:

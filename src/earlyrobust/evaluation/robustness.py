@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from earlyrobust import processes
 from earlyrobust.attacks.engine import (
     ACCELERATOR_TOKEN_BUDGET,
     CPU_TOKEN_BUDGET,
@@ -25,6 +26,7 @@ from earlyrobust.attacks.models import Victim
 from earlyrobust.data.digests import split_digest
 from earlyrobust.data.splits import stratified_draw
 from earlyrobust.errors import ConfigError, DataError
+from earlyrobust.evaluation.sharing import own_journal, put_together
 from earlyrobust.journal import AttackedExample, Journal
 from earlyrobust.results import AttackRecord
 
@@ -64,7 +66,8 @@ def evaluate_under_attack(
         token_budget: Most tokens of a batch; changes speed and memory, never the result. None for what suits
             the model's device.
         in_flight: Examples attacked side by side; the same.
-        watch: Called whenever an example is done, with all that are and their number in the end.
+        watch: Called whenever an example is done, with all that are and their number in the end; of processes
+            that share the attack each is told of its own.
 
     Returns:
         Accuracy before and under the attack, and what the attack took, each with a 95 % interval.
@@ -89,21 +92,20 @@ def evaluate_under_attack(
     if token_budget is None:
         token_budget = CPU_TOKEN_BUDGET if model.device.type == "cpu" else ACCELERATOR_TOKEN_BUDGET
     victim, server = Victim(model, tokenizer, max_length), Server(token_budget)
-    with nullcontext() if journal is None else Journal(journal, header) as book:
-        done = [] if book is None else book.done
-        finished = {example.index for example in done}
-        waiting = (
-            _attack(attack, victim, index, _example(dataset[index], index, seed))
-            for index in chosen
-            if index not in finished
-        )
-        for example in run_attacks(waiting, server, in_flight):
-            if book is None:
-                done.append(example)
-            else:
+    done = put_together(journal, header)
+    before, finished = len(done), {example.index for example in done}
+    waiting = [index for index in chosen if index not in finished]
+    own = waiting[processes.rank() :: processes.count()]
+    attacks = (_attack(attack, victim, index, _example(dataset[index], index, seed)) for index in own)
+    with nullcontext() if journal is None else Journal(own_journal(journal), header) as book:
+        for example in run_attacks(attacks, server, in_flight):
+            if book is not None:
                 book.add(example)
+            done.append(example)
             if watch is not None:
-                watch(done, len(chosen))
+                watch(done, before + len(own))
+    if not processes.is_alone():
+        done = put_together(journal, header, done[before:])
     return AttackRecord.of(done, attack.describe(), None if journal is None else journal.name)
 
 

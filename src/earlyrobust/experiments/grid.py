@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from earlyrobust import processes
 from earlyrobust.errors import OutputError
 from earlyrobust.experiments.cells import Cell, plan_cells
 from earlyrobust.experiments.config import CompareConfig
@@ -15,7 +16,7 @@ from earlyrobust.pipeline.folder import what_matters
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.splits import load_data
 from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
-from earlyrobust.storage import check_can_be_made, content_of
+from earlyrobust.storage import check_can_be_made, content_of, remove_leftovers
 
 # More arms than these are counted in a title instead of named.
 MOST_NAMED = 5
@@ -41,6 +42,7 @@ def compare(
     Raises:
         EarlyRobustError: If the options of an arm cannot be used, or the folder holds something else.
     """
+    processes.check_alone("A comparison")
     observer = observer or Observer()
     cells = plan_cells(config)
     folder = config.output_folder
@@ -48,6 +50,7 @@ def compare(
     finished, waiting = (
         [cell for cell in _distinct(cells) if cell.is_finished is whether] for whether in (True, False)
     )
+    remove_leftovers(folder)
     _record(config, cells, {}, title, command).save(folder)  # claims the folder
     failures = _spoilt(cells, finished if waiting else [])
     if finished:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from earlyrobust import processes
 from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import memory_of, time_in_turns
@@ -51,6 +52,7 @@ def benchmark(
     Raises:
         EarlyRobustError: If a model cannot be used, or cannot read texts so long.
     """
+    processes.check_alone("A benchmark")
     observer = observer or Observer()
     lengths = _lengths(model_names, config)
     with tempfile.TemporaryDirectory() as scratch:

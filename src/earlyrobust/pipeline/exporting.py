@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from earlyrobust import processes
 from earlyrobust.data import TASKS, load_task, tokenize
-from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
+from earlyrobust.encoders import check_length, load_classifier, load_tokenizer, save_tokenizer
 from earlyrobust.errors import ConfigError, ModelError, OutputError
 from earlyrobust.evaluation import fingerprint, predict, sample_examples
 from earlyrobust.export import export_dense, export_onnx, export_remote_code
@@ -26,7 +27,7 @@ from earlyrobust.pipeline.judge import Subject, load_subject
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.testdata import TestData, model_in
 from earlyrobust.results import ATTACKS_FOLDER, Accuracy, AttackRecord, CheckRecord, Compared, ExportRecord
-from earlyrobust.storage import check_can_be_made, content_of, write_folder
+from earlyrobust.storage import check_can_be_made, content_of, remove_leftovers, write_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -59,6 +60,7 @@ def export(
         EarlyRobustError: If the model cannot be exported so, the data or a resource cannot be used, or the
             folder holds anything else.
     """
+    processes.check_alone("An export")
     observer = observer or Observer()
     check_attacks(config)
     folder = config.output or export_folder(model_name, config.to)
@@ -137,6 +139,7 @@ class _Job:
         found = ExportRecord.load(folder)
         if replace(found, bytes=0, check=None, environment=self.record.environment) != self.record:
             raise OutputError(f"'{folder}' holds another export: choose another --output, or delete it.")
+        remove_leftovers(folder, "**/*")
         return found
 
     def _write(self, folder: Path) -> None:
@@ -148,7 +151,7 @@ class _Job:
                 export_remote_code(model, folder)
             case form:
                 export_onnx(model, tokenizer, folder, int8=form == "onnx-int8")
-        tokenizer.save_pretrained(folder)
+        save_tokenizer(tokenizer, folder)
         replace(self.record, bytes=bytes_of_weights(folder)).save(folder)
 
 

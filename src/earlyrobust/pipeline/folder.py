@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import filelock
 import yaml
 
-from earlyrobust import weight_ticket
+from earlyrobust import processes, weight_ticket
 from earlyrobust.errors import OutputError
 from earlyrobust.results import RECORD_NAME
-from earlyrobust.storage import check_can_be_made, content_of, write_atomically, write_json
+from earlyrobust.storage import (
+    LOCK_NAME,
+    check_can_be_made,
+    content_of,
+    remove_leftovers,
+    write_atomically,
+    write_json,
+)
 from earlyrobust.ticket import Ticket
 from earlyrobust.weight_ticket import WeightTicket
 
@@ -51,28 +61,67 @@ class RunFolder:
             OutputError: If the folder holds anything else, or cannot be made or written to.
         """
         self.path = path
+        self._command = command
         self._options = {name: value for name, value in options.items() if name != "output"}
         check_can_be_made(path)  # said now rather than after the data is prepared, which may take long
-        # A process killed while it claimed the folder leaves no more than progress of nothing.
-        taken = any(file.name != PROGRESS_NAME for file in content_of(path))
-        same = not taken or what_matters(self._read_config(path / CONFIG_NAME)) == what_matters(self._options)
-        self._progress: dict[str, Any] = (
-            self._read_progress() if taken and same else {**command, "seconds": {}}
-        )
-        if not same or any(self._progress.get(key) != value for key, value in command.items()):
-            raise OutputError(
-                f"'{path}' holds another run or other files: choose another --output, or delete it."
-            )
+        self._progress = self._look()
 
-    def claim(self, fingerprint: str) -> None:
-        """Make the folder this run's.
+    def _look(self) -> dict[str, Any]:
+        """How far this run has come in the folder; `OutputError` if the folder holds anything else."""
+        # A process killed while it claimed the folder leaves no more than progress of nothing.
+        taken = any(file.name != PROGRESS_NAME for file in content_of(self.path))
+        options = what_matters(self._read_config(self.path / CONFIG_NAME)) if taken else None
+        same = not taken or options == what_matters(self._options)
+        progress = self._read_progress() if taken and same else {**self._command, "seconds": {}}
+        if not same or any(progress.get(key) != value for key, value in self._command.items()):
+            raise OutputError(
+                f"'{self.path}' holds another run or other files: choose another --output, or delete it."
+            )
+        return progress
+
+    @contextmanager
+    def claimed(self, fingerprint: str) -> Iterator[None]:
+        """Make the folder this run's, and keep others out while the context lasts.
 
         Args:
             fingerprint: Hash of the data; a run that was begun on other data cannot go on.
 
         Raises:
-            OutputError: If the data has changed, or the folder cannot be written to.
+            OutputError: If the data has changed, another command is at work in the folder, or it cannot be
+                written to.
         """
+        with ExitStack() as stack:
+
+            def claim() -> dict[str, Any]:
+                stack.enter_context(self._locked())
+                self._progress = self._look()  # another command may have been at work since
+                self._claim(fingerprint)
+                self._tidy()
+                return self._progress
+
+            self._progress = processes.by_first(claim)
+            yield
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / LOCK_NAME)
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise OutputError(
+                f"Another command is at work in '{self.path}': wait until it has ended, or choose another "
+                "--output."
+            ) from error
+        except OSError as error:
+            raise OutputError(f"'{self.path}' cannot be written to: {error.strerror}.") from error
+        try:
+            yield
+        finally:
+            (self.path / LOCK_NAME).unlink(missing_ok=True)
+            lock.release()
+
+    def _claim(self, fingerprint: str) -> None:
         begun = self._progress.setdefault("data_fingerprint", fingerprint)
         if begun != fingerprint:
             raise OutputError(
@@ -85,6 +134,13 @@ class RunFolder:
             write_atomically(self.path / CONFIG_NAME, lambda file: file.write_text(text, encoding="utf-8"))
         except OSError as error:
             raise OutputError(f"'{self.path}' cannot be written to: {error.strerror}.") from error
+
+    def _tidy(self) -> None:
+        """Remove what killed processes were writing: it takes room, and counts as a checkpoint to keep."""
+        remove_leftovers(self.path, "**/*")
+        for checkpoint in (self.path / CHECKPOINTS).glob("*/checkpoint-*"):
+            if not (checkpoint / ELAPSED_NAME).exists():
+                shutil.rmtree(checkpoint, ignore_errors=True)
 
     @staticmethod
     def _read_config(path: Path) -> Any:
@@ -118,13 +174,22 @@ class RunFolder:
     def finish(self, stage: str, seconds: float) -> None:
         """Note that all that a stage leaves behind is in place, and drop its checkpoints."""
         self._progress["seconds"] = {**self.seconds, stage: seconds}
-        write_json(self.path / PROGRESS_NAME, self._progress)
-        shutil.rmtree(self.checkpoints(stage), ignore_errors=True)
+        if processes.is_first():
+            write_json(self.path / PROGRESS_NAME, self._progress)
+            shutil.rmtree(self.checkpoints(stage), ignore_errors=True)
 
     def close(self) -> None:
         """Remove what only an unfinished run needs."""
-        for name in (CHECKPOINTS, SEARCHED):
-            shutil.rmtree(self.path / name, ignore_errors=True)
+        if processes.is_first():
+            for name in (CHECKPOINTS, SEARCHED):
+                shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def reopen(self) -> None:
+        """Remove what a process left behind that was killed when the run was all but finished."""
+        if processes.is_first():
+            with suppress(OutputError), self._locked():  # it may lie where nothing can be written any more
+                self._tidy()
+                self.close()
 
     def checkpoints(self, stage: str) -> Path:
         """Where a stage keeps its checkpoints while it trains."""

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earlyrobust import processes
 from earlyrobust.attacks import WordSwapAttack
-from earlyrobust.encoders import has_bf16, load_classifier, load_dimensions, load_pretrained, load_untrained
+from earlyrobust.encoders import (
+    has_bf16,
+    load_classifier,
+    load_dimensions,
+    load_pretrained,
+    load_untrained,
+    save_tokenizer,
+)
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import evaluate_clean, measure_speed, sample_examples
 from earlyrobust.families import family_of
@@ -30,7 +40,7 @@ from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.splits import Splits, load_splits
 from earlyrobust.pipeline.tickets import check_ticket, random_ticket
-from earlyrobust.pipeline.training import search_ticket, train_classifier
+from earlyrobust.pipeline.training import search_ticket, share_of_batch, train_classifier
 from earlyrobust.pruning import is_cut, prune, refill, zero
 from earlyrobust.results import (
     ATTACKS_FOLDER,
@@ -38,9 +48,11 @@ from earlyrobust.results import (
     ModelRecord,
     RunRecord,
     SearchRecord,
+    SpeedRecord,
     TicketRecord,
     WeightsRecord,
 )
+from earlyrobust.storage import write_folder
 from earlyrobust.ticket import Ticket, entries_to_cut
 from earlyrobust.weight_ticket import WeightTicket
 
@@ -77,12 +89,12 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     attacks = build_attacks(config)  # what they lean on may be missing: better known before the training
     splits = load_splits(config, observer)
     _check_sample(config, splits)
-    job = _begin(config, recipe, splits, folder, observer)
-    has_dense = recipe.starts_from_finetuned or (config.dense and not recipe.is_plain)
-    dense = _dense_model(job) if has_dense else None
-    ticket = _ticket(job) if recipe.has_ticket else None
-    model = _model(job, ticket)
-    return _record(job, config.method, attacks, ticket, model, dense if config.dense else None)
+    with _begun(config, recipe, splits, folder, observer) as job:
+        has_dense = recipe.starts_from_finetuned or (config.dense and not recipe.is_plain)
+        dense = _dense_model(job) if has_dense else None
+        ticket = _ticket(job) if recipe.has_ticket else None
+        model = _model(job, ticket)
+        return _record(job, config.method, attacks, ticket, model, dense if config.dense else None)
 
 
 def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
@@ -108,11 +120,11 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
     else:
         _check_ratios(config)
         splits = load_splits(config, observer)
-        job = _begin(config, recipe, splits, folder, observer)
-        if recipe.starts_from_finetuned:
-            _dense_model(job)
-        _ticket(job)
-        folder.close()
+        with _begun(config, recipe, splits, folder, observer) as job:
+            if recipe.starts_from_finetuned:
+                _dense_model(job)
+            _ticket(job)
+            folder.close()
     return find_ticket(folder.path / TICKET)
 
 
@@ -148,8 +160,8 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     attacks = build_attacks(config)
     splits = load_splits(config, observer)
     _check_sample(config, splits)
-    job = _begin(config, recipe, splits, folder, observer)
-    return _record(job, "finetune-ticket", attacks, ticket, _model(job, ticket), None)
+    with _begun(config, recipe, splits, folder, observer) as job:
+        return _record(job, "finetune-ticket", attacks, ticket, _model(job, ticket), None)
 
 
 @dataclass(frozen=True)
@@ -195,26 +207,40 @@ class _Job:
             self.observer.note(f"{title}: finished before, taken from {self.folder.path / stage}")
             return
         with self.observer.stage(title):
-            self.folder.finish(stage, work())
+            seconds = work()
+            processes.wait()  # until what the first has written is there for all
+            self.folder.finish(stage, seconds)
 
 
-def _begin(config: RunConfig, recipe: Recipe, splits: Splits, folder: RunFolder, observer: Observer) -> _Job:
-    """Gather what is left to gather, and claim the folder."""
+@contextmanager
+def _begun(
+    config: RunConfig, recipe: Recipe, splits: Splits, folder: RunFolder, observer: Observer
+) -> Iterator[_Job]:
+    """Gather what is left to gather, and claim the folder while the context lasts."""
+    share_of_batch(config.batch_size)
     recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
     if config.bf16 and not has_bf16():
         observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
-    folder.claim(splits.data.fingerprint)
-    return _Job(config, recipe, splits, folder, observer)
+    with folder.claimed(splits.data.fingerprint):
+        yield _Job(config, recipe, splits, folder, observer)
 
 
 def _finished(folder: RunFolder, observer: Observer) -> RunRecord:
+    folder.reopen()
     observer.note(f"The run in {folder.path} is finished already; this is its record.")
     return RunRecord.load(folder.path)
 
 
 def _save_model(model: PreTrainedModel, splits: Splits, folder: Path) -> None:
-    model.save_pretrained(folder)
-    splits.tokenizer.save_pretrained(folder)
+    if not processes.is_first():
+        return
+
+    def write(place: Path) -> None:
+        model.save_pretrained(place)
+        save_tokenizer(splits.tokenizer, place)
+
+    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed before it noted the stage
+    write_folder(folder, write)
 
 
 def _dense_model(job: _Job) -> PreTrainedModel:
@@ -233,18 +259,22 @@ def _ticket(job: _Job) -> AnyTicket:
         "data_fingerprint": job.splits.data.fingerprint,
     }
 
+    def save(ticket: AnyTicket) -> None:
+        if processes.is_first():
+            ticket.save(place)
+
     def find() -> float:
         if job.recipe.is_random:
-            random_ticket(job.config, origin).save(place)
+            save(random_ticket(job.config, origin))
             return 0.0
         finetuned = job.recipe.starts_from_finetuned
         model = load_classifier(str(job.folder.path / DENSE)) if finetuned else job.pretrained()
         ticket, seconds = search_ticket(
             model, job.splits, job.config, job.folder, TICKET, job.observer, job.recipe, origin
         )
-        if job.recipe.start == "searched":
+        if job.recipe.start == "searched" and processes.is_first():
             model.save_pretrained(job.folder.path / SEARCHED)
-        ticket.save(place)
+        save(ticket)
         return seconds
 
     job.once(TICKET, "Searching a ticket", find)
@@ -297,7 +327,7 @@ def _record(
         if is_cut(model) and isinstance(ticket, Ticket):
             # What a forward pass takes does not depend on what the weights were trained for.
             whole = job.pretrained() if dense is None else dense
-            speed = measure_speed(whole.to(model.device), model, ticket, splits.tokenizer, splits.test)
+            speed = _speed(whole.to(model.device), model, ticket, splits)
 
     def under_attack(record: ModelRecord, model: PreTrainedModel, title: str) -> ModelRecord:
         records = attack_model(
@@ -339,9 +369,19 @@ def _record(
         speed=speed,
         needs_dense=job.recipe.starts_from_finetuned,
     )
-    record.save(folder.path)
+    if processes.is_first():
+        record.save(folder.path)
     folder.close()
     return record
+
+
+def _speed(dense: PreTrainedModel, small: PreTrainedModel, ticket: Ticket, splits: Splits) -> SpeedRecord:
+    """What the first process measures while the others wait."""
+    return SpeedRecord(
+        **processes.by_first(
+            lambda: asdict(measure_speed(dense, small, ticket, splits.tokenizer, splits.test))
+        )
+    )
 
 
 def _evaluate(model: PreTrainedModel, splits: Splits, folder: Path) -> ModelRecord:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earlyrobust import processes
 from earlyrobust.attacks import ATTACKS
 from earlyrobust.data import load_task_test, load_test_file, tokenize
 from earlyrobust.data.digests import split_digest
@@ -91,31 +92,32 @@ def attack(
         attacks = build_attacks(config)
     sample_examples(subject.rows, config.examples, config.seed, subject.model.config.num_labels)
     fingerprint = split_digest(subject.rows)
-    folder.claim(fingerprint)
-    records = attack_model(
-        subject.model,
-        subject.tokenizer,
-        subject.rows,
-        attacks,
-        config,
-        seed=config.seed,
-        max_length=subject.max_length,
-        journals=folder.path,
-        observer=observer,
-    )
-    report = AttackReport(
-        model=model_name,
-        data=subject.data_name,
-        data_fingerprint=fingerprint,
-        label_names=[
-            subject.model.config.id2label[index] for index in range(subject.model.config.num_labels)
-        ],
-        config=config.to_dict(),
-        environment=describe_environment(),
-        attacks=records,
-    )
-    report.save(folder.path)
-    return report
+    with folder.claimed(fingerprint):
+        records = attack_model(
+            subject.model,
+            subject.tokenizer,
+            subject.rows,
+            attacks,
+            config,
+            seed=config.seed,
+            max_length=subject.max_length,
+            journals=folder.path,
+            observer=observer,
+        )
+        report = AttackReport(
+            model=model_name,
+            data=subject.data_name,
+            data_fingerprint=fingerprint,
+            label_names=[
+                subject.model.config.id2label[index] for index in range(subject.model.config.num_labels)
+            ],
+            config=config.to_dict(),
+            environment=describe_environment(),
+            attacks=records,
+        )
+        if processes.is_first():
+            report.save(folder.path)
+        return report
 
 
 def load_subject(model_name: str, data: TestData, observer: Observer) -> Subject:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from earlyrobust import processes
 from earlyrobust.data import TASKS, TextData, load_files, load_task, tokenize
 from earlyrobust.encoders import check_length, load_tokenizer
 from earlyrobust.pipeline.config import RunConfig
@@ -45,7 +46,7 @@ def load_splits(config: RunConfig, observer: Observer) -> Splits:
         ModelError: If the encoder's tokenizer cannot be had.
     """
     began = time.perf_counter()
-    with observer.stage("Preparing the data"):
+    with observer.stage("Preparing the data"), processes.first_on_each_machine():
         tokenizer = load_tokenizer(config.model)
         length = check_length(tokenizer, config.max_length or tokenizer.model_max_length)
         data = load_data(config)

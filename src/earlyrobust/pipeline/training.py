@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
+from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
 from earlyrobust.pipeline.observer import Observer
@@ -91,13 +93,28 @@ def search_ticket(
     return search.run(folder.last_checkpoint(stage)), clock.elapsed
 
 
+def share_of_batch(batch_size: int) -> int:
+    """Examples of an optimiser step that each process takes.
+
+    Raises:
+        ConfigError: If they cannot be divided evenly.
+    """
+    share, left = divmod(batch_size, processes.count())
+    if left:
+        raise ConfigError(
+            f"A --batch-size of {batch_size} cannot be divided among {processes.count()} processes: choose a "
+            "multiple of them."
+        )
+    return share
+
+
 def _arguments(
     config: RunConfig, checkpoints: Path, epochs: float, learning_rate: float, warmup: float = 0.0
 ) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=epochs,
-        per_device_train_batch_size=config.batch_size,
+        per_device_train_batch_size=share_of_batch(config.batch_size),
         learning_rate=learning_rate,
         warmup_steps=warmup,  # below one: a share of all steps
         seed=config.seed,
@@ -139,14 +156,17 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         finished = control.should_training_stop or state.global_step >= state.max_steps
-        if not finished and time.perf_counter() - self._saved > SECONDS_BETWEEN_CHECKPOINTS:
+        due = not finished and time.perf_counter() - self._saved > SECONDS_BETWEEN_CHECKPOINTS
+        if processes.gathered(due)[0]:  # clocks differ, and all must save at the same step
             control.should_save = True
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        write_json(folder / ELAPSED_NAME, {"seconds": self.elapsed})
+        processes.wait()  # each has a part of the checkpoint to write
+        if processes.is_first():
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            write_json(folder / ELAPSED_NAME, {"seconds": self.elapsed})
         self._saved = time.perf_counter()
 
     def on_train_end(

@@ -7,7 +7,7 @@ distances have been below γ for `patience` miniepochs in a row, training stops.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from earlyrobust import processes
 from earlyrobust.errors import TicketError
 from earlyrobust.pruning import ImportanceCoefficients
 from earlyrobust.ticket import Mask, Miniepoch, Scores, mask_distance
@@ -149,11 +150,16 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
 def scores_of(gates: ImportanceCoefficients) -> tuple[Scores, Scores]:
     """The coefficients as arrays: heads (layers, heads) and neurons (layers, neurons).
 
+    Processes that share a search all see those of the first, so that they stop at the same step and draw the
+    same ticket, even if their hardware does not round alike.
+
     Raises:
         TicketError: If training has made them NaN or infinite.
     """
+    parts = (gates.heads, gates.neurons)
     heads, neurons = (
-        cast("Scores", part.detach().float().cpu().numpy().copy()) for part in (gates.heads, gates.neurons)
+        np.array(part, np.float32)
+        for part in processes.by_first(lambda: [part.detach().float().cpu().tolist() for part in parts])
     )
     if not (np.isfinite(heads).all() and np.isfinite(neurons).all()):
         raise TicketError("The search diverged, its coefficients are not finite: lower its learning rate.")

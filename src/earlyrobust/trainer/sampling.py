@@ -16,10 +16,15 @@ class ReplayableSampler(LengthGroupedSampler):  # type: ignore[misc]
     known to a training that is resumed within that epoch: it would go on with other batches. And it takes up
     to fifty batches in a row from long to short, so that a training or a search that ends within an epoch
     would have seen long texts above all.
+
+    Args:
+        sampler: The original.
+        batch_size: Examples of an optimiser step, over all processes.
+        seed: Of the order.
     """
 
-    def __init__(self, sampler: LengthGroupedSampler, seed: int) -> None:
-        super().__init__(sampler.batch_size, lengths=sampler.lengths)
+    def __init__(self, sampler: LengthGroupedSampler, batch_size: int, seed: int) -> None:
+        super().__init__(batch_size, lengths=sampler.lengths)
         self._seed = seed
         self._epoch = 0
 

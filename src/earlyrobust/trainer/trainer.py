@@ -127,8 +127,10 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         # length grouping needs among them, and would then read every example to measure it.
         sampler = super()._get_train_sampler(self.train_dataset)
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        # The trainer's own batch size: the arguments' is not what `auto_find_batch_size` found.
+        group = self._train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
         if isinstance(sampler, LengthGroupedSampler):
-            sampler = ReplayableSampler(sampler, seed)
+            sampler = ReplayableSampler(sampler, group, seed)
         if self._replays > 1:
             if isinstance(sampler, RandomSampler):
                 # What accelerate makes of Trainer's own, which it would not recognise within another.
@@ -138,8 +140,6 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
                     f"{type(self.adversary).__name__} replays batches, which train_sampling_strategy "
                     f"'{self.args.train_sampling_strategy}' does not allow for: choose another one."
                 )
-            # The trainer's own batch size: the arguments' is not what `auto_find_batch_size` found.
-            group = self._train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
             return RepeatedGroups(sampler, group, self._replays)
         return sampler
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from earlyrobust.errors import EarlyRobustError
+from earlyrobust.errors import explain
 from earlyrobust.experiments.cells import Cell
 from earlyrobust.pipeline import RunConfig, run
 from earlyrobust.pipeline.observer import Observer
@@ -43,9 +43,9 @@ def run_cell(config: RunConfig, threads: int | None, observer: Observer | None =
     with _threads(threads):
         try:
             run(config, observer)
-        except EarlyRobustError as error:
-            return Failure(str(error), None)
         except Exception as error:  # the other cells go on, whatever it is
+            if (sentence := explain(error)) is not None:
+                return Failure(sentence, None)
             return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
     return None
 

@@ -1,0 +1,142 @@
+"""The processes that share a job: one alone, or those that torchrun or `accelerate launch` started together.
+
+All of them run the same program. The first alone writes to disk and to the screen; what only it can know the
+others are told, and where they must agree, they do as it does. What they tell one another is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from earlyrobust import errors
+from earlyrobust.errors import ConfigError, EarlyRobustError
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
+
+T = TypeVar("T")
+
+# Processes wait for one another while the first prepares data or the slowest attacks. One that dies is
+# noticed by its closed connections, whatever the time.
+_PATIENCE = timedelta(days=7)
+
+
+def count() -> int:
+    """How many there are."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """Which of them this one is, from 0."""
+    return int(os.environ.get("RANK", "0")) if count() > 1 else 0
+
+
+def is_first() -> bool:
+    """Whether this is the one that writes."""
+    return rank() == 0
+
+
+def is_first_on_its_machine() -> bool:
+    """Whether no other process of its machine comes before it."""
+    return is_alone() or os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def is_alone() -> bool:
+    """Whether there are no others."""
+    return count() == 1
+
+
+def check_alone(what: str) -> None:
+    """Refuse what one process does better.
+
+    Args:
+        what: Names it in the message.
+
+    Raises:
+        ConfigError: If there are several.
+    """
+    if not is_alone():
+        raise ConfigError(
+            f"{what} works in one process: start it without torchrun or accelerate launch; run, search, "
+            "finetune, evaluate and attack work in several."
+        )
+
+
+def wait() -> None:
+    """Go on when all processes have come here."""
+    if not is_alone():
+        _group().wait_for_everyone()
+
+
+@contextmanager
+def first_on_each_machine() -> Iterator[None]:
+    """Let the first process of each machine do something before the others do it and find its results."""
+    if is_alone():
+        yield
+        return
+    with _group().local_main_process_first():
+        yield
+
+
+def by_first(work: Callable[[], T]) -> T:
+    """Have the first process do something, and the others wait for it.
+
+    Args:
+        work: Done by the first process alone; returns JSON types.
+
+    Returns:
+        What it returned, in all processes.
+
+    Raises:
+        EarlyRobustError: If it did, in all processes.
+    """
+    if is_alone():
+        return work()
+    told: list[Any] = []
+    if is_first():
+        try:
+            told = [None, work()]
+        except EarlyRobustError as error:
+            told = [type(error).__name__, str(error)]
+    kind, value = gathered(told)[0]
+    if kind is not None:
+        raise getattr(errors, kind)(value)
+    return value  # type: ignore[no-any-return]
+
+
+def gathered(value: T) -> list[T]:
+    """What each process has, in all of them, in their order.
+
+    Args:
+        value: What this one has, as JSON types.
+    """
+    if is_alone():
+        return [value]
+    import torch
+    from torch import distributed
+
+    device = _group().device
+    content = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+    sizes = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(count())]
+    distributed.all_gather(sizes, torch.tensor([len(content)], device=device))
+    largest = max(int(size) for size in sizes)
+    padded = torch.zeros(largest, dtype=torch.uint8, device=device)
+    padded[: len(content)] = content
+    parts = [torch.empty_like(padded) for _ in sizes]
+    distributed.all_gather(parts, padded)
+    return [
+        json.loads(part[: int(size)].cpu().numpy().tobytes()) for part, size in zip(parts, sizes, strict=True)
+    ]
+
+
+def _group() -> PartialState:
+    """The group of processes, which this one joins if it has not."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=not torch.accelerator.is_available(), timeout=_PATIENCE)
