@@ -16,8 +16,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported
 import hypothesis
 import pytest
 
-# The same examples every time, on every machine; `--hypothesis-profile=default` looks for new ones.
+# The same examples every time, on every machine; `--hypothesis-profile=long` looks for new ones.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile(
+    "long", deadline=None, max_examples=3_000, suppress_health_check=[*hypothesis.HealthCheck]
+)
 hypothesis.settings.load_profile("repeatable")
 
 # Small enough that a whole run takes seconds, long enough for some miniepochs.

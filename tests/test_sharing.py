@@ -20,7 +20,7 @@ from huggingface_hub import ModelCard
 
 from earlyrobust.pruning import prune
 from earlyrobust.reports.card import draw_card
-from earlyrobust.results import DataRecord, RunRecord
+from earlyrobust.results import RunRecord
 from earlyrobust.ticket import Ticket
 
 
@@ -116,26 +116,21 @@ def test_a_card_holds_what_one_must_know(finished: tuple[Path, Outcome]) -> None
     assert options == {name: value for name, value in record.config.items() if value is not None}
 
 
-def test_a_card_shows_names_as_text_and_says_that_a_model_guesses(
+def test_a_card_shows_names_as_text_and_says_what_went_wrong(
     finished: tuple[Path, Outcome], tmp_path: Path
 ) -> None:
-    record = RunRecord.load(finished[0])
-    plain = draw_card(replace(record, data=data(record, 0.01)), tmp_path).read_text()
+    record = replace(RunRecord.load(finished[0]), findings=[])
+    plain = draw_card(record, tmp_path).read_text()
     assert "means nothing" not in plain
-    hostile = replace(data(record, 0.99), name='<img src=x onerror="x">', label_names=["<b>", "a|b"])
-    text = draw_card(
-        replace(record, data=hostile, config={**record.config, "model": "a/b"}), tmp_path
-    ).read_text()
-    assert "means nothing" in text
+    hostile = replace(record.data, name='<img src=x onerror="x">', label_names=["<b>", "a|b"])
+    record = replace(record, data=hostile, config={**record.config, "model": "a/b"})
+    text = draw_card(replace(record, findings=["It means nothing."]), tmp_path).read_text()
+    assert "It means nothing." in text
     body = text.split("---", 2)[2].split("```yaml")[0]
     assert "<img" not in body
     assert "<b>" not in body
     assert "a\\|b" in body
     assert ModelCard(text).data.base_model == "a/b"
-
-
-def data(record: RunRecord, largest_class: float) -> DataRecord:
-    return replace(record.data, largest_class=largest_class)
 
 
 @pytest.mark.parametrize("cut", [True, False])

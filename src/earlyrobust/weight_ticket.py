@@ -124,6 +124,10 @@ class WeightTicket:
 
     @classmethod
     def _from_parts(cls, content: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> WeightTicket:
+        for name, shape in content["shapes"].items():
+            # Bits that are not there would be made up, and take what memory the shape asks for.
+            if math.prod(shape) > 8 * tensors[name].size:
+                raise TicketError(f"{TENSORS_NAME} holds too little.")
         masks = {
             name: np.unpackbits(tensors[name], count=math.prod(shape)).astype(np.bool_).reshape(shape)
             for name, shape in content["shapes"].items()

@@ -42,6 +42,8 @@ from earlyrobust.results import (
     Mean,
     RunRecord,
     SearchRecord,
+    TicketRecord,
+    faults_of_ticket,
 )
 from earlyrobust.results.summary import summarise
 from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket
@@ -168,6 +170,7 @@ class Display(Observer):
                 f"(its operations: {record.speed.flops_ratio:.2f}; batch {record.speed.batch_size}, "
                 f"{record.speed.tokens} tokens)."
             )
+        self._warn(record.findings)
         self._say(f"The classifier is in {self._folder}/model, the record in {self._folder}/result.json.")
 
     def summarise_ticket(self, ticket: Ticket | WeightTicket) -> None:
@@ -181,6 +184,7 @@ class Display(Observer):
                 f"The ticket keeps {ticket.heads.sum()} of {ticket.heads.size} heads "
                 f"and {ticket.neurons.sum()} of {ticket.neurons.size} neurons."
             )
+            self._warn(faults_of_ticket(ticket.origin, SearchRecord.of(ticket), TicketRecord.of(ticket)))
         self._say(f"The ticket is in {self._folder}/ticket: earlyrobust finetune --ticket {self._folder}")
 
     def summarise_comparison(self, comparison: Comparison, folder: Path) -> None:
@@ -257,6 +261,11 @@ class Display(Observer):
             ]
             self.note(f"{name} with {'; '.join(used)}.")
 
+    def _warn(self, findings: Sequence[str]) -> None:
+        """Show what has gone wrong."""
+        for finding in findings:
+            self._console.print(f"Beware: {finding}", style="yellow", soft_wrap=True)
+
     def _say(self, sentence: str) -> None:
         """Show a line that may hold a path, which must not be broken."""
         self._console.print(sentence, soft_wrap=True)
@@ -273,7 +282,7 @@ def _terminate(*_: object) -> NoReturn:
 def _how_it_stopped(search: SearchRecord | SearchTrace) -> str:
     count = len(search.miniepochs)
     told = (
-        f"The search stopped after {search.epochs:.2f} epochs and {count} miniepochs of "
+        f"The search stopped after {search.epochs:.2f} epochs and {count} miniepoch{'s' * (count != 1)} of "
         f"{search.steps_per_miniepoch} steps: {search.stop_reason}"
     )
     if search.stop_reason == "converged":

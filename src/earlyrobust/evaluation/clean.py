@@ -32,7 +32,16 @@ def evaluate_clean(
     Returns:
         Right answers of all, with a 95 % interval.
     """
-    predicted = predict(model, tokenizer, dataset, batch_size).argmax(axis=1)
+    return accuracy_of(predict(model, tokenizer, dataset, batch_size).argmax(axis=1), dataset)
+
+
+def accuracy_of(predicted: NDArray[np.int64], dataset: Dataset) -> Accuracy:
+    """Accuracy of predictions.
+
+    Args:
+        predicted: Indices of classes, shape (examples,).
+        dataset: The examples, with `labels`.
+    """
     return Accuracy.of(int((predicted == np.asarray(dataset["labels"])).sum()), len(dataset))
 
 

@@ -19,6 +19,7 @@ DEFAULT_TASK = "builtin"
 OWN_DATA = {"max_length": 128, "epochs": 3.0, "heads": 1 / 6, "neurons": 0.3}
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
+Epochs = Annotated[float, Field(gt=0, le=10_000)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Spec = Annotated[str, AfterValidator(lambda spec: parse_spec(spec) and spec)]
@@ -93,8 +94,8 @@ class RunConfig(AttackOptions):
     label_column: str = "label"
     output: Path | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    epochs: Positive | None = None
-    batch_size: Annotated[int, Field(gt=0)] = 16
+    epochs: Epochs | None = None
+    batch_size: Annotated[int, Field(gt=0, le=100_000)] = 16
     learning_rate: Positive = 5e-5
     max_length: Annotated[int, Field(ge=8)] | None = None
     bf16: bool = False
@@ -111,8 +112,8 @@ class RunConfig(AttackOptions):
     patience: Annotated[int, Field(gt=0)] = 5
     miniepoch: Positive = 0.05
     miniepoch_min_steps: Annotated[int, Field(gt=0)] = 20
-    search_epochs: Positive | None = None
-    draw_after: NotNegative | None = None
+    search_epochs: Epochs | None = None
+    draw_after: Annotated[float, Field(ge=0, le=10_000)] | None = None
     start: Start | None = None
     adversary: Spec | None = None
     dense: bool = True

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from earlyrobust import processes
 from earlyrobust.attacks import WordSwapAttack
 from earlyrobust.encoders import (
@@ -21,7 +23,7 @@ from earlyrobust.encoders import (
     save_tokenizer,
 )
 from earlyrobust.errors import ConfigError
-from earlyrobust.evaluation import evaluate_clean, measure_speed, sample_examples
+from earlyrobust.evaluation import accuracy_of, evaluate_clean, measure_speed, predict, sample_examples
 from earlyrobust.families import family_of
 from earlyrobust.pipeline.attacking import attack_model, build_attacks
 from earlyrobust.pipeline.config import RunConfig
@@ -51,6 +53,7 @@ from earlyrobust.results import (
     SpeedRecord,
     TicketRecord,
     WeightsRecord,
+    find_faults,
 )
 from earlyrobust.storage import write_folder
 from earlyrobust.ticket import Ticket, entries_to_cut
@@ -60,6 +63,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from earlyrobust.adversarial import Adversary
+
+
+# Texts on which a searched model is seen to name more than one class.
+_SAMPLE = 256
 
 
 def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
@@ -274,11 +281,17 @@ def _ticket(job: _Job) -> AnyTicket:
         )
         if job.recipe.start == "searched" and processes.is_first():
             model.save_pretrained(job.folder.path / SEARCHED)
-        save(ticket)
+        save(replace(ticket, origin={**ticket.origin, "classes_named": _classes_named(model, job.splits)}))
         return seconds
 
     job.once(TICKET, "Searching a ticket", find)
     return find_ticket(place)
+
+
+def _classes_named(model: PreTrainedModel, splits: Splits) -> int:
+    """How many classes a model names that a ticket was searched on; one, if the search has collapsed."""
+    rows = splits.selection.select(range(min(len(splits.selection), _SAMPLE)))
+    return len(np.unique(predict(model, splits.tokenizer, rows).argmax(axis=1)))
 
 
 def _model(job: _Job, ticket: AnyTicket | None) -> PreTrainedModel:
@@ -369,6 +382,7 @@ def _record(
         speed=speed,
         needs_dense=job.recipe.starts_from_finetuned,
     )
+    record = replace(record, findings=find_faults(record))
     if processes.is_first():
         record.save(folder.path)
     folder.close()
@@ -386,12 +400,14 @@ def _speed(dense: PreTrainedModel, small: PreTrainedModel, ticket: Ticket, split
 
 def _evaluate(model: PreTrainedModel, splits: Splits, folder: Path) -> ModelRecord:
     layers = family_of(model.config).layers(model)
+    predicted = predict(model, splits.tokenizer, splits.test).argmax(axis=1)
     return ModelRecord(
-        test=evaluate_clean(model, splits.tokenizer, splits.test),
+        test=accuracy_of(predicted, splits.test),
         selection=evaluate_clean(model, splits.tokenizer, splits.selection),
         parameters=sum(weight.numel() for weight in model.parameters()),
         encoder_parameters=sum(weight.numel() for layer in layers for weight in layer.parameters()),
         bytes=bytes_of_weights(folder),
+        classes_named=len(np.unique(predicted)),
     )
 
 

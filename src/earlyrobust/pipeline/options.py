@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -60,7 +61,9 @@ class Options(BaseModel):
             return f"There is no option '{option[2:]}'{where}: choose from {known}."
         reason = problem["msg"].removeprefix("Value error, ")
         reason = reason[0].lower() + reason[1:]
-        return f"{option} is {problem['input']!r}{where}, but {reason.replace('input ', 'it ')}."
+        # Shortened: a value may be long, and a few lines of YAML that refer to one another endless.
+        value = reprlib.repr(problem["input"])
+        return f"{option} is {value}{where}, but {reason.replace('input ', 'it ')}."
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

@@ -49,11 +49,6 @@ def _parts(record: RunRecord) -> Iterator[str]:
     yield f"---\n{_metadata(record)}\n---"
     yield f"\n# {escape(record.config['model'])} on {escape(record.data.name)}, by {record.method}\n"
     yield " ".join(run_headlines(record)) + "\n"
-    if record.is_guess:
-        yield (
-            "**Its clean accuracy cannot be told from naming the largest class every time: its accuracy "
-            "under attack means nothing.**\n"
-        )
     if record.ticket is not None:
         yield "It is cut: `import earlyrobust` lets transformers load it as any other model.\n"
     yield _LOAD.format(imported="earlyrobust" if record.ticket is not None else "transformers")

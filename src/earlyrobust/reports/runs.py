@@ -30,7 +30,7 @@ def run_headlines(record: RunRecord) -> list[str]:
         ends = {"converged": "its masks had settled", "fixed": "as it was told"}
         why = ends.get(record.search.stop_reason, "its masks had not settled")
         sentences.append(f"The search stopped after {record.search.epochs:.2f} epochs: {why}.")
-    return sentences
+    return sentences + record.findings
 
 
 def run_tables(record: RunRecord) -> list[Table]:

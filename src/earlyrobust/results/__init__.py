@@ -18,6 +18,7 @@ from earlyrobust.results.comparison import COMPARISON_NAME, CellRecord, Comparis
 from earlyrobust.results.experiment import EXPERIMENT_NAME, ExperimentRecord
 from earlyrobust.results.export import EXPORT_NAME, CheckRecord, Compared, ExportRecord
 from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
+from earlyrobust.results.findings import faults_of_ticket, find_faults
 from earlyrobust.results.measures import Accuracy, Mean
 from earlyrobust.results.run import (
     RECORD_NAME,
@@ -63,4 +64,6 @@ __all__ = [
     "SpeedRecord",
     "TicketRecord",
     "WeightsRecord",
+    "faults_of_ticket",
+    "find_faults",
 ]

@@ -46,6 +46,7 @@ class ModelRecord:
         encoder_parameters: The weights of the transformer layers, which is what a ticket cuts.
         bytes: Size of the saved weights.
         attacks: What each attack did to it, by the attack's name.
+        classes_named: Number of classes that it names on the test split; None in an older version's record.
     """
 
     test: Accuracy
@@ -54,6 +55,7 @@ class ModelRecord:
     encoder_parameters: int
     bytes: int
     attacks: dict[str, AttackRecord] = field(default_factory=dict)
+    classes_named: int | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ class RunRecord:
         speed: The cut model against the dense encoder; None for a model that is not cut.
         weights: What a ticket over single weights keeps; None without one.
         needs_dense: Whether the ticket was searched on the dense model, whose training is then part of it.
+        findings: What has gone wrong, and what to try: see `find_faults`.
         schema_version: Version of this layout.
     """
 
@@ -194,6 +197,7 @@ class RunRecord:
     speed: SpeedRecord | None = None
     weights: WeightsRecord | None = None
     needs_dense: bool = False
+    findings: list[str] = field(default_factory=list)
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
@@ -208,9 +212,13 @@ class RunRecord:
 
         No attack changes the answers of such a model: its accuracy under attack is high and means nothing.
         """
+        return self.model.test.low <= self.chance
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of always naming one class: the largest, if its share is known."""
         share = self.data.largest_class
-        chance = 1 / len(self.data.label_names) if share is None else share
-        return self.model.test.low <= chance
+        return 1 / len(self.data.label_names) if share is None else share
 
     @property
     def title(self) -> str:

@@ -14,8 +14,9 @@ from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from earlyrobust import processes
 from earlyrobust.adversarial import Adversary, Objective
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, TrainingError
 from earlyrobust.trainer.passes import PARTS_NAME, TrainerPasses
 from earlyrobust.trainer.replays import Memories, RepeatedGroups
 from earlyrobust.trainer.sampling import ReplayableSampler
@@ -91,8 +92,30 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
 
         Returns:
             The loss, a detached scalar.
+
+        Raises:
+            TrainingError: If the loss is NaN or infinite.
         """
         self._penalty_is_due = True
+        loss = self._adversarial_step(model, inputs, num_items_in_batch)
+        # A loss scaler, which half precision has, expects infinite gradients and mends them by itself.
+        if self.accelerator.scaler is None:
+            self._check(loss)
+        return loss
+
+    def _check(self, loss: Tensor) -> None:
+        # One process may see it alone, and would leave the others waiting.
+        wrong = [told for told in processes.gathered(_not_finite(loss)) if told is not None]
+        if wrong:
+            raise TrainingError(
+                f"The training has diverged, its loss is {wrong[0]} at step {self.state.global_step + 1}: "
+                "choose a smaller learning rate, smaller steps of the adversary, or no bf16, and another "
+                "output folder."
+            )
+
+    def _adversarial_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None
+    ) -> Tensor:
         if self.adversary is None:
             return cast("Tensor", super().training_step(model, inputs, num_items_in_batch))
         model.train()
@@ -169,3 +192,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         with self.compute_loss_context_manager():
             loss, outputs = super().compute_loss(model, dict(inputs), True, num_items_in_batch)
         return loss, outputs
+
+
+def _not_finite(loss: Tensor) -> str | None:
+    return None if bool(loss.isfinite()) else str(loss.item())

@@ -1,0 +1,90 @@
+"""What has gone wrong in a run that ended all the same, and what to try.
+
+A model that gives every text the same class cannot be attacked: no change of the text changes its answer. Its
+accuracy under attack is high, and means nothing. And a search always ends with a ticket, whether or not its
+coefficients came to rank anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from earlyrobust.results.run import ModelRecord, RunRecord, SearchRecord, TicketRecord
+
+# Share of the distance of masks drawn by chance from which on masks count as still moving.
+_MOVING = 0.5
+_ANOTHER_TRAINING = "Try a smaller --learning-rate, more --epochs, or another --seed."
+
+
+def find_faults(record: RunRecord) -> list[str]:
+    """What is wrong with a run's models and ticket, a sentence each and one on what to try."""
+    models = {"dense model": record.dense, record.title: record.model}
+    found = [
+        fault
+        for title, model in models.items()
+        if model is not None and (fault := _fault_of(record, title, model)) is not None
+    ]
+    return found + faults_of_ticket(record.ticket_origin, record.search, record.ticket)
+
+
+def faults_of_ticket(
+    origin: dict[str, Any], search: SearchRecord | None, ticket: TicketRecord | None
+) -> list[str]:
+    """What is wrong with how a ticket was found.
+
+    Args:
+        origin: Facts that travel with the ticket.
+        search: How the search went; None for a ticket that was not searched.
+        ticket: What it keeps; None for one over single weights.
+    """
+    found = []
+    if origin.get("classes_named") == 1:
+        found.append(
+            "While the ticket was searched, the model came to give every text the same class, so what its "
+            "coefficients rank is noise. Try a smaller --learning-rate, or a weaker --search-adversary."
+        )
+    if search is not None and ticket is not None:
+        found += _faults_of_search(search, ticket)
+    return found
+
+
+def _fault_of(record: RunRecord, title: str, model: ModelRecord) -> str | None:
+    if model.classes_named == 1 and len(record.data.label_names) > 1:
+        told = "gives every text of the test split the same class"
+    elif model.test.low <= record.chance:
+        told = "is no more accurate than always naming the largest class"
+    else:
+        return None
+    return f"The {title} {told}: its accuracy under attack means nothing. {_ANOTHER_TRAINING}"
+
+
+def _faults_of_search(search: SearchRecord, ticket: TicketRecord) -> Iterator[str]:
+    compared = [
+        (miniepoch.heads, miniepoch.neurons)
+        for miniepoch in search.miniepochs
+        if miniepoch.heads is not None and miniepoch.neurons is not None
+    ]
+    if not compared and search.stop_reason != "fixed":
+        yield (
+            "The search ended before two masks could be compared, so nothing says that its ticket has "
+            "settled. Try more --search-epochs, or fewer --miniepoch-min-steps."
+        )
+    elif compared and not any(distance for distances in compared for distance in distances):
+        yield (
+            "No mask ever moved while the ticket was searched, so its coefficients hardly did. Try a larger "
+            "--learning-rate, or more --miniepoch-min-steps."
+        )
+    elif compared and any(
+        distance > _MOVING * _by_chance(*kept)
+        for distance, kept in zip(compared[-1], (ticket.heads_kept, ticket.neurons_kept), strict=True)
+    ):
+        yield (
+            "When the search ended, its masks still moved half as far as masks drawn by chance: the ticket "
+            "may be no better than a random one. Try more --search-epochs, or a larger --learning-rate."
+        )
+
+
+def _by_chance(kept: int, total: int) -> float:
+    """Expected distance of two random masks."""
+    return 2 * (kept / total) * (1 - kept / total)
