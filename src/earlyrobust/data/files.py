@@ -1,4 +1,4 @@
-"""Reading tables of text and labels from the user's own CSV, TSV, JSONL and Parquet files.
+"""Reading tables of text and labels from the user's own CSV, TSV, JSONL and Parquet files, chunk by chunk.
 
 Everything that can be wrong with such a file ends in a `DataError` that names the file and the place.
 """
@@ -13,18 +13,24 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from earlyrobust.errors import DataError
 
+# Rows of a file that are in memory at a time.
+CHUNK_ROWS = 10_000
+
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Table:
-    """Some columns of one file, with the place in the file that each row came from.
+    """Some columns and rows of one file, with the place in the file that each row came from.
 
     Attributes:
         path: The file.
@@ -81,7 +87,7 @@ class Table:
         return self.columns[column]
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Table:
+def read_chunks(path: Path, columns: Sequence[str], rows: int = CHUNK_ROWS) -> Iterator[Table]:
     """Read some columns of a CSV, TSV, JSONL or Parquet file; the file name's ending says which it is.
 
     Text files must be UTF-8, with or without a byte order mark. CSV and TSV files need a header line and may
@@ -90,9 +96,10 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     Args:
         path: The file.
         columns: The columns wanted.
+        rows: Most rows of a chunk: the file is never in memory as a whole.
 
-    Returns:
-        The columns in the order of the file's rows, at least one row.
+    Yields:
+        The columns in the order of the file's rows, at least one row in all.
 
     Raises:
         DataError: The file cannot be read as what it claims to be, or a column is not there.
@@ -106,46 +113,52 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
         raise DataError(
             f"The format of {path} cannot be told from its name: use a file ending in {_ENDINGS}."
         )
-    table = reader(path, columns)
-    if not table.numbers:
+    empty = True
+    for table in reader(path, columns, rows):
+        if table.numbers:
+            empty = False
+            yield table
+    if empty:
         raise DataError(f"{path} holds no rows: give a file with at least one row of data.")
-    return table
 
 
-def _read_separated(path: Path, columns: Sequence[str], separator: str) -> Table:
-    rows = _separated_rows(path, separator)
-    if not rows:
+def _read_separated(path: Path, columns: Sequence[str], rows: int, separator: str) -> Iterator[Table]:
+    found = _separated_rows(path, separator)
+    first = next(found, None)
+    if first is None:
         raise DataError(f"{path} is empty: give a file with a header line and rows of data.")
-    _, header = rows.pop(0)
+    _, header = first
     _require_columns(path, header, columns)
-    for number, row in rows:
-        if len(row) != len(header):
-            raise DataError(
-                f"Line {number} of {path} has {len(row)} field(s) where the header has {len(header)}: "
-                f"put double quotes around a field that contains {_SEPARATOR_NAMES[separator]}."
-            )
     indices = {column: header.index(column) for column in columns}
-    by_column = {column: [row[index] for _, row in rows] for column, index in indices.items()}
-    return Table(path, by_column, "line", [number for number, _ in rows])
+    for part in batched(found, rows):
+        for number, row in part:
+            if len(row) != len(header):
+                raise DataError(
+                    f"Line {number} of {path} has {len(row)} field(s) where the header has {len(header)}: "
+                    f"put double quotes around a field that contains {_SEPARATOR_NAMES[separator]}."
+                )
+        by_column = {column: [row[index] for _, row in part] for column, index in indices.items()}
+        yield Table(path, by_column, "line", [number for number, _ in part])
 
 
-def _separated_rows(path: Path, separator: str) -> list[tuple[int, list[str]]]:
-    """Return the rows that are not blank, each with the number of the line it begins at."""
-    reader = csv.reader(io.StringIO(_read_text(path), newline=""), delimiter=separator, strict=True)
-    rows: list[tuple[int, list[str]]] = []
+def _separated_rows(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, each with the number of the line it begins at."""
+    reader = csv.reader(_lines(path), delimiter=separator, strict=True)
     number = 1
-    try:
-        with _unlimited_fields():
-            for row in reader:
-                if row:
-                    rows.append((number, row))
-                number = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f"The quotes in the row that begins at line {number} of {path} do not match: "
-            "close every quoted field and double each quote inside one."
-        ) from error
-    return rows
+    while True:
+        try:
+            with _unlimited_fields():
+                row = next(reader, None)
+        except csv.Error as error:
+            raise DataError(
+                f"The quotes in the row that begins at line {number} of {path} do not match: "
+                "close every quoted field and double each quote inside one."
+            ) from error
+        if row is None:
+            return
+        if row:
+            yield number, row
+        number = reader.line_num + 1
 
 
 @contextmanager
@@ -158,26 +171,25 @@ def _unlimited_fields() -> Iterator[None]:
         csv.field_size_limit(limit)
 
 
-def _read_csv(path: Path, columns: Sequence[str]) -> Table:
-    return _read_separated(path, columns, ",")
+def _read_csv(path: Path, columns: Sequence[str], rows: int) -> Iterator[Table]:
+    return _read_separated(path, columns, rows, ",")
 
 
-def _read_tsv(path: Path, columns: Sequence[str]) -> Table:
-    return _read_separated(path, columns, "\t")
+def _read_tsv(path: Path, columns: Sequence[str], rows: int) -> Iterator[Table]:
+    return _read_separated(path, columns, rows, "\t")
 
 
-def _read_jsonl(path: Path, columns: Sequence[str]) -> Table:
-    records: list[dict[str, Any]] = []
-    numbers: list[int] = []
-    # Not splitlines(): it also splits at characters such as U+2028, which JSON allows inside a string.
-    for number, line in enumerate(_read_text(path).split("\n"), start=1):
-        if line.strip():
-            records.append(_parse_record(path, number, line))
-            numbers.append(number)
-    if records:
-        _require_columns(path, list(dict.fromkeys(name for record in records for name in record)), columns)
-    by_column = {column: [record.get(column) for record in records] for column in columns}
-    return Table(path, by_column, "line", numbers)
+def _read_jsonl(path: Path, columns: Sequence[str], rows: int) -> Iterator[Table]:
+    # By line feeds alone: JSON allows characters such as U+2028, which end lines elsewhere, inside a string.
+    lines = ((number, line) for number, line in enumerate(_decoded(path), start=1) if line.strip())
+    for count, part in enumerate(batched(lines, rows)):
+        records = [_parse_record(path, number, line) for number, line in part]
+        if not count:  # a column that only later rows have is a value that is missing in these
+            _require_columns(
+                path, list(dict.fromkeys(name for record in records for name in record)), columns
+            )
+        by_column = {column: [record.get(column) for record in records] for column in columns}
+        yield Table(path, by_column, "line", [number for number, _ in part])
 
 
 def _parse_record(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -195,35 +207,48 @@ def _parse_record(path: Path, number: int, line: str) -> dict[str, Any]:
     return record
 
 
-def _read_parquet(path: Path, columns: Sequence[str]) -> Table:
+def _read_parquet(path: Path, columns: Sequence[str], rows: int) -> Iterator[Table]:
+    begin = 1
     try:
         with pq.ParquetFile(path) as file:
             _require_columns(path, file.schema_arrow.names, columns)
-            data = file.read(columns=list(columns))
-        by_column = {column: data.column(column).to_pylist() for column in columns}
+            for batch in file.iter_batches(rows, columns=list(columns)):
+                by_column = {column: batch.column(column).to_pylist() for column in columns}
+                yield Table(path, by_column, "row", range(begin, begin + batch.num_rows))
+                begin += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} cannot be read as Parquet ({one_line(error)}): "
             "check that it is complete, or write it anew."
         ) from error
-    return Table(path, by_column, "row", range(1, data.num_rows + 1))
 
 
-def _read_text(path: Path) -> str:
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, whichever way they end."""
+    for line in _decoded(path):
+        # A carriage return alone ends a line, too; within quotes, the csv module joins the parts again.
+        yield from io.StringIO(line, newline="")
+
+
+def _decoded(path: Path) -> Iterator[str]:
+    """The text of a file, cut at line feeds."""
+    offset = 0
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            for number, content in enumerate(file, start=1):
+                start = len(codecs.BOM_UTF8) if number == 1 and content.startswith(codecs.BOM_UTF8) else 0
+                try:
+                    text = content[start:].decode("utf-8")
+                except UnicodeDecodeError as error:
+                    place = start + error.start
+                    raise DataError(
+                        f"Line {number} of {path} is not UTF-8 text (byte 0x{content[place]:02x} at offset "
+                        f"{offset + place}): save the file as UTF-8."
+                    ) from error
+                offset += len(content)
+                yield text
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
-    start = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
-    try:
-        return content[start:].decode("utf-8")
-    except UnicodeDecodeError as error:
-        offset = start + error.start
-        line = content.count(b"\n", 0, offset) + 1
-        raise DataError(
-            f"Line {line} of {path} is not UTF-8 text (byte 0x{content[offset]:02x} at offset {offset}): "
-            "save the file as UTF-8."
-        ) from error
 
 
 def _require_columns(path: Path, present: Sequence[str], wanted: Sequence[str]) -> None:
@@ -237,6 +262,12 @@ def _require_columns(path: Path, present: Sequence[str], wanted: Sequence[str]) 
             hint = f"did you mean {near[0]!r}?" if near else "name one of these."
             listing = ", ".join(map(repr, present))
             raise DataError(f"{path} has no column {column!r} but {listing}: {hint}")
+
+
+def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Items in lists of a size, the last of which may be shorter."""
+    while part := list(islice(items, size)):
+        yield part
 
 
 def _is_unicode(text: str) -> bool:
@@ -253,7 +284,7 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".").replace(". ", "; ")
 
 
-_READERS: dict[str, Callable[[Path, Sequence[str]], Table]] = {
+_READERS: dict[str, Callable[[Path, Sequence[str], int], Iterator[Table]]] = {
     ".csv": _read_csv,
     ".tsv": _read_tsv,
     ".jsonl": _read_jsonl,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import reprlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,10 @@ import pyarrow as pa
 
 from earlyrobust.data import corpus
 from earlyrobust.data.digests import combined_digest, split_digest
-from earlyrobust.data.files import Table, read_table
+from earlyrobust.data.files import Table, read_chunks
 from earlyrobust.data.labels import class_indices, match_classes, order_classes, read_labels
-from earlyrobust.data.sources import make_rows, read_hub, read_local
+from earlyrobust.data.rows import IntArray, Rows, gather, make_rows
+from earlyrobust.data.sources import read_hub, read_local
 from earlyrobust.data.splits import stratified_draw
 from earlyrobust.data.tasks import Task
 from earlyrobust.errors import DataError
@@ -96,9 +96,12 @@ def load_task(
     rng = np.random.default_rng(seed)
     if task.hub is None or task.local is None:
         splits = corpus.generate(seed=0)
-        train, selection, test = (make_rows(splits[name][0], None, splits[name][1]) for name in _SPLITS)
+        train, selection, test = (
+            Rows.of(make_rows(splits[name][0], None, splits[name][1])) for name in _SPLITS
+        )
     else:
-        train, test = read_hub(task, task.hub) if data_dir is None else read_local(task, task.local, data_dir)
+        tables = read_hub(task, task.hub) if data_dir is None else read_local(task, task.local, data_dir)
+        train, test = map(Rows.of, tables)
         _require_splittable(train, task.label_names, f"the training split of {task.name!r}", parts=2)
         selection, train = _hold_out(train, rng)
     train = _sample(train, train_samples, rng, "training")
@@ -143,17 +146,18 @@ def load_files(
     """
     rng = np.random.default_rng(seed)
     text_columns = [text_column] if pair_column is None else [text_column, pair_column]
-    train_table = read_table(train_file, [*text_columns, label_column])
-    names = read_labels(train_table, label_column)
-    classes = order_classes(names)
-    train = _to_rows(train_table, text_columns, class_indices(names, classes, train_table))
+    train, classes = _read_training(train_file, text_columns, label_column)
     _require_splittable(train, classes, str(train_file), parts=3 if test_file is None else 2)
     if test_file is None:
         test, train = _hold_out(train, rng)
     else:
-        test_table = read_table(test_file, [*text_columns, label_column])
-        indices = class_indices(read_labels(test_table, label_column), classes, test_table)
-        test = _to_rows(test_table, text_columns, indices)
+
+        def rows(table: Table) -> pa.Table:
+            return _to_rows(
+                table, text_columns, class_indices(read_labels(table, label_column), classes, table)
+            )
+
+        test = Rows.of(gather(map(rows, read_chunks(test_file, [*text_columns, label_column]))))
     selection, train = _hold_out(train, rng)
     train = _sample(train, train_samples, rng, "training")
     test = _sample(test, test_samples, rng, "test")
@@ -180,11 +184,9 @@ def load_test_file(
         DataError: The file cannot be used, or its labels are not the classifier's.
     """
     text_columns = [text_column] if pair_column is None else [text_column, pair_column]
-    table = read_table(path, [*text_columns, label_column])
-    names = read_labels(table, label_column)
-    classes = order_classes(names)
-    output_of = dict(zip(classes, match_classes(classes, outputs, f"'{path}'"), strict=True))
-    return datasets.Dataset(_to_rows(table, text_columns, [output_of[name] for name in names]))
+    rows, classes = _read_training(path, text_columns, label_column)
+    output_of = np.asarray(match_classes(classes, outputs, f"'{path}'"))
+    return datasets.Dataset(_with_labels(rows.table, output_of[rows.labels]))
 
 
 def load_task_test(task: Task, *, data_dir: Path | None, outputs: Sequence[str]) -> datasets.Dataset:
@@ -202,11 +204,30 @@ def load_task_test(task: Task, *, data_dir: Path | None, outputs: Sequence[str])
         DataError: The data cannot be had, or its classes are not the classifier's.
     """
     output_of = match_classes(task.label_names, outputs, f"task '{task.name}'")
-    test = load_task(task, data_dir=data_dir).test
-    rows = test.data.table
-    labels = [output_of[label] for label in rows["label"].to_pylist()]
-    texts = [rows[column].to_pylist() for column in ("text", "pair") if column in rows.column_names]
-    return datasets.Dataset(make_rows(texts[0], texts[1] if len(texts) > 1 else None, labels))
+    rows = load_task(task, data_dir=data_dir).test.with_format("arrow")[:]
+    return datasets.Dataset(_with_labels(rows, np.asarray(output_of)[rows["label"].to_numpy()]))
+
+
+def _read_training(
+    path: Path, text_columns: Sequence[str], label_column: str
+) -> tuple[Rows, tuple[str, ...]]:
+    """Rows of a file that says itself what classes there are, labelled in the order of these."""
+    seen: dict[str, int] = {}  # classes, numbered as they come
+
+    def rows(table: Table) -> pa.Table:
+        labels = [seen.setdefault(name, len(seen)) for name in read_labels(table, label_column)]
+        return _to_rows(table, text_columns, labels)
+
+    table = gather(map(rows, read_chunks(path, [*text_columns, label_column])))
+    classes = order_classes(list(seen))
+    number = np.empty(len(seen), np.int64)
+    for index, name in enumerate(classes):
+        number[seen[name]] = index
+    return Rows.of(_with_labels(table, number[table["label"].to_numpy()])), classes
+
+
+def _with_labels(rows: pa.Table, labels: IntArray) -> pa.Table:
+    return rows.set_column(rows.column_names.index("label"), "label", pa.array(labels, pa.int64()))
 
 
 def _to_rows(table: Table, text_columns: Sequence[str], labels: Sequence[int]) -> pa.Table:
@@ -214,14 +235,15 @@ def _to_rows(table: Table, text_columns: Sequence[str], labels: Sequence[int]) -
     return make_rows(texts, pairs[0] if pairs else None, labels)
 
 
-def _require_splittable(rows: pa.Table, classes: Sequence[str], where: str, parts: int) -> None:
-    counts = Counter(rows["label"].to_pylist())
-    if len(counts) < 2:
+def _require_splittable(rows: Rows, classes: Sequence[str], where: str, parts: int) -> None:
+    labels, counts = np.unique(rows.labels, return_counts=True)
+    if len(labels) < 2:
         raise DataError(
-            f"All rows of {where} have the label {reprlib.repr(classes[next(iter(counts))])}: "
+            f"All rows of {where} have the label {reprlib.repr(classes[labels[0]])}: "
             "give rows of at least two classes."
         )
-    label, count = min(counts.items(), key=lambda item: (item[1], item[0]))
+    rarest = np.argmin(counts)
+    label, count = labels[rarest], counts[rarest]
     if count < parts:
         raise DataError(
             f"The label {reprlib.repr(classes[label])} has only {count} row(s) in {where}, "
@@ -229,18 +251,18 @@ def _require_splittable(rows: pa.Table, classes: Sequence[str], where: str, part
         )
 
 
-def _hold_out(rows: pa.Table, rng: np.random.Generator) -> tuple[pa.Table, pa.Table]:
+def _hold_out(rows: Rows, rng: np.random.Generator) -> tuple[Rows, Rows]:
     """Cut a stratified part from rows of which each class has at least two; return it and the rest."""
-    labels = rows["label"].to_numpy()
+    labels = rows.labels
     size = min(HELD_OUT_MOST, round(HELD_OUT_SHARE * len(labels)))
     held_out, rest = stratified_draw(labels, max(size, len(np.unique(labels))), rng)
     return rows.take(held_out), rows.take(rest)
 
 
-def _sample(rows: pa.Table, size: int | None, rng: np.random.Generator, name: str) -> pa.Table:
+def _sample(rows: Rows, size: int | None, rng: np.random.Generator, name: str) -> Rows:
     if size is None:
         return rows
-    labels = rows["label"].to_numpy()
+    labels = rows.labels
     classes = len(np.unique(labels))
     if not classes <= size <= len(labels):
         raise DataError(
@@ -251,18 +273,14 @@ def _sample(rows: pa.Table, size: int | None, rng: np.random.Generator, name: st
     return rows.take(drawn)
 
 
-def _no_more_than(size: int | None, selection: pa.Table, rng: np.random.Generator) -> pa.Table:
+def _no_more_than(size: int | None, selection: Rows, rng: np.random.Generator) -> Rows:
     """The selection split, or a draw of it: every model is judged on it, however little it was trained on."""
     if size is None or len(selection) <= size:
         return selection
     return _sample(selection, size, rng, "selection")
 
 
-def _assemble(
-    name: str, train: pa.Table, selection: pa.Table, test: pa.Table, label_names: tuple[str, ...]
-) -> TextData:
-    splits = {
-        name: datasets.Dataset(rows) for name, rows in zip(_SPLITS, (train, selection, test), strict=True)
-    }
+def _assemble(name: str, train: Rows, selection: Rows, test: Rows, label_names: tuple[str, ...]) -> TextData:
+    splits = {name: rows.to_dataset() for name, rows in zip(_SPLITS, (train, selection, test), strict=True)}
     fingerprint = combined_digest([*label_names, *map(split_digest, splits.values())])
     return TextData(name, **splits, label_names=label_names, fingerprint=fingerprint)

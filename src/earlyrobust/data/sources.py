@@ -8,22 +8,10 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 
-from earlyrobust.data.files import Table, one_line, read_table
+from earlyrobust.data.files import Table, one_line, read_chunks
+from earlyrobust.data.rows import gather, make_rows
 from earlyrobust.data.tasks import HubSource, LocalFiles, Task
 from earlyrobust.errors import DataError
-
-
-def make_rows(texts: Sequence[str], pairs: Sequence[str] | None, labels: Sequence[int]) -> pa.Table:
-    """Put rows into the one form the rest of the room works on.
-
-    Returns:
-        Columns `text` (string), `pair` (string, left out where `pairs` is None) and `label` (int64).
-    """
-    columns = {"text": pa.array(texts, pa.string())}
-    if pairs is not None:
-        columns["pair"] = pa.array(pairs, pa.string())
-    columns["label"] = pa.array(labels, pa.int64())
-    return pa.table(columns)
 
 
 def read_local(task: Task, files: LocalFiles, data_dir: Path) -> tuple[pa.Table, pa.Table]:
@@ -57,8 +45,12 @@ def read_hub(task: Task, hub: HubSource) -> tuple[pa.Table, pa.Table]:
 
 
 def _from_hub(task: Task, split: datasets.Dataset) -> pa.Table:
-    pairs = None if task.pair_column is None else split[task.pair_column][:]
-    return make_rows(split[task.text_column][:], pairs, split["label"][:])
+    table = split.with_format("arrow")[:]  # mapped from the hub's cache
+    names = {"text": task.text_column, "pair": task.pair_column, "label": "label"}
+    kinds = {"text": pa.string(), "pair": pa.string(), "label": pa.int64()}
+    return pa.table(
+        {name: table[column].cast(kinds[name]) for name, column in names.items() if column is not None}
+    )
 
 
 def _find(task: Task, data_dir: Path, candidates: Sequence[str]) -> Path:
@@ -73,11 +65,14 @@ def _find(task: Task, data_dir: Path, candidates: Sequence[str]) -> Path:
 
 def _read_split(task: Task, path: Path, csv_quoted: bool) -> pa.Table:
     columns = [task.text_column] + ([] if task.pair_column is None else [task.pair_column])
-    table = read_table(path, [*columns, "label"])
-    texts = [table.texts(column) for column in columns]
-    if csv_quoted:
-        texts = [[_unquote(text) for text in column] for column in texts]
-    return make_rows(texts[0], texts[1] if len(texts) == 2 else None, _checked_labels(task, table))
+
+    def rows(table: Table) -> pa.Table:
+        texts = [table.texts(column) for column in columns]
+        if csv_quoted:
+            texts = [[_unquote(text) for text in column] for column in texts]
+        return make_rows(texts[0], texts[1] if len(texts) == 2 else None, _checked_labels(task, table))
+
+    return gather(map(rows, read_chunks(path, [*columns, "label"])))
 
 
 def _checked_labels(task: Task, table: Table) -> list[int]:

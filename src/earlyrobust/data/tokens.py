@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,9 +88,11 @@ def _read(path: Path, rows: int) -> datasets.Dataset | None:
 
 
 def _write(path: Path, split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
-    table = pa.concat_tables(_encode(batch, tokenizer, max_length) for batch in split.iter(BATCH_ROWS))
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
+    parts = (_encode(batch, tokenizer, max_length) for batch in split.iter(BATCH_ROWS))
+    first = next(parts)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, first.schema) as writer:
+        for part in chain((first,), parts):
+            writer.write_table(part)
 
 
 def _encode(batch: dict[str, list[Any]], tokenizer: PreTrainedTokenizerBase, max_length: int) -> pa.Table:

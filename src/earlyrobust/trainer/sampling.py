@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
+import numpy as np
 import torch
+from torch.utils.data import Sampler
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 
-class ReplayableSampler(LengthGroupedSampler):  # type: ignore[misc]
+class ReplayableSampler(Sampler[int]):
     """Groups by length, with the batches in an order by chance that the seed and the epoch decide alone.
 
     The original draws its order from the global random generator, whose state at the start of an epoch is not
@@ -18,28 +19,40 @@ class ReplayableSampler(LengthGroupedSampler):  # type: ignore[misc]
     would have seen long texts above all.
 
     Args:
-        sampler: The original.
+        sampler: The original, for its lengths.
         batch_size: Examples of an optimiser step, over all processes.
         seed: Of the order.
     """
 
     def __init__(self, sampler: LengthGroupedSampler, batch_size: int, seed: int) -> None:
-        super().__init__(batch_size, lengths=sampler.lengths)
+        self.batch_size = batch_size
+        self.lengths = np.asarray(sampler.lengths[:], np.int32)  # as a list it would take ten times the room
         self._seed = seed
         self._epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.lengths)
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next order that of an epoch."""
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        self.generator = torch.Generator().manual_seed(self._seed + self._epoch)
-        order = list(super().__iter__())
+        generator = torch.Generator().manual_seed(self._seed + self._epoch)
         size = self.batch_size
-        batches = [order[begin : begin + size] for begin in range(0, len(order), size)]
+        order = torch.randperm(len(self.lengths), generator=generator).numpy()
+        # As the original does: by length within up to fifty batches, and the longest example first of all.
+        group = size * max(1, min(len(order) // (size * 4), 50))
+        firsts = range(0, len(order), group)
+        for begin in firsts:
+            part = order[begin : begin + group]
+            part[:] = part[np.argsort(-self.lengths[part], kind="stable")]
+        longest = max(firsts, key=lambda begin: int(self.lengths[order[begin]]), default=0)
+        order[[0, longest]] = order[[longest, 0]]
         # The first batch stays: it holds the longest example, so that a lack of memory shows at once. An
         # incomplete one must be the last, or those after it would be cut elsewhere.
         end = max(len(order) // size, 1)
-        places = torch.randperm(len(batches[1:end]), generator=self.generator).tolist()
-        shuffled = [batches[1 + place] for place in places]
-        return chain.from_iterable([*batches[:1], *shuffled, *batches[end:]])
+        count = -(-len(order) // size)
+        places = torch.randperm(max(min(end, count) - 1, 0), generator=generator).numpy()
+        for batch in (0, *(1 + places), *range(end, count)):
+            yield from order[batch * size : (batch + 1) * size].tolist()
