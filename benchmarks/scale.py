@@ -5,8 +5,8 @@
 Each file is read, tokenised and trained on in a process of its own, for so many optimiser steps whatever its
 size: those that follow would take no more memory. The classifier of the smallest file is then attacked.
 
-Memory is that of the process alone, which is what it has written to. Files that it has mapped are not counted:
-the system takes their room back when it needs it. It is sampled all the while.
+Memory is that of the process alone, which is what it has written to, sampled all the while. Files that it has
+mapped are told apart: the system takes their room back when it needs it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def write_rows(path: Path, rows: int) -> Path:
 
 
 def run(arguments: list[str], cache: Path) -> tuple[float, float, float]:
-    """Run the command line; seconds it took, and MB of its own and with what it has mapped, at their peaks."""
+    """Run the command line; its seconds, and the MB of its own and with mapped files, at their peaks."""
     own, mapped, began = 0, 0, time.perf_counter()
     with subprocess.Popen(
         [sys.executable, "-m", "earlyrobust", *arguments],
