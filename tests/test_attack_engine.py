@@ -1204,3 +1204,30 @@ def test_a_word_that_the_model_does_not_read_has_no_replacement() -> None:
     assert propose(text, 2, *[best] * 4) == ["dull", "good"]
     assert propose(text, 2, *[best] * 3, max_length=3) == []
     assert propose(text, 1, *[best] * 2, max_length=2) == []  # cut off inside the word
+
+
+def test_a_victim_that_fails_in_the_middle_loses_no_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer = victim("single")
+    data = samples("single", EXAMPLES)
+    options: dict[str, Any] = {"seed": 3, "max_length": 128, "token_budget": 512, "in_flight": 5}
+    calm, broken = tmp_path / "calm.jsonl", tmp_path / "broken.jsonl"
+    evaluate_under_attack(model, tokenizer, data, misspelling(), journal=calm, **options)
+    compute, kept = Victim.compute, [0]
+
+    def fail(self: Victim, *batch: Any) -> Any:
+        if count_lines(broken) >= kept[-1] + 15:
+            raise RuntimeError("the victim is out of order")
+        return compute(self, *batch)
+
+    monkeypatch.setattr(Victim, "compute", fail)
+    while True:
+        try:
+            evaluate_under_attack(model, tokenizer, data, misspelling(), journal=broken, **options)
+            break
+        except RuntimeError:
+            kept.append(count_lines(broken))
+    assert len(kept) > 3
+    assert kept == sorted(set(kept))  # what was done each time is still there
+    assert lines(broken) == lines(calm)

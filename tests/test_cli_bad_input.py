@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from conftest import Outcome, call, write_csv
 from tiny_encoder import HEADS, LAYERS, NEURONS, tokenizer, write_encoder
 from transformers import BertModel, GPT2Config, GPT2ForSequenceClassification
@@ -34,6 +38,17 @@ def place(
         Path("list.yaml").write_text("- heads\n")
         Path("unknown.yaml").write_text("nurons: 0.3\n")
         Path("word.yaml").write_text("heads: many\n")
+        Path("tag.yaml").write_text("output: !!python/object/apply:os.system ['touch executed']\n")
+        lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+        lines += [
+            f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+        ]
+        Path("bomb.yaml").write_text("\n".join([*lines, "heads: *i\n"]))
+        Path("climbing.yaml").write_text("arms:\n  ../../out: {method: pgd}\n")
+        Path("shared.yaml").write_text("arms:\n  one: {method: pgd, output: elsewhere}\n")
+        Path("nul.csv").write_bytes(b'text,label\nfine\0,negative\n"')
+        Path("huge.jsonl").write_text('{"text": "fine", "label": 1e999}\n')
+        Path("deep.jsonl").write_text("[" * 100_000)
         write_ticket("ticket")
         write_ticket("wider-ticket", heads=HEADS * 2)
         write_ticket("roberta-ticket", model_type="roberta")
@@ -49,6 +64,7 @@ def place(
         GPT2ForSequenceClassification(gpt2).save_pretrained("gpt2")
         for model in ("headless", "gpt2"):
             tokenizer().save_pretrained(model)
+        write_hostile_models()
         yield folder
 
 
@@ -56,6 +72,35 @@ def write_ticket(folder: str, heads: int = HEADS, model_type: str = "bert") -> N
     masks = np.ones((LAYERS, heads), np.bool_), np.ones((LAYERS, NEURONS), np.bool_)
     masks[0][0, 0] = masks[1][0, 0] = False
     Ticket(model_type, *masks).save(folder)
+
+
+class Payload:
+    """What a pickle may do that is read without care."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("touch executed",)
+
+
+def write_hostile_models() -> None:
+    """Folders of models that would run code of their own, or ask for more memory than there is."""
+    for name in ("pickled", "own-code", "endless", "negative", "half", "no-tokenizer"):
+        shutil.copytree("encoder", name)
+    Path("pickled/model.safetensors").unlink()
+    torch.save(Payload(), "pickled/pytorch_model.bin")
+    code = "import os\nos.system('touch executed')\nfrom transformers import BertConfig as C\n"
+    Path("own-code/own.py").write_text(code)
+    change("own-code", model_type="unheard-of", auto_map={"AutoConfig": "own.C"})
+    change("endless", intermediate_size=10**18)
+    change("negative", num_hidden_layers=-3)
+    weights = Path("half/model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-100])
+    for file in Path("no-tokenizer").glob("tok*"):
+        file.unlink()
+
+
+def change(model: str, **facts: Any) -> None:
+    path = Path(model, "config.json")
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | facts), encoding="utf-8")
 
 
 def snapshot(folder: Path) -> dict[Path, bytes | None]:
@@ -135,6 +180,33 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["run"], OWN | {"--config": "missing.yaml"}, "missing.yaml"),
     (["run"], OWN | {"--config": "foreign"}, "foreign"),
     (["run"], OWN | {"--config": "bytes.csv"}, "bytes.csv"),
+    (["run"], OWN | {"--config": "tag.yaml"}, "tag.yaml"),
+    (["run"], OWN | {"--config": "bomb.yaml"}, "bomb.yaml"),
+    (["compare"], OWN | {"--config": "climbing.yaml"}, "'../../out'"),
+    (["compare"], OWN | {"--config": "shared.yaml"}, "'output'"),
+    # Hostile files
+    (["run"], OWN | {"--train-file": "nul.csv"}, "nul.csv"),
+    (["run"], OWN | {"--train-file": "huge.jsonl"}, "huge.jsonl"),
+    (["run"], OWN | {"--train-file": "deep.jsonl"}, "deep.jsonl"),
+    *(
+        (command, options, model)
+        for model in ("pickled", "own-code", "endless", "negative", "half", "no-tokenizer")
+        for command, options in (
+            (["run"], OWN | {"--model": model}),
+            (["evaluate", model], {"--test-file": "reviews.csv"}),
+            (["attack", model], ATTACKED),
+        )
+    ),
+    # More than anybody means
+    (["run"], OWN | {"--epochs": "1e300"}, "--epochs"),
+    (["run"], OWN | {"--batch-size": "99999999999999999999"}, "--batch-size"),
+    (["run"], OWN | {"--search-epochs": "1e300"}, "--search-epochs"),
+    (["run"], OWN | {"--draw-after": "1e300"}, "--draw-after"),
+    (["run"], OWN | {"--max-length": "99999999999999999999"}, "99999999999999999999"),
+    (["run"], OWN | {"--train-samples": "99999999999999999999"}, "99999999999999999999"),
+    (["run"], OWN | {"--search-adversary": "freelb,steps=1e300"}, "steps"),
+    (["run"], OWN | {"--adversary": "freelb,step_size=nan"}, "step_size"),
+    (["run"], OWN | {"--adversary": "__import__('os')"}, "__import__"),
     # Evaluating
     (["evaluate", "headless"], {"--test-file": "reviews.csv"}, "headless"),
     (["evaluate", "three-classes"], {"--test-file": "reviews.csv"}, "'fair'"),
@@ -220,6 +292,7 @@ def test_a_mistake_is_named_and_leaves_no_trace(
     assert culprit in outcome.err
     assert "Traceback" not in outcome.out + outcome.err
     assert snapshot(place) == before
+    assert not Path("executed").exists()
 
 
 @pytest.mark.parametrize(

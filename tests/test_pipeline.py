@@ -263,6 +263,53 @@ def test_another_seed_gives_another_model(
     assert not torch.equal(weights[0]["classifier.weight"], weights[1]["classifier.weight"])
 
 
+def test_two_commands_at_once_do_not_spoil_one_another(encoder: Path, few: Path, tmp_path: Path) -> None:
+    config = options(encoder, few, tmp_path / "run")
+
+    class Second(Watcher):
+        """While the first trains, starts the same once more."""
+
+        def callbacks(self) -> list[TrainerCallback]:
+            with pytest.raises(OutputError, match="Another command is at work"):
+                run(config)
+            return []
+
+    record = run(config, Second())
+    assert run(config) == record
+
+
+def test_what_killed_processes_were_writing_is_removed(
+    encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord]
+) -> None:
+    config = options(encoder, few, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        run(config, Watcher("ticket", 3))
+    folder = config.output_folder
+    checkpoints = folder / "checkpoints" / "ticket"
+    (checkpoints / "checkpoint-9").mkdir()
+    (checkpoints / "checkpoint-9" / "optimizer.pt").write_bytes(b"half")
+    (folder / ".earlyrobust-dense.x").mkdir()
+    (folder / "dense" / ".earlyrobust-config.json.x").write_bytes(b"{")
+    assert_same_result(folder, run(config), whole)
+    assert not [path for path in folder.rglob("*") if path.name.startswith(".earlyrobust")]
+
+
+def test_a_model_is_saved_whole_or_not_at_all(
+    encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: tuple[Path, RunRecord]
+) -> None:
+    config = options(encoder, few, tmp_path / "run")
+
+    def interrupt(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "save_tokenizer", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(config)
+    assert not (config.output_folder / "dense").exists()
+    assert_same_result(config.output_folder, run(config), whole)
+
+
 def test_a_cut_model_is_not_cut_again(
     encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord]
 ) -> None:

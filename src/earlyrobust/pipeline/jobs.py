@@ -228,8 +228,10 @@ def _begun(
     recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
     if config.bf16 and not has_bf16():
         observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
+    job = _Job(config, recipe, splits, folder, observer)
+    job.pretrained()  # whether it can be loaded is better known before the folder is taken
     with folder.claimed(splits.data.fingerprint):
-        yield _Job(config, recipe, splits, folder, observer)
+        yield job
 
 
 def _finished(folder: RunFolder, observer: Observer) -> RunRecord:
