@@ -74,7 +74,7 @@ COMPANIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class Called(Exception):
+class Called(BaseException):
     """Carries the configuration that a command arrived at."""
 
 

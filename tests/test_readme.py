@@ -57,7 +57,7 @@ def files_of_pages() -> dict[str, str]:
     return {text.partition("\n")[0].removeprefix("# "): text for text in shown}
 
 
-class Called(Exception):
+class Called(BaseException):
     """A command has parsed and got as far as its work."""
 
 
