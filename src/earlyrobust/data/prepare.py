@@ -15,7 +15,7 @@ from earlyrobust.data import corpus
 from earlyrobust.data.digests import combined_digest, split_digest
 from earlyrobust.data.files import Table, read_chunks
 from earlyrobust.data.labels import class_indices, match_classes, order_classes, read_labels
-from earlyrobust.data.rows import IntArray, Rows, gather, make_rows
+from earlyrobust.data.rows import Rows, gather, make_rows
 from earlyrobust.data.sources import read_hub, read_local
 from earlyrobust.data.splits import stratified_draw
 from earlyrobust.data.tasks import Task
@@ -146,7 +146,8 @@ def load_files(
     """
     rng = np.random.default_rng(seed)
     text_columns = [text_column] if pair_column is None else [text_column, pair_column]
-    train, classes = _read_training(train_file, text_columns, label_column)
+    table, classes = _read_labelled(train_file, text_columns, label_column)
+    train = Rows.of(table)
     _require_splittable(train, classes, str(train_file), parts=3 if test_file is None else 2)
     if test_file is None:
         test, train = _hold_out(train, rng)
@@ -184,9 +185,8 @@ def load_test_file(
         DataError: The file cannot be used, or its labels are not the classifier's.
     """
     text_columns = [text_column] if pair_column is None else [text_column, pair_column]
-    rows, classes = _read_training(path, text_columns, label_column)
-    output_of = np.asarray(match_classes(classes, outputs, f"'{path}'"))
-    return datasets.Dataset(_with_labels(rows.table, output_of[rows.labels]))
+    rows, classes = _read_labelled(path, text_columns, label_column)
+    return datasets.Dataset(_renumbered(rows, match_classes(classes, outputs, f"'{path}'")))
 
 
 def load_task_test(task: Task, *, data_dir: Path | None, outputs: Sequence[str]) -> datasets.Dataset:
@@ -205,12 +205,12 @@ def load_task_test(task: Task, *, data_dir: Path | None, outputs: Sequence[str])
     """
     output_of = match_classes(task.label_names, outputs, f"task '{task.name}'")
     rows = load_task(task, data_dir=data_dir).test.with_format("arrow")[:]
-    return datasets.Dataset(_with_labels(rows, np.asarray(output_of)[rows["label"].to_numpy()]))
+    return datasets.Dataset(_renumbered(rows, output_of))
 
 
-def _read_training(
+def _read_labelled(
     path: Path, text_columns: Sequence[str], label_column: str
-) -> tuple[Rows, tuple[str, ...]]:
+) -> tuple[pa.Table, tuple[str, ...]]:
     """Rows of a file that says itself what classes there are, labelled in the order of these."""
     seen: dict[str, int] = {}  # classes, numbered as they come
 
@@ -220,13 +220,13 @@ def _read_training(
 
     table = gather(map(rows, read_chunks(path, [*text_columns, label_column])))
     classes = order_classes(list(seen))
-    number = np.empty(len(seen), np.int64)
-    for index, name in enumerate(classes):
-        number[seen[name]] = index
-    return Rows.of(_with_labels(table, number[table["label"].to_numpy()])), classes
+    index = {name: number for number, name in enumerate(classes)}
+    return _renumbered(table, [index[name] for name in seen]), classes
 
 
-def _with_labels(rows: pa.Table, labels: IntArray) -> pa.Table:
+def _renumbered(rows: pa.Table, numbers: Sequence[int]) -> pa.Table:
+    """Rows whose labels are other numbers: `numbers[label]` in place of each."""
+    labels = np.asarray(numbers, np.int64)[rows["label"].to_numpy()]
     return rows.set_column(rows.column_names.index("label"), "label", pa.array(labels, pa.int64()))
 
 

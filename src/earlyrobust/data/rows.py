@@ -12,13 +12,11 @@ from pathlib import Path
 
 import datasets
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from earlyrobust.data.splits import IntArray
 from earlyrobust.errors import DataError
 from earlyrobust.storage import cache_folder
-
-IntArray = npt.NDArray[np.int64]
 
 
 def make_rows(
@@ -57,9 +55,7 @@ def gather(chunks: Iterator[pa.Table]) -> pa.Table:
         handle, name = tempfile.mkstemp(dir=folder)
         os.close(handle)
         try:
-            with pa.OSFile(name, "wb") as sink, pa.ipc.new_stream(sink, first.schema) as writer:
-                for chunk in chain((first, second), chunks):
-                    writer.write_table(chunk)
+            write_stream(Path(name), chain((first, second), chunks))
             return pa.ipc.open_stream(pa.memory_map(name)).read_all()
         finally:
             with suppress(OSError):  # some systems keep the name of a file that is mapped
@@ -69,6 +65,19 @@ def gather(chunks: Iterator[pa.Table]) -> pa.Table:
             f"The rows cannot be kept in '{folder}' ({error.strerror}): set EARLYROBUST_CACHE to a folder "
             "with room."
         ) from error
+
+
+def write_stream(path: Path, parts: Iterator[pa.Table]) -> None:
+    """Write tables into a file of Arrow's stream format, one after the other.
+
+    Args:
+        path: The file.
+        parts: At least one; all of the same columns.
+    """
+    first = next(parts)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, first.schema) as writer:
+        for part in chain((first,), parts):
+            writer.write_table(part)
 
 
 @dataclass(frozen=True)

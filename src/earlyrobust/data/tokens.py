@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import datasets
 import pyarrow as pa
 
 from earlyrobust.data.digests import combined_digest, split_digest
+from earlyrobust.data.rows import write_stream
 from earlyrobust.errors import DataError, ModelError
 from earlyrobust.storage import cache_folder, write_atomically
 
@@ -88,11 +88,7 @@ def _read(path: Path, rows: int) -> datasets.Dataset | None:
 
 
 def _write(path: Path, split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
-    parts = (_encode(batch, tokenizer, max_length) for batch in split.iter(BATCH_ROWS))
-    first = next(parts)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, first.schema) as writer:
-        for part in chain((first,), parts):
-            writer.write_table(part)
+    write_stream(path, (_encode(batch, tokenizer, max_length) for batch in split.iter(BATCH_ROWS)))
 
 
 def _encode(batch: dict[str, list[Any]], tokenizer: PreTrainedTokenizerBase, max_length: int) -> pa.Table:

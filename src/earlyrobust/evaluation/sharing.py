@@ -28,7 +28,6 @@ def put_together(
     if journal is None:
         own = [asdict(example) for example in fresh]
         return [example_from(item) for items in processes.gathered(own) for item in items]
-    processes.by_first(lambda: _add(journal, header, []))  # refuses another attack's before parts are read
     parts = parts_of(journal)
     found = []
     for part in parts:

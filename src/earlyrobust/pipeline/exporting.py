@@ -139,7 +139,7 @@ class _Job:
         found = ExportRecord.load(folder)
         if replace(found, bytes=0, check=None, environment=self.record.environment) != self.record:
             raise OutputError(f"'{folder}' holds another export: choose another --output, or delete it.")
-        remove_leftovers(folder, "**/*")
+        remove_leftovers(folder, within=True)
         return found
 
     def _write(self, folder: Path) -> None:

@@ -118,7 +118,8 @@ class RunFolder:
         try:
             yield
         finally:
-            (self.path / LOCK_NAME).unlink(missing_ok=True)
+            with suppress(OSError):  # some systems keep the name of a file that is open
+                (self.path / LOCK_NAME).unlink()
             lock.release()
 
     def _claim(self, fingerprint: str) -> None:
@@ -137,7 +138,7 @@ class RunFolder:
 
     def _tidy(self) -> None:
         """Remove what killed processes were writing: it takes room, and counts as a checkpoint to keep."""
-        remove_leftovers(self.path, "**/*")
+        remove_leftovers(self.path, within=True)
         for checkpoint in (self.path / CHECKPOINTS).glob("*/checkpoint-*"):
             if not (checkpoint / ELAPSED_NAME).exists():
                 shutil.rmtree(checkpoint, ignore_errors=True)
@@ -184,7 +185,7 @@ class RunFolder:
             for name in (CHECKPOINTS, SEARCHED):
                 shutil.rmtree(self.path / name, ignore_errors=True)
 
-    def reopen(self) -> None:
+    def close_again(self) -> None:
         """Remove what a process left behind that was killed when the run was all but finished."""
         if processes.is_first():
             with suppress(OutputError), self._locked():  # it may lie where nothing can be written any more

@@ -64,7 +64,6 @@ if TYPE_CHECKING:
 
     from earlyrobust.adversarial import Adversary
 
-
 # Texts on which a searched model is seen to name more than one class.
 _SAMPLE = 256
 
@@ -235,7 +234,7 @@ def _begun(
 
 
 def _finished(folder: RunFolder, observer: Observer) -> RunRecord:
-    folder.reopen()
+    folder.close_again()
     observer.note(f"The run in {folder.path} is finished already; this is its record.")
     return RunRecord.load(folder.path)
 

@@ -52,7 +52,7 @@ def faults_of_ticket(
 def _fault_of(record: RunRecord, title: str, model: ModelRecord) -> str | None:
     if model.classes_named == 1 and len(record.data.label_names) > 1:
         told = "gives every text of the test split the same class"
-    elif model.test.low <= record.chance:
+    elif record.guesses(model):
         told = "is no more accurate than always naming the largest class"
     else:
         return None

@@ -212,7 +212,11 @@ class RunRecord:
 
         No attack changes the answers of such a model: its accuracy under attack is high and means nothing.
         """
-        return self.model.test.low <= self.chance
+        return self.guesses(self.model)
+
+    def guesses(self, model: ModelRecord) -> bool:
+        """Whether one of the run's models may do so."""
+        return model.test.low <= self.chance
 
     @property
     def chance(self) -> float:
