@@ -198,7 +198,19 @@ def test_interrupted_by_the_user(encoder: Path, tmp_path: Path, monkeypatch: pyt
         outcome = call(*arguments)
     assert outcome.code == 130
     assert f"Interrupted. What is done is kept in {folder}; the same command goes on." in outcome.out
+    assert outcome.err == ""
     assert call(*arguments).code == 0
+
+
+def test_interrupted_before_anything_is_on_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    from earlyrobust.pipeline.config import RunConfig
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunConfig, "build", interrupted)
+    outcome = call("run")
+    assert (outcome.code, outcome.out, outcome.err) == (130, "", "Interrupted.\n")
 
 
 # --- search and finetune -----------------------------------------------------------------------------------

@@ -14,7 +14,13 @@ import pytest
 import torch
 from conftest import Outcome, call, write_csv
 from tiny_encoder import HEADS, LAYERS, NEURONS, tokenizer, write_encoder
-from transformers import BertModel, GPT2Config, GPT2ForSequenceClassification
+from transformers import (
+    BertModel,
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    MPNetConfig,
+    MPNetForSequenceClassification,
+)
 
 from earlyrobust import Ticket
 
@@ -62,7 +68,10 @@ def place(
         sizes = {"vocab_size": 2_000, "n_embd": 16, "n_layer": 2, "n_head": 2}
         gpt2 = GPT2Config(**sizes, bos_token_id=1, eos_token_id=1)
         GPT2ForSequenceClassification(gpt2).save_pretrained("gpt2")
-        for model in ("headless", "gpt2"):
+        sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+        mpnet = MPNetConfig(vocab_size=2_000, **sizes)
+        MPNetForSequenceClassification(mpnet).save_pretrained("mpnet")
+        for model in ("headless", "gpt2", "mpnet"):
             tokenizer().save_pretrained(model)
         write_hostile_models()
         yield folder
@@ -142,7 +151,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
             (("--heads", "--neurons"), ("1", "1.5", "-0.1", "nan", "inf")),
             (("--head-penalty", "--neuron-penalty", "--gamma"), ("-1", "nan", "inf")),
             (("--epochs", "--search-epochs", "--learning-rate", "--miniepoch"), ("0", "-1", "nan", "inf")),
-            (("--batch-size", "--patience", "--miniepoch-min-steps"), ("0", "-2")),
+            (("--batch-size", "--patience", "--miniepoch-min-steps", "--gradient-accumulation"), ("0", "-2")),
             (("--train-samples", "--max-length"), ("0", "-2")),
             (("--seed",), ("-1",)),
         )
@@ -197,6 +206,8 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
             (["attack", model], ATTACKED),
         )
     ),
+    (["run"], OWN | {"--batch-size": "16", "--gradient-accumulation": "3"}, "--gradient-accumulation of 3"),
+    (["run", "--gradient-checkpointing"], OWN | {"--model": "mpnet"}, "'mpnet'"),
     # More than anybody means
     (["run"], OWN | {"--epochs": "1e300"}, "--epochs"),
     (["run"], OWN | {"--batch-size": "99999999999999999999"}, "--batch-size"),

@@ -33,6 +33,8 @@ SAMPLES: dict[str, Any] = {
     "learning_rate": 3e-4,
     "max_length": 99,
     "bf16": True,
+    "gradient_accumulation": 2,
+    "gradient_checkpointing": True,
     "heads": 0.25,
     "neurons": 0.125,
     "head_penalty": 3e-5,

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from conftest import call
+from scipy import stats
 from test_examples_page import HOSTILE, ONLY_THESE_ATTRIBUTES, ONLY_THESE_TAGS, Node, attacked, every, read
 from test_results import a_record
 from test_summary import a_run, an_attack, by_arm, compared
@@ -653,6 +654,52 @@ def test_several_seeds_are_not_called_one(arms: dict[str, tuple[int, ...]]) -> N
     }
     comparison = compared(runs)
     assert not [told for told in headlines(comparison, summarise(comparison)) if "One seed" in told]
+
+
+@pytest.mark.parametrize(
+    ("searched", "says"),
+    [
+        (
+            (40, 42, 44),
+            "The tickets of 'earlyrobust' are more robust than those of 'by chance': +20.0 points",
+        ),
+        ((3, 2, 1), "The tickets of 'earlyrobust' are worse than those of 'by chance': -20.0 points"),
+        (
+            (20, 24, 25),
+            "Nothing says that the tickets of 'earlyrobust' are better than those of 'by chance': +1.0",
+        ),
+    ],
+)
+def test_headlines_tell_whether_a_search_beats_chance(searched: tuple[int, ...], says: str) -> None:
+    drawn = (21, 22, 23)
+    random = {"ticket_origin": {"method": "random"}, "config": {"model": "minilm", "search": "random"}}
+    # Trained otherwise than the random tickets: what makes the difference may not be the search.
+    other = {"config": {"model": "minilm", "adversary": "freelb"}}
+    arms: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
+        "finetune": ((20, 21, 22), {"ticket": None}),
+        "earlyrobust": (searched, {"config": {"model": "minilm", "gamma": 0.2}}),
+        "earlyrobust + freelb": ((50, 50, 50), other),
+        "by chance": (drawn, random),
+    }
+    comparison = compared(
+        {
+            arm: {seed: a_run(attacks={"textfooler": n}, **changes) for seed, n in enumerate(correct)}
+            for arm, (correct, changes) in arms.items()
+        }
+    )
+    told = [sentence for sentence in headlines(comparison, summarise(comparison)) if "tickets of" in sentence]
+    gaps = [a - b for a, b in zip(searched, drawn, strict=True)]
+    sure = stats.ttest_1samp(gaps, 0).pvalue < 0.05
+    assert len(told) == 1
+    assert told[0].startswith(says)
+    assert ("Nothing says" not in told[0]) == sure
+    assert ("--search-epochs" in told[0]) == (not sure or sum(gaps) < 0)
+
+
+def test_one_seed_tells_nothing_of_searches_and_chance() -> None:
+    random = a_run(ticket_origin={"method": "random"})
+    comparison = compared({"earlyrobust": {0: a_run()}, "by chance": {0: random}}, baseline="earlyrobust")
+    assert not [told for told in headlines(comparison, summarise(comparison)) if "tickets of" in told]
 
 
 def test_an_environment_that_all_runs_share_is_told_once(pages: dict[str, tuple[Path, Node]]) -> None:

@@ -16,6 +16,7 @@ import torch
 from conftest import write_reviews
 from safetensors.torch import load_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.models.bert.modeling_bert import BertIntermediate
 
 from earlyrobust import Ticket
 from earlyrobust.encoders import load_classifier
@@ -243,6 +244,53 @@ def test_bf16_works_on_any_hardware_and_saves_float32(encoder: Path, few: Path, 
     weights = load_file(tmp_path / "run" / "model" / "model.safetensors")
     assert {weight.dtype for weight in weights.values()} == {torch.float32}
     assert all(weight.isfinite().all() for weight in weights.values())
+
+
+def test_activations_that_are_computed_twice_are_the_same(
+    encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    forward = BertIntermediate.forward
+
+    def counted(self: BertIntermediate, states: torch.Tensor) -> torch.Tensor:
+        calls.append(torch.is_grad_enabled())
+        return forward(self, states)
+
+    monkeypatch.setattr(BertIntermediate, "forward", counted)
+    run(options(encoder, few, tmp_path / "kept"))
+    of_kept = sum(calls)
+    calls.clear()
+    run(options(encoder, few, tmp_path / "twice", gradient_checkpointing=True))
+    assert sum(calls) == 2 * of_kept
+    weights = [path.relative_to(tmp_path / "kept") for path in (tmp_path / "kept").rglob("*.safetensors")]
+    assert {path.parts[0] for path in weights} == {"dense", "ticket", "model"}
+    for path in weights:
+        assert (tmp_path / "twice" / path).read_bytes() == (tmp_path / "kept" / path).read_bytes()
+    watcher = Watcher()
+    run(options(encoder, few, whole[0], gradient_checkpointing=True), watcher)  # is no other run
+    assert "is finished already" in watcher.notes[0]
+
+
+def test_a_batch_in_parts_gives_the_ticket_of_one_at_once(encoder: Path, few: Path, tmp_path: Path) -> None:
+    calm = tmp_path / "calm"
+    shutil.copytree(encoder, calm)
+    file = calm / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    file.write_text(json.dumps(config), encoding="utf-8")
+    still = {"search_adversary": "freelb,steps=2,initial_magnitude=0", "train_samples": 48}
+    whole, parts = (
+        search(options(calm, few, tmp_path / str(number), gradient_accumulation=number, **still))
+        for number in (1, 4)
+    )
+    assert whole.trace is not None
+    assert parts.trace is not None
+    assert parts.trace.epochs == whole.trace.epochs
+    assert np.array_equal(parts.neurons, whole.neurons)
+    assert whole.neuron_scores is not None
+    moved = np.abs(whole.neuron_scores - 1).max()
+    assert np.allclose(parts.neuron_scores, whole.neuron_scores, rtol=0, atol=moved / 100)
+    assert parts.origin["batch_size"] == whole.origin["batch_size"] == 8
 
 
 @pytest.mark.parametrize(("bf16", "known"), [(True, False), (True, True), (False, False)])

@@ -30,15 +30,21 @@ main()
 """
 
 
-def launch(arguments: list[object], processes: int, folder: Path) -> subprocess.Popen[str]:
+def launch(
+    arguments: list[object], processes: int, folder: Path, by: str = "torchrun"
+) -> subprocess.Popen[str]:
     """Start the command line in some processes, which say what they say into a file."""
     script = folder / "program.py"
     script.write_text(PROGRAM, encoding="utf-8")
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    launchers = {
+        "torchrun": ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)],
+        # On CPUs accelerate has MPI start them, unless it is told that there are GPUs.
+        "accelerate": ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes)],
+    }
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     with (folder / "said.txt").open("w", encoding="utf-8") as said:
         return subprocess.Popen(
-            [sys.executable, *(launcher if processes > 1 else []), str(script), *map(str, arguments)],
+            [sys.executable, *(launchers[by] if processes > 1 else []), str(script), *map(str, arguments)],
             stdout=said,
             stderr=said,
             text=True,
@@ -120,6 +126,36 @@ def test_two_processes_come_to_the_masks_and_accuracies_of_one(
 
 
 @pytest.mark.slow
+def test_batches_in_parts_and_accelerate_launch_come_to_the_same(
+    command: Callable[[Path], list[object]], alone: Path, tmp_path: Path
+) -> None:
+    saving = ("--gradient-accumulation", 2, "--gradient-checkpointing")
+    said = end(launch([*command(tmp_path / "run"), *saving], 2, tmp_path, by="accelerate"), tmp_path)
+    assert_same(tmp_path / "run", alone)
+    assert said.count("The classifier is in") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("ACCELERATE_USE_FSDP", "true", "FSDP"),
+        ("ACCELERATE_USE_DEEPSPEED", "true", "DeepSpeed"),
+        ("ACCELERATE_MIXED_PRECISION", "bf16", "--bf16"),
+        ("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR", "compilation"),
+    ],
+)
+def test_a_launch_for_another_kind_of_training_is_refused(
+    variable: str, value: str, says: str, calm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    outcome = call("run", "--model", calm, "--output", tmp_path / "out")
+    assert outcome.code == 2
+    assert says in outcome.err
+    assert variable in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
 def test_a_job_that_loses_a_process_says_so_and_goes_on_with_another_number(
     before: int, after: int, command: Callable[[Path], list[object]], alone: Path, tmp_path: Path
@@ -157,7 +193,7 @@ def test_what_the_user_got_wrong_is_said_once(calm: Path, tmp_path: Path) -> Non
         (["--train-file", data, "--text-column", "txt"], "has no column 'txt'"),
         (
             ["--train-file", data, "--batch-size", 7],
-            "A --batch-size of 7 cannot be divided among 2 processes",
+            "A --batch-size of 7 cannot be divided evenly by 2 processes",
         ),
     ):
         process = launch(["search", "--model", calm, "--output", tmp_path / "out", *arguments], 2, tmp_path)

@@ -21,6 +21,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_WHOLE = (
+    "each process must hold the whole model, which is cut: leave it out, and save memory by "
+    "--gradient-checkpointing or --gradient-accumulation"
+)
+
+# What accelerate's launcher passes on in the environment that would make another training of the same
+# options: how people call it, and what to do instead.
+_LAUNCHED = {
+    "ACCELERATE_USE_FSDP": ("FSDP", _WHOLE),
+    "ACCELERATE_USE_DEEPSPEED": ("DeepSpeed", _WHOLE),
+    "ACCELERATE_USE_MEGATRON_LM": ("Megatron-LM", _WHOLE),
+    "ACCELERATE_USE_PARALLELISM_CONFIG": ("a parallelism config", _WHOLE),
+    "ACCELERATE_MIXED_PRECISION": ("mixed precision", "give --bf16 to earlyrobust itself"),
+    "ACCELERATE_DYNAMO_BACKEND": ("compilation", "leave it out"),
+}
+# Values with which it passes on nothing.
+_NOTHING = {"", "false", "no"}
+
 # Processes wait for one another while the first prepares data or the slowest attacks. One that dies is
 # noticed by its closed connections, whatever the time.
 _PATIENCE = timedelta(days=7)
@@ -65,6 +83,17 @@ def check_alone(what: str) -> None:
             f"{what} works in one process: start it without torchrun or accelerate launch; run, search, "
             "finetune, evaluate and attack work in several."
         )
+
+
+def check_launch() -> None:
+    """Refuse what accelerate's launcher was asked for that belongs among the options, or cannot be done.
+
+    Raises:
+        ConfigError: If there is any.
+    """
+    for name, (asked, instead) in _LAUNCHED.items():
+        if os.environ.get(name, "").lower() not in _NOTHING:
+            raise ConfigError(f"accelerate was told to launch with {asked}, but {instead} ({name}).")
 
 
 def wait() -> None:

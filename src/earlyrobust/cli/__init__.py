@@ -27,6 +27,8 @@ from earlyrobust.errors import EarlyRobustError, explain
 
 # Taken off the line before it is read: one thinks of it last.
 _DEBUG = "--debug"
+# How Typer ends a command that is interrupted.
+_INTERRUPTED = 130
 
 app = typer.Typer(
     help="Robust early-bird tickets: make Hugging Face text classifiers robust and small, cheaply.",
@@ -75,6 +77,11 @@ def main() -> None:
     debug = _DEBUG in sys.argv
     try:
         app([argument for argument in sys.argv[1:] if argument != _DEBUG])
+    except SystemExit as end:
+        # A command that had begun has said so itself; one that was still loading PyTorch has not.
+        if end.code == _INTERRUPTED and end.__cause__ is None:
+            sys.stderr.write("Interrupted.\n")
+        raise
     except Exception as error:
         if debug:
             raise

@@ -52,6 +52,10 @@ class RunConfig(AttackOptions):
         learning_rate: Peak learning rate; constant in the search, linear decay in fine-tuning.
         max_length: Longest input in tokens (the paper's 128 or 256 for its tasks).
         bf16: Compute in bfloat16 where that is safe.
+        gradient_accumulation: Parts of a batch that pass through the model one after the other, None for 1:
+            less memory, and other draws of dropout and perturbations.
+        gradient_checkpointing: Compute activations a second time instead of keeping them, None for not: less
+            memory, a third more time, the same results.
         heads: Share of all attention heads to cut (the paper's 1/6).
         neurons: Share of all FFN neurons to cut (the paper's, by task).
         weights: Share of the weights to set to zero, for `robust-ticket`.
@@ -99,6 +103,8 @@ class RunConfig(AttackOptions):
     learning_rate: Positive = 5e-5
     max_length: Annotated[int, Field(ge=8)] | None = None
     bf16: bool = False
+    gradient_accumulation: Annotated[int, Field(gt=0, le=100_000)] | None = None
+    gradient_checkpointing: bool | None = None
     heads: Ratio | None = None
     neurons: Ratio | None = None
     weights: Ratio = 0.3

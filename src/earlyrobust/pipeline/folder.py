@@ -40,7 +40,7 @@ DENSE, TICKET, MODEL = "dense", "ticket", "model"
 # The model that a ticket was searched on, kept until the fine-tuning has started from its weights.
 SEARCHED = "searched"
 # Options that change no result.
-_NO_MATTER = {"token_budget", "in_flight"}
+_NO_MATTER = {"token_budget", "in_flight", "gradient_checkpointing"}
 # Written into a checkpoint when all else is there, so a checkpoint without it is not whole.
 ELAPSED_NAME = "elapsed.json"
 

@@ -42,7 +42,7 @@ from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.splits import Splits, load_splits
 from earlyrobust.pipeline.tickets import check_ticket, random_ticket
-from earlyrobust.pipeline.training import search_ticket, share_of_batch, train_classifier
+from earlyrobust.pipeline.training import check_can_train, search_ticket, train_classifier
 from earlyrobust.pruning import is_cut, prune, refill, zero
 from earlyrobust.results import (
     ATTACKS_FOLDER,
@@ -91,6 +91,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     folder = RunFolder(config.output_folder, {"command": "run"}, config.to_dict())
     if folder.is_complete:
         return _finished(folder, observer)
+    check_can_train(config)
     _check_ratios(config)
     attacks = build_attacks(config)  # what they lean on may be missing: better known before the training
     splits = load_splits(config, observer)
@@ -124,6 +125,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
     if folder.is_finished(TICKET):
         observer.note(f"The search in {folder.path} is finished already; this is its ticket.")
     else:
+        check_can_train(config)
         _check_ratios(config)
         splits = load_splits(config, observer)
         with _begun(config, recipe, splits, folder, observer) as job:
@@ -162,6 +164,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     folder = RunFolder(config.output_folder, command, config.to_dict())
     if folder.is_complete:
         return _finished(folder, observer)
+    check_can_train(config)
     check_ticket(ticket, config.model)
     attacks = build_attacks(config)
     splits = load_splits(config, observer)
@@ -223,12 +226,16 @@ def _begun(
     config: RunConfig, recipe: Recipe, splits: Splits, folder: RunFolder, observer: Observer
 ) -> Iterator[_Job]:
     """Gather what is left to gather, and claim the folder while the context lasts."""
-    share_of_batch(config.batch_size)
     recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
     if config.bf16 and not has_bf16():
         observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
     job = _Job(config, recipe, splits, folder, observer)
-    job.pretrained()  # whether it can be loaded is better known before the folder is taken
+    model = job.pretrained()  # whether it can be loaded is better known before the folder is taken
+    if config.gradient_checkpointing and not model.supports_gradient_checkpointing:
+        raise ConfigError(
+            f"transformers has no gradient checkpointing for '{config.model}': do without "
+            "--gradient-checkpointing, or choose another --model."
+        )
     with folder.claimed(splits.data.fingerprint):
         yield job
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -93,17 +94,25 @@ def search_ticket(
     return search.run(folder.last_checkpoint(stage)), clock.elapsed
 
 
-def share_of_batch(batch_size: int) -> int:
-    """Examples of an optimiser step that each process takes.
+def check_can_train(config: RunConfig) -> None:
+    """Refuse a training that cannot be shared out, before any data is read.
 
     Raises:
-        ConfigError: If they cannot be divided evenly.
+        ConfigError: If the processes were started for another kind of training, or a batch cannot be divided.
     """
-    share, left = divmod(batch_size, processes.count())
+    processes.check_launch()
+    _share_of_batch(config)
+
+
+def _share_of_batch(config: RunConfig) -> int:
+    """Examples of an optimiser step that a process takes at once."""
+    steps = config.gradient_accumulation or 1
+    parts = processes.count() * steps
+    share, left = divmod(config.batch_size, parts)
     if left:
         raise ConfigError(
-            f"A --batch-size of {batch_size} cannot be divided among {processes.count()} processes: choose a "
-            "multiple of them."
+            f"A --batch-size of {config.batch_size} cannot be divided evenly by {processes.count()} "
+            f"processes and a --gradient-accumulation of {steps}: choose a multiple of {parts}."
         )
     return share
 
@@ -114,7 +123,8 @@ def _arguments(
     return TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=epochs,
-        per_device_train_batch_size=share_of_batch(config.batch_size),
+        per_device_train_batch_size=_share_of_batch(config),
+        gradient_accumulation_steps=config.gradient_accumulation or 1,
         learning_rate=learning_rate,
         warmup_steps=warmup,  # below one: a share of all steps
         seed=config.seed,
@@ -127,7 +137,17 @@ def _arguments(
         save_total_limit=2,
         report_to="none",
         disable_tqdm=True,
+        **_checkpointing(config),
     )
+
+
+def _checkpointing(config: RunConfig) -> dict[str, Any]:
+    """What training arguments call gradient checkpointing, which newer versions of transformers rename."""
+    if not config.gradient_checkpointing:
+        return {}
+    known = {field.name for field in fields(TrainingArguments)}
+    name = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
+    return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
 
 
 class _Checkpoints(TrainerCallback):  # type: ignore[misc]

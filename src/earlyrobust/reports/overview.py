@@ -16,6 +16,7 @@ from earlyrobust.results.summary import (
     QUERIES,
     SECONDS,
     ArmSummary,
+    against_random,
     frontier,
     of_attack,
 )
@@ -158,6 +159,7 @@ def headlines(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[s
             f"Nothing is both cheaper and more robust than {_and(efficient)}.",
         ]
         sentences += _told_apart(comparison, summaries)
+        sentences += _told_from_random(comparison, summaries)
     guesses = [summary.name for summary in summaries if summary.is_guess and _MEAN_AUA in summary.measures]
     if guesses:
         sentences.append(
@@ -198,6 +200,29 @@ def _told_apart(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list
         for side, names in sides.items()
         if names
     ]
+
+
+def _told_from_random(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:
+    """Whether searched tickets are more robust than random ones, and what to try where they are not."""
+    guesses = {summary.name for summary in summaries if summary.is_guess}
+    sentences = []
+    for (arm, other), difference in against_random(comparison).items():
+        gap, p = difference.mean, difference.p
+        if p is None or guesses & {arm, other}:
+            continue
+        interval = f"{gap.low:+.1f} to {gap.high:+.1f}"
+        told = f"{gap.value:+.1f} points under attack ({interval}) over {gap.count} seeds."
+        longer = "Try more --search-epochs, or a larger --learning-rate"
+        if p >= _SIGNIFICANT:
+            sentences.append(
+                f"Nothing says that the tickets of '{arm}' are better than those of '{other}': {told} "
+                f"{longer}; smaller gaps are told by more --seeds and --examples."
+            )
+        elif gap.value > 0:
+            sentences.append(f"The tickets of '{arm}' are more robust than those of '{other}': {told}")
+        else:
+            sentences.append(f"The tickets of '{arm}' are worse than those of '{other}': {told} {longer}.")
+    return sentences
 
 
 def _overall_measures(comparison: Comparison) -> list[str]:

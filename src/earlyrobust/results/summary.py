@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from earlyrobust.results.comparison import Comparison
 from earlyrobust.results.measures import Accuracy, Mean
@@ -16,6 +16,12 @@ CLEAN, AUA, QUERIES, SECONDS = "Clean%", "Aua%", "#Query", "Training s"
 PARAMETERS, MEGABYTES, LATENCY = "Parameters", "MB", "Latency"
 # Beside those of each attack: the mean over all of them.
 OVERALL = "mean"
+# How a ticket says that it was drawn by chance, and the options of a run that say how a ticket is found.
+_RANDOM = "random"
+_SEARCH_OPTIONS = {
+    *("search", "search_adversary", "search_epochs", "draw_after", "head_penalty", "neuron_penalty"),
+    *("gamma", "patience", "miniepoch", "miniepoch_min_steps"),
+}
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,49 @@ def summarise(comparison: Comparison) -> list[ArmSummary]:
         )
         for arm, measures in values.items()
     ]
+
+
+def against_random(comparison: Comparison) -> dict[tuple[str, str], Difference]:
+    """How much more robust searched tickets are than random ones, where nothing else is different.
+
+    Returns:
+        By the arm and that of the random tickets: mean Aua% of the one less that of the other, paired by
+        seeds.
+    """
+    random = [arm for arm, runs in comparison.runs.items() if any(map(_is_random, runs.values()))]
+    pairs = [
+        (arm, other)
+        for arm, runs in comparison.runs.items()
+        for other in random
+        if arm not in random and _differ_in_search(runs, comparison.runs[other])
+    ]
+    aua = {
+        arm: _values(comparison.runs[arm], comparison.attacks).get(of_attack(AUA, OVERALL), {})
+        for arm in {arm for pair in pairs for arm in pair}
+    }
+    found = {(arm, other): _difference(aua[arm], aua[other]) for arm, other in pairs}
+    return {pair: difference for pair, difference in found.items() if difference is not None}
+
+
+def _is_random(run: RunRecord) -> bool:
+    return run.ticket_origin.get("method") == _RANDOM
+
+
+def _differ_in_search(runs: Mapping[int, RunRecord], others: Mapping[int, RunRecord]) -> bool:
+    """Whether two arms have tickets, and the same options but for how those are found."""
+    both = runs.keys() & others.keys()
+    return bool(both) and all(
+        runs[seed].ticket is not None and _but_for_search(runs[seed]) == _but_for_search(others[seed])
+        for seed in both
+    )
+
+
+def _but_for_search(run: RunRecord) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in run.config.items()
+        if value is not None and name not in {*_SEARCH_OPTIONS, "output"}
+    }
 
 
 def frontier(points: Mapping[str, tuple[float, float]]) -> list[str]:

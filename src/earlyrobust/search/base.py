@@ -58,7 +58,7 @@ def facts(name: str, config: DataclassInstance, trainer: AdversarialTrainer) -> 
         "search": asdict(config),
         "adversary": adversary and {"name": type(adversary).__name__.lower(), **adversary.config.to_dict()},
         "learning_rate": trainer.args.learning_rate,
-        "batch_size": trainer.args.train_batch_size,
+        "batch_size": trainer.examples_per_step,
         "seed": trainer.args.seed,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }

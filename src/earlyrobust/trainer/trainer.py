@@ -75,6 +75,12 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         with torch.random.fork_rng(devices=[]):
             self._parts = None if adversary is None else adversary.parts(self.model)
 
+    @property
+    def examples_per_step(self) -> int:
+        """Examples of an optimiser step, those of all processes and accumulated batches together."""
+        # The trainer's own batch size: the arguments' is not what `auto_find_batch_size` found.
+        return int(self._train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps)
+
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train; what the adversary trains beside the model is a submodule of it meanwhile."""
         if self._parts is None:
@@ -150,10 +156,8 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         # length grouping needs among them, and would then read every example to measure it.
         sampler = super()._get_train_sampler(self.train_dataset)
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        # The trainer's own batch size: the arguments' is not what `auto_find_batch_size` found.
-        group = self._train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
         if isinstance(sampler, LengthGroupedSampler):
-            sampler = ReplayableSampler(sampler, group, seed)
+            sampler = ReplayableSampler(sampler, self.examples_per_step, seed)
         if self._replays > 1:
             if isinstance(sampler, RandomSampler):
                 # What accelerate makes of Trainer's own, which it would not recognise within another.
@@ -163,7 +167,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
                     f"{type(self.adversary).__name__} replays batches, which train_sampling_strategy "
                     f"'{self.args.train_sampling_strategy}' does not allow for: choose another one."
                 )
-            return RepeatedGroups(sampler, group, self._replays)
+            return RepeatedGroups(sampler, self.examples_per_step, self._replays)
         return sampler
 
     def plain_step(
