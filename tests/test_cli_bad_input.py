@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Outcome, call, write_csv
+from safetensors.torch import load_file, save_file
 from tiny_encoder import HEADS, LAYERS, NEURONS, tokenizer, write_encoder
 from transformers import (
     BertModel,
@@ -74,6 +75,10 @@ def place(
         for model in ("headless", "gpt2", "mpnet"):
             tokenizer().save_pretrained(model)
         write_hostile_models()
+        shutil.copytree("other-run/dense", "no-number")
+        weights = load_file("no-number/model.safetensors")
+        weights["classifier.bias"][0] = float("nan")
+        save_file(weights, "no-number/model.safetensors", {"format": "pt"})
         yield folder
 
 
@@ -208,6 +213,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     ),
     (["run"], OWN | {"--batch-size": "16", "--gradient-accumulation": "3"}, "--gradient-accumulation of 3"),
     (["run", "--gradient-checkpointing"], OWN | {"--model": "mpnet"}, "'mpnet'"),
+    (["evaluate", "no-number"], {"--task": "builtin"}, "not a number"),
     # More than anybody means
     (["run"], OWN | {"--epochs": "1e300"}, "--epochs"),
     (["run"], OWN | {"--batch-size": "99999999999999999999"}, "--batch-size"),
@@ -304,6 +310,14 @@ def test_a_mistake_is_named_and_leaves_no_trace(
     assert "Traceback" not in outcome.out + outcome.err
     assert snapshot(place) == before
     assert not Path("executed").exists()
+
+
+def test_a_victim_that_answers_no_numbers_ends_an_attack_with_a_sentence(place: Path, tmp_path: Path) -> None:
+    options = ATTACKED | {"--output": str(tmp_path / "out")}
+    outcome = call("attack", "no-number", *(word for pair in options.items() for word in pair))
+    assert outcome.code == 2
+    assert outcome.err.startswith("Error: The model's output is not a number")
+    assert outcome.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

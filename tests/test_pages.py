@@ -953,6 +953,19 @@ def test_what_cannot_be_drawn_is_said_in_a_sentence(tmp_path: Path, damage: str)
     assert not (folder / REPORT_PAGE).exists()
 
 
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_report_is_written_nowhere_else(tmp_path: Path, absolute: bool) -> None:
+    other = save_comparison(a_comparison(), tmp_path / "other")
+    folder = KINDS["experiment"](tmp_path / "reported")
+    part = str(other) if absolute else "../other"
+    in_json(folder / EXPERIMENT_NAME, lambda content: content["parts"].update(sst2=part))
+    before = sorted(tmp_path.rglob("*"))
+    outcome = call("report", folder)
+    assert outcome.code == 2
+    assert f"'{part}' is no folder within its own" in outcome.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 SENSELESS: dict[str, tuple[str, str, Callable[[dict[str, Any]], object]]] = {
     "an option that is swept and no number": (
         "experiment",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from transformers import DataCollatorWithPadding
 
 from earlyrobust import processes
+from earlyrobust.errors import ModelError
 from earlyrobust.results import Accuracy
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def predict(
 
     The model is in evaluation mode meanwhile and left in the mode it was in. Processes that share a job share
     the examples.
+
+    Raises:
+        ModelError: If they are not numbers.
     """
     order = np.argsort(dataset["length"], kind="stable")[::-1]  # neighbours in length need little padding
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
@@ -68,6 +72,11 @@ def predict(
     for process, computed in enumerate(processes.gathered(own)):
         for rows, values in zip(batches[process :: processes.count()], computed, strict=True):
             logits[rows] = values
+    if not np.isfinite(logits).all():
+        raise ModelError(
+            "The model's output is not a number (NaN or infinite), so its accuracy would mean nothing: train "
+            "it again, with a smaller learning rate."
+        )
     return logits
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from earlyrobust.errors import OutputError
 from earlyrobust.results.files import SCHEMA_VERSION, read_record
 from earlyrobust.storage import write_json
 
@@ -55,4 +56,12 @@ class ExperimentRecord:
             OutputError: If there is none, it is damaged, or it was written by a newer version.
         """
         missing = f"There is no experiment in '{folder}': {EXPERIMENT_NAME} is missing."
-        return read_record(folder / EXPERIMENT_NAME, cls, missing)
+        record = read_record(folder / EXPERIMENT_NAME, cls, missing)
+        # Reports are written into them.
+        for part in record.parts.values():
+            if Path(part).is_absolute() or ".." in Path(part).parts:
+                raise OutputError(
+                    f"The record '{folder / EXPERIMENT_NAME}' is damaged: '{part}' is no folder within its "
+                    "own."
+                )
+        return record
