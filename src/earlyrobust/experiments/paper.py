@@ -210,7 +210,7 @@ SCALES: dict[str, Scale] = {
         notes=("This scale shows that everything runs; its numbers mean nothing.",),
     ),
     "cpu": Scale(
-        description="an hour on two cores: up to 480 samples, two epochs, up to 40 examples, one seed",
+        description="an hour on two cores: up to 320 samples, two epochs, up to 30 examples, one seed",
         options={
             "epochs": 2.0,
             # More and longer steps make something of few texts.
@@ -220,10 +220,10 @@ SCALES: dict[str, Scale] = {
             "miniepoch_min_steps": 5,
         },
         by_task={
-            "sst2": {"train_samples": 480, "examples": 40},
+            "sst2": {"train_samples": 320, "examples": 30},
             "qnli": {"train_samples": 320, "test_samples": 500, "examples": 16},
-            "qqp": {"train_samples": 480, "test_samples": 500, "examples": 24},
-            "ag_news": {"train_samples": 160, "test_samples": 500, "examples": 10},
+            "qqp": {"train_samples": 320, "test_samples": 500, "examples": 24},
+            "ag_news": {"train_samples": 160, "test_samples": 300, "examples": 8},
             "imdb": {"train_samples": 160, "test_samples": 500, "examples": 8, "max_length": 64},
         },
         attacks={"bert-attack": "bert-attack-earlyrobust"},
