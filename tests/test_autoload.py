@@ -99,6 +99,7 @@ def test_cut_models_are_known(order: str, places: dict[str, str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_without_this_package_transformers_says_what_it_lacks(places: dict[str, str]) -> None:
     done = run("import sys; sys.modules['earlyrobust'] = None" + LOAD.format(**places))
     assert done.returncode != 0

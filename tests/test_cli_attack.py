@@ -153,6 +153,7 @@ def test_another_attack_in_the_same_folder_is_refused(
     assert snapshot(folder) == before
 
 
+@pytest.mark.slow
 def test_how_it_is_batched_is_no_other_attack(
     attacked: tuple[Path, Outcome], classifier: Path, few: Path, tmp_path: Path
 ) -> None:

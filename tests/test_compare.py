@@ -218,6 +218,7 @@ def test_a_cell_computes_with_its_threads_and_gives_them_back(plan: Plan, tmp_pa
     assert runs["finetune"][0].environment.threads == 1
 
 
+@pytest.mark.slow
 def test_arms_are_attacked_with_the_same_examples_and_seeds_with_others(
     plan: Plan, tmp_path: Path, encoder: Path
 ) -> None:

@@ -446,6 +446,7 @@ def _tokenize_in_process(cache_dir: Path) -> list[list[int]]:
     return ids
 
 
+@pytest.mark.slow
 def test_concurrent_writers(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         results = pool.map(_tokenize_in_process, [tmp_path] * 4, chunksize=1)

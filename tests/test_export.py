@@ -133,6 +133,7 @@ def test_onnx_gives_the_same_logits_for_any_batch(family: str, tmp_path: Path) -
     assert sizes[1] != sizes[0]
 
 
+@pytest.mark.slow
 def test_no_text_of_a_quantised_model_depends_on_the_others(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
     tokenizer = models.tokenizer()

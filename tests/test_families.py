@@ -248,6 +248,7 @@ def test_the_longest_text_under_attack_has_a_position_for_every_token(name: str)
 PAGE = (Path(__file__).parents[1] / "docs" / "families.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_example_of_the_page_adds_a_family(tmp_path: Path) -> None:
     (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     check = """

@@ -72,6 +72,7 @@ print(json.dumps([type(model).__name__, model.ticket.fingerprint, logits.tolist(
     assert torch.equal(torch.tensor(logits), models.logits(small))
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_run_is_uploaded_with_its_card(
     finished: tuple[Path, Outcome], tmp_path: Path
 ) -> None:

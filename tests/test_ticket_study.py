@@ -165,6 +165,7 @@ def test_diff_shows_every_pair(tmp_path: Path) -> None:
     assert (alone.code, alone.out) == (2, "")
 
 
+@pytest.mark.slow
 def test_one_search_gives_tickets_of_many_ratios_to_fine_tune(
     finished: tuple[Path, Outcome], encoder: Path, reviews: Path, tmp_path: Path
 ) -> None:
