@@ -211,7 +211,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
             (["attack", model], ATTACKED),
         )
     ),
-    (["run"], OWN | {"--batch-size": "16", "--gradient-accumulation": "3"}, "--gradient-accumulation of 3"),
+    (["run"], OWN | {"--batch-size": "16", "--gradient-accumulation": "3"}, "--gradient-accumulation: 3"),
     (["run", "--gradient-checkpointing"], OWN | {"--model": "mpnet"}, "'mpnet'"),
     (["evaluate", "no-number"], {"--task": "builtin"}, "not a number"),
     # More than anybody means

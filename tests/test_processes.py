@@ -193,7 +193,7 @@ def test_what_the_user_got_wrong_is_said_once(calm: Path, tmp_path: Path) -> Non
         (["--train-file", data, "--text-column", "txt"], "has no column 'txt'"),
         (
             ["--train-file", data, "--batch-size", 7],
-            "A --batch-size of 7 cannot be divided evenly by 2 processes",
+            "A --batch-size of 7 cannot be divided into 2 equal parts",
         ),
     ):
         process = launch(["search", "--model", calm, "--output", tmp_path / "out", *arguments], 2, tmp_path)

@@ -111,8 +111,8 @@ def _share_of_batch(config: RunConfig) -> int:
     share, left = divmod(config.batch_size, parts)
     if left:
         raise ConfigError(
-            f"A --batch-size of {config.batch_size} cannot be divided evenly by {processes.count()} "
-            f"processes and a --gradient-accumulation of {steps}: choose a multiple of {parts}."
+            f"A --batch-size of {config.batch_size} cannot be divided into {parts} equal parts (processes: "
+            f"{processes.count()}, --gradient-accumulation: {steps}): choose a multiple of {parts}."
         )
     return share
 
