@@ -55,7 +55,7 @@ class RunConfig(AttackOptions):
         gradient_accumulation: Parts of a batch that pass through the model one after the other, None for 1:
             less memory, and other draws of dropout and perturbations.
         gradient_checkpointing: Compute activations a second time instead of keeping them, None for not: less
-            memory, a third more time, the same results.
+            memory, more time, the same results.
         heads: Share of all attention heads to cut (the paper's 1/6).
         neurons: Share of all FFN neurons to cut (the paper's, by task).
         weights: Share of the weights to set to zero, for `robust-ticket`.
