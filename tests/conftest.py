@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,6 +101,17 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tiny_encoder import write_encoder
 
     return write_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def calm(tmp_path_factory: pytest.TempPathFactory, encoder: Path) -> Path:
+    """The same encoder without dropout, whose draws depend on how a batch is divided."""
+    folder = tmp_path_factory.mktemp("calm") / "encoder"
+    shutil.copytree(encoder, folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="session")

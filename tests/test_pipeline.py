@@ -271,13 +271,7 @@ def test_activations_that_are_computed_twice_are_the_same(
     assert "is finished already" in watcher.notes[0]
 
 
-def test_a_batch_in_parts_gives_the_ticket_of_one_at_once(encoder: Path, few: Path, tmp_path: Path) -> None:
-    calm = tmp_path / "calm"
-    shutil.copytree(encoder, calm)
-    file = calm / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8"))
-    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    file.write_text(json.dumps(config), encoding="utf-8")
+def test_a_batch_in_parts_gives_the_ticket_of_one_at_once(calm: Path, few: Path, tmp_path: Path) -> None:
     still = {"search_adversary": "freelb,steps=2,initial_magnitude=0", "train_samples": 48}
     whole, parts = (
         search(options(calm, few, tmp_path / str(number), gradient_accumulation=number, **still))

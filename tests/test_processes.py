@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -60,17 +58,6 @@ def end(process: subprocess.Popen[str], folder: Path) -> str:
     """Wait for a command that ends well."""
     assert process.wait(timeout=300) == 0, said_in(folder)
     return said_in(folder)
-
-
-@pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory, encoder: Path) -> Path:
-    """An encoder without dropout, whose random choices each process makes for itself."""
-    folder = tmp_path_factory.mktemp("calm") / "encoder"
-    shutil.copytree(encoder, folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    return folder
 
 
 @pytest.fixture(scope="module")
