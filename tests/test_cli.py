@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -413,6 +414,45 @@ def test_the_module_is_the_command() -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "Error: --heads is 2.0, but it should be less than 1.\n"
+
+
+def test_the_process_ends_without_being_taken_apart() -> None:
+    # Python destroys what modules hold when it takes them apart; what libraries register is called before.
+    code = (
+        "import atexit, sys\n"
+        "from earlyrobust import cli\n"
+        "from earlyrobust.__main__ import start\n"
+        "class Left:\n"
+        "    def __del__(self): print('taken apart', flush=True)\n"
+        "left = Left()\n"
+        "run = cli.main\n"
+        "def main():\n"
+        "    atexit.register(print, 'registered')\n"
+        "    run()\n"
+        "cli.main = main\n"
+        "sys.argv = ['earlyrobust', *sys.argv[1:]]\n"
+        "start()\n"
+    )
+    for arguments, expected in ((["--version"], 0), (["run", "--heads", "2"], 2)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == expected
+        assert done.stdout.splitlines()[-1] == "registered"
+        assert ("earlyrobust" in done.stdout) == (expected == 0)
+        assert ("--heads" in done.stderr) == (expected == 2)
+
+
+def test_a_reader_that_has_gone_is_no_success() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "earlyrobust", "list", "methods"],
+        stdout=write,
+        check=False,
+    )
+    os.close(write)
+    assert done.returncode != 0
 
 
 def test_predicting_is_possible_with_a_data_set_made_by_hand(encoder: Path) -> None:

@@ -1,7 +1,41 @@
-"""`python -m earlyrobust`: the command line."""
+"""The command line as a process of its own: `python -m earlyrobust`, and the script that is installed."""
 
 from __future__ import annotations
 
-from earlyrobust.cli import main
+import atexit
+import os
+import sys
 
-main()
+
+def start() -> None:
+    """Run the command line, and end the process at once when it is done.
+
+    Python would take apart all that was imported, which takes seconds after PyTorch: too long for someone who
+    pressed Ctrl-C. Whatever libraries do at exit is done before.
+    """
+    codes: list[int] = []
+    # Before any import of theirs, because what is registered first is called last.
+    atexit.register(_end, codes)
+    from earlyrobust.cli import main
+
+    try:
+        main()
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            codes.append(end.code or 0)
+        raise
+
+
+def _end(codes: list[int]) -> None:
+    if not codes:
+        return
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        return  # Nobody reads any more, for which Python has a message and a code.
+    os._exit(codes[0])
+
+
+if __name__ == "__main__":
+    start()
