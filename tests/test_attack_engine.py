@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -535,10 +535,21 @@ def test_a_finished_journal_is_read_and_nothing_is_asked(single: tuple[Any, Any]
     assert kept == replace(first, journal=None)
 
 
+def line_of(**facts: object) -> bytes:
+    """A journal's line of one example, with some facts changed."""
+    example = AttackedExample(0, 0, ("a",), "succeeded", 3, ("b",), 1, 1, 1, 0.9, 0.1, None)
+    return json.dumps(asdict(example) | facts).encode() + b"\n"
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
         (b'{"journal": 1}\n{"index": 0}\n', "damaged"),
+        (b'{"journal": 1}\n' + line_of() * 2, "damaged"),
+        (b'{"journal": 1}\n' + line_of(words=0), "damaged"),
+        (b'{"journal": 1}\n' + line_of(words_changed=-1), "damaged"),
+        (b'{"journal": 1}\n' + line_of(queries=-1), "damaged"),
+        (b'{"journal": 1}\n' + b"[" * 100_000 + b"\n", "damaged"),
         (b'{"journal": 1}\n\n', "damaged"),
         (b'{"journal": 1}\nnot JSON\n', "damaged"),
         (b'{"journal": 1}\n[]\n', "damaged"),

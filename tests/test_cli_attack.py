@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import QUICK, Outcome, call, write_csv, write_reviews
 from tiny_encoder import write_encoder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -258,6 +259,20 @@ def test_the_folder_of_a_run_can_be_attacked(
     assert found[0] == found[1]
     label_names = json.loads((tmp_path / "run" / "attack.json").read_text(encoding="utf-8"))["label_names"]
     assert set(label_names) == {"negative", "positive"}
+
+
+def test_a_run_from_elsewhere_does_not_say_where_an_attack_writes(
+    finished: tuple[Path, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(finished[0], tmp_path / "received"))
+    options = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    options["output"] = str(tmp_path / "elsewhere")
+    (run / "config.yaml").write_text(yaml.safe_dump(options), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    outcome = call("attack", run, "--attack", "textbugger", "--examples", "4", *MINILM)
+    assert outcome.code == 0, outcome
+    assert not (tmp_path / "elsewhere").exists()
+    assert list((tmp_path / "runs").glob("*-attack/attack.json"))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.25, -1.0, 1.0])

@@ -23,7 +23,7 @@ from transformers import (
     MPNetForSequenceClassification,
 )
 
-from earlyrobust import Ticket
+from earlyrobust import Ticket, WeightTicket
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,9 @@ def place(
             f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
         ]
         Path("bomb.yaml").write_text("\n".join([*lines, "heads: *i\n"]))
+        for name, line in UNREADABLE.items():
+            Path(f"{name}.yaml").write_text(line)
+        Path("long-number.jsonl").write_text('{"text": "fine", "label": ' + "9" * 5_000 + "}\n")
         Path("climbing.yaml").write_text("arms:\n  ../../out: {method: pgd}\n")
         Path("shared.yaml").write_text("arms:\n  one: {method: pgd, output: elsewhere}\n")
         Path("nul.csv").write_bytes(b'text,label\nfine\0,negative\n"')
@@ -60,6 +63,10 @@ def place(
         write_ticket("wider-ticket", heads=HEADS * 2)
         write_ticket("roberta-ticket", model_type="roberta")
         write_ticket("damaged-ticket")
+        write_ticket("odd-ticket")
+        ticket = json.loads(Path("odd-ticket/ticket.json").read_text(encoding="utf-8"))
+        Path("odd-ticket/ticket.json").write_text(json.dumps(ticket | {"origin": {"a": float("nan")}}))
+        WeightTicket("bert", {}).save("no-weights")
         Path("damaged-ticket/ticket.safetensors").write_bytes(b"x" * 40)
         Path("foreign").mkdir()
         Path("foreign/notes.txt").write_text("mine")
@@ -97,7 +104,7 @@ class Payload:
 
 def write_hostile_models() -> None:
     """Folders of models that would run code of their own, or ask for more memory than there is."""
-    for name in ("pickled", "own-code", "endless", "negative", "half", "no-tokenizer"):
+    for name in ("pickled", "own-code", "endless", "negative", "headcount", "narrow", "half", "no-tokenizer"):
         shutil.copytree("encoder", name)
     Path("pickled/model.safetensors").unlink()
     torch.save(Payload(), "pickled/pytorch_model.bin")
@@ -106,6 +113,8 @@ def write_hostile_models() -> None:
     change("own-code", model_type="unheard-of", auto_map={"AutoConfig": "own.C"})
     change("endless", intermediate_size=10**18)
     change("negative", num_hidden_layers=-3)
+    change("headcount", num_attention_heads=0)
+    change("narrow", intermediate_size=0)
     weights = Path("half/model.safetensors")
     weights.write_bytes(weights.read_bytes()[:-100])
     for file in Path("no-tokenizer").glob("tok*"):
@@ -120,6 +129,17 @@ def change(model: str, **facts: Any) -> None:
 def snapshot(folder: Path) -> dict[Path, bytes | None]:
     return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
+
+# YAML that is not what it is marked as, or takes more than Python gives.
+UNREADABLE = {
+    "date": "epochs: 2024-99-99\n",
+    "integer": "seed: !!int abc\n",
+    "number": "heads: !!float x\n",
+    "truth": "bf16: !!bool maybe\n",
+    "time": "seed: !!timestamp x\n",
+    "digits": f"seed: {'9' * 5_000}\n",
+    "nested": f"attack: {'[' * 50_000}\n",
+}
 
 OWN = {"--model": "encoder", "--train-file": "reviews.csv", "--output": "out"}
 OUT = {"--output": "out"}
@@ -172,6 +192,9 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["finetune"], OWN | {"--ticket": "damaged-ticket"}, "damaged-ticket"),
     (["finetune"], OWN | {"--ticket": "missing"}, "missing"),
     (["finetune"], OWN | {"--ticket": "foreign"}, "foreign"),
+    (["finetune"], OWN | {"--ticket": "odd-ticket"}, "odd-ticket"),
+    (["finetune"], OWN | {"--ticket": "no-weights"}, "no-weights"),
+    (["ticket", "show", "no-weights"], {}, "no-weights"),
     # Output folders
     *(
         ([command], OWN | {"--output": output, **ticket}, output)
@@ -196,15 +219,19 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["run"], OWN | {"--config": "bytes.csv"}, "bytes.csv"),
     (["run"], OWN | {"--config": "tag.yaml"}, "tag.yaml"),
     (["run"], OWN | {"--config": "bomb.yaml"}, "bomb.yaml"),
+    *((["run"], OWN | {"--config": f"{name}.yaml"}, f"{name}.yaml") for name in UNREADABLE),
     (["compare"], OWN | {"--config": "climbing.yaml"}, "'../../out'"),
     (["compare"], OWN | {"--config": "shared.yaml"}, "'output'"),
     # Hostile files
     (["run"], OWN | {"--train-file": "nul.csv"}, "nul.csv"),
     (["run"], OWN | {"--train-file": "huge.jsonl"}, "huge.jsonl"),
     (["run"], OWN | {"--train-file": "deep.jsonl"}, "deep.jsonl"),
+    (["run"], OWN | {"--train-file": "long-number.jsonl"}, "long-number.jsonl"),
     *(
         (command, options, model)
-        for model in ("pickled", "own-code", "endless", "negative", "half", "no-tokenizer")
+        for model in (
+            *("pickled", "own-code", "endless", "negative", "headcount", "narrow", "half", "no-tokenizer"),
+        )
         for command, options in (
             (["run"], OWN | {"--model": model}),
             (["evaluate", model], {"--test-file": "reviews.csv"}),

@@ -12,6 +12,7 @@ from conftest import Outcome, call, write_reviews
 from transformers import AutoModelForSequenceClassification
 
 from earlyrobust.results import ExportRecord
+from earlyrobust.storage import locked
 
 needs_onnx = pytest.mark.skipif(find_spec("onnxruntime") is None, reason="needs the extra 'export'")
 
@@ -140,6 +141,31 @@ def test_nothing_is_overwritten_and_what_cannot_be_done_is_said(run: Path, tmp_p
     assert not (tmp_path / "new").exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     assert (tmp_path / "taken" / "thesis.txt").read_text() == "precious"
+
+
+def test_two_exports_into_one_folder_do_not_spoil_one_another(run: Path, tmp_path: Path) -> None:
+    with locked(tmp_path / "made", beside=True):
+        outcome = call("export", run, "--to", "dense", "--output", tmp_path / "made")
+    assert outcome.code == 2
+    assert "Another command is at work" in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_export_runs_no_code_but_ours(run: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    command = ("export", run, "--to", "remote-code", "--no-attack", "--output", made)
+    assert call(*command).code == 0
+    record = json.loads((made / "export.json").read_text())
+    (made / "export.json").write_text(json.dumps(record | {"check": None}))
+    code = made / "modeling_earlyrobust.py"
+    ours = code.read_text()
+    code.write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\n{ours}")
+    outcome = call(*command)
+    assert outcome.code == 2
+    assert f"The code in '{made}' is not what this version writes" in outcome.err
+    assert not (tmp_path / "executed").exists()
+    code.write_text(ours)
+    assert call(*command).code == 0
 
 
 def test_an_interrupted_export_goes_on_with_what_is_missing(run: Path, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from earlyrobust.experiments.launchers import LAUNCHERS, base
 from earlyrobust.journal import read_journal
 from earlyrobust.pipeline import Observer, RunConfig, training
 from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
+from earlyrobust.storage import locked
 
 # What all cells share. A number of threads of their own makes them the same in every process.
 BUDGET: dict[str, Any] = {
@@ -329,6 +330,20 @@ def test_a_folder_of_something_else_is_left_as_it_is(content: str, grid: Path, p
     before = snapshot(grid)
     with pytest.raises(OutputError, match=str(folder)):
         compare(plan(folder))
+    assert snapshot(grid) == before
+
+
+def test_two_comparisons_in_one_folder_do_not_spoil_one_another(grid: Path, plan: Plan) -> None:
+    before = snapshot(grid)
+    with locked(grid), pytest.raises(OutputError, match="Another command is at work"):
+        compare(plan(grid))
+    assert snapshot(grid) == before
+
+
+def test_what_killed_cells_left_is_removed(grid: Path, plan: Plan) -> None:
+    before = snapshot(grid)
+    (next(grid.glob("cells/finetune-seed0-*")) / "searched").mkdir()
+    compare(plan(grid))
     assert snapshot(grid) == before
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import re
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,7 @@ from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 from earlyrobust.data import TASKS, TextData, load_files, load_task, tokenize
 from earlyrobust.data.splits import allocate, stratified_draw
 from earlyrobust.errors import DataError, ModelError
+from earlyrobust.storage import A_DAY, TEMPORARY
 
 
 def message_of(error: pytest.ExceptionInfo[Exception]) -> str:
@@ -224,6 +227,11 @@ def test_train_and_test_may_write_integers_differently(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["x"] * 10, "label": [0.0, 1.0] * 5}), tmp_path / "train.parquet")
     data = load(tmp_path / "train.parquet", write_csv(tmp_path / "test.csv", ["1", "0"]))
     assert data.test["label"][:] == [1, 0]
+
+
+def test_numbers_of_more_digits_than_python_reads_are_names(tmp_path: Path) -> None:
+    data = load(write_csv(tmp_path / "a.csv", ["9" * 5_000, "8" * 5_000] * 10))
+    assert [name[0] for name in data.label_names] == ["8", "9"]
 
 
 @pytest.mark.parametrize("label", [0.5, float("nan"), [1], {"a": 1}])
@@ -438,6 +446,16 @@ def test_interrupted_writing_leaves_nothing_that_is_read(
             tokenize(SPLIT, tokenizer, 5, cache_dir=tmp_path)
     assert entries(tmp_path) == []
     assert len(tokenize(SPLIT, tokenizer, 5, cache_dir=tmp_path)) == 2
+
+
+def test_what_killed_processes_left_in_the_cache_goes_when_it_is_old(tmp_path: Path) -> None:
+    folder = tmp_path / "tokenized"
+    folder.mkdir()
+    for name, age in (("old", 2 * A_DAY), ("new", A_DAY / 2)):
+        (folder / f"{TEMPORARY}{name}.arrow").write_bytes(b"half")
+        os.utime(folder / f"{TEMPORARY}{name}.arrow", (time.time() - age,) * 2)
+    tokenize(SPLIT, tiny_tokenizer(), 5, cache_dir=tmp_path)
+    assert [path.name for path in folder.glob(f"{TEMPORARY}*")] == [f"{TEMPORARY}new.arrow"]
 
 
 def _tokenize_in_process(cache_dir: Path) -> list[list[int]]:

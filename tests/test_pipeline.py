@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -143,9 +143,11 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(
     config = options(encoder, few, tmp_path / "run")
     with pytest.raises(KeyboardInterrupt):
         run(config, Watcher("ticket", 5))
-    newest = config.output_folder / "checkpoints" / "ticket" / "checkpoint-4"
-    (newest / "elapsed.json").unlink()
-    (newest / "model.safetensors").write_bytes(b"half")
+    checkpoints = config.output_folder / "checkpoints" / "ticket"
+    assert [path.name for path in checkpoints.iterdir()] == ["checkpoint-4"]  # the newest whole one is enough
+    shutil.copytree(checkpoints / "checkpoint-4", checkpoints / "checkpoint-5")
+    (checkpoints / "checkpoint-5" / "elapsed.json").unlink()
+    (checkpoints / "checkpoint-5" / "model.safetensors").write_bytes(b"half")
     assert_same_result(config.output_folder, run(config), whole)
 
 
@@ -334,6 +336,21 @@ def test_what_killed_processes_were_writing_is_removed(
     (folder / "dense" / ".earlyrobust-config.json.x").write_bytes(b"{")
     assert_same_result(folder, run(config), whole)
     assert not [path for path in folder.rglob("*") if path.name.startswith(".earlyrobust")]
+
+
+@pytest.mark.parametrize("job", [run, search])
+def test_a_finished_job_called_again_tidies_up_and_leaves_others_at_work(
+    job: Callable[[RunConfig], object], encoder: Path, few: Path, tmp_path: Path
+) -> None:
+    config = options(encoder, few, tmp_path / "run")
+    job(config)
+    folder = config.output_folder
+    (folder / "checkpoints" / "ticket").mkdir(parents=True)
+    (folder / ".earlyrobust-result.json.x").write_bytes(b"{")
+    (folder / "exports" / ".earlyrobust-onnx.x").mkdir(parents=True)
+    job(config)
+    assert not (folder / "checkpoints").exists()
+    assert [path.name for path in folder.rglob(".earlyrobust-*")] == [".earlyrobust-onnx.x"]
 
 
 def test_a_model_is_saved_whole_or_not_at_all(

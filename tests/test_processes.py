@@ -29,11 +29,11 @@ main()
 
 
 def launch(
-    arguments: list[object], processes: int, folder: Path, by: str = "torchrun"
+    arguments: list[object], processes: int, folder: Path, by: str = "torchrun", program: str = PROGRAM
 ) -> subprocess.Popen[str]:
-    """Start the command line in some processes, which say what they say into a file."""
+    """Start the command line, or another program, in some processes, which say what they say into a file."""
     script = folder / "program.py"
-    script.write_text(PROGRAM, encoding="utf-8")
+    script.write_text(program, encoding="utf-8")
     launchers = {
         "torchrun": ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)],
         # On CPUs accelerate has MPI start them, unless it is told that there are GPUs.
@@ -187,6 +187,45 @@ def test_what_the_user_got_wrong_is_said_once(calm: Path, tmp_path: Path) -> Non
         assert process.wait(timeout=120) != 0
         assert len(re.findall(f"Error: .*{sentence}", said_in(tmp_path))) == 1, said_in(tmp_path)
         assert not (tmp_path / "out").exists()
+
+
+SHARED = """
+import sys, time
+from pathlib import Path
+from earlyrobust import processes
+from earlyrobust.errors import DataError
+from earlyrobust.evaluation.sharing import own_journal, put_together
+from earlyrobust.journal import AttackedExample, Journal
+
+journal, header = Path(sys.argv[1]), {"attack": "any"}
+done = {example.index for example in put_together(journal, header)}
+assert done == {0, 1}, done
+own = [index for index in range(60) if index % 2 == processes.rank() and index not in done]
+if processes.rank():
+    time.sleep(0.5)  # the first has begun its new part, and is done long before this one
+with Journal(own_journal(journal), header) as book:
+    for index in own:
+        time.sleep(0.02 * processes.rank())
+        book.add(AttackedExample(index, 0, ("a",), "failed", 3, ("a",), 1, 0, 0, 0.9, 0.9, None))
+assert sorted(example.index for example in put_together(journal, header)) == list(range(60))
+try:
+    with processes.agreed():
+        if processes.rank():
+            raise DataError("a row is odd")
+except DataError as error:
+    (journal.parent / f"told{processes.rank()}.txt").write_text(str(error))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_is_done_before_another_takes_nothing_from_it(tmp_path: Path) -> None:
+    journal, header = tmp_path / "attack.jsonl", {"attack": "any"}
+    for rank in range(2):  # left by killed processes
+        with Journal(part_of(journal, rank), header) as book:
+            book.add(AttackedExample(rank, 0, ("a",), "failed", 3, ("a",), 1, 0, 0, 0.9, 0.9, None))
+    end(launch([journal], 2, tmp_path, program=SHARED), tmp_path)
+    assert [example.index for example in read_journal(journal)[1]] == list(range(60))
+    assert [(tmp_path / f"told{rank}.txt").read_text() for rank in range(2)] == ["a row is odd"] * 2
 
 
 def test_parts_of_a_journal_that_killed_processes_left_go_into_it_once(tmp_path: Path) -> None:

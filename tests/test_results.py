@@ -95,6 +95,7 @@ def test_what_a_record_says_of_a_ticket() -> None:
         (None, "missing"),
         ('{"schema_version": 99}', "newer"),
         ("{", "damaged"),
+        ("[" * 100_000, "damaged"),
         ("[]", "damaged"),
         ("{}", "damaged"),
         ('{"schema_version": 1}', "damaged"),

@@ -61,6 +61,14 @@ def test_other_ratios_need_no_other_search() -> None:
         redraw(ticket, heads=0.95)
 
 
+def test_a_ticket_of_unknown_search_is_drawn_over_all_layers() -> None:
+    scores = np.arange(1, 9, dtype=np.float32).reshape(2, 4)
+    masks = np.ones((2, 4), np.bool_)
+    ticket = Ticket("bert", masks, masks, scores, scores, origin={"search": ["head_scope"]})
+    drawn = redraw(ticket, heads=0.25, neurons=0.25)
+    assert (drawn.heads == (scores > 2)).all()
+
+
 def test_overlap_is_that_of_sets() -> None:
     first, second = scored(1), scored(2)
     for name, found in zip(("heads", "neurons"), overlap(first, second), strict=True):

@@ -71,14 +71,22 @@ def load_dimensions(name: str) -> tuple[str, Dimensions]:
     config = _fetch(AutoConfig.from_pretrained, name, locate(name))
     if config.model_type.startswith(CUT_PREFIX):
         raise ModelError(f"'{name}' is cut already: choose the pretrained encoder that it came from.")
-    _check_layers(config, name)
+    _check_sizes(config, name)
     return config.model_type, family_of(config).dimensions(config)
 
 
-def _check_layers(config: PreTrainedConfig, name: str) -> None:
-    """Refuse an encoder without layers, which transformers would make of a damaged configuration."""
-    if getattr(config, "num_hidden_layers", 1) < 1:
-        raise ModelError(f"The configuration of '{name}' says that it has no layers: choose another model.")
+# Of DistilBERT `hidden_dim` is what others call the intermediate size.
+_SIZES = ("num_hidden_layers", "num_attention_heads", "hidden_size", "intermediate_size", "hidden_dim")
+
+
+def _check_sizes(config: PreTrainedConfig, name: str) -> None:
+    """Refuse an encoder of nothing, which transformers would make of a damaged configuration."""
+    for size in _SIZES:
+        value = getattr(config, size, None)
+        if isinstance(value, int) and value < 1:
+            raise ModelError(
+                f"The configuration of '{name}' says that its {size} is {value}: choose another model."
+            )
 
 
 def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrainedModel:
@@ -159,7 +167,7 @@ def load_classifier(name: str) -> PreTrainedModel:
         return cast("PreTrainedModel", OnnxClassifier(graph, config))
     load = AutoModelForSequenceClassification.from_pretrained
     model, loading = _fetch(load, name, place, dtype=torch.float32, output_loading_info=True)
-    _check_layers(model.config, name)
+    _check_sizes(model.config, name)
     if loading["missing_keys"]:
         raise ModelError(
             f"'{name}' is an encoder without a trained classification head, so it cannot be evaluated: "

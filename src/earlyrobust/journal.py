@@ -56,6 +56,11 @@ class AttackedExample:
     probability_after: float
     similarity: float | None
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for numbers that no attack leaves."""
+        if self.queries < 0 or not 0 <= self.words_changed <= self.words:
+            raise ValueError("queries, words or words_changed is out of range")
+
 
 _EXAMPLE = TypeAdapter(AttackedExample)
 
@@ -72,17 +77,16 @@ class Journal:
     """
 
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
-        header = {"journal": JOURNAL_VERSION, **header}
         self.done: list[AttackedExample] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             whole = _whole_lines(path)
             if whole:
-                self.done = _read(path, whole, header)
+                self.done = _read(path, whole, _full(header))
             self._file = path.open("ab")
             self._file.truncate(len(whole))
             if not whole:
-                self._write(header)
+                self._write(_full(header))
         except OSError as error:
             raise OutputError(f"The journal '{path}' cannot be written: {error.strerror}.") from error
 
@@ -117,6 +121,16 @@ def parts_of(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{path.stem}.part*{path.suffix}"))
 
 
+def read_part(path: Path, header: dict[str, Any]) -> list[AttackedExample]:
+    """The examples in a process's part of a journal; the file, which may be another's, is left as it is.
+
+    Raises:
+        OutputError: If it is another attack's, is damaged, or cannot be read.
+    """
+    whole = _lines_of(path)
+    return _read(path, whole, _full(header)) if whole else []
+
+
 def example_from(content: Any) -> AttackedExample:
     """Make an example of its JSON types.
 
@@ -138,12 +152,22 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[AttackedExample]]:
     Raises:
         OutputError: If there is none, or it is damaged.
     """
-    try:
-        whole = _whole_lines(path)
-    except OSError as error:
-        raise OutputError(f"The journal '{path}' cannot be read: {error.strerror}.") from error
+    whole = _lines_of(path)
+    if not path.exists():
+        raise OutputError(f"The journal '{path}' is missing.")
     examples = _read(path, whole, None)
     return json.loads(whole.splitlines()[0]), sorted(examples, key=lambda example: example.index)
+
+
+def _full(header: dict[str, Any]) -> dict[str, Any]:
+    return {"journal": JOURNAL_VERSION, **header}
+
+
+def _lines_of(path: Path) -> bytes:
+    try:
+        return _whole_lines(path)
+    except OSError as error:
+        raise OutputError(f"The journal '{path}' cannot be read: {error.strerror}.") from error
 
 
 def _whole_lines(path: Path) -> bytes:
@@ -160,7 +184,9 @@ def _read(path: Path, lines: bytes, header: dict[str, Any] | None) -> list[Attac
                 "this version reads: update earlyrobust."
             )
         examples = [example_from(line) for line in rest]
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        if len({example.index for example in examples}) < len(examples):
+            raise ValueError("an example is there twice")
+    except (ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
         raise OutputError(f"The journal '{path}' is damaged: delete it to begin again.") from error
     if header is not None and first != json.loads(json.dumps(header)):
         changed = ", ".join(sorted(name for name in {*first, *header} if first.get(name) != header.get(name)))

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from earlyrobust import errors
 from earlyrobust.errors import ConfigError, EarlyRobustError
@@ -126,16 +126,32 @@ def by_first(work: Callable[[], T]) -> T:
     """
     if is_alone():
         return work()
-    told: list[Any] = []
-    if is_first():
-        try:
-            told = [None, work()]
-        except EarlyRobustError as error:
-            told = [type(error).__name__, str(error)]
-    kind, value = gathered(told)[0]
-    if kind is not None:
-        raise getattr(errors, kind)(value)
-    return value  # type: ignore[no-any-return]
+    made: list[T] = []
+    with agreed():
+        if is_first():
+            made = [work()]
+    return gathered(made)[0][0]
+
+
+@contextmanager
+def agreed() -> Iterator[None]:
+    """Wait for all processes at the end, and raise in all of them what the first of those that failed raised.
+
+    Raises:
+        EarlyRobustError: If any of them did.
+    """
+    if is_alone():
+        yield
+        return
+    failed = None
+    try:
+        yield
+    except EarlyRobustError as error:
+        failed = [type(error).__name__, str(error)]
+    for failure in gathered(failed):
+        if failure is not None:
+            kind, sentence = failure
+            raise getattr(errors, kind)(sentence)
 
 
 def gathered(value: T) -> list[T]:

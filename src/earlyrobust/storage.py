@@ -7,16 +7,22 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from earlyrobust.errors import OutputError
 
 # Begins the names of files that are not whole yet.
-_TEMPORARY = ".earlyrobust-"
+TEMPORARY = ".earlyrobust-"
+# Whoever writes into the cache is done within a day.
+A_DAY = 86_400.0
 # Held by the process that is at work in a folder.
-LOCK_NAME = f"{_TEMPORARY}lock"
+_LOCK = f"{TEMPORARY}lock"
 
 
 def cache_folder(kind: str, cache: Path | None = None) -> Path:
@@ -53,6 +59,36 @@ def check_can_be_made(folder: Path) -> None:
         raise OutputError(f"'{folder}' cannot be made: '{nearest}' is not a folder that can be written to.")
 
 
+@contextmanager
+def locked(folder: Path, *, beside: bool = False) -> Iterator[None]:
+    """Keep other commands out of a folder while the context lasts.
+
+    Args:
+        folder: The folder, which is made where it is missing.
+        beside: Whether to lock it from beside, without making it, because `write_folder` will.
+
+    Raises:
+        OutputError: If another command is at work in it, or it cannot be written to.
+    """
+    file = folder.with_name(f"{_LOCK}.{folder.name}") if beside else folder / _LOCK
+    lock = filelock.FileLock(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise OutputError(
+            f"Another command is at work in '{folder}': wait until it has ended, or choose another --output."
+        ) from error
+    except OSError as error:
+        raise OutputError(f"'{folder}' cannot be written to: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # some systems keep the name of a file that is open
+            file.unlink()
+        lock.release()
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Have `write` fill a temporary file beside `path`, then put it in place in one step.
 
@@ -61,7 +97,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write: Called with the temporary path; writes the whole content there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_TEMPORARY}{path.name}.", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY}{path.name}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -72,6 +108,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+        _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -85,38 +122,61 @@ def write_folder(path: Path, write: Callable[[Path], object]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent, of=f"{path.name}.")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{_TEMPORARY}{path.name}.") as scratch:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{TEMPORARY}{path.name}.") as scratch:
         made = Path(scratch) / path.name
         made.mkdir()
         write(made)
+        flush_folder(made)
         made.replace(path)
+        _flush(path.parent)
 
 
-def remove_leftovers(folder: Path, *, of: str = "", within: bool = False) -> None:
+def remove_leftovers(folder: Path, *, of: str = "", within: bool = False, age: float = 0) -> None:
     """Remove what was being written in a folder by processes that were killed.
 
     Args:
-        folder: One in which no other process is at work.
+        folder: One in which no other process is at work, unless an age is given.
         of: How the names of what was written begin.
         within: Whether to look into the folders within it, too.
+        age: Leave alone what was written to within so many seconds.
     """
     find = folder.rglob if within else folder.glob
-    for path in list(find(f"{_TEMPORARY}{glob.escape(of)}*")):
+    for path in list(find(f"{TEMPORARY}{glob.escape(of)}*")):
+        if age and _age(path) < age:
+            continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name != LOCK_NAME:
+        elif not path.name.startswith(_LOCK):
             path.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:  # gone: its writer is done
+        return 0
 
 
 def _is_leftover(path: Path) -> bool:
     """Whether a file was being written when the process was killed."""
-    return path.name.startswith(_TEMPORARY)
+    return path.name.startswith(TEMPORARY)
+
+
+def flush_folder(folder: Path) -> None:
+    """Have all that a folder holds on the disk: a note that says so may outlive a power cut without it."""
+    for path in (*folder.rglob("*"), folder):
+        _flush(path)
 
 
 def _flush(path: Path) -> None:
-    """Have a file's content on the disk: a name put in place before it may outlive a power cut without it."""
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
+    """Have a file's content, or the names in a folder, on the disk."""
+    is_folder = path.is_dir()
+    with suppress(OSError) if is_folder else nullcontext():  # not all systems let folders be opened
+        handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -64,6 +64,7 @@ def load_files(
     try:
         content = json.loads((folder / names[0]).read_text(encoding="utf-8"))
         newer = content["format_version"] > version
+        json.dumps(content, allow_nan=False)  # it is written again wherever the ticket goes
         ticket = None if newer else build(content, load_file(folder / names[1]))
     except Exception as error:  # whatever a damaged file makes its reader raise
         raise TicketError(f"The ticket in '{folder}' is damaged and cannot be read.") from error

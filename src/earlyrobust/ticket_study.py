@@ -111,7 +111,8 @@ def redraw(
     """
     if ticket.head_scores is None or ticket.neuron_scores is None:
         raise TicketError("The ticket was not searched, so it has no coefficients to draw another one from.")
-    search: dict[str, Any] = ticket.origin.get("search") or {}
+    told = ticket.origin.get("search")
+    search: dict[str, Any] = told if isinstance(told, dict) else {}
     heads = ticket.head_sparsity if heads is None else heads
     neurons = ticket.neuron_sparsity if neurons is None else neurons
     head_scope = head_scope or search.get("head_scope", "global")

@@ -133,6 +133,8 @@ class WeightTicket:
             for name, shape in content["shapes"].items()
         }
         ticket = cls(content["model_type"], masks, dict(content["origin"]))
+        if not ticket.weights:
+            raise TicketError(f"{JSON_NAME} is about no weights.")
         # Counts alone would not tell tickets of the same model and ratio apart; the fingerprint does.
         if content | ticket._to_json() != content:
             raise TicketError(f"{JSON_NAME} and {TENSORS_NAME} are not of the same ticket.")

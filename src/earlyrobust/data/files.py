@@ -195,7 +195,7 @@ def _read_jsonl(path: Path, columns: Sequence[str], rows: int) -> Iterator[Table
 def _parse_record(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
             f"Line {number} of {path} is not valid JSON ({one_line(error)}): write one object per line."
         ) from error

@@ -11,7 +11,8 @@ from typing import Any
 from earlyrobust.data.files import Table
 from earlyrobust.errors import DataError
 
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+# Python reads no number of more digits.
+_INTEGER = re.compile(r"[+-]?[0-9]{1,4300}")
 
 
 def read_labels(table: Table, column: str) -> list[str]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from earlyrobust.data.splits import IntArray
 from earlyrobust.errors import DataError
-from earlyrobust.storage import cache_folder
+from earlyrobust.storage import A_DAY, TEMPORARY, cache_folder, remove_leftovers
 
 
 def make_rows(
@@ -52,7 +52,8 @@ def gather(chunks: Iterator[pa.Table]) -> pa.Table:
     folder = cache_folder("rows")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder)
+        remove_leftovers(folder, age=A_DAY)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
         os.close(handle)
         try:
             write_stream(Path(name), chain((first, second), chunks))

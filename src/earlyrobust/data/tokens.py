@@ -12,7 +12,7 @@ import pyarrow as pa
 from earlyrobust.data.digests import combined_digest, split_digest
 from earlyrobust.data.rows import write_stream
 from earlyrobust.errors import DataError, ModelError
-from earlyrobust.storage import cache_folder, write_atomically
+from earlyrobust.storage import A_DAY, cache_folder, remove_leftovers, write_atomically
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -56,6 +56,7 @@ def tokenize(
     tokens = _read(path, len(split))
     if tokens is None:
         try:
+            remove_leftovers(path.parent, age=A_DAY)
             write_atomically(path, lambda temporary: _write(temporary, split, tokenizer, max_length))
         except OSError as error:
             raise DataError(

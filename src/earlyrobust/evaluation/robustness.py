@@ -25,7 +25,7 @@ from earlyrobust.attacks.greedy import Example, WordSwapAttack
 from earlyrobust.attacks.models import Victim
 from earlyrobust.data.digests import split_digest
 from earlyrobust.data.splits import stratified_draw
-from earlyrobust.errors import ConfigError, DataError
+from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation.sharing import own_journal, put_together
 from earlyrobust.journal import AttackedExample, Journal
 from earlyrobust.results import AttackRecord
@@ -97,7 +97,10 @@ def evaluate_under_attack(
     waiting = [index for index in chosen if index not in finished]
     own = waiting[processes.rank() :: processes.count()]
     attacks = (_attack(attack, victim, index, _example(dataset[index], index, seed)) for index in own)
-    with nullcontext() if journal is None else Journal(own_journal(journal), header) as book:
+    with (
+        processes.agreed(),
+        nullcontext() if journal is None else Journal(own_journal(journal), header) as book,
+    ):
         for example in run_attacks(attacks, server, in_flight):
             if book is not None:
                 book.add(example)
@@ -106,6 +109,10 @@ def evaluate_under_attack(
                 watch(done, before + len(own))
     if not processes.is_alone():
         done = put_together(journal, header, done[before:])
+    if sorted(example.index for example in done) != sorted(chosen):
+        raise OutputError(
+            f"The journal '{journal}' does not hold each attacked example once: delete it to begin again."
+        )
     return AttackRecord.of(done, attack.describe(), None if journal is None else journal.name)
 
 

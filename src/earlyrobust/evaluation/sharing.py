@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from earlyrobust import processes
-from earlyrobust.journal import AttackedExample, Journal, example_from, part_of, parts_of
+from earlyrobust.journal import AttackedExample, Journal, example_from, part_of, parts_of, read_part
 
 
 def put_together(
@@ -28,15 +28,15 @@ def put_together(
     if journal is None:
         own = [asdict(example) for example in fresh]
         return [example_from(item) for items in processes.gathered(own) for item in items]
+    processes.wait()  # until none writes to its part any more
     parts = parts_of(journal)
-    found = []
-    for part in parts:
-        with Journal(part, header) as book:
-            found += [asdict(example) for example in book.done]
+    with processes.agreed():
+        found = [asdict(example) for part in parts for example in read_part(part, header)]
     everything = [item for items in processes.gathered(found) for item in items]
     whole = processes.by_first(lambda: _add(journal, header, everything))
     for part in parts:
         part.unlink(missing_ok=True)
+    processes.wait()  # none begins a new part before the old ones are gone
     return [example_from(item) for item in whole]
 
 

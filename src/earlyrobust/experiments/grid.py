@@ -12,11 +12,11 @@ from earlyrobust.experiments.cells import Cell, plan_cells
 from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.launchers import LAUNCHERS, Failure, check_ray
 from earlyrobust.pipeline.attacking import build_attacks
-from earlyrobust.pipeline.folder import what_matters
+from earlyrobust.pipeline.folder import close_again, what_matters
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.splits import load_data
 from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
-from earlyrobust.storage import check_can_be_made, content_of, remove_leftovers
+from earlyrobust.storage import check_can_be_made, content_of, locked, remove_leftovers
 
 # More arms than these are counted in a title instead of named.
 MOST_NAMED = 5
@@ -43,15 +43,22 @@ def compare(
         EarlyRobustError: If the options of an arm cannot be used, or the folder holds something else.
     """
     processes.check_alone("A comparison")
-    observer = observer or Observer()
+    check_comparison(config)
+    with locked(config.output_folder):
+        _check_folder(config)  # another command may have been at work since
+        return _run(config, observer or Observer(), title, command)
+
+
+def _run(config: CompareConfig, observer: Observer, title: str, command: str) -> Comparison:
     cells = plan_cells(config)
     folder = config.output_folder
-    check_comparison(config)
     finished, waiting = (
         [cell for cell in _distinct(cells) if cell.is_finished is whether] for whether in (True, False)
     )
     remove_leftovers(folder)
     _record(config, cells, {}, title, command).save(folder)  # claims the folder
+    for cell in finished:
+        close_again(cell.folder)
     failures = _spoilt(cells, finished if waiting else [])
     if finished:
         observer.note(f"{len(finished)} of {len(finished) + len(waiting)} runs are finished already.")

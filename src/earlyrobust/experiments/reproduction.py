@@ -12,7 +12,7 @@ from earlyrobust.experiments.grid import check_comparison, compare
 from earlyrobust.experiments.paper import EXPERIMENTS, SCALES
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.results import EXPERIMENT_NAME, Comparison, ExperimentRecord
-from earlyrobust.storage import remove_leftovers
+from earlyrobust.storage import locked, remove_leftovers
 
 # Experiments at the same scale share their runs.
 CELLS = "cells"
@@ -98,7 +98,8 @@ def reproduce(
         check_comparison(config)
     if (folder / EXPERIMENT_NAME).exists() and (old := ExperimentRecord.load(folder)).scale != record.scale:
         raise OutputError(f"'{folder}' holds {old.name} at the scale '{old.scale}': choose another --output.")
-    remove_leftovers(folder)
-    record.save(folder)
-    for task, config in comparisons.items():
-        yield compare(config, observer, title=f"{record.title}: {task}", command=record.command)
+    with locked(folder):
+        remove_leftovers(folder)
+        record.save(folder)
+        for task, config in comparisons.items():
+            yield compare(config, observer, title=f"{record.title}: {task}", command=record.command)

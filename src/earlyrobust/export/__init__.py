@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from earlyrobust.export.dense import export_dense
 from earlyrobust.export.onnx import export_onnx
-from earlyrobust.export.remote_code import export_remote_code
+from earlyrobust.export.remote_code import check_remote_code, export_remote_code
 
-__all__ = ["export_dense", "export_onnx", "export_remote_code"]
+__all__ = ["check_remote_code", "export_dense", "export_onnx", "export_remote_code"]

@@ -7,6 +7,7 @@ make the classes that `trust_remote_code=True` loads.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from pathlib import Path
@@ -65,6 +66,31 @@ def export_remote_code(model: PreTrainedModel, folder: Path) -> None:
     if not is_cut(model):
         raise ModelError("The model is not cut: transformers loads it without any code of ours.")
     model.save_pretrained(folder)
+    auto_map, code = _code(model)
+    for name, source in code.items():
+        (folder / name).write_text(source, encoding="utf-8")
+    write_json(folder / "config.json", {**model.config.to_diff_dict(), "auto_map": auto_map})
+
+
+def check_remote_code(model: PreTrainedModel, folder: Path) -> None:
+    """See that an export runs the code that `export_remote_code` writes and no other, before it is run.
+
+    Raises:
+        ModelError: If not, or if it cannot be read.
+    """
+    auto_map, code = _code(model)
+    try:
+        found = {str(file.relative_to(folder)): file.read_text("utf-8") for file in folder.rglob("*.py")}
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        same = found == code and config["auto_map"] == auto_map
+    except (OSError, ValueError, KeyError, TypeError):
+        same = False
+    if not same:
+        raise ModelError(f"The code in '{folder}' is not what this version writes: delete the folder.")
+
+
+def _code(model: PreTrainedModel) -> tuple[dict[str, str], dict[str, str]]:
+    """What the configuration says of the code, and the code by the names of its files."""
     family = family_of(model.config)
     module, name = _home(family)
     names = {
@@ -76,15 +102,16 @@ def export_remote_code(model: PreTrainedModel, folder: Path) -> None:
         "module": module.__name__.rpartition(".")[2],
         "family": name,
     }
-    for file, template in {"configuration": _CONFIGURATION, "modeling": _MODELING}.items():
-        (folder / f"{file}_earlyrobust.py").write_text(template.substitute(names), encoding="utf-8")
-    for part, source in _sources(module).items():
-        (folder / f"earlyrobust_{part}.py").write_text(source, encoding="utf-8")
+    code = {
+        "configuration_earlyrobust.py": _CONFIGURATION.substitute(names),
+        "modeling_earlyrobust.py": _MODELING.substitute(names),
+        **{f"earlyrobust_{part}.py": source for part, source in _sources(module).items()},
+    }
     auto_map = {
         "AutoConfig": f"configuration_earlyrobust.{names['config_name']}",
         "AutoModelForSequenceClassification": f"modeling_earlyrobust.{names['model_name']}",
     }
-    write_json(folder / "config.json", {**model.config.to_diff_dict(), "auto_map": auto_map})
+    return auto_map, code
 
 
 def _home(family: Family) -> tuple[ModuleType, str]:

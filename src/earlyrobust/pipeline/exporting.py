@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -12,11 +13,12 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from earlyrobust import processes
+from earlyrobust.attacks import WordSwapAttack
 from earlyrobust.data import TASKS, load_task, tokenize
 from earlyrobust.encoders import check_length, load_classifier, load_tokenizer, save_tokenizer
 from earlyrobust.errors import ConfigError, ModelError, OutputError
 from earlyrobust.evaluation import fingerprint, predict, sample_examples
-from earlyrobust.export import export_dense, export_onnx, export_remote_code
+from earlyrobust.export import check_remote_code, export_dense, export_onnx, export_remote_code
 from earlyrobust.onnx_classifier import OnnxClassifier
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
 from earlyrobust.pipeline.config import DEFAULT_TASK
@@ -27,7 +29,7 @@ from earlyrobust.pipeline.judge import Subject, load_subject
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.testdata import TestData, model_in
 from earlyrobust.results import ATTACKS_FOLDER, Accuracy, AttackRecord, CheckRecord, Compared, ExportRecord
-from earlyrobust.storage import check_can_be_made, content_of, remove_leftovers, write_folder
+from earlyrobust.storage import check_can_be_made, content_of, locked, remove_leftovers, write_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -67,6 +69,12 @@ def export(
     check_can_be_made(folder)
     job = _Job.begin(model_name, data, config, observer)
     attacks = build_attacks(config)
+    with locked(folder, beside=True):
+        return _export(job, folder, config, attacks)
+
+
+def _export(job: _Job, folder: Path, config: ExportConfig, attacks: Sequence[WordSwapAttack]) -> ExportRecord:
+    observer = job.observer
     record = job.begun(folder)
     if record.check is not None:
         observer.note(f"The export in {folder} is finished already; this is its record.")
@@ -139,6 +147,8 @@ class _Job:
         found = ExportRecord.load(folder)
         if replace(found, bytes=0, check=None, environment=self.record.environment) != self.record:
             raise OutputError(f"'{folder}' holds another export: choose another --output, or delete it.")
+        if self.record.to == "remote-code":
+            check_remote_code(self.subject.model, folder)
         remove_leftovers(folder, within=True)
         return found
 

@@ -13,16 +13,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import filelock
 import yaml
 
 from earlyrobust import processes, weight_ticket
 from earlyrobust.errors import OutputError
-from earlyrobust.results import RECORD_NAME
+from earlyrobust.results import ATTACKS_FOLDER, RECORD_NAME
 from earlyrobust.storage import (
-    LOCK_NAME,
     check_can_be_made,
     content_of,
+    locked,
     remove_leftovers,
     write_atomically,
     write_json,
@@ -93,34 +92,14 @@ class RunFolder:
         with ExitStack() as stack:
 
             def claim() -> dict[str, Any]:
-                stack.enter_context(self._locked())
+                stack.enter_context(locked(self.path))
                 self._progress = self._look()  # another command may have been at work since
                 self._claim(fingerprint)
-                self._tidy()
+                _tidy(self.path)
                 return self._progress
 
             self._progress = processes.by_first(claim)
             yield
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / LOCK_NAME)
-            lock.acquire(timeout=0)
-        except filelock.Timeout as error:
-            raise OutputError(
-                f"Another command is at work in '{self.path}': wait until it has ended, or choose another "
-                "--output."
-            ) from error
-        except OSError as error:
-            raise OutputError(f"'{self.path}' cannot be written to: {error.strerror}.") from error
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # some systems keep the name of a file that is open
-                (self.path / LOCK_NAME).unlink()
-            lock.release()
 
     def _claim(self, fingerprint: str) -> None:
         begun = self._progress.setdefault("data_fingerprint", fingerprint)
@@ -135,13 +114,6 @@ class RunFolder:
             write_atomically(self.path / CONFIG_NAME, lambda file: file.write_text(text, encoding="utf-8"))
         except OSError as error:
             raise OutputError(f"'{self.path}' cannot be written to: {error.strerror}.") from error
-
-    def _tidy(self) -> None:
-        """Remove what killed processes were writing: it takes room, and counts as a checkpoint to keep."""
-        remove_leftovers(self.path, within=True)
-        for checkpoint in (self.path / CHECKPOINTS).glob("*/checkpoint-*"):
-            if not (checkpoint / ELAPSED_NAME).exists():
-                shutil.rmtree(checkpoint, ignore_errors=True)
 
     @staticmethod
     def _read_config(path: Path) -> Any:
@@ -182,15 +154,7 @@ class RunFolder:
     def close(self) -> None:
         """Remove what only an unfinished run needs."""
         if processes.is_first():
-            for name in (CHECKPOINTS, SEARCHED):
-                shutil.rmtree(self.path / name, ignore_errors=True)
-
-    def close_again(self) -> None:
-        """Remove what a process left behind that was killed when the run was all but finished."""
-        if processes.is_first():
-            with suppress(OutputError), self._locked():  # it may lie where nothing can be written any more
-                self._tidy()
-                self.close()
+            _close(self.path)
 
     def checkpoints(self, stage: str) -> Path:
         """Where a stage keeps its checkpoints while it trains."""
@@ -202,6 +166,33 @@ class RunFolder:
         return max(
             (file.parent for file in found), key=lambda folder: int(folder.name.split("-")[1]), default=None
         )
+
+
+def close_again(folder: Path) -> None:
+    """Remove what a process left behind that was killed when its run was all but finished.
+
+    Args:
+        folder: Of a finished run.
+    """
+    if processes.is_first():
+        with suppress(OutputError), locked(folder):  # it may lie where nothing can be written any more
+            _tidy(folder)
+            _close(folder)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed processes were writing: it takes room."""
+    remove_leftovers(folder)
+    for name in (DENSE, TICKET, MODEL, ATTACKS_FOLDER, CHECKPOINTS):  # elsewhere others may be at work
+        remove_leftovers(folder / name, within=True)
+    for checkpoint in (folder / CHECKPOINTS).glob("*/checkpoint-*"):
+        if not (checkpoint / ELAPSED_NAME).exists():
+            shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def _close(folder: Path) -> None:
+    for name in (CHECKPOINTS, SEARCHED):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def find_ticket(folder: Path) -> AnyTicket:

@@ -36,6 +36,7 @@ from earlyrobust.pipeline.folder import (
     AnyTicket,
     RunFolder,
     bytes_of_weights,
+    close_again,
     find_ticket,
 )
 from earlyrobust.pipeline.observer import Observer
@@ -123,6 +124,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
         raise ConfigError(f"The method '{config.method}' has no ticket to search: choose another --method.")
     folder = RunFolder(config.output_folder, {"command": "search"}, config.to_dict())
     if folder.is_finished(TICKET):
+        close_again(folder.path)
         observer.note(f"The search in {folder.path} is finished already; this is its ticket.")
     else:
         check_can_train(config)
@@ -241,7 +243,7 @@ def _begun(
 
 
 def _finished(folder: RunFolder, observer: Observer) -> RunRecord:
-    folder.close_again()
+    close_again(folder.path)
     observer.note(f"The run in {folder.path} is finished already; this is its record.")
     return RunRecord.load(folder.path)
 
@@ -287,8 +289,8 @@ def _ticket(job: _Job) -> AnyTicket:
         ticket, seconds = search_ticket(
             model, job.splits, job.config, job.folder, TICKET, job.observer, job.recipe, origin
         )
-        if job.recipe.start == "searched" and processes.is_first():
-            model.save_pretrained(job.folder.path / SEARCHED)
+        if job.recipe.start == "searched":
+            _save_model(model, job.splits, job.folder.path / SEARCHED)
         save(replace(ticket, origin={**ticket.origin, "classes_named": _classes_named(model, job.splits)}))
         return seconds
 

@@ -73,8 +73,10 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         raise ConfigError(
             f"The config file '{file}' cannot be read: {getattr(error, 'strerror', error)}."
         ) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"The config file '{file}' is not YAML: {' '.join(str(error).split())}.") from error
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
+        # The last four come of values that are not what they are marked as, or are nested too deep.
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"The config file '{file}' is not YAML: {reason}.") from error
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):

@@ -55,7 +55,9 @@ class TestData:
                 f"Nothing says what '{model}' is to be judged on: give --task (see `earlyrobust list tasks`) "
                 "or --test-file."
             )
-        return RunConfig.build(given, run / CONFIG_NAME, suffix=suffix)
+        # Where anything is written a folder that came from elsewhere shall not say; a run's own does not.
+        config = RunConfig.parse(given, run / CONFIG_NAME).model_copy(update={"output": None})
+        return config.resolved(suffix)
 
     def is_known(self, model: str) -> bool:
         """Whether anything says what a classifier is to be judged on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +20,7 @@ from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.search import Search
-from earlyrobust.storage import write_json
+from earlyrobust.storage import flush_folder, write_json
 from earlyrobust.ticket import Ticket
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.weight_ticket import WeightTicket
@@ -134,7 +135,6 @@ def _arguments(
         dataloader_pin_memory=torch.cuda.is_available(),
         logging_strategy="no",
         save_strategy="no",  # _Checkpoints decides
-        save_total_limit=2,
         report_to="none",
         disable_tqdm=True,
         **_checkpointing(config),
@@ -148,6 +148,14 @@ def _checkpointing(config: RunConfig) -> dict[str, Any]:
     known = {field.name for field in fields(TrainingArguments)}
     name = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
     return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
+
+
+def _drop_others(newest: Path) -> None:
+    """Remove the checkpoints that a newer one has made superfluous."""
+    for checkpoint in newest.parent.glob("checkpoint-*"):
+        if checkpoint != newest:
+            (checkpoint / ELAPSED_NAME).unlink(missing_ok=True)  # first: what is left counts as not whole
+            shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 class _Checkpoints(TrainerCallback):  # type: ignore[misc]
@@ -186,7 +194,9 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
         processes.wait()  # each has a part of the checkpoint to write
         if processes.is_first():
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            flush_folder(folder)
             write_json(folder / ELAPSED_NAME, {"seconds": self.elapsed})
+            _drop_others(folder)
         self._saved = time.perf_counter()
 
     def on_train_end(

@@ -94,16 +94,20 @@ def attack_section(
 def draw_journals(records: Mapping[str, AttackRecord], label_names: Sequence[str], folder: Path) -> None:
     """Write the page of all attacks whose journals are in a folder, into that folder; nothing for none.
 
+    Records travel without their journals, which hold the texts.
+
     Args:
         records: The attacks, by the title under which they are shown.
         label_names: Name of each class, in the order of the classes.
         folder: Of the journals that the records name.
 
     Raises:
-        OutputError: If a journal is missing or damaged.
+        OutputError: If a journal is damaged.
     """
     sections = [
-        (title, record, read_journal(folder / str(record.journal))[1]) for title, record in records.items()
+        (title, record, read_journal(journal)[1])
+        for title, record in records.items()
+        if (journal := folder / str(record.journal)).exists()
     ]
     if sections:
         draw_examples(sections, label_names, folder / EXAMPLES_PAGE)

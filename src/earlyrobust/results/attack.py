@@ -56,7 +56,9 @@ class AttackRecord:
             under_attack=Accuracy.of(len(right) - len(broken), total),
             success_rate=Accuracy.of(len(broken), len(right)) if right else None,
             queries=Mean.of([example.queries for example in right]),
-            words_changed=Mean.of([example.words_changed / example.words for example in broken], most=1),
+            words_changed=Mean.of(
+                [example.words_changed / example.words for example in broken if example.words], most=1
+            ),
             similarity=Mean.of(
                 [example.similarity for example in broken if example.similarity is not None], -1, 1
             ),

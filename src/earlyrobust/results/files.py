@@ -49,5 +49,5 @@ def read_record(path: Path, kind: type[Record], missing: str) -> Record:
         return TypeAdapter(kind).validate_python(content)
     except FileNotFoundError as error:
         raise OutputError(missing) from error
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise OutputError(f"The record '{path}' is damaged and cannot be read.") from error
