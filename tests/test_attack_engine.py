@@ -571,6 +571,12 @@ def test_a_damaged_or_newer_journal_is_refused(content: bytes, complaint: str, t
     assert path.read_bytes() == content
 
 
+def test_a_journal_may_have_any_white_space_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'\r{"journal":\r1}\n' + line_of())
+    assert read_journal(path)[0] == {"journal": 1}
+
+
 def test_a_journal_cut_off_in_its_header_begins_again(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b'{"journal": 1, "att')

@@ -44,6 +44,7 @@ def place(
         Path("broken.yaml").write_text("heads: [1\n")
         Path("list.yaml").write_text("- heads\n")
         Path("unknown.yaml").write_text("nurons: 0.3\n")
+        Path("endless.yaml").write_text(f"{'x' * 1_000}: 0.3\n")
         Path("word.yaml").write_text("heads: many\n")
         Path("tag.yaml").write_text("output: !!python/object/apply:os.system ['touch executed']\n")
         lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
@@ -214,6 +215,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["run"], OWN | {"--config": "list.yaml"}, "list.yaml"),
     (["run"], OWN | {"--config": "unknown.yaml"}, "'nurons'"),
     (["run"], OWN | {"--config": "word.yaml"}, "--heads"),
+    (["run"], OWN | {"--config": "endless.yaml"}, "There is no option"),
     (["run"], OWN | {"--config": "missing.yaml"}, "missing.yaml"),
     (["run"], OWN | {"--config": "foreign"}, "foreign"),
     (["run"], OWN | {"--config": "bytes.csv"}, "bytes.csv"),
@@ -334,6 +336,7 @@ def test_a_mistake_is_named_and_leaves_no_trace(
     assert outcome.err.count("\n") == 1
     assert outcome.err.endswith((".\n", "?\n"))
     assert culprit in outcome.err
+    assert len(outcome.err) < 2_000
     assert "Traceback" not in outcome.out + outcome.err
     assert snapshot(place) == before
     assert not Path("executed").exists()

@@ -153,10 +153,10 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[AttackedExample]]:
         OutputError: If there is none, or it is damaged.
     """
     whole = _lines_of(path)
-    if not path.exists():
-        raise OutputError(f"The journal '{path}' is missing.")
     examples = _read(path, whole, None)
-    return json.loads(whole.splitlines()[0]), sorted(examples, key=lambda example: example.index)
+    # By line feeds alone: JSON allows other characters that end lines elsewhere.
+    header = json.loads(whole[: whole.index(b"\n")].decode("utf-8", "surrogatepass"))
+    return header, sorted(examples, key=lambda example: example.index)
 
 
 def _full(header: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Annotated
 
 import typer
@@ -29,6 +30,8 @@ from earlyrobust.errors import EarlyRobustError, explain
 _DEBUG = "--debug"
 # How Typer ends a command that is interrupted.
 _INTERRUPTED = 130
+# Seconds within which the first process of a machine finds what another has found.
+_PATIENCE = 30
 
 app = typer.Typer(
     help="Robust early-bird tickets: make Hugging Face text classifiers robust and small, cheaply.",
@@ -86,9 +89,11 @@ def main() -> None:
         if debug:
             raise
         sentence = explain(error)
-        # What the user got wrong all processes of a machine find alike: one says it.
-        if not isinstance(error, EarlyRobustError) or processes.is_first_on_its_machine():
-            sys.stderr.write(f"Error: {sentence or _unforeseen(error)}\n")
+        if isinstance(error, EarlyRobustError) and not processes.is_first_on_its_machine():
+            # What the user got wrong all processes of a machine find alike, and one says it. When any ends
+            # the launcher ends the others, that one unheard: these wait to be ended.
+            time.sleep(_PATIENCE)
+        sys.stderr.write(f"Error: {sentence or _unforeseen(error)}\n")
         sys.exit(1 if sentence is None else 2)
 
 

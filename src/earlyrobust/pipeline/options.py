@@ -23,6 +23,11 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Numbers = Annotated[tuple[int, ...], BeforeValidator(_split)]
 
 
+# A value may be long, and a few lines of YAML that refer to one another endless.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 1
+
+
 class Options(BaseModel):
     """Base of all sets of options."""
 
@@ -58,12 +63,10 @@ class Options(BaseModel):
         where = "" if file is None else f" (flags and '{file}')"
         if problem["type"] == "extra_forbidden":
             known = ", ".join(name.replace("_", "-") for name in cls.model_fields)
-            return f"There is no option '{option[2:]}'{where}: choose from {known}."
+            return f"There is no option {_SHORT.repr(option[2:])}{where}: choose from {known}."
         reason = problem["msg"].removeprefix("Value error, ")
         reason = reason[0].lower() + reason[1:]
-        # Shortened: a value may be long, and a few lines of YAML that refer to one another endless.
-        value = reprlib.repr(problem["input"])
-        return f"{option} is {value}{where}, but {reason.replace('input ', 'it ')}."
+        return f"{option} is {_SHORT.repr(problem['input'])}{where}, but {reason.replace('input ', 'it ')}."
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
