@@ -8,17 +8,12 @@ The results differ in the last bits, and do not depend on how many rows are comp
 from __future__ import annotations
 
 import copy
-import os
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 M = TypeVar("M", bound=nn.Module)
-
-# oneDNN remembers what it has made for a shape of input, a third of a megabyte each. Attacks ask in ever new
-# shapes, and the 1,024 that it remembers unless told otherwise would be most of an attack's memory.
-_CAPACITY = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64"
 
 
 class _PackedLinear(nn.Module):
@@ -63,7 +58,6 @@ def _is_possible() -> bool:
     """Whether this PyTorch packs weights, and gets the same product by them."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
-    os.environ.setdefault(*_CAPACITY)  # oneDNN reads it once, when it is first used
     linear, row = nn.Linear(4, 2), torch.ones(1, 4)
     try:
         with torch.inference_mode():
