@@ -7,6 +7,11 @@ import os
 import sys
 
 
+# PyTorch and oneDNN each remember what was made for a shape of input. Attacks ask in ever new shapes, and what
+# both remember unless told otherwise, 1,024 of a kind, comes to hundreds of megabytes.
+_REMEMBERED = {"LRU_CACHE_CAPACITY": "64", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
+
+
 def start() -> None:
     """Run the command line, and end the process at once when it is done.
 
@@ -16,6 +21,8 @@ def start() -> None:
     codes: list[int] = []
     # Before any import of theirs, because what is registered first is called last.
     atexit.register(_end, codes)
+    for name, shapes in _REMEMBERED.items():  # read when PyTorch is loaded
+        os.environ.setdefault(name, shapes)
     from earlyrobust.cli import main
 
     try:
