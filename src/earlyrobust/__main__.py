@@ -6,9 +6,8 @@ import atexit
 import os
 import sys
 
-
-# PyTorch and oneDNN each remember what was made for a shape of input. Attacks ask in ever new shapes, and what
-# both remember unless told otherwise, 1,024 of a kind, comes to hundreds of megabytes.
+# PyTorch and oneDNN each remember what was made for a shape of input. Attacks ask in ever new shapes, and
+# what both remember unless told otherwise, 1,024 of a kind, comes to hundreds of megabytes.
 _REMEMBERED = {"LRU_CACHE_CAPACITY": "64", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
 
 
