@@ -103,9 +103,12 @@ class Payload:
         return os.system, ("touch executed",)
 
 
+HOSTILE = ("pickled", "own-code", "endless", "negative", "headcount", "narrow", "half", "no-tokenizer")
+
+
 def write_hostile_models() -> None:
     """Folders of models that would run code of their own, or ask for more memory than there is."""
-    for name in ("pickled", "own-code", "endless", "negative", "headcount", "narrow", "half", "no-tokenizer"):
+    for name in HOSTILE:
         shutil.copytree("encoder", name)
     Path("pickled/model.safetensors").unlink()
     torch.save(Payload(), "pickled/pytorch_model.bin")
@@ -231,9 +234,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["run"], OWN | {"--train-file": "long-number.jsonl"}, "long-number.jsonl"),
     *(
         (command, options, model)
-        for model in (
-            *("pickled", "own-code", "endless", "negative", "headcount", "narrow", "half", "no-tokenizer"),
-        )
+        for model in HOSTILE
         for command, options in (
             (["run"], OWN | {"--model": model}),
             (["evaluate", model], {"--test-file": "reviews.csv"}),

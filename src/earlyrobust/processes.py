@@ -124,8 +124,6 @@ def by_first(work: Callable[[], T]) -> T:
     Raises:
         EarlyRobustError: If it did, in all processes.
     """
-    if is_alone():
-        return work()
     made: list[T] = []
     with agreed():
         if is_first():
