@@ -28,9 +28,11 @@ PAGE = ROOT / "docs" / "evidence.md"
 READINGS = Path(__file__).with_name("readings.md")
 
 # Records of comparisons on real text, in the order of the page; those that are not there are left out.
-COMPARISONS = ("sst2", "ag_news", "ag_news-tickets", "imdb", "qnli")
+COMPARISONS = ("sst2", "ag_news", "imdb", "qnli")
 # Training times of a task, with the machine for themselves.
 TIMES = "time-"
+# The preset of a task at other learning rates than in its comparison.
+RATES = "rate-"
 # Searches on as many texts as there are, with hardly any fine-tuning after them.
 SEARCHES = "settling-"
 # The latest that the paper saw masks settle.
@@ -137,10 +139,12 @@ def budget(comparison: Comparison) -> str:
     precision = "bfloat16" if config["bf16"] else "float32"
     which = "seeds" if len(comparison.record.seeds) > 1 else "seed"
     attacked = f"; {config['examples']} test examples attacked under each seed" if comparison.attacks else ""
+    places = (run.environment for runs in comparison.runs.values() for run in runs.values())
+    devices = sorted({place.processor if place.device == "cpu" else place.device for place in places})
     return (
         f"{samples} training samples, {config['epochs']:g} epochs, batches of {config['batch_size']}, "
         f"{config['max_length']} tokens, {precision}, "
-        f"{which} {', '.join(map(str, comparison.record.seeds))}{attacked}."
+        f"{which} {', '.join(map(str, comparison.record.seeds))}{attacked}; on {' and '.join(devices)}."
     )
 
 
@@ -160,6 +164,7 @@ def questions(tasks: Sequence[Measured]) -> Iterator[tuple[str, str]]:
         "Does a ticket fine-tuned with a cheap adversary beat them at a fraction of their cost?",
         "\n\n".join(against(tasks, arm, ["finetune", "pgd", "freelb", METHOD]) for arm in (CHEAP, PRESET)),
     )
+    yield "Does the preset learn pairs of texts?", learning_rates(tasks)
     yield "How far is the preset from the best baseline, and what does it cost?", best_baselines(tasks)
     if any(measured.times for measured in tasks):
         yield "What is on the efficient frontier?", efficient(tasks)
@@ -221,6 +226,21 @@ def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
             "largest class: its accuracy under attack says nothing."
         )
     return f"{verdict}\n\n" + markdown(["task", f"{arm} minus", "Clean%", "Aua%, mean of attacks"], rows)
+
+
+def learning_rates(tasks: Sequence[Measured]) -> str:
+    """What the preset comes to at each learning rate, where more than one was tried."""
+    rows: list[list[Cell]] = []
+    for measured in tasks:
+        others = [Comparison.load(folder) for folder in RECORDS.glob(f"{RATES}{measured.task}*")]
+        for comparison in [measured.comparison, *others] if others else []:
+            for seed, run in sorted(comparison.runs[PRESET].items()):
+                plain = measured.comparison.runs["finetune"][seed].model.test
+                rate = f"{comparison.record.config['learning_rate']:g}"
+                shown = [f"{100 * accuracy.value:.1f}" for accuracy in (run.model.test, plain)]
+                rows.append([measured.task, rate, str(seed), *shown, f"{100 * run.data.largest_class:.1f}"])
+    columns = ["task", "--learning-rate", "seed", f"{PRESET}, Clean%", "finetune, Clean%", "largest class, %"]
+    return markdown(columns, rows)
 
 
 def best_baselines(tasks: Sequence[Measured]) -> str:
