@@ -1,8 +1,8 @@
 # `make demo` runs the main job, `make test` passes the tests; both set up .venv first.
 PYTHON ?= python3
 RUN := .venv/bin
-# Two files of tests at a time, a thread each.
-PYTEST := OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 2 --dist loadfile
+# Half of the tests in either of two processes, of one thread each; the one that is done first takes from the other.
+PYTEST := OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: demo test test-all lint format benchmark clean
 

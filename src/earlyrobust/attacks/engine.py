@@ -12,15 +12,20 @@ which is a function of their own length alone, and small batches are filled up w
 
 from __future__ import annotations
 
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Generator, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from earlyrobust.attacks.heap import give_back
+
 # A CPU is fastest with batches that fit into its caches; an accelerator wants large ones.
 CPU_TOKEN_BUDGET = 2_048
 ACCELERATOR_TOKEN_BUDGET = 16_384
 DEFAULT_IN_FLIGHT = 128
+# So often is free memory given back at most: it takes a hundredth of a second.
+_SECONDS_BETWEEN = 0.5
 # Answers kept for each model, so that memory is bounded. Attacks ask again soon or never.
 _REMEMBERED = 2**16
 # Matrix libraries take another path for fewer rows than these, if they are no multiple of four.
@@ -95,6 +100,7 @@ class Server:
     def __init__(self, token_budget: int = CPU_TOKEN_BUDGET) -> None:
         self._token_budget = token_budget
         self._known: dict[Model, OrderedDict[bytes, Any]] = {}
+        self._gave_back = 0.0
         self.computed = 0
 
     def answer(self, asks: Sequence[Ask]) -> list[list[Any]]:
@@ -115,6 +121,9 @@ class Server:
             keys = {item: code.key for item, code in zip(inputs, encoded, strict=True)}
             for number in own:
                 answers[number] = [known[keys[item]] for item in asks[number].inputs]
+        if (now := time.monotonic()) - self._gave_back > _SECONDS_BETWEEN:
+            self._gave_back = now
+            give_back()
         return answers
 
     def _compute(self, model: Model, encoded: Iterable[Encoded]) -> dict[bytes, Any]:

@@ -1,0 +1,55 @@
+"""Free memory goes back to the system while attacks go on."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from earlyrobust.attacks import engine, heap
+from earlyrobust.attacks.engine import Ask, Encoded, Server
+
+PIECES, SIZE = 4_000, 50_000  # of which glibc maps none on its own
+
+only_glibc = pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc"
+)
+
+
+@only_glibc
+def test_what_is_free_between_arrays_in_use_is_given_back() -> None:
+    process = psutil.Process()
+    pieces = [np.ones(SIZE, np.uint8) for _ in range(PIECES)]
+    del pieces[::2]
+    before = process.memory_info().rss
+    heap.give_back()
+    assert before - process.memory_info().rss > PIECES * SIZE / 4  # of half that is free
+    assert all(piece.all() for piece in pieces)
+
+
+class Echo:
+    """A model that answers with what it is asked."""
+
+    max_length, most_tokens, counts_rows = 8, None, False
+
+    def encode(self, inputs: Sequence[str]) -> list[Encoded]:
+        return [Encoded(text.encode(), {"input_ids": [1]}) for text in inputs]
+
+    def compute(self, batch: Sequence[Encoded], length: int) -> list[Any]:
+        return [item.key.decode() for item in batch]
+
+
+def test_answering_gives_back_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, given_back = SimpleNamespace(now=100.0), []
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(engine, "give_back", lambda: given_back.append(clock.now))
+    server, model = Server(), Echo()
+    for clock.now in (100.0, 100.1, 100.4, 100.7, 101.0, 101.3):
+        assert server.answer([Ask(model, ["a", "b"])]) == [["a", "b"]]
+    assert given_back == [100.0, 100.7, 101.3]
