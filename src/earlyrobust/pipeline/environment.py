@@ -8,15 +8,21 @@ from pathlib import Path
 
 import torch
 
+from earlyrobust import __version__
 from earlyrobust.results import EnvironmentRecord
 
-PACKAGES = ("earlyrobust", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
+PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
 
 
 def describe_environment() -> EnvironmentRecord:
     """Versions of what computes, and the hardware it computes on."""
     return EnvironmentRecord(
-        versions={"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+        # Our own is also known where only the source code is on the path.
+        versions={
+            "python": platform.python_version(),
+            "earlyrobust": __version__,
+            **{package: version(package) for package in PACKAGES},
+        },
         platform=platform.platform(),
         processor=_processor(),
         threads=torch.get_num_threads(),
