@@ -87,6 +87,11 @@ class Measured:
         """
         return {name: summary for name, summary in self.arms.items() if not summary.is_guess}
 
+    def told_guesses(self, arm: str) -> str:
+        """Under how many seeds an arm is no more accurate than always naming the largest class."""
+        runs = self.comparison.runs[arm].values()
+        return f"{arm} guesses under {sum(run.is_guess for run in runs)} of {len(runs)} seeds"
+
     def differences(self, arm: str, other: str) -> dict[str, Difference]:
         """One arm less another, by measure; empty unless both were run."""
         pair = {name: runs for name in (arm, other) if (runs := self.comparison.runs.get(name))}
@@ -209,7 +214,7 @@ def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
                 continue
             aua = differences[MEAN_AUA]
             guesses = [name for name in (arm, other) if name not in measured.trained]
-            shown = " and ".join(f"{name} guesses" for name in guesses) or _told(aua)
+            shown = " and ".join(measured.told_guesses(name) for name in guesses) or _told(aua)
             rows.append([measured.task, other, _told(differences[CLEAN]), shown])
             if guesses:
                 continue
@@ -223,7 +228,7 @@ def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
     if len(rows) > counted:
         verdict += (
             f" In {len(rows) - counted} more, one of the two is no more accurate than always naming the "
-            "largest class: its accuracy under attack says nothing."
+            "largest class under some seed: its mean accuracy under attack says nothing."
         )
     return f"{verdict}\n\n" + markdown(["task", f"{arm} minus", "Clean%", "Aua%, mean of attacks"], rows)
 
@@ -260,7 +265,9 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
                 measured.task,
                 best.name,
                 Number(best.measures[MEAN_AUA], 1),
-                Number(trained[PRESET].measures[MEAN_AUA], 1) if PRESET in trained else "guesses",
+                Number(trained[PRESET].measures[MEAN_AUA], 1)
+                if PRESET in trained
+                else measured.told_guesses(PRESET),
                 _told(measured.differences(PRESET, best.name)[MEAN_AUA]) if PRESET in trained else "–",
                 *(Number(ratios[other], 1) if ratios else "–" for other in ("pgd", best.name)),
                 Number(measured.arms["pgd"].time_ratios[PRESET], 1),

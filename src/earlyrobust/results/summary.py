@@ -135,6 +135,10 @@ def _but_for_search(run: RunRecord) -> dict[str, Any]:
     }
 
 
+# Means of the same shares differ in their last digits, depending on which shares came first.
+_ROUNDING = 1e-9
+
+
 def frontier(points: Mapping[str, tuple[float, float]]) -> list[str]:
     """The efficient ones of some points: none is both cheaper and better.
 
@@ -147,7 +151,7 @@ def frontier(points: Mapping[str, tuple[float, float]]) -> list[str]:
     found: list[str] = []
     best = -math.inf
     for name, (_, gain) in sorted(points.items(), key=lambda item: (item[1][0], -item[1][1])):
-        if gain > best:
+        if gain > best + _ROUNDING:
             found.append(name)
             best = gain
     return found
