@@ -307,7 +307,7 @@ def test_journals_are_the_same_bytes_however_it_is_batched(name: str, count: int
 
 @needs_minilm
 @pytest.mark.parametrize("kind", ["victim", "sentence encoder", "masked language model"])
-@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("packed", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_an_answer_has_the_same_bits_in_every_batch(
     kind: str, packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,6 +380,7 @@ def count_lines(journal: Path) -> int:
     return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
 
+@pytest.mark.slow
 def test_an_attack_that_is_killed_five_times_ends_like_one_that_is_not(tmp_path: Path) -> None:
     source = random.Random(5)
     # Journal lines after which the attack is killed; at the first not even its header may be there.

@@ -106,7 +106,14 @@ def assert_same_result(folder: Path, record: RunRecord, whole: tuple[Path, RunRe
 
 
 @pytest.mark.parametrize(
-    ("stage", "step"), [("dense", 1), ("dense", 4), ("ticket", 5), ("model", 2), ("model", 6)]
+    ("stage", "step"),
+    [
+        ("dense", 1),
+        pytest.param("dense", 4, marks=pytest.mark.slow),
+        ("ticket", 5),
+        ("model", 2),
+        pytest.param("model", 6, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_ends_as_if_it_had_not_been(
     stage: str, step: int, encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord]
