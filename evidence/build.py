@@ -13,6 +13,7 @@ from earlyrobust.results import Comparison, Mean
 from earlyrobust.results.summary import (
     AUA,
     CLEAN,
+    LATENCY,
     OVERALL,
     ArmSummary,
     Difference,
@@ -271,10 +272,12 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
                 _told(measured.differences(PRESET, best.name)[MEAN_AUA]) if PRESET in trained else "–",
                 *(Number(ratios[other], 1) if ratios else "–" for other in ("pgd", best.name)),
                 Number(measured.arms["pgd"].time_ratios[PRESET], 1),
+                Number(measured.arms[PRESET].measures[LATENCY], 2),
             ]
         )
     columns = ["task", "most robust baseline", "its Aua%", f"{PRESET}, Aua%", "difference"]
     times = ["PGD's time relative to it", "that baseline's", "PGD's in the comparison, runs side by side"]
+    times.append("the preset's latency relative to the dense encoder's")
     return markdown([*columns, *times], rows)
 
 
