@@ -32,7 +32,7 @@ READINGS = Path(__file__).with_name("readings.md")
 COMPARISONS = ("sst2", "ag_news", "imdb", "qnli")
 # Training times of a task, with the machine for themselves.
 TIMES = "time-"
-# The preset of a task at other learning rates than in its comparison.
+# The preset on a task at another learning rate than in its comparison.
 RATES = "rate-"
 # Searches on as many texts as there are, with hardly any fine-tuning after them.
 SEARCHES = "settling-"
@@ -61,7 +61,7 @@ class Measured:
     """What is on record of one task.
 
     Attributes:
-        task: Its name, and what else tells one comparison on it from another.
+        task: Its name.
         comparison: All arms, attacked.
         times: Training times on an idle machine; None where they were not measured.
     """
@@ -235,11 +235,13 @@ def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
 
 
 def learning_rates(tasks: Sequence[Measured]) -> str:
-    """What the preset comes to at each learning rate, where more than one was tried."""
+    """What the preset comes to at each learning rate, on the tasks where another was tried."""
     rows: list[list[Cell]] = []
     for measured in tasks:
-        others = [Comparison.load(folder) for folder in RECORDS.glob(f"{RATES}{measured.task}*")]
-        for comparison in [measured.comparison, *others] if others else []:
+        folder = RECORDS / f"{RATES}{measured.task}"
+        if not folder.is_dir():
+            continue
+        for comparison in (measured.comparison, Comparison.load(folder)):
             for seed, run in sorted(comparison.runs[PRESET].items()):
                 plain = measured.comparison.runs["finetune"][seed].model.test
                 rate = f"{comparison.record.config['learning_rate']:g}"
@@ -277,8 +279,7 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
         )
     columns = ["task", "most robust baseline", "its Aua%", f"{PRESET}, Aua%", "difference"]
     times = ["PGD's time relative to it", "that baseline's", "PGD's in the comparison, runs side by side"]
-    times.append("the preset's latency relative to the dense encoder's")
-    return markdown([*columns, *times], rows)
+    return markdown([*columns, *times, "the preset's latency relative to the dense encoder's"], rows)
 
 
 def efficient(tasks: Sequence[Measured]) -> str:

@@ -19,7 +19,7 @@ from earlyrobust.results import Comparison
 ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "evidence"
 RECORDS = sorted(folder for folder in (EVIDENCE / "records").iterdir() if folder.is_dir())
-# Comparisons of methods on a task; the others time or watch searches.
+# Comparisons of methods on a task; the others time them, watch searches or try another learning rate.
 COMPARED = [folder for folder in RECORDS if folder.name in TASKS]
 
 
