@@ -52,7 +52,8 @@ def plan_experiment(
 
     def config(task: str) -> CompareConfig:
         swept = {option for arm in experiment.arms.values() for option in arm}
-        own = {**fixed, **scale.options, **scale.by_task.get(task, {}), **options}
+        own = {**fixed, **scale.options, **scale.by_task.get(task, {}), **scale.by_experiment.get(name, {})}
+        own |= options
         own = {option: value for option, value in own.items() if option not in swept or option == "method"}
         return CompareConfig.build({**own, "task": task, "output": root / name / task})
 
@@ -101,5 +102,7 @@ def reproduce(
     with locked(folder):
         remove_leftovers(folder)
         record.save(folder)
-        for task, config in comparisons.items():
+        for place, (task, config) in enumerate(comparisons.items(), 1):
+            if observer is not None and len(comparisons) > 1:
+                observer.note(f"{task}, task {place} of {len(comparisons)}")
             yield compare(config, observer, title=f"{record.title}: {task}", command=record.command)
