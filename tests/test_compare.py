@@ -249,6 +249,15 @@ def test_the_same_comparison_again_runs_nothing(
     assert ["finished already" in note for note in listener.notes] == [True]
 
 
+def test_cells_that_came_without_their_comparison_are_taken_over(
+    grid: Path, plan: Plan, whole: tuple[Comparison, Path, Listener]
+) -> None:
+    before = finished(grid)
+    (grid / "comparison.json").unlink()
+    assert results(compare(plan(grid))) == results(whole[0])
+    assert finished(grid) == before
+
+
 @pytest.mark.parametrize(
     ("changes", "new"),
     [
@@ -322,7 +331,7 @@ def test_another_comparison_leaves_a_folder_as_it_is(changes: dict[str, Any], gr
 def test_a_folder_of_something_else_is_left_as_it_is(content: str, grid: Path, plan: Plan) -> None:
     folder = grid
     if content == "other files":
-        (grid / "comparison.json").unlink()
+        (grid / "comparison.json").rename(grid / "notes.json")
     elif content == "a run":
         folder = next(grid.glob("cells/finetune-seed0-*"))
     else:

@@ -39,7 +39,7 @@ PROMISES: dict[str, dict[str, Callable[[Any], bool]]] = {
         "model": lambda model: model == "minilm",
     },
     "cpu": {
-        "train_samples": lambda rows: rows <= 1000,
+        "train_samples": lambda rows: rows <= 2000,
         "epochs": lambda epochs: epochs <= 2,
         "attack": lambda attacks: "bert-attack" not in attacks,
         "seeds": lambda seeds: seeds == 1,
@@ -117,6 +117,15 @@ def test_experiments_at_a_scale_have_the_same_run_in_common(name: str, scale: st
         }
 
     assert ours(name) == ours("table3")
+
+
+def test_masks_are_watched_over_more_texts_where_nothing_is_attacked(tmp_path: Path) -> None:
+    def rows(name: str, **given: Any) -> set[int | None]:
+        return {config.train_samples for config in plan_experiment(name, "cpu", given, tmp_path)[2].values()}
+
+    assert rows("figure2") == {2000}
+    assert rows("figure2", train_samples=50) == {50}
+    assert max(filter(None, rows("figure5"))) < 1000
 
 
 def test_what_is_given_wins_over_the_scale_and_not_over_the_arms(tmp_path: Path) -> None:

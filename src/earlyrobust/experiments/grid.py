@@ -133,7 +133,7 @@ def _check_folder(config: CompareConfig) -> None:
     for place in (folder, config.cells_folder):
         check_can_be_made(place)
     if not (folder / COMPARISON_NAME).exists():
-        if content_of(folder):
+        if any(path != config.cells_folder for path in content_of(folder)):
             raise OutputError(f"'{folder}' holds other files: choose another --output, or empty it.")
         return
     old = ComparisonRecord.load(folder)

@@ -212,8 +212,8 @@ SCALES: dict[str, Scale] = {
         notes=("This scale shows that everything runs; its numbers mean nothing.",),
     ),
     "cpu": Scale(
-        description="an hour on two cores: up to 320 samples (figure2: 2,000), two epochs, up to 30 examples, "
-        "one seed",
+        description="an hour on two cores: up to 320 samples (figure2: 2,000), two epochs, up to 30 "
+        "examples, one seed",
         options={
             "epochs": 2.0,
             # More and longer steps make something of few texts.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from earlyrobust.reports.runs import settling_headline
 from earlyrobust.reports.tables import Cell, Number, Table
 from earlyrobust.results import Comparison, Mean
 from earlyrobust.results.summary import (
@@ -39,7 +40,7 @@ def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ta
         True: "Mean over seeds ± half of its 95 % interval (Student's t).",
         False: "Of one seed, in brackets the 95 % interval (Wilson), which says nothing of other seeds.",
     }
-    note = " ".join(notes[several] for several in (True, False) if any((n > 1) is several for n in seeds))
+    told = [notes[several] for several in (True, False) if any((n > 1) is several for n in seeds)]
     return Table(
         name="results",
         title="Accuracy, clean and under attack",
@@ -48,7 +49,7 @@ def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ta
             [summary.name, str(len(summary.seeds)), *(_best(summaries, summary, name) for name in names)]
             for summary in summaries
         ],
-        note=note,
+        note=" ".join([*told, *_not_counted(summaries)]),
     )
 
 
@@ -104,8 +105,13 @@ def difference_table(comparison: Comparison, summaries: Sequence[ArmSummary]) ->
         title=f"Difference to {comparison.record.baseline} under the same seeds",
         columns=["method", *names],
         rows=rows,
-        note="Percentage points, mean over seeds with its 95 % interval; p of Student's paired test, not "
-        "corrected for the number of comparisons.",
+        note=" ".join(
+            [
+                "Percentage points, mean over seeds with its 95 % interval; p of Student's paired test, not "
+                "corrected for the number of comparisons.",
+                *_not_counted(summaries),
+            ]
+        ),
     )
 
 
@@ -145,29 +151,67 @@ def headlines(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[s
     """What a comparison comes to, in sentences."""
     cells = comparison.record.cells
     done = sum(len(summary.seeds) for summary in summaries)
-    sentences = []
+    sentences = [] if comparison.attacks else list(_of_training(comparison, summaries))
     points = frontier_points(comparison, summaries)
-    if points:
+    if len(points) == 1:
+        ((name, (_, aua)),) = points.items()
+        sentences.append(f"{name} is right on {Number(aua, 1)} % under attack{_over(comparison)}.")
+    elif points:
         cost = {name: (ratio.value, aua.value) for name, (ratio, aua) in points.items()}
         efficient = frontier(cost)
         best = efficient[-1]
         ratio, aua = points[best]
-        over = "" if len(comparison.attacks) == 1 else f" on average over {len(comparison.attacks)} attacks"
         sentences += [
-            f"Most robust: {best}, right on {Number(aua, 1)} % under attack{over}, for {ratio.value:.2f} × "
-            f"the training time of {comparison.record.baseline}.",
+            f"Most robust: {best}, right on {Number(aua, 1)} % under attack{_over(comparison)}, for "
+            f"{ratio.value:.2f} × the training time of {comparison.record.baseline}.",
             f"Nothing is both cheaper and more robust than {_and(efficient)}.",
         ]
         sentences += _told_apart(comparison, summaries)
         sentences += _told_from_random(comparison, summaries)
-    guesses = [summary.name for summary in summaries if summary.is_guess and _MEAN_AUA in summary.measures]
-    if guesses:
-        sentences.append(
-            f"Not counted, because no more accurate than always naming the largest class: {_and(guesses)}."
-        )
+    sentences += _not_counted(summaries)
     if done < len(cells):
         sentences.append(f"{len(cells) - done} of {len(cells)} runs are missing or failed.")
     return sentences
+
+
+def _of_training(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Iterator[str]:
+    """What a comparison without attacks comes to: accuracy, time, and when masks settled."""
+    baseline = comparison.record.baseline
+    counted = [summary for summary in summaries if not summary.is_guess]
+    if len(summaries) > 1 and counted:
+        best = max(counted, key=lambda summary: summary.measures[CLEAN].value)
+        yield f"Most accurate: {best.name}, right on {Number(best.measures[CLEAN], 1)} %."
+    times = {
+        summary.name: summary.time_ratios[baseline].value
+        for summary in summaries
+        if summary.name != baseline and baseline in summary.time_ratios
+    }
+    if times:
+        told = [f"{name} {ratio:.2f}" for name, ratio in sorted(times.items(), key=lambda item: item[1])]
+        yield f"Training time, as multiples of {baseline}'s: {_and(told)}."
+    for arm, runs in comparison.runs.items():
+        for seed, run in sorted(runs.items())[:1]:
+            if run.search is not None and run.search.has_distances:
+                told_of = settling_headline(
+                    run.search, float(run.config.get("gamma", 0.1)), int(run.config.get("patience", 5))
+                )
+                yield f"{arm}, seed {seed}: {told_of[0].lower()}{told_of[1:]}"
+
+
+def _over(comparison: Comparison) -> str:
+    attacks = comparison.attacks
+    return "" if len(attacks) == 1 else f" on average over {len(attacks)} attacks"
+
+
+def _not_counted(summaries: Sequence[ArmSummary]) -> list[str]:
+    """Which arms' accuracy under attack means nothing."""
+    guesses = [summary.name for summary in summaries if summary.is_guess and _MEAN_AUA in summary.measures]
+    if not guesses:
+        return []
+    return [
+        "Not counted, because under some seed no more accurate than always naming the largest class, which "
+        f"no attack can change: {_and(guesses)}."
+    ]
 
 
 def _told_apart(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:

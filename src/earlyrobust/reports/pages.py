@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Chapter:
         tables: Its tables.
         pictures: Captions and figures.
         attacks: What it shows of attacks, see `attack_section`.
+        pictures_first: Whether they come before the tables.
     """
 
     title: str
@@ -55,6 +56,7 @@ class Chapter:
     tables: list[Table]
     pictures: list[tuple[str, Figure]]
     attacks: list[dict[str, Any]] = field(default_factory=list)
+    pictures_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ def _experiment(folder: Path) -> tuple[Report, dict[Path, list[Table]]]:
             continue  # not begun yet
         comparison = Comparison.load(folder / part)
         chapter = _chapter(task, comparison, record.views, record.sweep)
+        chapter = replace(chapter, pictures_first=record.name.startswith("figure"))
         chapters.append(chapter)
         tables[folder / part] = chapter.tables
         facts |= {f"{name}, {task}": pairs for name, pairs in _facts_of(comparison).items()}

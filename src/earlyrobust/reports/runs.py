@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from earlyrobust.reports.tables import Cell, Number, Table
-from earlyrobust.results import Accuracy, Mean, ModelRecord, RunRecord
+from earlyrobust.results import Accuracy, Mean, ModelRecord, RunRecord, SearchRecord
 
 
 def run_headlines(record: RunRecord) -> list[str]:
@@ -31,6 +31,34 @@ def run_headlines(record: RunRecord) -> list[str]:
         why = ends.get(record.search.stop_reason, "its masks had not settled")
         sentences.append(f"The search stopped after {record.search.epochs:.2f} epochs: {why}.")
     return sentences + record.findings
+
+
+def settling_headline(search: SearchRecord, gamma: float, patience: int) -> str:
+    """When the masks of a search settled, whether or not that ended it.
+
+    Args:
+        search: A search of at least two miniepochs.
+        gamma: γ, the distance between consecutive masks below which they count as settled.
+        patience: Miniepochs in a row for which both must be.
+    """
+
+    def epoch(step: int) -> str:
+        return f"{step / search.steps_per_epoch:.2f}"
+
+    told = []
+    for part in ("heads", "neurons"):
+        distances = [getattr(miniepoch, part) for miniepoch in search.miniepochs]
+        moved = max(
+            place for place, distance in enumerate(distances) if distance is None or distance >= gamma
+        )
+        still = search.miniepochs[moved + 1 :]
+        told.append(f"{part} from epoch {epoch(still[0].step)} on" if still else f"{part} not by the end")
+    met = [miniepoch.step for miniepoch in search.miniepochs if miniepoch.streak >= patience]
+    rule = f"both so for {patience} in a row" if patience > 1 else "both so once"
+    return (
+        f"Masks change by less than γ = {gamma:g} from one miniepoch to the next: {', '.join(told)}. "
+        f"The rule that ends a search, {rule}, was {f'met by epoch {epoch(met[0])}' if met else 'never met'}."
+    )
 
 
 def run_tables(record: RunRecord) -> list[Table]:

@@ -84,7 +84,7 @@ def to_markdown(tables: Sequence[Table]) -> str:
 
 def _markdown(table: Table) -> str:
     lines = [
-        f"### {table.title}",
+        f"### {_one_line(table.title)}",
         "",
         _line(table.columns),
         _line(["---", *["---:"] * (len(table.columns) - 1)]),
@@ -94,7 +94,7 @@ def _markdown(table: Table) -> str:
             _line([f"**{cell}**" if isinstance(cell, Number) and cell.best else str(cell) for cell in row])
         )
     if table.note:
-        lines += ["", table.note]
+        lines += ["", _one_line(table.note)]
     return "\n".join([*lines, ""])
 
 
