@@ -329,6 +329,25 @@ def test_evaluate_a_run_on_the_test_data_that_it_cut_itself(finished: tuple[Path
         assert f"({model.test.correct} of {record.data.sizes['test']} right)" in outcome.out
 
 
+def test_evaluate_a_run_on_the_part_of_a_task_that_it_was_tested_on(encoder: Path, tmp_path: Path) -> None:
+    arguments = (
+        "--train-samples",
+        100,
+        "--test-samples",
+        60,
+        "--seed",
+        3,
+        "--no-dense",
+        "--no-attack",
+        *QUICK,
+    )
+    assert call("run", "--model", encoder, *arguments, "--output", tmp_path / "run").code == 0
+    record = RunRecord.load(tmp_path / "run")
+    own = call("evaluate", tmp_path / "run")
+    assert f"({record.model.test.correct} of 60 right)" in own.out
+    assert "of 800 right)" in call("evaluate", tmp_path / "run", "--task", "builtin").out
+
+
 def test_evaluate_a_run_whose_file_has_other_labels_now(encoder: Path, tmp_path: Path) -> None:
     file = write_reviews(tmp_path / "reviews.csv", 60)
     assert (

@@ -93,7 +93,7 @@ FINETUNING: Group = {
         "Training",
         "Weights that a ticket's fine-tuning starts from: pretrained or searched; for ablations random (of "
         "its structure) or refilled (the whole encoder, what is cut drawn afresh).",
-        "pretrained",
+        "by method",
     ),
 }
 
@@ -111,7 +111,7 @@ SEARCH: Group = {
     "miniepoch": option(float, "Search", "Length of a miniepoch in epochs.", "0.05"),
     "miniepoch_min_steps": option(int, "Search", "Fewest optimiser steps of a miniepoch.", "20"),
     "search_epochs": option(
-        float, "Search", "Epochs after which it stops anyway, without --draw-after.", "1"
+        float, "Search", "Epochs after which it stops anyway, without --draw-after.", "by method"
     ),
     "draw_after": option(
         float,
@@ -122,7 +122,10 @@ SEARCH: Group = {
     "head_penalty": option(float, "Search", "L1 weight of the heads' coefficients.", "by search"),
     "neuron_penalty": option(float, "Search", "L1 weight of the neurons' coefficients.", "by search"),
     "search": option(
-        str, "Search", "How the ticket is found: earlyrobust, earlybert, robust-ticket, random.", "by method"
+        str,
+        "Search",
+        "How the ticket is found: earlyrobust, earlybert, robust-ticket, random; or none.",
+        "by method",
     ),
     "search_adversary": option(
         str, "Search", "What perturbs the search, as 'freelb,steps=3', or 'none'.", "by search"

@@ -153,12 +153,12 @@ def _rows(data: TestData, source: RunConfig, outputs: list[str]) -> Dataset:
             outputs=outputs,
         )
     task = source.known_task()
-    if task is not None:
+    if task is not None and data.task is not None:
         return load_task_test(task, data_dir=source.data_dir, outputs=outputs)
-    texts = load_data(source)
+    texts = load_data(source)  # the run's own, of which its options may draw a part
     if list(texts.label_names) != outputs:
         raise DataError(
-            f"The labels in '{source.train_file}' are no longer those that the model was trained on: "
-            "give --test-file."
+            f"The labels of '{source.train_file or source.task}' are no longer those that the model was "
+            "trained on: give --test-file."
         )
     return texts.test
