@@ -9,7 +9,7 @@ from pathlib import Path
 
 from earlyrobust.reports.overview import cost_table, difference_table, results_table
 from earlyrobust.reports.tables import Cell, Number, Table, to_markdown
-from earlyrobust.results import Comparison, Mean
+from earlyrobust.results import Comparison, Mean, RunRecord
 from earlyrobust.results.summary import (
     AUA,
     CLEAN,
@@ -34,8 +34,10 @@ COMPARISONS = ("sst2", "ag_news", "imdb", "qnli")
 TIMES = "time-"
 # The preset on a task at another learning rate than in its comparison.
 RATES = "rate-"
-# Searches on as many texts as there are, with hardly any fine-tuning after them.
-SEARCHES = "settling-"
+# Searches on as many texts as there are, with hardly any fine-tuning after them; over a whole epoch of a
+# sample, as `reproduce figure2` makes them; and tickets drawn when their masks had settled, beside those of
+# the whole epoch.
+SEARCHES, WATCHED, SETTLED = "settling-", "figure2-", "early-"
 # The latest that the paper saw masks settle.
 MOST_EPOCHS = 0.3
 METHOD, PRESET = "earlyrobust", "earlyrobust-swap"
@@ -110,12 +112,16 @@ class Measured:
 def build() -> str:
     """The whole page."""
     tasks = [Measured.load(name) for name in COMPARISONS if (RECORDS / name).is_dir()]
+    settled = [
+        replace(Measured.load(folder.name), task=f"{folder.name.removeprefix(SETTLED)}, small steps")
+        for folder in sorted(RECORDS.glob(f"{SETTLED}*"))
+    ]
     parts = [BEGIN, "## Questions and answers"]
     read = readings()
-    for question, answer in questions(tasks):
+    for question, answer in questions(tasks, settled):
         parts += [f"### {question}", answer, read[question]]
     parts.append("## The comparisons")
-    for measured in tasks:
+    for measured in [*tasks, *settled]:
         parts += chapter(measured)
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
@@ -154,12 +160,22 @@ def budget(comparison: Comparison) -> str:
     )
 
 
-def questions(tasks: Sequence[Measured]) -> Iterator[tuple[str, str]]:
-    """The questions with what the records answer."""
+def questions(tasks: Sequence[Measured], settled: Sequence[Measured]) -> Iterator[tuple[str, str]]:
+    """The questions with what the records answer.
+
+    Args:
+        tasks: The comparisons of all methods.
+        settled: Those of tickets that were drawn when their masks had settled.
+    """
     yield "Do masks settle within 0.15 to 0.3 epoch?", settling()
     yield (
         "Is the early ticket as good as one drawn after a full epoch?",
-        against(tasks, EARLY, [LATE]),
+        "\n\n".join(
+            [
+                f"Drawn after a quarter of an epoch: {against(tasks, EARLY, [LATE])}",
+                f"Drawn when its masks had settled: {against(settled, METHOD, [LATE, CHANCE, 'finetune'])}",
+            ]
+        ),
     )
     yield (
         "Is it more robust than fine-tuning, EarlyBERT and random tickets of the same size?",
@@ -177,31 +193,48 @@ def questions(tasks: Sequence[Measured]) -> Iterator[tuple[str, str]]:
 
 
 def settling() -> str:
-    """When every search stopped."""
+    """When the masks of every search settled, and how far they were then from where they ended."""
     rows: list[list[Cell]] = []
-    within = 0
-    for folder in sorted(RECORDS.glob(f"{SEARCHES}*")):
-        for seed, run in sorted(Comparison.load(folder).runs[METHOD].items()):
-            search = run.search
-            if search is None:
-                continue
-            within += search.stop_reason == "converged" and search.epochs <= MOST_EPOCHS
-            # Since the first of the miniepochs counted at the end, the masks have moved by less than γ.
-            close = search.miniepochs[-max(search.miniepochs[-1].streak, 1)].step / search.steps_per_epoch
-            rows.append(
-                [
-                    folder.name.removeprefix(SEARCHES),
-                    f"{run.data.sizes['train']:,}",
-                    str(seed),
-                    f"{close:.2f}",
-                    f"{search.epochs:.2f}",
-                    str(round(search.epochs * search.steps_per_epoch)),
-                    search.stop_reason,
-                ]
+    met, begun = 0, 0
+    for run in searches():
+        search = run.search
+        patience = int(run.config["patience"])
+        ends = [place for place, miniepoch in enumerate(search.miniepochs) if miniepoch.streak >= patience]
+        row = [run.data.name, f"{run.data.sizes['train']:,}", str(run.config["batch_size"])]
+        row += [str(search.steps_per_miniepoch), str(run.config["seed"])]
+        if ends:
+            end = search.miniepochs[ends[0]].step
+            since, by = (
+                search.miniepochs[place].step / search.steps_per_epoch
+                for place in (ends[0] - patience + 1, ends[0])
             )
-    columns = ["task", "training samples", "seed", "distances below γ since epoch"]
-    verdict = f"{within} of {len(rows)} searches settled within {MOST_EPOCHS} epoch."
-    return f"{verdict}\n\n" + markdown([*columns, "stopped at epoch", "steps", "why"], rows)
+            met += by <= MOST_EPOCHS
+            begun += since <= MOST_EPOCHS
+            whole = search.epochs >= 1
+            far = [
+                f"{distances[ends[0]][-1]:.2f}" if whole else "–"
+                for distances in (search.head_distances, search.neuron_distances)
+            ]
+            row += [f"{since:.2f}", f"{by:.2f}", str(end), *far]
+        else:
+            row += ["–"] * 5
+        rows.append(row)
+    columns = ["task", "training samples", "batch", "steps between masks", "seed"]
+    columns += ["distances below γ since epoch", "rule met by epoch", "steps till then"]
+    columns += ["heads then, to the epoch's end", "neurons then, to the epoch's end"]
+    return (
+        f"Of {len(rows)} searches {met} settled within {MOST_EPOCHS} epoch, by the rule that five distances "
+        f"in a row are below γ = 0.1. In {begun} the first of these five was within {MOST_EPOCHS} epoch.\n\n"
+        + markdown(columns, rows)
+    )
+
+
+def searches() -> Iterator[RunRecord]:
+    """The searches that were made to watch their masks."""
+    for prefix, arm in ((SEARCHES, METHOD), (WATCHED, "draw_after=1"), (SETTLED, LATE)):
+        for folder in sorted(RECORDS.glob(f"{prefix}*")):
+            runs = Comparison.load(folder).runs[arm]
+            yield from (run for _, run in sorted(runs.items()))
 
 
 def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
