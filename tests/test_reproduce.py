@@ -223,7 +223,7 @@ def test_the_same_experiment_again_runs_nothing(scale: Path, encoder: Path) -> N
     assert finished(scale) == before
 
 
-@pytest.mark.parametrize(("name", "new"), [("table4", 2), ("figure5", 0)])
+@pytest.mark.parametrize(("name", "new"), [pytest.param("table4", 2, marks=pytest.mark.slow), ("figure5", 0)])
 def test_another_experiment_takes_over_what_it_has_in_common(
     name: str, new: int, scale: Path, encoder: Path
 ) -> None:
