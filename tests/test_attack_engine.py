@@ -277,7 +277,9 @@ def lines(journal: Path) -> tuple[bytes, list[bytes]]:
 
 @needs_minilm
 @pytest.mark.parametrize("count", [6, pytest.param(24, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", ["textfooler", "textbugger", "bert-attack"])
+@pytest.mark.parametrize(
+    "name", ["textfooler", "textbugger", pytest.param("bert-attack", marks=pytest.mark.slow)]
+)
 def test_journals_are_the_same_bytes_however_it_is_batched(name: str, count: int, tmp_path: Path) -> None:
     settings = {"candidates": 8} if name == "bert-attack" else {}
     attack = ATTACKS[name](GoldenResources(neighbours="minilm"), **settings)
@@ -306,7 +308,9 @@ def test_journals_are_the_same_bytes_however_it_is_batched(name: str, count: int
 
 
 @needs_minilm
-@pytest.mark.parametrize("kind", ["victim", "sentence encoder", "masked language model"])
+@pytest.mark.parametrize(
+    "kind", ["victim", "sentence encoder", pytest.param("masked language model", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("packed", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_an_answer_has_the_same_bits_in_every_batch(
     kind: str, packed: bool, monkeypatch: pytest.MonkeyPatch

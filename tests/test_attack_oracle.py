@@ -77,7 +77,7 @@ def test_the_golden_files_hold_enough_of_everything(recipe: str) -> None:
     assert columns[2] >= 24
 
 
-@pytest.mark.parametrize("recipe", RECIPES[:3])  # the last asks most by far
+@pytest.mark.parametrize("recipe", RECIPES[:2])  # the others ask most by far
 def test_every_fourth_example_ends_as_in_textattack(recipe: str, victims: dict[int, Victim]) -> None:
     compare_with_textattack(recipe, victims, golden(recipe)[::4])
 

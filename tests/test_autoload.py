@@ -68,9 +68,7 @@ assert type(AutoModelForSequenceClassification.from_pretrained({dense!r})) is Be
 IN_EVERY_RUN = {
     "first",
     "before the configuration module, looked up but not loaded",
-    "before a pipeline",
     "by way of a room of its own",
-    "by unpickling",
     "with nothing but torch-free rooms",
 }
 

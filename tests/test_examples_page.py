@@ -219,6 +219,7 @@ def test_what_cannot_be_seen_is_shown(tmp_path: Path) -> None:
     assert '<span class="code">U+202E</span>' in content
 
 
+@pytest.mark.slow
 def test_a_browser_runs_nothing(tmp_path: Path) -> None:
     names = ("chromium", "chromium-browser", "google-chrome")
     browser = next(filter(None, map(shutil.which, names)), None)

@@ -77,6 +77,7 @@ def test_without_this_package(family: str, elsewhere: tuple[Path, dict]) -> None
     assert sizes["remote"] < sizes["dense"]
 
 
+@pytest.mark.slow
 def test_remote_code_goes_on_as_any_model_does(bare: BareEnvironment, tmp_path: Path) -> None:
     export_remote_code(cut("mpnet"), tmp_path / "remote")
     code = """

@@ -122,7 +122,15 @@ class Interrupted(Observer):
         return [] if "dense" in self._title else [Interrupt(self._step)]
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "earlyrobust"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        # It takes the longest of them.
+        pytest.param(name, marks=pytest.mark.slow) if name == "earlyrobust-swap" else name
+        for name in METHODS
+        if name != "earlyrobust"
+    ],
+)
 def test_an_interrupted_method_ends_as_if_it_had_not_been(
     name: str, run: Any, encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +148,7 @@ def test_an_interrupted_method_ends_as_if_it_had_not_been(
 # --- exchanging parts --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_random_ticket_has_the_same_size_and_is_seeded(run: Any) -> None:
     tickets = [
         Ticket.load(run("--search", search, "--seed", seed)[0] / "ticket")
@@ -151,6 +160,7 @@ def test_a_random_ticket_has_the_same_size_and_is_seeded(run: Any) -> None:
     assert tickets[1].origin["method"] == "random"
 
 
+@pytest.mark.slow
 def test_the_structure_alone_starts_from_other_weights(run: Any, encoder: Path) -> None:
     # The encoder is random itself, of another seed than these.
     (pretrained, _), (random, outcome) = (run("--seed", "1"), run("--seed", "1", "--start", "random"))

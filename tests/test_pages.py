@@ -1320,6 +1320,7 @@ def dom_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
     return load
 
 
+@pytest.mark.slow
 def test_a_browser_runs_nothing(
     hostile: dict[str, tuple[Path, Node]], dom_of: Callable[[Path], str], tmp_path: Path
 ) -> None:
@@ -1399,11 +1400,13 @@ def on_a_phone(dom_of: Callable[[Path], str], tmp_path_factory: pytest.TempPathF
     return json.loads(html.unescape(measured))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PHONE_KINDS)
 def test_a_page_is_no_wider_than_a_phone(on_a_phone: dict[str, Any], kind: str) -> None:
     assert 0 < on_a_phone[kind]["width"] <= PHONE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*KINDS, "long"])
 def test_texts_stay_within_their_pictures(on_a_phone: dict[str, Any], kind: str) -> None:
     assert on_a_phone[kind]["outside"] == []

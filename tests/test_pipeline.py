@@ -255,6 +255,7 @@ def test_bf16_works_on_any_hardware_and_saves_float32(encoder: Path, few: Path, 
     assert all(weight.isfinite().all() for weight in weights.values())
 
 
+@pytest.mark.slow
 def test_activations_that_are_computed_twice_are_the_same(
     encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord], monkeypatch: pytest.MonkeyPatch
 ) -> None:

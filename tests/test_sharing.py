@@ -43,6 +43,7 @@ def elsewhere(server: HubStandIn, home: Path, code: str, *arguments: object) -> 
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_push_to_hub_and_back(tmp_path: Path) -> None:
     small = prune(models.classifier("mpnet"), models.searched_ticket("mpnet"))
     small.save_pretrained(tmp_path / "here")
