@@ -330,17 +330,8 @@ def test_evaluate_a_run_on_the_test_data_that_it_cut_itself(finished: tuple[Path
 
 
 def test_evaluate_a_run_on_the_part_of_a_task_that_it_was_tested_on(encoder: Path, tmp_path: Path) -> None:
-    arguments = (
-        "--train-samples",
-        100,
-        "--test-samples",
-        60,
-        "--seed",
-        3,
-        "--no-dense",
-        "--no-attack",
-        *QUICK,
-    )
+    samples = ("--train-samples", 100, "--test-samples", 60, "--seed", 3)
+    arguments = (*samples, "--no-dense", "--no-attack", *QUICK)
     assert call("run", "--model", encoder, *arguments, "--output", tmp_path / "run").code == 0
     record = RunRecord.load(tmp_path / "run")
     own = call("evaluate", tmp_path / "run")

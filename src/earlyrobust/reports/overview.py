@@ -192,10 +192,9 @@ def _of_training(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ite
     for arm, runs in comparison.runs.items():
         for seed, run in sorted(runs.items())[:1]:
             if run.search is not None and run.search.has_distances:
-                told_of = settling_headline(
-                    run.search, float(run.config.get("gamma", 0.1)), int(run.config.get("patience", 5))
-                )
-                yield f"{arm}, seed {seed}: {told_of[0].lower()}{told_of[1:]}"
+                gamma, patience = float(run.config.get("gamma", 0.1)), int(run.config.get("patience", 5))
+                sentence = settling_headline(run.search, gamma, patience)
+                yield f"{arm}, seed {seed}: {sentence[0].lower()}{sentence[1:]}"
 
 
 def _over(comparison: Comparison) -> str:

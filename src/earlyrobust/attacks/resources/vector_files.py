@@ -107,7 +107,7 @@ def _lines(path: Path, source: str) -> Iterator[Iterable[bytes]]:
             # Reading to the end compares the archive's own checksum.
             with archive.open(members[0]) as file:
                 yield file
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise ResourceError(problem) from error
 
 
