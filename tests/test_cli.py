@@ -44,7 +44,7 @@ ACCEPTED = {
     | {"max_length", "output", "seed"}
     | ATTACKING,
     "evaluate": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
-    | {"max_length"},
+    | {"max_length", "output"},
 }
 
 

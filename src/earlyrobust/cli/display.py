@@ -38,6 +38,7 @@ from earlyrobust.results import (
     AttackReport,
     BenchmarkRecord,
     Comparison,
+    EvaluationReport,
     ExportRecord,
     Mean,
     RunRecord,
@@ -198,9 +199,11 @@ class Display(Observer):
             self._say(sentence)
         self._say(f"The report is in {folder / REPORT_PAGE}, the tables beside it.")
 
-    def summarise_accuracy(self, model: str, accuracy: Accuracy) -> None:
+    def summarise_evaluation(self, report: EvaluationReport) -> None:
         """Show the result of an evaluation."""
-        self._say(f"{model}: {_accuracy(accuracy)} ({accuracy.correct} of {accuracy.total} right)")
+        accuracy = report.accuracy
+        self._say(f"{report.model}: {_accuracy(accuracy)} ({accuracy.correct} of {accuracy.total} right)")
+        self._warn(report.findings)
 
     def summarise_export(self, record: ExportRecord) -> None:
         """Show how an export compares with the model that it was made of."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,9 @@ def evaluate(
     model: Annotated[
         str, typer.Argument(help="Classifier, cut or not: its folder, that of a run, or a name on the hub.")
     ],
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the record, evaluation.json.", show_default="no record")
+    ] = None,
     **flags: Any,
 ) -> None:
     """Measure the accuracy of a Hugging Face classifier on the test split of a task, or on your own file."""
@@ -26,4 +30,4 @@ def evaluate(
     with Display() as display:
         from earlyrobust import pipeline
 
-        display.summarise_accuracy(model, pipeline.evaluate(model, data, display))
+        display.summarise_evaluation(pipeline.evaluate(model, data, output, display))

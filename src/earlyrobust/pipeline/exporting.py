@@ -171,7 +171,7 @@ def _on_made_up_sentences(model_name: str, _: TestData, observer: Observer) -> S
     with observer.stage("Loading model and data"):
         model, tokenizer = load_classifier(place), load_tokenizer(place)
         rows = load_task(TASKS[DEFAULT_TASK], data_dir=None).test.select(range(_MADE_UP))
-    return Subject(DEFAULT_TASK, model, tokenizer, rows, check_length(tokenizer, 128))
+    return Subject(DEFAULT_TASK, model, tokenizer, rows, check_length(tokenizer, 128), labels={}, cut=0)
 
 
 def _load(folder: Path, to: str) -> PreTrainedModel:
@@ -197,4 +197,5 @@ def _compare(subject: Subject, made: PreTrainedModel, has_labels: bool) -> Check
         predictions_changed=int((predictions[0] != predictions[1]).sum()),
         accuracy=Compared(*(Accuracy.of(count, len(rows)) for count in right)) if has_labels else None,
         attacks={},
+        test_data=subject.test_data,
     )

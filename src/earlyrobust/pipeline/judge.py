@@ -22,7 +22,7 @@ from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.splits import load_data
 from earlyrobust.pipeline.testdata import TestData, model_in
-from earlyrobust.results import Accuracy, AttackReport
+from earlyrobust.results import AttackReport, EvaluationReport, TestDataRecord
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -38,18 +38,30 @@ class Subject:
     tokenizer: PreTrainedTokenizerBase
     rows: Dataset
     max_length: int
+    labels: dict[str, str]
+    cut: int
+
+    @property
+    def test_data(self) -> TestDataRecord:
+        """The record of what the classifier is judged on."""
+        return TestDataRecord(
+            self.data_name, split_digest(self.rows), len(self.rows), self.labels, self.max_length, self.cut
+        )
 
 
-def evaluate(model_name: str, data: TestData, observer: Observer | None = None) -> Accuracy:
+def evaluate(
+    model_name: str, data: TestData, output: Path | None = None, observer: Observer | None = None
+) -> EvaluationReport:
     """Clean accuracy of a classifier on a task's test split or the user's own file.
 
     Args:
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
         data: What it is judged on.
+        output: Folder to write `evaluation.json` into; None for no file.
         observer: Is told what happens.
 
     Returns:
-        Right answers of all, with a 95 % interval.
+        The record, with the accuracy and its 95 % interval.
 
     Raises:
         EarlyRobustError: If the model or the data cannot be used, or do not belong together.
@@ -58,7 +70,11 @@ def evaluate(model_name: str, data: TestData, observer: Observer | None = None) 
     subject = load_subject(model_name, data, observer)
     with observer.stage("Evaluating"):
         examples = tokenize(subject.rows, subject.tokenizer, subject.max_length)
-        return evaluate_clean(subject.model, subject.tokenizer, examples)
+        accuracy = evaluate_clean(subject.model, subject.tokenizer, examples)
+    report = EvaluationReport(model_name, subject.test_data, accuracy, describe_environment())
+    if output is not None and processes.is_first():
+        report.save(output)
+    return report
 
 
 def attack(
@@ -114,6 +130,7 @@ def attack(
             config=config.to_dict(),
             environment=describe_environment(),
             attacks=records,
+            test_data=subject.test_data,
         )
         if processes.is_first():
             report.save(folder.path)
@@ -139,6 +156,8 @@ def load_subject(model_name: str, data: TestData, observer: Observer) -> Subject
         tokenizer=tokenizer,
         rows=rows,
         max_length=length,
+        labels=dict(zip(outputs, outputs, strict=True)),
+        cut=0,
     )
 
 

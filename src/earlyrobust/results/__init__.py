@@ -15,6 +15,7 @@ from earlyrobust.results.benchmark import (
     LatencyRecord,
 )
 from earlyrobust.results.comparison import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord
+from earlyrobust.results.evaluation import EVALUATION_NAME, EvaluationReport, TestDataRecord
 from earlyrobust.results.experiment import EXPERIMENT_NAME, ExperimentRecord
 from earlyrobust.results.export import EXPORT_NAME, CheckRecord, Compared, ExportRecord
 from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
@@ -37,6 +38,7 @@ __all__ = [
     "BENCHMARK_NAME",
     "COMPARISON_NAME",
     "DENSE_FORM",
+    "EVALUATION_NAME",
     "EXPERIMENT_NAME",
     "EXPORT_NAME",
     "HEADS_ONLY_FORM",
@@ -54,6 +56,7 @@ __all__ = [
     "ContenderRecord",
     "DataRecord",
     "EnvironmentRecord",
+    "EvaluationReport",
     "ExperimentRecord",
     "ExportRecord",
     "LatencyRecord",
@@ -62,6 +65,7 @@ __all__ = [
     "RunRecord",
     "SearchRecord",
     "SpeedRecord",
+    "TestDataRecord",
     "TicketRecord",
     "WeightsRecord",
     "faults_of_ticket",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from earlyrobust.journal import AttackedExample
+from earlyrobust.results.evaluation import TestDataRecord
 from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
 from earlyrobust.results.measures import Accuracy, Mean
 from earlyrobust.storage import write_json
@@ -78,6 +79,8 @@ class AttackReport:
         config: The options.
         environment: Where it ran.
         attacks: The record of each attack, by its name.
+        test_data: What it was attacked on and how it reads it; None in the record of an older version.
+        findings: What looks wrong, a sentence each.
         schema_version: Version of this layout.
     """
 
@@ -88,6 +91,8 @@ class AttackReport:
     config: dict[str, Any]
     environment: EnvironmentRecord
     attacks: dict[str, AttackRecord]
+    test_data: TestDataRecord | None = None
+    findings: list[str] = field(default_factory=list)
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def save(self, folder: Path) -> None:

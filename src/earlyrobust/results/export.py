@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from earlyrobust.results.attack import AttackRecord
+from earlyrobust.results.evaluation import TestDataRecord
 from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
 from earlyrobust.results.measures import Accuracy
 from earlyrobust.storage import write_json
@@ -39,6 +40,7 @@ class CheckRecord:
         predictions_changed: Examples that the export puts into another class.
         accuracy: Clean accuracy; None where nothing says what the right answers are.
         attacks: Both under each attack, by its name.
+        test_data: The examples and how the model reads them; None in the record of an older version.
     """
 
     data: str
@@ -47,6 +49,7 @@ class CheckRecord:
     predictions_changed: int
     accuracy: Compared | None
     attacks: dict[str, tuple[AttackRecord, AttackRecord]]
+    test_data: TestDataRecord | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,12 @@ class DataRecord:
         sizes: Rows of each split.
         label_names: The classes.
         largest_class: Share of the largest class in the test split; None in the record of an older version.
+        classes: Rows of each class, by split.
+        merged_labels: Spellings of a label that count as another one: spelling → class.
+        duplicates: How many rows repeat the text of another row, by split, and how many rows of a split
+            repeat a text of the training split.
+        max_length: Most tokens of a text that the model reads; None where nothing limits them.
+        cut: Number of texts that are longer and lose their end, by split.
     """
 
     name: str
@@ -33,6 +39,11 @@ class DataRecord:
     sizes: dict[str, int]
     label_names: list[str]
     largest_class: float | None = None
+    classes: dict[str, dict[str, int]] = field(default_factory=dict)
+    merged_labels: dict[str, str] = field(default_factory=dict)
+    duplicates: dict[str, int] = field(default_factory=dict)
+    max_length: int | None = None
+    cut: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

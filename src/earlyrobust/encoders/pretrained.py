@@ -1,0 +1,91 @@
+"""Loading pretrained encoders with a fresh classification head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
+from earlyrobust.encoders.fetching import check_sizes, fetch, locate
+from earlyrobust.errors import ModelError
+from earlyrobust.families import CUT_PREFIX, Dimensions, family_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+
+def load_dimensions(name: str) -> tuple[str, Dimensions]:
+    """Read an encoder's family and size from its configuration, without loading the weights.
+
+    Raises:
+        ModelError: If it cannot be had, is cut already, or its architecture is not supported.
+    """
+    config = fetch(AutoConfig.from_pretrained, name, locate(name))
+    if config.model_type.startswith(CUT_PREFIX):
+        raise ModelError(f"'{name}' is cut already: choose the pretrained encoder that it came from.")
+    check_sizes(config, name)
+    return config.model_type, family_of(config).dimensions(config)
+
+
+def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrainedModel:
+    """Load a pretrained encoder with a fresh classification head.
+
+    Args:
+        name: An embedded encoder, a local folder, or a name on the Hugging Face hub.
+        label_names: The classes, in the order of their indices.
+        seed: Seed of the fresh weights.
+
+    Returns:
+        A float32 classifier on the CPU.
+
+    Raises:
+        ModelError: If it cannot be had, or its architecture is not supported.
+    """
+    place = locate(name)
+    config = _configuration(name, label_names)
+    load = AutoModelForSequenceClassification.from_pretrained
+    options = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model, loading = fetch(load, name, place, output_loading_info=True, **options)
+        fresh = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    # A head that was trained before, even for as many classes, gives way to a fresh one.
+    for part, module in fresh.named_children():
+        if part != model.base_model_prefix:
+            setattr(model, part, module)
+    made_up = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
+    if any(key.startswith(f"{model.base_model_prefix}.{family_of(config).layers_path}.") for key in made_up):
+        raise ModelError(
+            f"'{name}' does not hold the weights of the encoder that its configuration describes."
+        )
+    return cast("PreTrainedModel", model)
+
+
+def load_untrained(name: str, label_names: Sequence[str], seed: int) -> PreTrainedModel:
+    """Make a classifier of an encoder's architecture with random weights.
+
+    Args:
+        name: As for `load_pretrained`.
+        label_names: The same.
+        seed: Seed of the weights.
+
+    Raises:
+        ModelError: If its configuration cannot be had, or its architecture is not supported.
+    """
+    config = _configuration(name, label_names)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    return cast("PreTrainedModel", fresh)
+
+
+def _configuration(name: str, label_names: Sequence[str]) -> PreTrainedConfig:
+    """The configuration of an encoder of a supported architecture, with a head for these labels."""
+    config = cast("PreTrainedConfig", fetch(AutoConfig.from_pretrained, name, locate(name)))
+    family_of(config)  # refuses an architecture that is not supported
+    config.num_labels = len(label_names)
+    config.id2label = dict(enumerate(label_names))
+    config.label2id = {label: index for index, label in enumerate(label_names)}
+    return config
