@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import gc
 import io
 import json
 import os
@@ -82,6 +83,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         values = [] if parameters is None else parameters.params.values()
         if any(isinstance(value, str) and value in KIN for value in values):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _no_garbage_of_others() -> None:
+    """Spare each test the objects of the tests before it.
+
+    Every training collects garbage three times, and looks at all objects of the process each time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 # A fork starts at once and computes in a single thread; checkpoints come often enough to be gone on from.
 PROGRAM = """
-import json, os, signal, subprocess, sys
+import gc, json, os, signal, subprocess, sys
 
 import earlyrobust.cli.display, earlyrobust.experiments, earlyrobust.export, earlyrobust.pipeline
 import sentence_transformers
@@ -23,6 +23,7 @@ from earlyrobust.cli import main
 from earlyrobust.pipeline import training
 
 training.SECONDS_BETWEEN_CHECKPOINTS = 0.1
+gc.freeze()  # every training collects garbage: nothing that was imported is any
 for line in sys.stdin:
     order = json.loads(line)
     if "shell" in order:

@@ -170,7 +170,7 @@ def test_every_file_that_the_readme_promises_of_a_run_is_there(finished: tuple[P
 @EMBEDDED
 def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -> None:
     """The commands on one's own data, then the Python examples, which use what the commands have made."""
-    write_reviews(tmp_path / "reviews.csv", 300)
+    write_reviews(tmp_path / "reviews.csv", 120)
     own = [command for command in commands(README) if "reviews" in " ".join(command)]
     assert len(own) >= 5
     for command in own:

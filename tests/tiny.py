@@ -1,6 +1,5 @@
 """Tiny random classifiers and tokenised data, which train in milliseconds."""
 
-import gc
 import random
 from contextlib import contextmanager
 
@@ -20,8 +19,6 @@ from earlyrobust.adversarial import ADVERSARIES
 from earlyrobust.pruning import ImportanceCoefficients
 from earlyrobust.trainer import AdversarialTrainer
 
-# Every training starts by collecting garbage; nothing that was imported until here is any.
-gc.freeze()
 # On tensors this small, threads only wait for one another.
 torch.set_num_threads(1)
 
