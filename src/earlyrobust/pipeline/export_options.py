@@ -8,8 +8,9 @@ from typing import Any, Literal, Self
 from earlyrobust.pipeline.attack_options import AttackConfig, AttackOptions
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import CONFIG_NAME
+from earlyrobust.pipeline.identity import anchored, key_of
 from earlyrobust.pipeline.options import Names
-from earlyrobust.pipeline.testdata import run_of
+from earlyrobust.pipeline.testdata import name_of, run_of
 
 Target = Literal["dense", "remote-code", "onnx", "onnx-int8"]
 
@@ -49,6 +50,11 @@ class ExportConfig(AttackConfig):
 
 
 def export_folder(model_name: str, to: str) -> Path:
-    """Where an export is put unless something else is asked for."""
-    run = run_of(model_name)
-    return (run or Path("runs") / Path(model_name).name) / "exports" / to
+    """Where an export is put unless something else is asked for: in the folder of its run, if it has one.
+
+    Each model has a folder of its own, and so has each model of a run.
+    """
+    run, name = run_of(model_name), name_of(model_name)
+    if run is None:
+        return Path("runs") / f"{name}-{key_of(anchored({'model': model_name}))}" / "exports" / to
+    return run / "exports" / (to if name == run.name else f"{name.removeprefix(f'{run.name}-')}-{to}")
