@@ -25,7 +25,7 @@ from earlyrobust.pipeline.config import DEFAULT_TASK
 from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.export_options import ExportConfig, export_folder
 from earlyrobust.pipeline.folder import bytes_of_weights, what_matters
-from earlyrobust.pipeline.identity import differences, test_data_facts, told
+from earlyrobust.pipeline.identity import differences, facts_of_test_data, told
 from earlyrobust.pipeline.judge import Subject, load_subject
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.testdata import TestData, model_in
@@ -155,7 +155,7 @@ class _Job:
     def _check_same(self, found: ExportRecord, folder: Path) -> None:
         """Refuse a folder that holds an export of another model, in another form, or checked otherwise."""
         then, now = (
-            {"to": record.to, "model": record.model, **test_data_facts(what_matters(record.config))}
+            {"to": record.to, "model": record.model, **facts_of_test_data(what_matters(record.config))}
             for record in (found, self.record)
         )
         differing = told(other for other in differences(then, now) if not other.may_have_moved)

@@ -17,7 +17,7 @@ import yaml
 
 from earlyrobust import processes, weight_ticket
 from earlyrobust.errors import OutputError
-from earlyrobust.pipeline.identity import anchored, differences, shown, test_data_facts, told
+from earlyrobust.pipeline.identity import anchored, differences, facts_of_test_data, shown, told
 from earlyrobust.results import ATTACKS_FOLDER, RECORD_NAME, RunRecord
 from earlyrobust.storage import (
     check_can_be_made,
@@ -84,7 +84,7 @@ class RunFolder:
             )
         begun = {key: progress.get(key) for key in self._command}
         differing = [
-            *differences(test_data_facts(begun), test_data_facts(self._command)),
+            *differences(facts_of_test_data(begun), facts_of_test_data(self._command)),
             *differences(options, what_matters(self._options)),
         ]
         knows_model = "model_fingerprint" in progress
@@ -251,18 +251,22 @@ def find_ticket(folder: Path) -> AnyTicket:
     return kind.load(place)
 
 
-def data_fingerprint(folder: Path) -> str | None:
-    """Hash of the data that a run was begun on; None where nothing tells.
+def fingerprints_of(folder: Path) -> dict[str, str]:
+    """What a run was begun with, as far as its folder tells.
 
     Args:
         folder: Of the run, finished or not.
+
+    Returns:
+        Hashes of its `data` and its `model`; in the folders of older versions that of the model is missing.
     """
-    with suppress(OutputError):
-        return RunRecord.load(folder).data.fingerprint
+    found: dict[str, Any] = {}
     with suppress(OSError, ValueError, TypeError, AttributeError):
-        found = json.loads((folder / PROGRESS_NAME).read_text(encoding="utf-8")).get("data_fingerprint")
-        return None if found is None else str(found)
-    return None
+        progress = json.loads((folder / PROGRESS_NAME).read_text(encoding="utf-8"))
+        found = {name: progress.get(f"{name}_fingerprint") for name in ("data", "model")}
+    with suppress(OutputError):
+        found["data"] = RunRecord.load(folder).data.fingerprint
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def bytes_of_weights(folder: Path) -> int:

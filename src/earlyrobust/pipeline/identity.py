@@ -84,7 +84,7 @@ def told(differing: Iterable[Difference]) -> str:
     return f"{named}, and {more} more differ" if more > 0 else named
 
 
-def test_data_facts(options: Mapping[str, Any]) -> dict[str, Any]:
+def facts_of_test_data(options: Mapping[str, Any]) -> dict[str, Any]:
     """What an attack or export was begun with, in the layout of any version.
 
     Args:

@@ -1,13 +1,14 @@
-"""The test data of a run, read again to judge a classifier that the run trained."""
+"""What a run was begun with, held against what there is now."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earlyrobust.encoders import files_digest
 from earlyrobust.errors import DataError
 from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.folder import data_fingerprint
+from earlyrobust.pipeline.folder import fingerprints_of
 from earlyrobust.pipeline.splits import load_data
 
 if TYPE_CHECKING:
@@ -37,10 +38,21 @@ def load_own(run: Path, source: RunConfig) -> TextData:
     try:
         texts = load_data(source)
     except DataError as error:
-        raise DataError(f"{name} cannot be read any more ({str(error).rstrip('.')}): {_WAY_OUT}.") from error
-    begun = data_fingerprint(run)
-    if begun is not None and texts.fingerprint != begun:
+        reason = str(error).rpartition(": ")[0] or str(error).rstrip(".")  # without its own way out
+        raise DataError(f"{name} cannot be read any more ({reason}): {_WAY_OUT}.") from error
+    if texts.fingerprint != fingerprints_of(run).get("data", texts.fingerprint):
         raise DataError(
             f"{name} has changed since, so that what it was trained on may be in its test split: {_WAY_OUT}."
         )
     return texts
+
+
+def has_other_model(run: Path, model: str) -> bool:
+    """Whether the files of an encoder are others than when a run was begun; not so where nothing tells.
+
+    Args:
+        run: The run's folder.
+        model: Name of the encoder.
+    """
+    now = files_digest(model)
+    return now is not None and now != fingerprints_of(run).get("model", now)
