@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.attack_options import AttackConfig, AttackOptions
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import CONFIG_NAME
@@ -37,7 +38,7 @@ class ExportConfig(AttackConfig):
             flags: Options that were given; those that are None count as not given.
 
         Raises:
-            ConfigError: If an option is unknown or unusable.
+            ConfigError: If an option is unknown, unusable, or about attacks where there are none.
         """
         given = {name: value for name, value in flags.items() if value is not None}
         run = run_of(model_name)
@@ -46,7 +47,11 @@ class ExportConfig(AttackConfig):
             own = {name: getattr(trained, name) for name in ("seed", *AttackOptions.model_fields)}
             given = {**own, **({} if given["to"] == "onnx-int8" else {"attack": ()}), **given}
         given.setdefault("output", export_folder(model_name, given["to"]))
-        return cls.parse(given)
+        config = cls.parse(given)
+        for name in () if config.attack else (*AttackOptions.model_fields, "seed"):
+            if name != "attack" and flags.get(name) is not None:
+                raise ConfigError(f"--{name.replace('_', '-')} is for attacks: give --attack too.")
+        return config
 
 
 def export_folder(model_name: str, to: str) -> Path:
