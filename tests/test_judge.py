@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,11 +20,12 @@ from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.pipeline import AttackConfig, Observer, RunConfig
 from earlyrobust.pipeline import TestData as Data
 from earlyrobust.pipeline.export_options import ExportConfig, export_folder
-from earlyrobust.pipeline.exporting import export
+from earlyrobust.pipeline.exporting import _Job, export
 from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.judge import evaluate, load_subject
 from earlyrobust.pipeline.splits import load_data
-from earlyrobust.results import EvaluationReport
+from earlyrobust.results import EvaluationReport, ExportRecord
+from earlyrobust.results import TestDataRecord as RowsRecord
 
 FORMATS = Path(__file__).parent / "golden" / "formats"
 PAIRS = {"text_column": "question", "pair_column": "answer", "label_column": "gold"}
@@ -517,3 +520,38 @@ def test_an_evaluation_is_repeated_in_its_folder(place: Path, evaluated: Path) -
     outcome = call("evaluate", place / "singles", "--output", place / "singles")
     assert outcome.code == 2
     assert "holds other files" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "named"),
+    [
+        ({}, {}, None),
+        ({}, {"text_column": "text", "label_column": "label", "token_budget": 99}, None),
+        ({"to": "onnx"}, {}, "--to is dense there and onnx here"),
+        ({"fingerprint": "other"}, {}, "the weights of 'run' are others now"),
+        ({"model": "another"}, {}, "--model is run there and another here"),
+        ({}, {"test_file": "own.csv"}, "--test-file is not given there and own.csv here"),
+        ({}, {"max_length": 64}, "--max-length is not given there and 64 here"),
+        ({}, {"attack": ["textfooler"]}, "--attack is empty there and textfooler here"),
+        ({}, {"text_column": "body"}, "--text-column is not given there and body here"),
+        ({}, {"rows": "other"}, "the rows of 'reviews.csv' are others now"),
+    ],
+    ids=str,
+)
+def test_an_export_is_gone_on_with_by_its_own_command_alone(
+    changes: dict[str, Any], options: dict[str, Any], named: str | None
+) -> None:
+    found = ExportRecord.load(FORMATS / "export")
+    rows = RowsRecord("reviews.csv", options.pop("rows", "rows"), 6, {}, 128, 0)
+    assert found.check is not None
+    found = replace(found, check=replace(found.check, test_data=replace(rows, fingerprint="rows")))
+    # An earlier version wrote down the columns that were not given.
+    config = {**found.config, "text_column": None, "label_column": None, **options}
+    subject = SimpleNamespace(test_data=rows)
+    job = _Job(subject, True, replace(found, config=config, **changes), Observer())  # type: ignore[arg-type]
+    if named is None:
+        job._check_same(found, Path("made"))
+        return
+    with pytest.raises(OutputError, match="'made' holds another export") as error:
+        job._check_same(found, Path("made"))
+    assert f"({named})" in str(error.value)

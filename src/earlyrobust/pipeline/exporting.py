@@ -155,7 +155,7 @@ class _Job:
     def _check_same(self, found: ExportRecord, folder: Path) -> None:
         """Refuse a folder that holds an export of another model, in another form, or checked otherwise."""
         then, now = (
-            {"to": record.to, "model": record.model, **facts_of_test_data(what_matters(record.config))}
+            {**facts_of_test_data(what_matters(record.config)), "model": record.model, "to": record.to}
             for record in (found, self.record)
         )
         differing = told(other for other in differences(then, now) if not other.may_have_moved)

@@ -81,14 +81,15 @@ class TestData:
                 raise ConfigError(f"--{option} is for your own data: give --test-file too.")
 
     def note(self, model: str) -> str | None:
-        """What is taken over from the run that trained a classifier, in a sentence; None for nothing."""
+        """What holds because the run that trained a classifier had it, in a sentence; None for nothing."""
         run = run_of(model)
         if run is None or (self.task is None and self.test_file is None):
             return None
+        alone = RunConfig.build({"task": self.task, "train_file": self.test_file})
         inherited = [
             f"--{name.replace('_', '-')} {value}"
             for name, value in self._inherited(run).items()
-            if value is not None and getattr(self, name) is None
+            if getattr(self, name) is None and value != getattr(alone, name)
         ]
         return f"As the run in '{run}' had it: {', '.join(inherited)}." if inherited else None
 
