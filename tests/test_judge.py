@@ -26,6 +26,7 @@ from earlyrobust.pipeline.judge import evaluate, load_subject
 from earlyrobust.pipeline.splits import load_data
 from earlyrobust.results import EvaluationReport, ExportRecord
 from earlyrobust.results import TestDataRecord as RowsRecord
+from earlyrobust.storage import locked
 
 FORMATS = Path(__file__).parent / "golden" / "formats"
 PAIRS = {"text_column": "question", "pair_column": "answer", "label_column": "gold"}
@@ -512,6 +513,20 @@ def test_an_evaluation_begins_only_where_it_can_be_kept(
     prepare(out)
     with pytest.raises(OutputError, match=named):
         evaluate("nobody/nothing", Data(task="builtin"), out)  # said before the model is looked for
+
+
+def test_an_evaluation_is_not_begun_where_nothing_can_be_written_or_another_is_at_work(
+    place: Path, tmp_path: Path
+) -> None:
+    never = Path("/proc/earlyrobust")  # that nobody may write there shows only when it is tried
+    with pytest.raises(OutputError, match=f"'{never}' cannot be written to"):
+        evaluate(str(place / "singles"), Data(), never)
+    with (
+        locked(tmp_path / "out", beside=True),
+        pytest.raises(OutputError, match="Another command is at work"),
+    ):
+        evaluate(str(place / "singles"), Data(), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_evaluation_is_repeated_in_its_folder(place: Path, evaluated: Path) -> None:

@@ -159,7 +159,7 @@ class _Job:
             for record in (found, self.record)
         )
         differing = told(other for other in differences(then, now) if not other.may_have_moved)
-        if found.fingerprint != self.record.fingerprint:
+        if not differing and found.fingerprint != self.record.fingerprint:
             differing = f"the weights of '{found.model}' are others now"
         tested = None if found.check is None else found.check.test_data
         if tested is not None and tested.fingerprint != self.subject.test_data.fingerprint:

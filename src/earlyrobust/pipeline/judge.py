@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.own_data import load_own
 from earlyrobust.pipeline.testdata import TestData, model_in, run_of
 from earlyrobust.results import AttackReport, EvaluationReport, TestDataRecord
+from earlyrobust.storage import locked
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -74,15 +76,17 @@ def evaluate(
         EvaluationReport.check_folder(output)
     subject = load_subject(model_name, data, observer)
     weights = fingerprint(subject.model)
-    if output is not None:
-        EvaluationReport.check_folder(output, weights, subject.test_data)
-    with observer.stage("Evaluating"):
-        examples = tokenize(subject.rows, subject.tokenizer, subject.max_length)
-        accuracy = evaluate_clean(subject.model, subject.tokenizer, examples)
-    report = EvaluationReport(model_name, subject.test_data, accuracy, describe_environment(), weights)
-    if output is not None and processes.is_first():
-        report.save(output)
-    return report
+    with ExitStack() as stack:
+        if output is not None:
+            processes.by_first(lambda: stack.enter_context(locked(output, beside=True)))
+            EvaluationReport.check_folder(output, weights, subject.test_data)
+        with observer.stage("Evaluating"):
+            examples = tokenize(subject.rows, subject.tokenizer, subject.max_length)
+            accuracy = evaluate_clean(subject.model, subject.tokenizer, examples)
+        report = EvaluationReport(model_name, subject.test_data, accuracy, describe_environment(), weights)
+        if output is not None and processes.is_first():
+            report.save(output)
+        return report
 
 
 def attack(
