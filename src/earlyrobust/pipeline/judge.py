@@ -75,7 +75,7 @@ def evaluate(
     if output is not None:
         EvaluationReport.check_folder(output)
     subject = load_subject(model_name, data, observer)
-    weights = fingerprint(subject.model)
+    weights = None if output is None else fingerprint(subject.model)
     with ExitStack() as stack:
         if output is not None:
             processes.by_first(lambda: stack.enter_context(locked(output, beside=True)))

@@ -44,7 +44,7 @@ class EvaluationReport:
         data: What it is judged on.
         accuracy: Right answers of all.
         environment: Where it was measured.
-        fingerprint: Hash over the classifier's weights; None in the record of an older version.
+        fingerprint: Hash over the classifier's weights; None where the record is not written into a file.
         findings: What looks wrong, a sentence each.
         schema_version: Version of this layout.
     """
