@@ -23,6 +23,7 @@ import pytest
 import torch
 import yaml
 from conftest import call, write_reviews
+from tiny_encoder import write_encoder
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from earlyrobust import pipeline
@@ -321,8 +322,11 @@ def test_what_changes_no_number_may_be_another(changes: dict[str, Any], grid: Pa
 )
 def test_another_comparison_leaves_a_folder_as_it_is(changes: dict[str, Any], grid: Path, plan: Plan) -> None:
     before, listener = snapshot(grid), Listener()
-    with pytest.raises(OutputError, match="another comparison"):
+    with pytest.raises(OutputError, match="another comparison") as error:
         compare(plan(grid, **changes), listener)
+    name = next(iter(changes))
+    named = {"methods": "arm", "arms": "arm twin", "seeds": "seeds", "seed": "seeds"}
+    assert f"{named.get(name, name)}" in str(error.value).replace("-", "_")
     assert snapshot(grid) == before
     assert listener.count == 0
 
@@ -485,12 +489,21 @@ def test_cells_of_other_data_are_told(plan: Plan, tmp_path: Path) -> None:
     assert len({run.data.fingerprint for runs in comparison.runs.values() for run in runs.values()}) == 1
 
 
-def test_a_seed_of_other_data_is_told(plan: Plan, tmp_path: Path) -> None:
+@pytest.mark.parametrize("changed", ["data", "model"])
+def test_a_seed_of_other_data_or_another_model_is_told(
+    changed: str, plan: Plan, tmp_path: Path, encoder: Path
+) -> None:
     data = write_reviews(tmp_path / "own.csv", 60)
-    changes = {"methods": "finetune", "train_file": data, "arms": {}}
+    model = Path(shutil.copytree(encoder, tmp_path / "encoder"))
+    changes = {"methods": "finetune", "train_file": data, "model": str(model), "arms": {}}
     compare(plan(tmp_path / "grid", seeds=1, **changes))
-    write_reviews(data, 60, seed=9)
-    assert set(failed(compare(plan(tmp_path / "grid", seeds=2, **changes)))) == {("finetune", 0)}
+    if changed == "data":
+        write_reviews(data, 60, seed=9)
+    else:
+        write_encoder(model, seed=9)
+    comparison = compare(plan(tmp_path / "grid", seeds=2, **changes))
+    assert set(failed(comparison)) == {("finetune", 0)}
+    assert f"other {changed} than there is now" in str(failed(comparison)["finetune", 0].error)
 
 
 # --- wrong options -----------------------------------------------------------------------------------------

@@ -71,9 +71,12 @@ SAMPLES: dict[str, Any] = {
 }
 COMPANIONS: dict[str, dict[str, Any]] = {
     "test_file": {"train_file": "own.csv"},
-    "pair_column": {"train_file": "own.csv"},
+    **{f"{name}_column": {"train_file": "own.csv"} for name in ("text", "pair", "label")},
     "data_dir": {"task": "qnli"},
 }
+
+
+OF_OWN_DATA = ("train_file", "test_file", "text_column", "pair_column", "label_column")
 
 
 class Called(BaseException):
@@ -138,7 +141,7 @@ def test_every_option_is_a_flag_and_a_line_of_yaml(option: str, tmp_path: Path) 
     "options",
     [
         {name: value for name, value in SAMPLES.items() if name not in ("task", "data_dir")},
-        {n: v for n, v in SAMPLES.items() if n not in ("train_file", "test_file", "pair_column")},
+        {n: v for n, v in SAMPLES.items() if n not in OF_OWN_DATA},
     ],
     ids=["own files", "task"],
 )
@@ -196,6 +199,8 @@ def test_commands_have_default_folders_of_their_own() -> None:
         ({"data_dir": "data"}, "--data-dir"),
         ({"test_file": "own.csv"}, "--train-file"),
         ({"pair_column": "b"}, "--train-file"),
+        ({"text_column": "nonsense"}, "--text-column"),
+        ({"label_column": "nonsense", "task": "sst2"}, "--label-column"),
         ({"task": "nope"}, "'nope'"),
         ({"nope": 1}, "'nope'"),
         ({"heads": 1}, "--heads"),

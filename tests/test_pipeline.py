@@ -15,6 +15,7 @@ import pytest
 import torch
 from conftest import write_reviews
 from safetensors.torch import load_file
+from tiny_encoder import write_encoder
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.models.bert.modeling_bert import BertIntermediate
 
@@ -178,6 +179,56 @@ def test_a_run_does_not_go_on_with_other_data(encoder: Path, tmp_path: Path) -> 
     write_reviews(data, 60, seed=9)
     with pytest.raises(OutputError, match="other data"):
         run(config)
+
+
+@pytest.mark.parametrize("job", ["run", "search", "finetune"])
+def test_a_job_does_not_go_on_with_another_model(
+    job: str, encoder: Path, few: Path, tmp_path: Path, whole: tuple[Path, RunRecord]
+) -> None:
+    model = Path(shutil.copytree(encoder, tmp_path / "encoder"))
+    config = options(model, few, tmp_path / "run")
+    stage = {"run": "dense", "search": "ticket", "finetune": "model"}[job]
+    jobs: dict[str, Callable[..., Any]] = {
+        "run": run,
+        "search": search,
+        "finetune": lambda config, observer=None: finetune(config, whole[0], observer),
+    }
+    with pytest.raises(KeyboardInterrupt):
+        jobs[job](config, Watcher(stage, 2))
+    write_encoder(model, seed=7)
+    with pytest.raises(OutputError, match=f"The model '{model}' has changed since the run in "):
+        jobs[job](config)
+    # An earlier version did not note which model it was.
+    progress = json.loads((tmp_path / "run" / "progress.json").read_text(encoding="utf-8"))
+    del progress["model_fingerprint"]
+    (tmp_path / "run" / "progress.json").write_text(json.dumps(progress), encoding="utf-8")
+    jobs[job](config)
+    write_encoder(model, seed=8)
+    with pytest.raises(OutputError, match="has changed since"):
+        jobs[job](config)
+
+
+def test_a_finished_run_is_found_again_where_all_has_moved_to(
+    encoder: Path, tmp_path: Path, whole: tuple[Path, RunRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    write_reviews(old / "own.csv", 60)
+    changes = {"method": "finetune", "dense": False, "attack": ()}
+    monkeypatch.chdir(old)
+    record = run(options(encoder, Path("own.csv"), Path("run"), **changes))
+    old.rename(new)
+    monkeypatch.chdir(new)
+    moved = options(encoder, Path("own.csv"), Path("run"), **changes)
+    write_reviews(new / "own.csv", 60, seed=9)
+    with pytest.raises(OutputError, match="other data"):
+        run(moved)
+    write_reviews(new / "own.csv", 60)
+    before = (new / "run" / "result.json").read_bytes()
+    assert run(moved) == record
+    assert (new / "run" / "result.json").read_bytes() == before
+    (new / "own.csv").unlink()
+    assert run(moved) == record  # its folder says now where the data was last
 
 
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"heads": 0.25}, {"epochs": 2}, {"text_column": "texts"}])

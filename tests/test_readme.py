@@ -72,7 +72,9 @@ def test_every_command_shown_parses(
         raise Called
 
     # The run that the pages go on with.
-    (tmp_path / "runs/reviews/model").mkdir(parents=True)
+    for name in ("model", "dense"):
+        (tmp_path / "runs/reviews" / name).mkdir(parents=True)
+    (tmp_path / "runs/reviews/progress.json").write_text("{}", encoding="utf-8")
     (tmp_path / "runs/reviews/config.yaml").write_text("train_file: reviews.csv\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for name in ("run", "search", "finetune", "attack", "evaluate", "export", "benchmark"):

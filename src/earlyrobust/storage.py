@@ -76,6 +76,8 @@ def locked(folder: Path, *, beside: bool = False) -> Iterator[None]:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
+        if not file.exists():  # some systems refuse to make it as they refuse what another holds
+            raise OutputError(f"'{folder}' cannot be written to.") from error
         raise OutputError(
             f"Another command is at work in '{folder}': wait until it has ended, or choose another --output."
         ) from error

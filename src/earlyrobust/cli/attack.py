@@ -18,7 +18,7 @@ def attack(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder of the results.", show_default="under runs/, named after the task"),
+        typer.Option(help="Folder of the results.", show_default="under runs/, named after model and data"),
     ] = None,
     **flags: Any,
 ) -> None:
@@ -30,7 +30,7 @@ def attack(
     from earlyrobust.pipeline.testdata import TestData
 
     data = TestData(**{name: value for name in TEST_DATA if (value := flags.pop(name)) is not None})
-    folder = output or data.source(model, "-attack").output_folder
+    folder = output or data.attack_folder(model)
     config = AttackConfig.parse({**flags, "output": folder})
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 

@@ -58,6 +58,12 @@ TEST_DATA: Group = {
     },
     "task": option(str, "Data", "A task: see `earlyrobust list`.", "that of the run that trained the model"),
     "test_file": option(Path, "Data", "Your own test data: CSV, TSV, JSONL or Parquet."),
+    "text_column": option(str, "Data", "Its column of the text.", "that of the run, else text"),
+    "pair_column": option(str, "Data", "Its column of the second text, for pairs.", "that of the run"),
+    "label_column": option(
+        str, "Data", "Its column of the label, a number or a word.", "that of the run, else label"
+    ),
+    "max_length": option(int, "Data", "Longest text in tokens.", "that of the run, else by task"),
 }
 
 TRAINING: Group = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from earlyrobust.encoders.attack_models import load_masked_lm, load_sentence_encoder
 from earlyrobust.encoders.classifiers import load_classifier
 from earlyrobust.encoders.devices import fastest_device, has_bf16
+from earlyrobust.encoders.digests import files_digest
 from earlyrobust.encoders.fetching import EMBEDDED, locate
 from earlyrobust.encoders.pretrained import load_dimensions, load_pretrained, load_untrained
 from earlyrobust.encoders.tokenizers import check_length, load_tokenizer, save_tokenizer
@@ -13,6 +14,7 @@ __all__ = [
     "EMBEDDED",
     "check_length",
     "fastest_device",
+    "files_digest",
     "has_bf16",
     "load_classifier",
     "load_dimensions",

@@ -13,7 +13,9 @@ from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.launchers import LAUNCHERS, Failure, check_ray
 from earlyrobust.pipeline.attacking import build_attacks
 from earlyrobust.pipeline.folder import close_again, what_matters
+from earlyrobust.pipeline.identity import differences, told
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.own_data import has_other_model
 from earlyrobust.pipeline.splits import load_data
 from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
 from earlyrobust.storage import check_can_be_made, content_of, locked, remove_leftovers
@@ -139,16 +141,17 @@ def _check_folder(config: CompareConfig) -> None:
     old = ComparisonRecord.load(folder)
     seeds = range(config.seed, config.seed + config.seeds)
     lost = [arm for arm, options in old.arms.items() if config.arms.get(arm) != options]
-    same = what_matters(old.config) == what_matters(config.shared)
-    if not same or lost or not set(old.seeds) <= set(seeds):
+    then, now = what_matters(old.config), what_matters(config.shared)
+    if then != now or lost or not set(old.seeds) <= set(seeds):
+        differing = told(differences(then, now)) or ", ".join(f"the arm {arm}" for arm in lost) or "the seeds"
         raise OutputError(
-            f"'{folder}' holds another comparison: arms and seeds can be added to it, not changed or taken "
-            "away; choose another --output."
+            f"'{folder}' holds another comparison ({differing}): arms and seeds can be added to it, not "
+            "changed or taken away; choose another --output."
         )
 
 
 def _spoilt(cells: Sequence[Cell], finished: Sequence[Cell]) -> dict[tuple[str, int], Failure]:
-    """Finished cells that are not of the data there is now, or whose record cannot be read."""
+    """Finished cells of other data or another model than there is now, or whose record cannot be read."""
     reasons: dict[Path, str] = {}
     now: dict[int, str] = {}
     for cell in finished:
@@ -158,6 +161,8 @@ def _spoilt(cells: Sequence[Cell], finished: Sequence[Cell]) -> dict[tuple[str, 
                 now[cell.seed] = load_data(cell.config).fingerprint
             if then != now[cell.seed]:
                 reasons[cell.folder] = "its run is of other data than there is now"
+            elif has_other_model(cell.folder, cell.config.model):
+                reasons[cell.folder] = "its run is of another model than there is now"
         except OutputError as error:
             reasons[cell.folder] = str(error).rstrip(".")
     return {

@@ -16,6 +16,7 @@ from earlyrobust.ticket import Scope
 
 DEFAULT_TASK = "builtin"
 # For the user's own files, of which the paper says nothing: ours.
+_OF_OWN_DATA = ("test_file", "text_column", "pair_column", "label_column")
 OWN_DATA = {"max_length": 128, "epochs": 3.0, "heads": 1 / 6, "neurons": 0.3}
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
@@ -152,8 +153,10 @@ class RunConfig(AttackOptions):
             raise ConfigError(f"There is no method '{self.method}': choose one of {', '.join(METHODS)}.")
         if self.train_file is not None and (self.task is not None or self.data_dir is not None):
             raise ConfigError("Choose either your own files or a --task (with --data-dir), not both.")
-        if self.train_file is None and (self.test_file is not None or self.pair_column is not None):
-            raise ConfigError("--test-file and --pair-column are for your own data: give --train-file too.")
+        for option in () if self.train_file is not None else _OF_OWN_DATA:
+            if getattr(self, option) != type(self).model_fields[option].default:
+                name = option.replace("_", "-")
+                raise ConfigError(f"--{name} is for your own data: give --train-file too.")
         task = self.known_task()
         if task is not None and task.local is None and self.data_dir is not None:
             raise ConfigError(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.attack_options import AttackConfig, AttackOptions
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import CONFIG_NAME
+from earlyrobust.pipeline.identity import anchored, key_of
 from earlyrobust.pipeline.options import Names
-from earlyrobust.pipeline.testdata import run_of
+from earlyrobust.pipeline.testdata import name_of, run_of
 
 Target = Literal["dense", "remote-code", "onnx", "onnx-int8"]
 
@@ -36,7 +38,7 @@ class ExportConfig(AttackConfig):
             flags: Options that were given; those that are None count as not given.
 
         Raises:
-            ConfigError: If an option is unknown or unusable.
+            ConfigError: If an option is unknown, unusable, or about attacks where there are none.
         """
         given = {name: value for name, value in flags.items() if value is not None}
         run = run_of(model_name)
@@ -45,10 +47,19 @@ class ExportConfig(AttackConfig):
             own = {name: getattr(trained, name) for name in ("seed", *AttackOptions.model_fields)}
             given = {**own, **({} if given["to"] == "onnx-int8" else {"attack": ()}), **given}
         given.setdefault("output", export_folder(model_name, given["to"]))
-        return cls.parse(given)
+        config = cls.parse(given)
+        for name in () if config.attack else (*AttackOptions.model_fields, "seed"):
+            if name != "attack" and flags.get(name) is not None:
+                raise ConfigError(f"--{name.replace('_', '-')} is for attacks: give --attack too.")
+        return config
 
 
 def export_folder(model_name: str, to: str) -> Path:
-    """Where an export is put unless something else is asked for."""
-    run = run_of(model_name)
-    return (run or Path("runs") / Path(model_name).name) / "exports" / to
+    """Where an export is put unless something else is asked for: in the folder of its run, if it has one.
+
+    Each model has a folder of its own, and so has each model of a run.
+    """
+    run, name = run_of(model_name), name_of(model_name)
+    if run is None:
+        return Path("runs") / f"{name}-{key_of(anchored({'model': model_name}))}" / "exports" / to
+    return run / "exports" / (to if name == run.name else f"{name.removeprefix(f'{run.name}-')}-{to}")

@@ -24,7 +24,8 @@ from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_at
 from earlyrobust.pipeline.config import DEFAULT_TASK
 from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.export_options import ExportConfig, export_folder
-from earlyrobust.pipeline.folder import bytes_of_weights
+from earlyrobust.pipeline.folder import bytes_of_weights, what_matters
+from earlyrobust.pipeline.identity import differences, facts_of_test_data, told
 from earlyrobust.pipeline.judge import Subject, load_subject
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.testdata import TestData, model_in
@@ -145,12 +146,28 @@ class _Job:
                 write_folder(folder, self._write)
             return ExportRecord.load(folder)
         found = ExportRecord.load(folder)
-        if replace(found, bytes=0, check=None, environment=self.record.environment) != self.record:
-            raise OutputError(f"'{folder}' holds another export: choose another --output, or delete it.")
+        self._check_same(found, folder)
         if self.record.to == "remote-code":
             check_remote_code(self.subject.model, folder)
         remove_leftovers(folder, within=True)
         return found
+
+    def _check_same(self, found: ExportRecord, folder: Path) -> None:
+        """Refuse a folder that holds an export of another model, in another form, or checked otherwise."""
+        then, now = (
+            {**facts_of_test_data(what_matters(record.config)), "model": record.model, "to": record.to}
+            for record in (found, self.record)
+        )
+        differing = told(other for other in differences(then, now) if not other.may_have_moved)
+        if not differing and found.fingerprint != self.record.fingerprint:
+            differing = f"the weights of '{found.model}' are others now"
+        tested = None if found.check is None else found.check.test_data
+        if tested is not None and tested.fingerprint != self.subject.test_data.fingerprint:
+            differing = differing or f"the rows of '{tested.name}' are others now"
+        if differing:
+            raise OutputError(
+                f"'{folder}' holds another export ({differing}): choose another --output, or delete it."
+            )
 
     def _write(self, folder: Path) -> None:
         model, tokenizer = self.subject.model.cpu(), self.subject.tokenizer
@@ -165,13 +182,24 @@ class _Job:
         replace(self.record, bytes=bytes_of_weights(folder)).save(folder)
 
 
-def _on_made_up_sentences(model_name: str, _: TestData, observer: Observer) -> Subject:
+def _on_made_up_sentences(model_name: str, data: TestData, observer: Observer) -> Subject:
     """A classifier with sentences that it may never have been trained for."""
+    data.check()
+    if data.data_dir is not None:
+        raise ConfigError("--data-dir is for a task: give --task too.")
     place = model_in(model_name)
     with observer.stage("Loading model and data"):
         model, tokenizer = load_classifier(place), load_tokenizer(place)
         rows = load_task(TASKS[DEFAULT_TASK], data_dir=None).test.select(range(_MADE_UP))
-    return Subject(DEFAULT_TASK, model, tokenizer, rows, check_length(tokenizer, 128), labels={}, cut=0)
+    return Subject(
+        DEFAULT_TASK,
+        model,
+        tokenizer,
+        rows,
+        check_length(tokenizer, data.max_length or 128),
+        labels={},
+        cut=0,
+    )
 
 
 def _load(folder: Path, to: str) -> PreTrainedModel:

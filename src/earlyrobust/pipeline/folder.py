@@ -17,7 +17,8 @@ import yaml
 
 from earlyrobust import processes, weight_ticket
 from earlyrobust.errors import OutputError
-from earlyrobust.results import ATTACKS_FOLDER, RECORD_NAME
+from earlyrobust.pipeline.identity import anchored, differences, facts_of_test_data, shown, told
+from earlyrobust.results import ATTACKS_FOLDER, RECORD_NAME, RunRecord
 from earlyrobust.storage import (
     check_can_be_made,
     content_of,
@@ -60,53 +61,94 @@ class RunFolder:
             OutputError: If the folder holds anything else, or cannot be made or written to.
         """
         self.path = path
-        self._command = command
-        self._options = {name: value for name, value in options.items() if name != "output"}
+        # Whether files that the options name may only have moved: data and model tell, as they are loaded.
+        self.has_moved = False
+        self._command = anchored(command)
+        self._options = anchored({name: value for name, value in options.items() if name != "output"})
         check_can_be_made(path)  # said now rather than after the data is prepared, which may take long
         self._progress = self._look()
 
     def _look(self) -> dict[str, Any]:
         """How far this run has come in the folder; `OutputError` if the folder holds anything else."""
         # A process killed while it claimed the folder leaves no more than progress of nothing.
-        taken = any(file.name != PROGRESS_NAME for file in content_of(self.path))
-        options = what_matters(self._read_config(self.path / CONFIG_NAME)) if taken else None
-        same = not taken or options == what_matters(self._options)
-        progress = self._read_progress() if taken and same else {**self._command, "seconds": {}}
-        if not same or any(progress.get(key) != value for key, value in self._command.items()):
+        if all(file.name == PROGRESS_NAME for file in content_of(self.path)):
+            return {**self._command, "seconds": {}}
+        options = what_matters(self._read_config(self.path / CONFIG_NAME))
+        if options is None or not (self.path / PROGRESS_NAME).exists():
+            raise OutputError(f"'{self.path}' holds other files: choose another --output, or delete it.")
+        progress = self._read_progress()
+        if progress.get("command") != self._command["command"]:
             raise OutputError(
-                f"'{self.path}' holds another run or other files: choose another --output, or delete it."
+                f"'{self.path}' holds another run (the command is {shown(progress.get('command'))} there and "
+                f"{self._command['command']} here): choose another --output, or delete it."
             )
-        return progress
+        begun = {key: progress.get(key) for key in self._command}
+        differing = [
+            *differences(facts_of_test_data(begun), facts_of_test_data(self._command)),
+            *differences(options, what_matters(self._options)),
+        ]
+        knows_model = "model_fingerprint" in progress
+        if others := [
+            difference
+            for difference in differing
+            if not difference.may_have_moved or (difference.option == "model" and not knows_model)
+        ]:
+            raise OutputError(
+                f"'{self.path}' holds another run ({told(others)}): choose another --output, or delete it."
+            )
+        self.has_moved = bool(differing)
+        return {**progress, **self._command}
 
     @contextmanager
-    def claimed(self, fingerprint: str) -> Iterator[None]:
+    def claimed(self, fingerprint: str, model: str | None = None) -> Iterator[None]:
         """Make the folder this run's, and keep others out while the context lasts.
 
         Args:
             fingerprint: Hash of the data; a run that was begun on other data cannot go on.
+            model: The same of the encoder that is trained; None if it is not known.
 
         Raises:
-            OutputError: If the data has changed, another command is at work in the folder, or it cannot be
-                written to.
+            OutputError: If the data or the encoder has changed, another command is at work in the folder, or
+                it cannot be written to.
         """
         with ExitStack() as stack:
 
             def claim() -> dict[str, Any]:
                 stack.enter_context(locked(self.path))
                 self._progress = self._look()  # another command may have been at work since
-                self._claim(fingerprint)
+                self._claim(fingerprint, model)
                 _tidy(self.path)
                 return self._progress
 
             self._progress = processes.by_first(claim)
             yield
 
-    def _claim(self, fingerprint: str) -> None:
+    def check_model(self, fingerprint: str | None) -> None:
+        """Refuse to go on with another encoder than the run was begun with.
+
+        Args:
+            fingerprint: Of the encoder there is now; None if it is not known, which is no reason to refuse.
+
+        Raises:
+            OutputError: If it is another one.
+        """
+        begun = self._progress.get("model_fingerprint")
+        if None not in (begun, fingerprint) and begun != fingerprint:
+            model = {**self._command, **self._options}.get("model")
+            raise OutputError(
+                f"The model '{model}' has changed since the run in '{self.path}' was begun: choose another "
+                "--output, or delete it."
+            )
+
+    def _claim(self, fingerprint: str, model: str | None) -> None:
         begun = self._progress.setdefault("data_fingerprint", fingerprint)
         if begun != fingerprint:
             raise OutputError(
                 f"The run in '{self.path}' was begun on other data: choose another --output, or delete it."
             )
+        self.check_model(model)
+        if model is not None:
+            self._progress["model_fingerprint"] = model
         text = yaml.safe_dump(self._options, sort_keys=False, allow_unicode=True)
         try:
             # The options come last: a folder without them holds no run.
@@ -128,7 +170,9 @@ class RunFolder:
             progress = json.loads(path.read_text(encoding="utf-8"))
             return {**progress, "seconds": dict(progress.get("seconds", {}))}
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise OutputError(f"'{path}' is damaged: delete the run's folder and start again.") from error
+            raise OutputError(
+                f"'{path}' is damaged: choose another --output, or delete the folder."
+            ) from error
 
     @property
     def is_complete(self) -> bool:
@@ -205,6 +249,24 @@ def find_ticket(folder: Path) -> AnyTicket:
     place = of_run if of_run.is_dir() else folder
     kind = WeightTicket if (place / weight_ticket.JSON_NAME).is_file() else Ticket
     return kind.load(place)
+
+
+def fingerprints_of(folder: Path) -> dict[str, str]:
+    """What a run was begun with, as far as its folder tells.
+
+    Args:
+        folder: Of the run, finished or not.
+
+    Returns:
+        Hashes of its `data` and its `model`; in the folders of older versions that of the model is missing.
+    """
+    found: dict[str, Any] = {}
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        progress = json.loads((folder / PROGRESS_NAME).read_text(encoding="utf-8"))
+        found = {name: progress.get(f"{name}_fingerprint") for name in ("data", "model")}
+    with suppress(OutputError):
+        found["data"] = RunRecord.load(folder).data.fingerprint
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def bytes_of_weights(folder: Path) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from earlyrobust import processes
 from earlyrobust.attacks import WordSwapAttack
 from earlyrobust.encoders import (
+    files_digest,
     has_bf16,
     load_classifier,
     load_dimensions,
@@ -90,7 +91,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     observer = observer or Observer()
     recipe = Recipe.of(config)
     folder = RunFolder(config.output_folder, {"command": "run"}, config.to_dict())
-    if folder.is_complete:
+    if folder.is_complete and not folder.has_moved:
         return _finished(folder, observer)
     check_can_train(config)
     _check_ratios(config)
@@ -98,6 +99,8 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     splits = load_splits(config, observer)
     _check_sample(config, splits)
     with _begun(config, recipe, splits, folder, observer) as job:
+        if folder.is_complete:  # its data has moved, and is still the same
+            return _finished(folder, observer)
         has_dense = recipe.starts_from_finetuned or (config.dense and not recipe.is_plain)
         dense = _dense_model(job) if has_dense else None
         ticket = _ticket(job) if recipe.has_ticket else None
@@ -123,7 +126,8 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
     if not recipe.has_ticket:
         raise ConfigError(f"The method '{config.method}' has no ticket to search: choose another --method.")
     folder = RunFolder(config.output_folder, {"command": "search"}, config.to_dict())
-    if folder.is_finished(TICKET):
+    if folder.is_finished(TICKET) and not folder.has_moved:
+        folder.check_model(files_digest(config.model))
         close_again(folder.path)
         observer.note(f"The search in {folder.path} is finished already; this is its ticket.")
     else:
@@ -164,7 +168,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     command = {"command": "finetune", "ticket": ticket.fingerprint}
     recipe = Recipe.of(config)
     folder = RunFolder(config.output_folder, command, config.to_dict())
-    if folder.is_complete:
+    if folder.is_complete and not folder.has_moved:
         return _finished(folder, observer)
     check_can_train(config)
     check_ticket(ticket, config.model)
@@ -172,6 +176,8 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     splits = load_splits(config, observer)
     _check_sample(config, splits)
     with _begun(config, recipe, splits, folder, observer) as job:
+        if folder.is_complete:
+            return _finished(folder, observer)
         return _record(job, "finetune-ticket", attacks, ticket, _model(job, ticket), None)
 
 
@@ -238,14 +244,16 @@ def _begun(
             f"transformers has no gradient checkpointing for '{config.model}': do without "
             "--gradient-checkpointing, or choose another --model."
         )
-    with folder.claimed(splits.data.fingerprint):
+    with folder.claimed(splits.data.fingerprint, files_digest(config.model) or model.config._commit_hash):
         yield job
 
 
 def _finished(folder: RunFolder, observer: Observer) -> RunRecord:
+    record = RunRecord.load(folder.path)
+    folder.check_model(files_digest(record.config["model"]))
     close_again(folder.path)
     observer.note(f"The run in {folder.path} is finished already; this is its record.")
-    return RunRecord.load(folder.path)
+    return record
 
 
 def _save_model(model: PreTrainedModel, splits: Splits, folder: Path) -> None:

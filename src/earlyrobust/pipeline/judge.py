@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +14,18 @@ from earlyrobust.data import load_task_test, load_test_file, tokenize
 from earlyrobust.data.digests import split_digest
 from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
 from earlyrobust.errors import ConfigError, DataError
-from earlyrobust.evaluation import evaluate_clean, sample_examples
+from earlyrobust.evaluation import evaluate_clean, fingerprint, sample_examples
 from earlyrobust.pipeline.attack_options import AttackConfig
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.folder import RunFolder
+from earlyrobust.pipeline.identity import anchored
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.splits import load_data
-from earlyrobust.pipeline.testdata import TestData, model_in
+from earlyrobust.pipeline.own_data import load_own
+from earlyrobust.pipeline.testdata import TestData, model_in, run_of
 from earlyrobust.results import AttackReport, EvaluationReport, TestDataRecord
+from earlyrobust.storage import locked
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,24 +60,33 @@ def evaluate(
     Args:
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
         data: What it is judged on.
-        output: Folder to write `evaluation.json` into; None for no file.
+        output: Folder to write `evaluation.json` into; None for no file. One that is there already is only
+            written again for the same model on the same data.
         observer: Is told what happens.
 
     Returns:
         The record, with the accuracy and its 95 % interval.
 
     Raises:
-        EarlyRobustError: If the model or the data cannot be used, or do not belong together.
+        EarlyRobustError: If the model or the data cannot be used, they do not belong together, or the folder
+            holds anything else.
     """
     observer = observer or Observer()
+    if output is not None:
+        EvaluationReport.check_folder(output)
     subject = load_subject(model_name, data, observer)
-    with observer.stage("Evaluating"):
-        examples = tokenize(subject.rows, subject.tokenizer, subject.max_length)
-        accuracy = evaluate_clean(subject.model, subject.tokenizer, examples)
-    report = EvaluationReport(model_name, subject.test_data, accuracy, describe_environment())
-    if output is not None and processes.is_first():
-        report.save(output)
-    return report
+    weights = None if output is None else fingerprint(subject.model)
+    with ExitStack() as stack:
+        if output is not None:
+            processes.by_first(lambda: stack.enter_context(locked(output, beside=True)))
+            EvaluationReport.check_folder(output, weights, subject.test_data)
+        with observer.stage("Evaluating"):
+            examples = tokenize(subject.rows, subject.tokenizer, subject.max_length)
+            accuracy = evaluate_clean(subject.model, subject.tokenizer, examples)
+        report = EvaluationReport(model_name, subject.test_data, accuracy, describe_environment(), weights)
+        if output is not None and processes.is_first():
+            report.save(output)
+        return report
 
 
 def attack(
@@ -100,15 +112,16 @@ def attack(
     if not config.attack:
         raise ConfigError(f"Name an attack: --attack {','.join(ATTACKS)}, or some of them.")
     check_attacks(config)
-    path = config.output or data.source(model_name, "-attack").output_folder
-    subject_of = {"command": "attack", "model": model_name, "data": json.dumps(asdict(data), default=str)}
+    path = config.output or data.attack_folder(model_name)
+    data_of = json.dumps(anchored(asdict(data)))
+    subject_of = {"command": "attack", "model": model_name, "data": data_of}
     folder = RunFolder(path, subject_of, config.to_dict())
     subject = load_subject(model_name, data, observer)
     with observer.stage("Loading resources"):
         attacks = build_attacks(config)
     sample_examples(subject.rows, config.examples, config.seed, subject.model.config.num_labels)
-    fingerprint = split_digest(subject.rows)
-    with folder.claimed(fingerprint):
+    digest = split_digest(subject.rows)
+    with folder.claimed(digest, fingerprint(subject.model)):
         records = attack_model(
             subject.model,
             subject.tokenizer,
@@ -123,7 +136,7 @@ def attack(
         report = AttackReport(
             model=model_name,
             data=subject.data_name,
-            data_fingerprint=fingerprint,
+            data_fingerprint=digest,
             label_names=[
                 subject.model.config.id2label[index] for index in range(subject.model.config.num_labels)
             ],
@@ -144,11 +157,13 @@ def load_subject(model_name: str, data: TestData, observer: Observer) -> Subject
         EarlyRobustError: If the model or the data cannot be used, or do not belong together.
     """
     source = data.source(model_name)
+    if (note := data.note(model_name)) is not None:
+        observer.note(note)
     place = model_in(model_name)
     with observer.stage("Loading model and data"):
         model, tokenizer = load_classifier(place), load_tokenizer(place)
         outputs = [model.config.id2label[index] for index in range(model.config.num_labels)]
-        rows = _rows(data, source, outputs)
+        rows = _rows(model_name, data, source, outputs)
         length = check_length(tokenizer, source.max_length or tokenizer.model_max_length)
     return Subject(
         data_name=source.task or Path(str(source.test_file or source.train_file)).name,
@@ -161,20 +176,22 @@ def load_subject(model_name: str, data: TestData, observer: Observer) -> Subject
     )
 
 
-def _rows(data: TestData, source: RunConfig, outputs: list[str]) -> Dataset:
+def _rows(model_name: str, data: TestData, source: RunConfig, outputs: list[str]) -> Dataset:
     """The examples, their labels numbered as the classifier's outputs."""
     if data.test_file is not None:
         return load_test_file(
             data.test_file,
-            text_column=data.text_column,
-            pair_column=data.pair_column,
-            label_column=data.label_column,
+            text_column=source.text_column,
+            pair_column=source.pair_column,
+            label_column=source.label_column,
             outputs=outputs,
         )
     task = source.known_task()
     if task is not None and data.task is not None:
         return load_task_test(task, data_dir=source.data_dir, outputs=outputs)
-    texts = load_data(source)  # the run's own, of which its options may draw a part
+    run = run_of(model_name)
+    assert run is not None  # `source` has seen to it
+    texts = load_own(run, source)
     if list(texts.label_names) != outputs:
         raise DataError(
             f"The labels of '{source.train_file or source.task}' are no longer those that the model was "

@@ -6,9 +6,10 @@ import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
+from earlyrobust.errors import OutputError
+from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
 from earlyrobust.results.measures import Accuracy
-from earlyrobust.storage import write_json
+from earlyrobust.storage import check_can_be_made, content_of, write_json
 
 EVALUATION_NAME = "evaluation.json"
 
@@ -43,6 +44,7 @@ class EvaluationReport:
         data: What it is judged on.
         accuracy: Right answers of all.
         environment: Where it was measured.
+        fingerprint: Hash over the classifier's weights; None where the record is not written into a file.
         findings: What looks wrong, a sentence each.
         schema_version: Version of this layout.
     """
@@ -51,9 +53,56 @@ class EvaluationReport:
     data: TestDataRecord
     accuracy: Accuracy
     environment: EnvironmentRecord
+    fingerprint: str | None = None
     findings: list[str] = field(default_factory=list)
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def save(self, folder: Path) -> None:
         """Write the record into a folder as `evaluation.json`."""
         write_json(folder / EVALUATION_NAME, dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> EvaluationReport:
+        """Read the record of an evaluation.
+
+        Raises:
+            OutputError: If there is none, it is damaged, or it was written by a newer version.
+        """
+        missing = f"'{folder}' holds no evaluation: choose another --output."
+        return read_record(folder / EVALUATION_NAME, cls, missing)
+
+    @classmethod
+    def check_folder(
+        cls, folder: Path, fingerprint: str | None = None, data: TestDataRecord | None = None
+    ) -> None:
+        """Check that a record can be written into a folder and that nothing is lost by it.
+
+        Args:
+            folder: The folder, which need not be there.
+            fingerprint: Of the classifier whose record is to be written; None if it is not known yet.
+            data: What the classifier is judged on; None if it is not known yet.
+
+        Raises:
+            OutputError: If the folder cannot be written to, or holds other files or another evaluation.
+        """
+        check_can_be_made(folder)
+        content = content_of(folder)
+        if any(path.name != EVALUATION_NAME for path in content):
+            raise OutputError(f"'{folder}' holds other files: choose another --output, or empty it.")
+        if not content:
+            return
+        found = cls.load(folder)
+        if fingerprint is None or data is None:
+            return
+        differing = [
+            name.replace("_", " ")
+            for name, value in dataclasses.asdict(data).items()
+            if getattr(found.data, name) != value
+        ]
+        if found.fingerprint != fingerprint:
+            differing = ["model"]
+        if differing:
+            raise OutputError(
+                f"'{folder}' holds the evaluation of '{found.model}' on {found.data.name} (another "
+                f"{', '.join(differing)}): choose another --output, or empty it."
+            )

@@ -1,0 +1,58 @@
+"""What a run was begun with, held against what there is now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earlyrobust.encoders import files_digest
+from earlyrobust.errors import DataError
+from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.folder import fingerprints_of
+from earlyrobust.pipeline.splits import load_data
+
+if TYPE_CHECKING:
+    from earlyrobust.data import TextData
+
+_WAY_OUT = "give --test-file or --task"
+
+
+def load_own(run: Path, source: RunConfig) -> TextData:
+    """Read what a run was trained and tested on.
+
+    Args:
+        run: The run's folder.
+        source: Its options.
+
+    Returns:
+        The same splits as the run had.
+
+    Raises:
+        DataError: If the data cannot be read any more, or has changed: of other data another test split is
+            drawn, and rows of it may have been trained on.
+    """
+    name = f"'{source.train_file or source.data_dir or source.task}', the data of the run in '{run}',"
+    for file in (source.train_file, source.test_file):
+        if file is not None and not file.exists():
+            raise DataError(f"'{file}', which the run in '{run}' read, is not there: {_WAY_OUT}.")
+    try:
+        texts = load_data(source)
+    except DataError as error:
+        reason = str(error).rpartition(": ")[0] or str(error).rstrip(".")  # without its own way out
+        raise DataError(f"{name} cannot be read any more ({reason}): {_WAY_OUT}.") from error
+    if texts.fingerprint != fingerprints_of(run).get("data", texts.fingerprint):
+        raise DataError(
+            f"{name} has changed since, so that what it was trained on may be in its test split: {_WAY_OUT}."
+        )
+    return texts
+
+
+def has_other_model(run: Path, model: str) -> bool:
+    """Whether the files of an encoder are others than when a run was begun; not so where nothing tells.
+
+    Args:
+        run: The run's folder.
+        model: Name of the encoder.
+    """
+    now = files_digest(model)
+    return now is not None and now != fingerprints_of(run).get("model", now)
