@@ -170,6 +170,7 @@ def _rows(data: TestData, source: RunConfig, outputs: list[str]) -> Dataset:
             pair_column=data.pair_column,
             label_column=data.label_column,
             outputs=outputs,
+            form=source.text_format,
         )
     task = source.known_task()
     if task is not None and data.task is not None:

@@ -21,6 +21,9 @@ class TestData:
         text_column: Its column of the text, or of the first text of a pair.
         pair_column: Its column of the second text.
         label_column: Its column of the label.
+        quotes: Whether a quote at the start of a field opens a quoted field, see `TextFormat`.
+        delimiter: Character between its fields.
+        encoding: Its encoding.
         max_length: Longest input in tokens; the task's if None.
     """
 
@@ -30,6 +33,9 @@ class TestData:
     text_column: str = "text"
     pair_column: str | None = None
     label_column: str = "label"
+    quotes: bool | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
     max_length: int | None = None
 
     def source(self, model: str, suffix: str = "") -> RunConfig:
@@ -45,9 +51,14 @@ class TestData:
         """
         if self.test_file is None and self.pair_column is not None:
             raise ConfigError("--pair-column is for your own data: give --test-file too.")
+        form = {"quotes": self.quotes, "delimiter": self.delimiter, "encoding": self.encoding}
+        if self.test_file is None and any(value is not None for value in form.values()):
+            raise ConfigError(
+                "--quotes, --no-quotes, --delimiter and --encoding are for your own data: give --test-file too."
+            )
         given = {"data_dir": self.data_dir, "max_length": self.max_length}
         if self.task is not None or self.test_file is not None:
-            own = {"task": self.task, "train_file": self.test_file}
+            own = {"task": self.task, "train_file": self.test_file, **form}
             return RunConfig.build({**given, **own}, suffix=suffix)
         run = run_of(model)
         if run is None:
