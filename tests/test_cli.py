@@ -41,10 +41,10 @@ ACCEPTED = {
     "finetune": OPTIONS - SEARCH_ONLY - {"dense"},
     "compare": OPTIONS - {"method", "dense"},
     "attack": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
-    | {"max_length", "output", "seed"}
+    | {"quotes", "delimiter", "encoding", "max_length", "output", "seed"}
     | ATTACKING,
     "evaluate": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
-    | {"max_length", "output"},
+    | {"quotes", "delimiter", "encoding", "max_length", "output"},
 }
 
 

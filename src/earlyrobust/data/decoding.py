@@ -35,6 +35,10 @@ def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
                 if not offset:
                     text = text.removeprefix(_BYTE_ORDER_MARK)
                 offset += len(content)
+                if not line and text.find("\n") == len(text) - 1 > -1:  # a line like nearly all
+                    yield text
+                    number += 1
+                    continue
                 # A byte of a line feed may be half of another character, as in UTF-16.
                 *whole, rest = text.split("\n")
                 for end in whole:
@@ -61,8 +65,11 @@ def lines_of(path: Path, encoding: str | None = None) -> Iterator[str]:
         DataError: The file cannot be read, or is not in that encoding.
     """
     for line in decoded(path, encoding):
-        # A carriage return alone ends a line, too; within quotes, the csv module joins the parts again.
-        yield from io.StringIO(line, newline="")
+        if "\r" in line:
+            # A carriage return alone ends a line, too; within quotes, the csv module joins the parts again.
+            yield from io.StringIO(line, newline="")
+        else:
+            yield line
 
 
 def _not_text(path: Path, encoding: str | None, error: UnicodeError, number: int, read: int) -> DataError:

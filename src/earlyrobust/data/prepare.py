@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from earlyrobust.data import corpus
+from earlyrobust.data.checks import require_texts, require_two_files, require_unseen
 from earlyrobust.data.digests import combined_digest, split_digest
 from earlyrobust.data.duplicates import KeyArray, count_repeats
 from earlyrobust.data.files import Table, read_chunks
@@ -25,8 +26,6 @@ from earlyrobust.errors import DataError
 
 HELD_OUT_SHARE = 0.1
 HELD_OUT_MOST = 2_000
-# A test file of which more than this share is trained on is refused.
-MOST_KNOWN = 0.5
 
 _SPLITS = ("train", "selection", "test")
 
@@ -165,13 +164,14 @@ def load_files(
             is in the training file.
     """
     form.check_used(train_file, test_file)
+    require_two_files(train_file, test_file)
     rng = np.random.default_rng(seed)
     text_columns = [text_column] if pair_column is None else [text_column, pair_column]
     table, classes = _read_labelled(train_file, text_columns, label_column, form)
     train = Rows.of(table)
     parts = 3 if test_file is None else 2
     _require_splittable(train, classes, str(train_file), parts)
-    _require_texts(train, classes, str(train_file), parts)
+    require_texts(train, classes, str(train_file), parts)
     if test_file is None:
         test, train = _hold_out(train, rng, train.keys, leave=2)
     else:
@@ -183,7 +183,7 @@ def load_files(
 
         chunks = read_chunks(test_file, [*text_columns, label_column], form=form)
         test = Rows.of(gather(map(rows, chunks)))
-        _require_unseen(test, train, test_file, train_file)
+        require_unseen(test, train, test_file, train_file)
     selection, train = _hold_out(train, rng, train.keys)
     train = _sample(train, train_samples, rng, "training")
     test = _sample(test, test_samples, rng, "test")
@@ -281,29 +281,6 @@ def _require_splittable(rows: Rows, classes: Sequence[str], where: str, parts: i
         raise DataError(
             f"The label {reprlib.repr(classes[label])} has only {count} row(s) in {where}, "
             f"which is cut in {parts}: add rows with it, or drop it."
-        )
-
-
-def _require_texts(rows: Rows, classes: Sequence[str], where: str, parts: int) -> None:
-    """Refuse rows of which a class has too few texts for equal ones to stay on one side of each cut."""
-    labels = rows.labels
-    for label in np.unique(labels):
-        texts = len(np.unique(rows.keys[labels == label]))
-        if texts < parts:
-            raise DataError(
-                f"The label {reprlib.repr(classes[label])} has only {texts} different text(s) in {where}, "
-                f"which is cut in {parts} with equal texts kept together: add texts with it, or drop it."
-            )
-
-
-def _require_unseen(test: Rows, train: Rows, test_file: Path, train_file: Path) -> None:
-    """Refuse a test file of which most is trained on."""
-    known = int(np.isin(test.keys, train.keys).sum())
-    if known > MOST_KNOWN * len(test):
-        raise DataError(
-            f"{known:,} of the {len(test):,} rows of {test_file} have a text that {train_file} has too, so "
-            "the model would be tested on what it is trained on: give a --test-file of other texts, or leave "
-            "it out, and a part of the training file is held back."
         )
 
 

@@ -70,11 +70,15 @@ def separated_rows(path: Path, form: TextFormat, delimiter: str, label_column: s
 
 
 def check_header(path: Path, header: Sequence[str], delimiter: str) -> None:
-    """Refuse a header of one column that another delimiter makes several.
+    """Refuse a header of one column that another delimiter makes several, and one of another encoding.
 
     Raises:
         DataError: It is such a header.
     """
+    if any("\0" in name for name in header):
+        raise DataError(
+            f"The header of {path} holds zero bytes, as UTF-16 does: give --encoding utf-16-le or utf-16-be."
+        )
     if len(header) != 1:
         return
     for other, name in _DELIMITERS.items():
@@ -84,10 +88,6 @@ def check_header(path: Path, header: Sequence[str], delimiter: str) -> None:
                 f"The header of {path} is one column, {reprlib.repr(header[0])}, and looks like several that "
                 f"are separated by {name}: give --delimiter {option}."
             )
-    if "\0" in header[0]:
-        raise DataError(
-            f"The header of {path} holds zero bytes, as UTF-16 does: give --encoding utf-16-le or utf-16-be."
-        )
 
 
 def _plain_rows(lines: _Lines, delimiter: str) -> Iterator[NumberedRow]:

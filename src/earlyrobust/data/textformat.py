@@ -77,7 +77,7 @@ def parse_encoding(name: str) -> str:
     """
     try:
         codecs.getincrementaldecoder(name)
-        b"".decode(name)
+        "a".encode(name)
     except (LookupError, UnicodeError, ValueError) as error:
         raise ValueError(
             "it must be an encoding that Python knows, such as utf-8, cp1252, latin-1 or utf-16"

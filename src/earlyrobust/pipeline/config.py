@@ -166,7 +166,8 @@ class RunConfig(AttackOptions):
             raise ConfigError("--test-file and --pair-column are for your own data: give --train-file too.")
         if self.train_file is None and self.text_format != USUAL_FORMAT:
             raise ConfigError(
-                "--quotes, --no-quotes, --delimiter and --encoding are for your own data: give a file too."
+                "--quotes, --no-quotes, --delimiter and --encoding are for your own data: "
+                "give --train-file too."
             )
         task = self.known_task()
         if task is not None and task.local is None and self.data_dir is not None:

@@ -6,7 +6,10 @@ from earlyrobust.data import TextData
 
 # So many classes are counted one by one.
 _MOST_CLASSES = 8
-_CUT_OFF = {"train": "trained on", "selection": "selected on", "test": "tested on"}
+_USES = {"train": "train", "selection": "select", "test": "test"}
+_USED = {"train": "trained on", "selection": "selected on", "test": "tested on"}
+# A split of which fewer rows than this share are different texts says less than its size promises.
+_LEAST_DISTINCT = 0.5
 
 
 def describe_rows(data: TextData) -> list[str]:
@@ -18,8 +21,8 @@ def describe_rows(data: TextData) -> list[str]:
     Returns:
         A line about the rows, one about the classes, and one for each kind of repeated texts that there are.
     """
-    sizes = ", ".join(f"{size:,} rows are {_CUT_OFF[name]}" for name, size in data.sizes.items())
-    return [f"{data.name}: {sizes}.", _classes(data), *_repeats(data)]
+    sizes = ", ".join(f"{size:,} to {_USES[name]} on" for name, size in data.sizes.items())
+    return [f"Rows of {data.name}: {sizes}.", _classes(data), *_repeats(data)]
 
 
 def _classes(data: TextData) -> str:
@@ -42,18 +45,20 @@ def _repeats(data: TextData) -> list[str]:
     counts, sizes, lines = data.duplicates, data.sizes, []
     within = {name: counts[name] for name in sizes if counts[name]}
     if within:
-        listed = ", ".join(f"{count:,} of {name}" for name, count in within.items())
-        lines.append(f"Rows that repeat the text of an earlier row of their split: {listed}.")
+        listed = ", ".join(f"{count:,} to {_USES[name]} on" for name, count in within.items())
+        lines.append(f"Rows that repeat the text of an earlier row: {listed}.")
+    for name in ("selection", "test"):
+        if (texts := sizes[name] - counts[name]) < _LEAST_DISTINCT * sizes[name]:
+            rows = f"the {sizes[name]:,} rows to {_USES[name]} on"
+            lines.append(f"Beware: {rows} are only {texts:,} different texts, so their accuracy says little.")
     for name, other, harm in (
         ("test", "train", "so the accuracy is flattered"),
         ("test", "selection", "so the choice of settings sees them"),
         ("selection", "train", "so the selection is flattered"),
     ):
         if count := counts[f"{name}_in_{other}"]:
-            lines.append(
-                f"Beware: {count:,} of the {sizes[name]:,} rows that are {_CUT_OFF[name]} have a text that is also "
-                f"{_CUT_OFF[other]}, {harm}."
-            )
+            rows = f"{count:,} of the {sizes[name]:,} rows to {_USES[name]} on"
+            lines.append(f"Beware: {rows} have a text that is also {_USED[other]}, {harm}.")
     if count := counts["contradicted"]:
         lines.append(f"Beware: {count:,} rows have a text that also stands with another label.")
     return lines or ["No text is repeated."]

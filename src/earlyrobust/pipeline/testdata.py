@@ -54,7 +54,8 @@ class TestData:
         form = {"quotes": self.quotes, "delimiter": self.delimiter, "encoding": self.encoding}
         if self.test_file is None and any(value is not None for value in form.values()):
             raise ConfigError(
-                "--quotes, --no-quotes, --delimiter and --encoding are for your own data: give --test-file too."
+                "--quotes, --no-quotes, --delimiter and --encoding are for your own data: "
+                "give --test-file too."
             )
         given = {"data_dir": self.data_dir, "max_length": self.max_length}
         if self.task is not None or self.test_file is not None:
