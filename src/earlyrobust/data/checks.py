@@ -27,8 +27,8 @@ def require_two_files(train_file: Path, test_file: Path | None) -> None:
         return
     if same:
         raise DataError(
-            f"The --test-file is the training file itself, {train_file}: give a file of other texts, or leave "
-            "it out, and a part of the training file is held back."
+            f"The --test-file is the training file itself, {train_file}: give a file of other texts, or "
+            "leave it out, and a part of the training file is held back."
         )
 
 

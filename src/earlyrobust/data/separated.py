@@ -23,6 +23,7 @@ NumberedRow = tuple[int, list[str]]
 # What a header is tried to be separated by that is one column.
 _DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_LINE_END = re.compile(r"\r\n|\r|\n")
 # So many different labels tell rows from other lines; a column of more holds no labels.
 _MOST_LABELS = 10_000
 
@@ -160,8 +161,8 @@ def _checked(
 ) -> Iterator[NumberedRow]:
     """The same rows; refused at the end if quotes have swallowed some.
 
-    A row of several lines is suspected if each of them has as many fields as the header. It has swallowed
-    rows if one of these lines has a label that other rows have: the lines of a review seldom do.
+    A row of several lines has swallowed rows if a line of it, other than the one that its own label stands
+    on, has as many fields as the header and one of the labels of the file: the lines of a review seldom do.
     """
     header: list[str] | None = None
     place = 0
@@ -172,31 +173,27 @@ def _checked(
             header = row
             place = header.index(label_column) if label_column in header else 0
         elif len(row) == len(header):
-            found = _labels_of_lines(lines.row, delimiter, len(header), place) if lines.row[1:] else []
-            if found:
-                if row[place] in found:
-                    found.remove(row[place])  # that of the row itself
-                suspects.append((number, lines.number, {label.strip() for label in found}))
+            if len(lines.row) > 1 and (found := _labels_within(row, lines.row, delimiter, place)):
+                suspects.append((number, lines.number, found))
             if len(labels) < _MOST_LABELS:
-                labels.add(row[place].strip())
+                labels.add(row[place])
         yield number, row
-    for first, last, found_labels in suspects:
-        if not labels.isdisjoint(found_labels):
+    for first, last, found in suspects:
+        if not labels.isdisjoint(found):
             raise _swallowed(path, first, last)
 
 
-def _labels_of_lines(lines: Sequence[str], delimiter: str, width: int, place: int) -> list[str]:
-    """The label of each line, as if it were a row; none if one of them cannot be a row."""
-    labels = []
-    for line in lines:
+def _labels_within(row: Sequence[str], lines: Sequence[str], delimiter: str, place: int) -> set[str]:
+    """What the lines of a row have for a label if they are rows, without the label of the row itself."""
+    own = sum(len(_LINE_END.findall(field)) for field in row[:place])
+    labels = set()
+    for number, line in enumerate(lines):
         content = line.rstrip("\r\n")
-        if not content:
-            continue
-        plain, quoted = content.split(delimiter), next(csv.reader([content], delimiter=delimiter), [])
-        row = plain if len(plain) == width else quoted
-        if len(row) != width:
-            return []
-        labels.append(row[place])
+        fields = content.split(delimiter)
+        if len(fields) != len(row):
+            fields = next(csv.reader([content], delimiter=delimiter), [])
+        if number != own and len(fields) == len(row):
+            labels.add(fields[place])
     return labels
 
 
