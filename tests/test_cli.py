@@ -344,7 +344,8 @@ def test_evaluate_a_run_whose_file_has_other_labels_now(encoder: Path, tmp_path:
     assert (
         call("run", "--model", encoder, "--train-file", file, "--output", tmp_path / "run", *QUICK).code == 0
     )
-    write_csv(file, {"text": ["fine", "bad"] * 20, "label": ["yes", "no"] * 20})
+    texts = [f"text {row}" for row in range(40)]
+    write_csv(file, {"text": list(texts), "label": ["yes", "no"] * 20})
     outcome = call("evaluate", tmp_path / "run")
     assert outcome.code == 2
     assert "give --test-file" in outcome.err

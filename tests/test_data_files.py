@@ -310,6 +310,8 @@ def test_a_quote_that_swallows_rows_is_refused(
         ("a.tsv", "text,label", "--delimiter ','"),
         ("a.tsv", "text;label", "--delimiter ';'"),
         ("a.csv", "t\0e\0x\0t\0,\0l\0", "--encoding utf-16-le"),
+        ("a.csv", "sep=;", "--delimiter"),
+        ("a.csv", "sep=,", "--delimiter"),
     ],
 )
 def test_a_header_of_another_delimiter_is_recognised(

@@ -80,6 +80,11 @@ def check_header(path: Path, header: Sequence[str], delimiter: str) -> None:
         raise DataError(
             f"The header of {path} holds zero bytes, as UTF-16 does: give --encoding utf-16-le or utf-16-be."
         )
+    if header[0].startswith("sep="):
+        raise DataError(
+            f"The first line of {path} tells Excel the delimiter and is no header: delete it, and give "
+            "--delimiter."
+        )
     if len(header) != 1:
         return
     for other, name in _DELIMITERS.items():

@@ -82,15 +82,18 @@ def grouped_draw(
     _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     order = rng.permutation(len(labels))
     draw = _Draw(texts, classes, repeats, allocate(counts, size), leave)
-    for place in order:
+    offered = np.zeros(len(unique), dtype=bool)
+    for text in texts[order]:
         if max(draw.due) <= 0:
             break
-        draw.offer(int(place))
+        if not offered[text]:
+            offered[text] = True
+            draw.offer(text)
     for label in np.flatnonzero(draw.undrawn == draw.texts_of_classes):
         # Each text of the class has so many rows that none brought it nearer to its share. The smallest goes.
-        places = order[classes[order] == label]
-        places = places[np.argsort(repeats[texts[places]], kind="stable")]
-        if not any(draw.offer(int(place), always=True) for place in places):
+        candidates = np.unique(texts[classes == label])
+        candidates = candidates[np.argsort(repeats[candidates], kind="stable")]
+        if not any(draw.offer(text, always=True) for text in candidates):
             raise DataError(
                 "The rows cannot be cut so that equal texts stay together and every class is on both sides: "
                 "drop rows whose text stands with several labels."
@@ -112,21 +115,19 @@ class _Draw:
     def __init__(
         self, texts: IntArray, classes: IntArray, repeats: IntArray, shares: IntArray, leave: int
     ) -> None:
-        self._texts, self._classes, self._leave = texts, classes, leave
-        self._rows: dict[int, Counter[int]] = {}  # of each class, of texts that are repeated
-        for place in np.flatnonzero(repeats[texts] > 1):
-            self._rows.setdefault(int(texts[place]), Counter())[int(classes[place])] += 1
+        self._leave = leave
+        self._classes_by_text = classes[np.argsort(texts, kind="stable")]
+        self._ends = np.cumsum(repeats)
         self.due: list[int] = shares.tolist()
         self.drawn = np.zeros(len(repeats), dtype=bool)
-        self.texts_of_classes = np.bincount(classes[repeats[texts] == 1], minlength=len(shares))
-        for rows in self._rows.values():
-            self.texts_of_classes[list(rows)] += 1
+        kinds = np.unique(texts * len(shares) + classes)
+        self.texts_of_classes = np.bincount(kinds % len(shares), minlength=len(shares))
         self.undrawn = self.texts_of_classes.copy()
 
-    def offer(self, place: int, *, always: bool = False) -> bool:
-        """Draw the text of a row if it brings the classes nearer to their shares, or always if it may be."""
-        text = int(self._texts[place])
-        rows = self._rows.get(text) or {int(self._classes[place]): 1}
+    def offer(self, text: int, *, always: bool = False) -> bool:
+        """Draw a text if it brings the classes nearer to their shares, or whenever it may be drawn."""
+        begin, end = self._ends[text - 1] if text else 0, self._ends[text]
+        rows = Counter(self._classes_by_text[begin:end].tolist())
         nearer = sum(abs(self.due[label] - count) - abs(self.due[label]) for label, count in rows.items()) < 0
         if self.drawn[text] or not (nearer or always):
             return False
