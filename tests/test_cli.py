@@ -41,10 +41,10 @@ ACCEPTED = {
     "finetune": OPTIONS - SEARCH_ONLY - {"dense"},
     "compare": OPTIONS - {"method", "dense"},
     "attack": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
-    | {"max_length", "output", "seed"}
+    | {"quotes", "delimiter", "encoding", "max_length", "output", "seed"}
     | ATTACKING,
     "evaluate": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
-    | {"max_length", "output"},
+    | {"quotes", "delimiter", "encoding", "max_length", "output"},
 }
 
 
@@ -344,7 +344,8 @@ def test_evaluate_a_run_whose_file_has_other_labels_now(encoder: Path, tmp_path:
     assert (
         call("run", "--model", encoder, "--train-file", file, "--output", tmp_path / "run", *QUICK).code == 0
     )
-    write_csv(file, {"text": ["fine", "bad"] * 20, "label": ["yes", "no"] * 20})
+    texts = [f"text {row}" for row in range(40)]
+    write_csv(file, {"text": list(texts), "label": ["yes", "no"] * 20})
     outcome = call("evaluate", tmp_path / "run")
     assert outcome.code == 2
     assert "give --test-file" in outcome.err

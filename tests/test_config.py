@@ -26,6 +26,9 @@ SAMPLES: dict[str, Any] = {
     "text_column": "sentence",
     "pair_column": "question",
     "label_column": "gold",
+    "quotes": False,
+    "delimiter": ";",
+    "encoding": "cp1252",
     "output": "there",
     "seed": 3,
     "epochs": 1.5,
@@ -69,14 +72,12 @@ SAMPLES: dict[str, Any] = {
     "token_budget": 1000,
     "in_flight": 5,
 }
+COLUMNS = ("text_column", "pair_column", "label_column")
+OF_OWN_FILES = ("train_file", "test_file", *COLUMNS, "quotes", "delimiter", "encoding")
 COMPANIONS: dict[str, dict[str, Any]] = {
-    "test_file": {"train_file": "own.csv"},
-    **{f"{name}_column": {"train_file": "own.csv"} for name in ("text", "pair", "label")},
+    **{name: {"train_file": "own.csv"} for name in OF_OWN_FILES[1:]},
     "data_dir": {"task": "qnli"},
 }
-
-
-OF_OWN_DATA = ("train_file", "test_file", "text_column", "pair_column", "label_column")
 
 
 class Called(BaseException):
@@ -141,7 +142,7 @@ def test_every_option_is_a_flag_and_a_line_of_yaml(option: str, tmp_path: Path) 
     "options",
     [
         {name: value for name, value in SAMPLES.items() if name not in ("task", "data_dir")},
-        {n: v for n, v in SAMPLES.items() if n not in OF_OWN_DATA},
+        {name: value for name, value in SAMPLES.items() if name not in OF_OWN_FILES},
     ],
     ids=["own files", "task"],
 )
@@ -201,6 +202,14 @@ def test_commands_have_default_folders_of_their_own() -> None:
         ({"pair_column": "b"}, "--train-file"),
         ({"text_column": "nonsense"}, "--text-column"),
         ({"label_column": "nonsense", "task": "sst2"}, "--label-column"),
+        ({"quotes": False}, "for your own data"),
+        ({"delimiter": ";", "task": "sst2"}, "for your own data"),
+        ({"encoding": "cp1252"}, "for your own data"),
+        ({"train_file": "own.csv", "delimiter": ""}, "--delimiter"),
+        ({"train_file": "own.csv", "delimiter": "||"}, "'tab'"),
+        ({"train_file": "own.csv", "delimiter": '"'}, "--delimiter"),
+        ({"train_file": "own.csv", "encoding": "utf-88"}, "cp1252"),
+        ({"train_file": "own.csv", "encoding": "hex"}, "--encoding"),
         ({"task": "nope"}, "'nope'"),
         ({"nope": 1}, "'nope'"),
         ({"heads": 1}, "--heads"),

@@ -12,14 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from earlyrobust.data.files import Table, read_chunks
+from earlyrobust.data.textformat import USUAL_FORMAT, TextFormat, parse_delimiter
 from earlyrobust.errors import DataError
 
 COLUMNS = ["text", "label"]
 
 
-def read_table(path: Path, columns: list[str]) -> Table:
+def read_table(path: Path, columns: list[str], form: TextFormat = USUAL_FORMAT) -> Table:
     """All of a file, from chunks of two rows."""
-    chunks = list(read_chunks(path, columns, rows=2))
+    chunks = list(read_chunks(path, columns, 2, form))
     assert all(0 < len(chunk.numbers) <= 2 for chunk in chunks)
     values = {column: [value for chunk in chunks for value in chunk.columns[column]] for column in columns}
     return Table(path, values, chunks[0].unit, [number for chunk in chunks for number in chunk.numbers])
@@ -219,3 +220,177 @@ def test_text_column_of_numbers_in_parquet(tmp_path: Path) -> None:
     message = message_of(error)
     assert "'text' holds int instead of text" in message
     assert "row 1" in message
+
+
+# --- quotes, delimiters and encodings -----------------------------------------------------------------------
+
+PLAIN, TRUSTED = TextFormat(quotes=False), TextFormat(quotes=True)
+# Name, content after the header `text,label`, format, and the texts that are right.
+QUOTES = [
+    pytest.param(
+        "a.tsv", '"open\t1\nb\t0\nc"\t1\nd\t0\n', USUAL_FORMAT, ['"open', "b", 'c"', "d"], id="tsv open"
+    ),
+    pytest.param("a.tsv", '"a" b\t1\n', USUAL_FORMAT, ['"a" b'], id="tsv closed too early"),
+    pytest.param("a.tsv", '"all of it"\t1\n', USUAL_FORMAT, ["all of it"], id="tsv closed"),
+    pytest.param("a.tsv", '"say ""hi"""\t1\n', USUAL_FORMAT, ['say "hi"'], id="tsv doubled"),
+    pytest.param("a.tsv", '"\t1\n""\t1\n"""\t0\n', USUAL_FORMAT, ['"', "", '"""'], id="tsv nothing else"),
+    pytest.param("a.tsv", '15" tv\t1\n', USUAL_FORMAT, ['15" tv'], id="tsv within"),
+    pytest.param("a.tsv", '"one\ttwo"\t1\nb\t0\n', USUAL_FORMAT, ["one\ttwo", "b"], id="tsv quoted tab"),
+    pytest.param("a.tsv", '"one\ntwo"\t1\nb\t0\n', USUAL_FORMAT, ["one\ntwo", "b"], id="tsv quoted line end"),
+    pytest.param("a.tsv", '"o\t1\nb"\t1\n', TRUSTED, ["o\t1\nb"], id="tsv trusted"),
+    pytest.param("a.tsv", '"all"\t1\r\n"o\t1\r\n', PLAIN, ['"all"', '"o'], id="tsv plain"),
+    pytest.param("a.csv", '"open,1\nb,0\n"c",1\n', PLAIN, ['"open', "b", '"c"'], id="csv plain"),
+    pytest.param("a.csv", '"a,1\nb"" c,0\nd",1\n', TRUSTED, ['a,1\nb" c,0\nd'], id="csv trusted"),
+    pytest.param(
+        "a.csv", '"I did, mostly\nnot",1\nb,0\n', USUAL_FORMAT, ["I did, mostly\nnot", "b"], id="csv lines"
+    ),
+    pytest.param(
+        "a.csv", '"a, b\n\nc, d\ne, 1",1\n', USUAL_FORMAT, ["a, b\n\nc, d\ne, 1"], id="csv paragraphs"
+    ),
+    pytest.param(
+        "a.csv", '"x\ry",1\r\n"z\r\n\r\n",0\r\n', USUAL_FORMAT, ["x\ry", "z\r\n\r\n"], id="csv returns"
+    ),
+    pytest.param("a.csv", "a,1\rb,0\r", USUAL_FORMAT, ["a", "b"], id="csv lone returns"),
+    pytest.param("a.csv", 'a"b,1\n15",0', USUAL_FORMAT, ['a"b', '15"'], id="csv within"),
+    pytest.param("a.csv", "a\0b,1\n", USUAL_FORMAT, ["a\0b"], id="csv zero byte"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "form", "texts"), QUOTES)
+def test_which_quotes_are_text(
+    tmp_path: Path, name: str, content: str, form: TextFormat, texts: list[str]
+) -> None:
+    header = "text\tlabel\n" if name.endswith("tsv") else "text,label\n"
+    table = read_table(write(tmp_path / name, header + content), COLUMNS, form)
+    assert table.columns["text"] == texts
+    assert set(table.columns["label"]) <= {"0", "1"}
+
+
+def test_rows_between_stray_quotes_of_a_tsv_are_all_there(tmp_path: Path) -> None:
+    quotes = ['"', "", "", ""]
+    rows = "".join(f"{quotes[i % 4]}text {i}\t{i % 2}\n" for i in range(40))
+    table = read_table(write(tmp_path / "a.tsv", "text\tlabel\n" + rows), COLUMNS)
+    assert list(table.numbers) == list(range(2, 42))
+    assert table.columns["label"] == ["0", "1"] * 20
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "lines"),
+    [
+        pytest.param("a.csv", 'text,label\na,0\n"b,1\nc,0\n15",1\n', (3, 5), id="label last"),
+        pytest.param("a.csv", 'label,text\n0,a\n1,"b\n0,c\n1,15"\n', (3, 5), id="label first"),
+        pytest.param("a.csv", 'text,label\na,0\n"b,0\n15",1\n', (3, 4), id="two rows"),
+        pytest.param("a.csv", 'text,label\n"b,neg\n15",pos\nx,neg\n', (2, 3), id="seen before its label"),
+        pytest.param("a.csv", 'text,label\na,0\n"b, c,1\nd,0\ne, 15",1\n', (3, 5), id="commas besides"),
+        pytest.param("a.csv", 'id,text,label\n1,a,0\n2,"b,1\n3,c,0\n4,15",1\n', (3, 5), id="three columns"),
+        pytest.param("a.csv", 'label,text,x\n0,a,y\n1,"b,y\n0,c,y\n1,15",y\n', (3, 5), id="label before"),
+        pytest.param("a.csv", 'text,label\r\na,0\r\n"b,1\r\nc,0\r\n15",1\r\n', (3, 5), id="returns"),
+        pytest.param("a.tsv", 'text\tlabel\n"a\nb\t1\nc"\t0\n', (2, 4), id="tsv"),
+    ],
+)
+def test_a_quote_that_swallows_rows_is_refused(
+    tmp_path: Path, name: str, content: str, lines: tuple[int, int]
+) -> None:
+    path = write(tmp_path / name, content)
+    with pytest.raises(DataError) as error:
+        read_table(path, COLUMNS)
+    message = message_of(error)
+    assert f"opens in line {lines[0]} of {path} closes in line {lines[1]}" in message
+    assert "--no-quotes" in message
+    assert "--quotes" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "option"),
+    [
+        ("a.csv", "text;label", "--delimiter ';'"),
+        ("a.csv", "text\tlabel", "--delimiter tab"),
+        ("a.csv", "text|label", "--delimiter '|'"),
+        ("a.csv", "review;sentiment", "--delimiter ';'"),
+        ("a.tsv", "text,label", "--delimiter ','"),
+        ("a.tsv", "text;label", "--delimiter ';'"),
+        ("a.csv", "t\0e\0x\0t\0,\0l\0", "--encoding utf-16-le"),
+        ("a.csv", "sep=;", "--delimiter"),
+        ("a.csv", "sep=,", "--delimiter"),
+    ],
+)
+def test_a_header_of_another_delimiter_is_recognised(
+    tmp_path: Path, name: str, header: str, option: str
+) -> None:
+    with pytest.raises(DataError) as error:
+        read_table(write(tmp_path / name, f"{header}\n"), COLUMNS)
+    assert f"give {option}" in message_of(error)
+
+
+@pytest.mark.parametrize("option", [";", "|", "tab", "\\t", ",", "comma", "semicolon", "\x1f", "~", "¦"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_delimiters(tmp_path: Path, name: str, option: str) -> None:
+    mark = parse_delimiter(option)
+    path = write(tmp_path / name, f"text{mark}label\na b{mark}1\nc{mark}0\n")
+    table = read_table(path, COLUMNS, TextFormat(delimiter=mark))
+    assert table.columns == {"text": ["a b", "c"], "label": ["1", "0"]}
+
+
+@pytest.mark.parametrize(
+    "encoding", ["latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "mac-roman", "utf-8-sig"]
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_encodings(tmp_path: Path, name: str, encoding: str) -> None:
+    rows = {
+        "a.csv": 'text,label\r\ncafé,1\r\n"ü\nÄ, é",0',
+        "a.jsonl": '{"text": "café", "label": "1"}\n{"text": "ü\\nÄ, é", "label": "0"}\n',
+    }
+    path = write(tmp_path / name, rows[name].encode(encoding))
+    table = read_table(path, COLUMNS, TextFormat(encoding=encoding))
+    assert table.columns == {"text": ["café", "ü\nÄ, é"], "label": ["1", "0"]}
+
+
+def test_line_feeds_that_are_half_of_another_character(tmp_path: Path) -> None:
+    text = "\u0a0a\u0a41 Ċ"  # two have the byte of a line feed in both halves, or in one
+    path = write(tmp_path / "a.csv", f"\ufefftext,label\n{text},1\n".encode("utf-16-be"))
+    table = read_table(path, COLUMNS, TextFormat(encoding="utf-16-be"))
+    assert table.columns["text"] == [text]
+    assert list(table.numbers) == [2]
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "parts"),
+    [
+        (b"text,label\ncaf\xe9,1\n", None, ["Line 2", "UTF-8", "0xe9 at offset 14", "--encoding cp1252"]),
+        ("text,label\na,1\n".encode("utf-16"), None, ["Line 1", "--encoding utf-16"]),
+        (b"text,label\na,1\n\x81,0\n", "cp1252", ["Line 3", "cp1252", "0x81 at offset 15", "--encoding"]),
+        (b"text,label\na,1\n", "utf-16", ["Line 1", "utf-16", "--encoding"]),
+        ("text,label\né,1\n".encode(), "ascii", ["Line 2", "ascii", "0xc3 at offset 11"]),
+        (b"text,label\nab\xe2\x82", None, ["Line 2", "0xe2 at offset 13"]),
+    ],
+)
+def test_bytes_of_another_encoding(
+    tmp_path: Path, content: bytes, encoding: str | None, parts: list[str]
+) -> None:
+    path = write(tmp_path / "a.csv", content)
+    with pytest.raises(DataError) as error:
+        read_table(path, COLUMNS, TextFormat(encoding=encoding))
+    message = message_of(error)
+    assert all(part in message for part in [str(path), *parts]), message
+
+
+@pytest.mark.parametrize(
+    ("form", "names", "option"),
+    [
+        (PLAIN, ["a.jsonl"], "--no-quotes"),
+        (TRUSTED, ["a.parquet", "b.jsonl"], "--quotes"),
+        (TextFormat(delimiter=";"), ["a.parquet"], "--delimiter"),
+        (TextFormat(encoding="cp1252"), ["a.parquet"], "--encoding"),
+    ],
+)
+def test_options_that_no_file_can_follow(form: TextFormat, names: list[str], option: str) -> None:
+    with pytest.raises(DataError) as error:
+        form.check_used(*map(Path, names))
+    assert message_of(error).startswith(f"{option} is for CSV")
+    form.check_used(*map(Path, names), Path("c.csv"))
+
+
+def test_ragged_rows_without_quotes_say_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        read_table(write(tmp_path / "a.csv", 'text,label\n"a, b",1\n'), COLUMNS, PLAIN)
+    assert "leave out --no-quotes" in message_of(error)

@@ -213,10 +213,10 @@ def test_fingerprint_sees_every_change(tmp_path: Path, field: str) -> None:
     ],
 )
 def test_order_of_label_names(tmp_path: Path, labels: list[Any], names: tuple[str, ...]) -> None:
-    rows = [{"text": "x", "label": label} for label in labels * 5]
-    path = tmp_path / "a.jsonl"
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    data = load(path, path)
+    for name in "ab":
+        rows = [{"text": f"{name} {row}", "label": label} for row, label in enumerate(labels * 5)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    data = load(tmp_path / "a.jsonl", tmp_path / "b.jsonl")
     assert data.label_names == names
     assert [data.label_names[index] for index in data.test["label"][: len(labels)]] == [
         str(int(label)) if isinstance(label, float) else str(label) for label in labels
@@ -224,7 +224,8 @@ def test_order_of_label_names(tmp_path: Path, labels: list[Any], names: tuple[st
 
 
 def test_train_and_test_may_write_integers_differently(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"text": ["x"] * 10, "label": [0.0, 1.0] * 5}), tmp_path / "train.parquet")
+    rows = {"text": [f"x {row}" for row in range(10)], "label": [0.0, 1.0] * 5}
+    pq.write_table(pa.table(rows), tmp_path / "train.parquet")
     data = load(tmp_path / "train.parquet", write_csv(tmp_path / "test.csv", ["1", "0"]))
     assert data.test["label"][:] == [1, 0]
 
@@ -266,7 +267,7 @@ def test_classes_that_cannot_be_split(tmp_path: Path, labels: list[str], parts: 
 
 def test_two_rows_of_a_class_are_enough_with_a_test_file(tmp_path: Path) -> None:
     train = write_csv(tmp_path / "a.csv", ["a"] * 20 + ["b"] * 2)
-    data = load(train, write_csv(tmp_path / "test.csv", ["a"]))
+    data = load(train, write_csv(tmp_path / "test.csv", ["a"], prefix="test"))
     assert Counter(data.train["label"])[1] == Counter(data.selection["label"])[1] == 1
 
 

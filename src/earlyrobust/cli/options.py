@@ -47,6 +47,14 @@ DATA: Group = {
     "text_column": option(str, "Data", "Column of the text in your files.", "text"),
     "pair_column": option(str, "Data", "Column of the second text, for pairs."),
     "label_column": option(str, "Data", "Column of the label, a number or a word.", "label"),
+    "quotes": option(
+        bool,
+        "Data",
+        "Whether a quote at the start of a field opens a quoted one; with --no-quotes all quotes are text.",
+        "yes; in TSV if it closes before the tab",
+    ),
+    "delimiter": option(str, "Data", "Character between fields, as ';' or 'tab'.", "by the file's name"),
+    "encoding": option(str, "Data", "Encoding of your CSV, TSV or JSONL, as cp1252.", "UTF-8"),
     "max_length": option(int, "Data", "Longest text in tokens.", "by task"),
 }
 

@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING
 from earlyrobust.lazy import lazily
 
 if TYPE_CHECKING:
+    from earlyrobust.data.duplicates import count_overlap
     from earlyrobust.data.prepare import TextData, load_files, load_task, load_task_test, load_test_file
     from earlyrobust.data.tasks import TASKS, Task
+    from earlyrobust.data.textformat import TextFormat
     from earlyrobust.data.tokens import tokenize
 
 __all__ = [
     "TASKS",
     "Task",
     "TextData",
+    "TextFormat",
+    "count_overlap",
     "load_files",
     "load_task",
     "load_task_test",
@@ -33,6 +37,8 @@ _HOMES = {
     "TASKS": "tasks",
     "Task": "tasks",
     "TextData": "prepare",
+    "TextFormat": "textformat",
+    "count_overlap": "duplicates",
     "load_files": "prepare",
     "load_task": "prepare",
     "load_task_test": "prepare",

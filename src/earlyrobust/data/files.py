@@ -5,13 +5,9 @@ Everything that can be wrong with such a file ends in a `DataError` that names t
 
 from __future__ import annotations
 
-import codecs
-import csv
 import difflib
-import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,6 +16,9 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from earlyrobust.data.decoding import decoded
+from earlyrobust.data.separated import check_header, separated_rows
+from earlyrobust.data.textformat import USUAL_FORMAT, TextFormat
 from earlyrobust.errors import DataError
 
 # Rows of a file that are in memory at a time.
@@ -87,16 +86,19 @@ class Table:
         return self.columns[column]
 
 
-def read_chunks(path: Path, columns: Sequence[str], rows: int = CHUNK_ROWS) -> Iterator[Table]:
+def read_chunks(
+    path: Path, columns: Sequence[str], rows: int = CHUNK_ROWS, form: TextFormat = USUAL_FORMAT
+) -> Iterator[Table]:
     """Read some columns of a CSV, TSV, JSONL or Parquet file; the file name's ending says which it is.
 
-    Text files must be UTF-8, with or without a byte order mark. CSV and TSV files need a header line and may
-    quote fields with double quotes; blank lines are passed over.
+    Unless `form` says otherwise, text files are UTF-8, with or without a byte order mark. CSV and TSV files
+    need a header line and may quote fields with double quotes; blank lines are passed over.
 
     Args:
         path: The file.
-        columns: The columns wanted.
+        columns: The columns wanted, that of the label last.
         rows: Most rows of a chunk: the file is never in memory as a whole.
+        form: How a text file is laid out.
 
     Yields:
         The columns in the order of the file's rows, at least one row in all.
@@ -114,7 +116,7 @@ def read_chunks(path: Path, columns: Sequence[str], rows: int = CHUNK_ROWS) -> I
             f"The format of {path} cannot be told from its name: use a file ending in {_ENDINGS}."
         )
     empty = True
-    for table in reader(path, columns, rows):
+    for table in reader(path, columns, rows, form):
         if table.numbers:
             empty = False
             yield table
@@ -122,12 +124,16 @@ def read_chunks(path: Path, columns: Sequence[str], rows: int = CHUNK_ROWS) -> I
         raise DataError(f"{path} holds no rows: give a file with at least one row of data.")
 
 
-def _read_separated(path: Path, columns: Sequence[str], rows: int, separator: str) -> Iterator[Table]:
-    found = _separated_rows(path, separator)
+def _read_separated(
+    path: Path, columns: Sequence[str], rows: int, form: TextFormat, separator: str
+) -> Iterator[Table]:
+    separator = form.delimiter or separator
+    found = separated_rows(path, form, separator, columns[-1])
     first = next(found, None)
     if first is None:
         raise DataError(f"{path} is empty: give a file with a header line and rows of data.")
     _, header = first
+    check_header(path, header, separator)
     _require_columns(path, header, columns)
     indices = {column: header.index(column) for column in columns}
     for part in batched(found, rows):
@@ -135,53 +141,31 @@ def _read_separated(path: Path, columns: Sequence[str], rows: int, separator: st
             if len(row) != len(header):
                 raise DataError(
                     f"Line {number} of {path} has {len(row)} field(s) where the header has {len(header)}: "
-                    f"put double quotes around a field that contains {_SEPARATOR_NAMES[separator]}."
+                    + _way_out_of_ragged(form, separator)
                 )
         by_column = {column: [row[index] for _, row in part] for column, index in indices.items()}
         yield Table(path, by_column, "line", [number for number, _ in part])
 
 
-def _separated_rows(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the number of the line it begins at."""
-    reader = csv.reader(_lines(path), delimiter=separator, strict=True)
-    number = 1
-    while True:
-        try:
-            with _unlimited_fields():
-                row = next(reader, None)
-        except csv.Error as error:
-            raise DataError(
-                f"The quotes in the row that begins at line {number} of {path} do not match: "
-                "close every quoted field and double each quote inside one."
-            ) from error
-        if row is None:
-            return
-        if row:
-            yield number, row
-        number = reader.line_num + 1
+def _way_out_of_ragged(form: TextFormat, separator: str) -> str:
+    name = _SEPARATOR_NAMES.get(separator, repr(separator))
+    if form.quotes is False:
+        return f"without quotes no field can contain {name}, so take it out, or leave out --no-quotes."
+    return f"put double quotes around a field that contains {name}."
 
 
-@contextmanager
-def _unlimited_fields() -> Iterator[None]:
-    """Lift the csv module's limit of 128 KiB a field, which is one setting for the whole process."""
-    limit = csv.field_size_limit(2**31 - 1)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(limit)
+def _read_csv(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Table]:
+    return _read_separated(path, columns, rows, form, ",")
 
 
-def _read_csv(path: Path, columns: Sequence[str], rows: int) -> Iterator[Table]:
-    return _read_separated(path, columns, rows, ",")
+def _read_tsv(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Table]:
+    return _read_separated(path, columns, rows, form, "\t")
 
 
-def _read_tsv(path: Path, columns: Sequence[str], rows: int) -> Iterator[Table]:
-    return _read_separated(path, columns, rows, "\t")
-
-
-def _read_jsonl(path: Path, columns: Sequence[str], rows: int) -> Iterator[Table]:
+def _read_jsonl(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Table]:
     # By line feeds alone: JSON allows characters such as U+2028, which end lines elsewhere, inside a string.
-    lines = ((number, line) for number, line in enumerate(_decoded(path), start=1) if line.strip())
+    numbered = enumerate(decoded(path, form.encoding), start=1)
+    lines = ((number, line) for number, line in numbered if line.strip())
     for count, part in enumerate(batched(lines, rows)):
         records = [_parse_record(path, number, line) for number, line in part]
         if not count:  # a column that only later rows have is a value that is missing in these
@@ -207,7 +191,7 @@ def _parse_record(path: Path, number: int, line: str) -> dict[str, Any]:
     return record
 
 
-def _read_parquet(path: Path, columns: Sequence[str], rows: int) -> Iterator[Table]:
+def _read_parquet(path: Path, columns: Sequence[str], rows: int, _: TextFormat) -> Iterator[Table]:
     begin = 1
     try:
         with pq.ParquetFile(path) as file:
@@ -221,34 +205,6 @@ def _read_parquet(path: Path, columns: Sequence[str], rows: int) -> Iterator[Tab
             f"{path} cannot be read as Parquet ({one_line(error)}): "
             "check that it is complete, or write it anew."
         ) from error
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """The lines of a text file, whichever way they end."""
-    for line in _decoded(path):
-        # A carriage return alone ends a line, too; within quotes, the csv module joins the parts again.
-        yield from io.StringIO(line, newline="")
-
-
-def _decoded(path: Path) -> Iterator[str]:
-    """The text of a file, cut at line feeds."""
-    offset = 0
-    try:
-        with path.open("rb") as file:
-            for number, content in enumerate(file, start=1):
-                start = len(codecs.BOM_UTF8) if number == 1 and content.startswith(codecs.BOM_UTF8) else 0
-                try:
-                    text = content[start:].decode("utf-8")
-                except UnicodeDecodeError as error:
-                    place = start + error.start
-                    raise DataError(
-                        f"Line {number} of {path} is not UTF-8 text (byte 0x{content[place]:02x} at offset "
-                        f"{offset + place}): save the file as UTF-8."
-                    ) from error
-                offset += len(content)
-                yield text
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
 
 
 def _require_columns(path: Path, present: Sequence[str], wanted: Sequence[str]) -> None:
@@ -284,7 +240,7 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".").replace(". ", "; ")
 
 
-_READERS: dict[str, Callable[[Path, Sequence[str], int], Iterator[Table]]] = {
+_READERS: dict[str, Callable[[Path, Sequence[str], int, TextFormat], Iterator[Table]]] = {
     ".csv": _read_csv,
     ".tsv": _read_tsv,
     ".jsonl": _read_jsonl,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import datasets
@@ -12,13 +12,16 @@ import numpy as np
 import pyarrow as pa
 
 from earlyrobust.data import corpus
+from earlyrobust.data.checks import require_texts, require_two_files, require_unseen
 from earlyrobust.data.digests import combined_digest, split_digest
+from earlyrobust.data.duplicates import KeyArray, count_repeats
 from earlyrobust.data.files import Table, read_chunks
 from earlyrobust.data.labels import class_indices, match_classes, order_classes, read_labels
 from earlyrobust.data.rows import Rows, gather, make_rows
 from earlyrobust.data.sources import read_hub, read_local
-from earlyrobust.data.splits import stratified_draw
+from earlyrobust.data.splits import grouped_draw, stratified_draw
 from earlyrobust.data.tasks import Task
+from earlyrobust.data.textformat import USUAL_FORMAT, TextFormat
 from earlyrobust.errors import DataError
 
 HELD_OUT_SHARE = 0.1
@@ -40,6 +43,7 @@ class TextData:
         test: Rows to report on, to be used once, at the end.
         label_names: Name of each class, in the order of the label indices.
         fingerprint: sha256 over all texts, pairs, labels and label names, order included.
+        duplicates: Numbers of rows with repeated texts, see `count_repeats`.
     """
 
     name: str
@@ -48,6 +52,7 @@ class TextData:
     test: datasets.Dataset
     label_names: tuple[str, ...]
     fingerprint: str
+    duplicates: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_pair(self) -> bool:
@@ -64,6 +69,15 @@ class TextData:
         """Number of rows of each split."""
         return {name: len(getattr(self, name)) for name in _SPLITS}
 
+    @property
+    def classes(self) -> dict[str, dict[str, int]]:
+        """Number of rows of each class, by split."""
+        counts = {
+            name: np.bincount(getattr(self, name)["label"], minlength=len(self.label_names)).tolist()
+            for name in _SPLITS
+        }
+        return {name: dict(zip(self.label_names, counted, strict=True)) for name, counted in counts.items()}
+
 
 def load_task(
     task: Task,
@@ -76,7 +90,8 @@ def load_task(
     """Load a named task.
 
     A label-stratified selection split, 10 % and at most 2,000 rows, is cut from the training split, because
-    the test split of the GLUE tasks is the public validation split and must not steer anything. The builtin
+    the test split of the GLUE tasks is the public validation split and must not steer anything. A few texts
+    of these tasks are repeated, and may be on both sides of the cut: `duplicates` says how many. The builtin
     corpus brings its own three splits, the same for every seed. Where only some rows are drawn to train on,
     there are at most as many to select on.
 
@@ -103,7 +118,7 @@ def load_task(
         tables = read_hub(task, task.hub) if data_dir is None else read_local(task, task.local, data_dir)
         train, test = map(Rows.of, tables)
         _require_splittable(train, task.label_names, f"the training split of {task.name!r}", parts=2)
-        selection, train = _hold_out(train, rng)
+        selection, train = _hold_out(train, rng)  # by rows, as in all records of these tasks
     train = _sample(train, train_samples, rng, "training")
     test = _sample(test, test_samples, rng, "test")
     selection = _no_more_than(train_samples, selection, rng)
@@ -120,13 +135,15 @@ def load_files(
     train_samples: int | None = None,
     test_samples: int | None = None,
     seed: int = 0,
+    form: TextFormat = USUAL_FORMAT,
 ) -> TextData:
     """Load the user's own CSV, TSV, JSONL or Parquet files.
 
     Labels may be integers or strings; the classes are those of the training file, integers in numerical and
     strings in alphabetical order. The selection split, and the test split where no file is given for it, are
-    label-stratified cuts from the training file, 10 % and at most 2,000 rows each. Where only some rows are
-    drawn to train on, there are at most as many to select on.
+    label-stratified cuts from the training file, 10 % and at most 2,000 rows each. Equal texts stay on one
+    side of a cut, so these sizes are met as nearly as that allows. Where only some rows are drawn to train
+    on, there are at most as many to select on.
 
     Args:
         train_file: File to train on.
@@ -137,20 +154,26 @@ def load_files(
         train_samples: Rows to draw from what is left for training, None for all.
         test_samples: Rows to draw for testing, None for all.
         seed: Seed of the cuts, the draw and the order of the training rows.
+        form: How text files are laid out.
 
     Returns:
         The three splits.
 
     Raises:
-        DataError: A file cannot be used, or there are fewer rows than are to be drawn.
+        DataError: A file cannot be used, there are fewer rows than are to be drawn, or most of the test file
+            is in the training file.
     """
+    form.check_used(train_file, test_file)
+    require_two_files(train_file, test_file)
     rng = np.random.default_rng(seed)
     text_columns = [text_column] if pair_column is None else [text_column, pair_column]
-    table, classes = _read_labelled(train_file, text_columns, label_column)
+    table, classes = _read_labelled(train_file, text_columns, label_column, form)
     train = Rows.of(table)
-    _require_splittable(train, classes, str(train_file), parts=3 if test_file is None else 2)
+    parts = 3 if test_file is None else 2
+    _require_splittable(train, classes, str(train_file), parts)
+    require_texts(train, classes, str(train_file), parts)
     if test_file is None:
-        test, train = _hold_out(train, rng)
+        test, train = _hold_out(train, rng, train.keys, leave=2)
     else:
 
         def rows(table: Table) -> pa.Table:
@@ -158,8 +181,10 @@ def load_files(
                 table, text_columns, class_indices(read_labels(table, label_column), classes, table)
             )
 
-        test = Rows.of(gather(map(rows, read_chunks(test_file, [*text_columns, label_column]))))
-    selection, train = _hold_out(train, rng)
+        chunks = read_chunks(test_file, [*text_columns, label_column], form=form)
+        test = Rows.of(gather(map(rows, chunks)))
+        require_unseen(test, train, test_file, train_file)
+    selection, train = _hold_out(train, rng, train.keys)
     train = _sample(train, train_samples, rng, "training")
     test = _sample(test, test_samples, rng, "test")
     selection = _no_more_than(train_samples, selection, rng)
@@ -167,7 +192,13 @@ def load_files(
 
 
 def load_test_file(
-    path: Path, *, text_column: str, pair_column: str | None, label_column: str, outputs: Sequence[str]
+    path: Path,
+    *,
+    text_column: str,
+    pair_column: str | None,
+    label_column: str,
+    outputs: Sequence[str],
+    form: TextFormat = USUAL_FORMAT,
 ) -> datasets.Dataset:
     """Load the user's own file to evaluate a classifier on.
 
@@ -177,6 +208,7 @@ def load_test_file(
         pair_column: Column of the second text, None for single texts.
         label_column: Column of the label.
         outputs: What the classifier calls its outputs, in their order.
+        form: How a text file is laid out.
 
     Returns:
         The rows, their labels numbered as the classifier's outputs are.
@@ -184,8 +216,9 @@ def load_test_file(
     Raises:
         DataError: The file cannot be used, or its labels are not the classifier's.
     """
+    form.check_used(path)
     text_columns = [text_column] if pair_column is None else [text_column, pair_column]
-    rows, classes = _read_labelled(path, text_columns, label_column)
+    rows, classes = _read_labelled(path, text_columns, label_column, form)
     return datasets.Dataset(_renumbered(rows, match_classes(classes, outputs, f"'{path}'")))
 
 
@@ -209,7 +242,7 @@ def load_task_test(task: Task, *, data_dir: Path | None, outputs: Sequence[str])
 
 
 def _read_labelled(
-    path: Path, text_columns: Sequence[str], label_column: str
+    path: Path, text_columns: Sequence[str], label_column: str, form: TextFormat
 ) -> tuple[pa.Table, tuple[str, ...]]:
     """Rows of a file that says itself what classes there are, labelled in the order of these."""
     seen: dict[str, int] = {}  # classes, numbered as they come
@@ -218,7 +251,7 @@ def _read_labelled(
         labels = [seen.setdefault(name, len(seen)) for name in read_labels(table, label_column)]
         return _to_rows(table, text_columns, labels)
 
-    table = gather(map(rows, read_chunks(path, [*text_columns, label_column])))
+    table = gather(map(rows, read_chunks(path, [*text_columns, label_column], form=form)))
     classes = order_classes(list(seen))
     index = {name: number for number, name in enumerate(classes)}
     return _renumbered(table, [index[name] for name in seen]), classes
@@ -251,11 +284,20 @@ def _require_splittable(rows: Rows, classes: Sequence[str], where: str, parts: i
         )
 
 
-def _hold_out(rows: Rows, rng: np.random.Generator) -> tuple[Rows, Rows]:
-    """Cut a stratified part from rows of which each class has at least two; return it and the rest."""
+def _hold_out(
+    rows: Rows, rng: np.random.Generator, keys: KeyArray | None = None, leave: int = 1
+) -> tuple[Rows, Rows]:
+    """Cut a stratified part from rows of which each class has at least two; return it and the rest.
+
+    Rows of equal `keys` stay together, and `leave` of each class's stay in the rest at least.
+    """
     labels = rows.labels
     size = min(HELD_OUT_MOST, round(HELD_OUT_SHARE * len(labels)))
-    held_out, rest = stratified_draw(labels, max(size, len(np.unique(labels))), rng)
+    size = max(size, len(np.unique(labels)))
+    if keys is None:
+        held_out, rest = stratified_draw(labels, size, rng)
+    else:
+        held_out, rest = grouped_draw(labels, keys, size, rng, leave)
     return rows.take(held_out), rows.take(rest)
 
 
@@ -281,6 +323,10 @@ def _no_more_than(size: int | None, selection: Rows, rng: np.random.Generator) -
 
 
 def _assemble(name: str, train: Rows, selection: Rows, test: Rows, label_names: tuple[str, ...]) -> TextData:
-    splits = {name: rows.to_dataset() for name, rows in zip(_SPLITS, (train, selection, test), strict=True)}
+    parts = dict(zip(_SPLITS, (train, selection, test), strict=True))
+    splits = {name: rows.to_dataset() for name, rows in parts.items()}
     fingerprint = combined_digest([*label_names, *map(split_digest, splits.values())])
-    return TextData(name, **splits, label_names=label_names, fingerprint=fingerprint)
+    duplicates = count_repeats(
+        {name: rows.keys for name, rows in parts.items()}, {name: rows.labels for name, rows in parts.items()}
+    )
+    return TextData(name, **splits, label_names=label_names, fingerprint=fingerprint, duplicates=duplicates)

@@ -14,6 +14,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
+from earlyrobust.data.duplicates import KeyArray, table_keys
 from earlyrobust.data.splits import IntArray
 from earlyrobust.errors import DataError
 from earlyrobust.storage import A_DAY, TEMPORARY, cache_folder, remove_leftovers
@@ -88,15 +89,17 @@ class Rows:
     Attributes:
         table: As `make_rows` makes them.
         indices: Which of its rows, shape (rows,).
+        table_keys: Equal numbers for rows of the table with equal texts, shape (rows of the table,).
     """
 
     table: pa.Table
     indices: IntArray
+    table_keys: KeyArray
 
     @classmethod
     def of(cls, table: pa.Table) -> Rows:
         """All rows of a table."""
-        return cls(table, np.arange(len(table)))
+        return cls(table, np.arange(len(table)), table_keys(table))
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -107,9 +110,14 @@ class Rows:
         every: IntArray = self.table["label"].to_numpy()
         return every[self.indices]
 
+    @property
+    def keys(self) -> KeyArray:
+        """Equal numbers for rows with equal texts, shape (rows,)."""
+        return self.table_keys[self.indices]
+
     def take(self, places: IntArray) -> Rows:
         """The rows at some places among these."""
-        return Rows(self.table, self.indices[places])
+        return Rows(self.table, self.indices[places], self.table_keys)
 
     def to_dataset(self) -> datasets.Dataset:
         """The rows as a data set, which looks them up in the table."""

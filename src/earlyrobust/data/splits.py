@@ -1,11 +1,14 @@
-"""Drawing label-stratified random subsets of rows."""
+"""Drawing label-stratified random subsets of rows, with or without equal texts kept together."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from earlyrobust.errors import DataError
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
@@ -50,3 +53,88 @@ def stratified_draw(labels: IntArray, size: int, rng: np.random.Generator) -> tu
     for label, share in zip(classes, allocate(counts, size), strict=True):
         drawn[np.flatnonzero(labels[order] == label)[:share]] = True
     return order[drawn], order[~drawn]
+
+
+def grouped_draw(
+    labels: IntArray, keys: npt.NDArray[np.uint64], size: int, rng: np.random.Generator, leave: int = 1
+) -> tuple[IntArray, IntArray]:
+    """Draw rows at random, all or none of a text, with the class proportions kept as nearly as that allows.
+
+    Texts come in random order. Each is drawn if its rows bring the classes nearer to their shares. Where no
+    text is repeated, the result is that of `stratified_draw`.
+
+    Args:
+        labels: Label of each row, shape (rows,).
+        keys: Equal numbers for rows of equal texts, shape (rows,).
+        size: Rows to draw, at least one per class that occurs; the result may have some more or fewer.
+        rng: Source of randomness.
+        leave: Texts of each class that are not to be drawn, at least.
+
+    Returns:
+        Indices of the rows drawn and of the others, both in random order. Every class is in both.
+
+    Raises:
+        DataError: Texts with several labels leave no such draw.
+    """
+    unique, texts, repeats = np.unique(keys, return_inverse=True, return_counts=True)
+    if len(unique) == len(keys):
+        return stratified_draw(labels, size, rng)
+    _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(labels))
+    draw = _Draw(texts, classes, repeats, allocate(counts, size), leave)
+    offered = np.zeros(len(unique), dtype=bool)
+    for text in texts[order]:
+        if max(draw.due) <= 0:
+            break
+        if not offered[text]:
+            offered[text] = True
+            draw.offer(text)
+    for label in np.flatnonzero(draw.undrawn == draw.texts_of_classes):
+        # Each text of the class has so many rows that none brought it nearer to its share. The smallest goes.
+        candidates = np.unique(texts[classes == label])
+        candidates = candidates[np.argsort(repeats[candidates], kind="stable")]
+        if not any(draw.offer(text, always=True) for text in candidates):
+            raise DataError(
+                "The rows cannot be cut so that equal texts stay together and every class is on both sides: "
+                "drop rows whose text stands with several labels."
+            )
+    drawn = draw.drawn[texts[order]]
+    return order[drawn], order[~drawn]
+
+
+class _Draw:
+    """The texts drawn so far.
+
+    Attributes:
+        due: Rows of each class that are still to be drawn; below 0 where there are too many.
+        undrawn: Texts of each class that are not drawn.
+        texts_of_classes: Texts of each class.
+        drawn: Whether each text is drawn.
+    """
+
+    def __init__(
+        self, texts: IntArray, classes: IntArray, repeats: IntArray, shares: IntArray, leave: int
+    ) -> None:
+        self._leave = leave
+        self._classes_by_text = classes[np.argsort(texts, kind="stable")]
+        self._ends = np.cumsum(repeats)
+        self.due: list[int] = shares.tolist()
+        self.drawn = np.zeros(len(repeats), dtype=bool)
+        kinds = np.unique(texts * len(shares) + classes)
+        self.texts_of_classes = np.bincount(kinds % len(shares), minlength=len(shares))
+        self.undrawn = self.texts_of_classes.copy()
+
+    def offer(self, text: int, *, always: bool = False) -> bool:
+        """Draw a text if it brings the classes nearer to their shares, or whenever it may be drawn."""
+        begin, end = self._ends[text - 1] if text else 0, self._ends[text]
+        rows = Counter(self._classes_by_text[begin:end].tolist())
+        nearer = sum(abs(self.due[label] - count) - abs(self.due[label]) for label, count in rows.items()) < 0
+        if self.drawn[text] or not (nearer or always):
+            return False
+        if any(self.undrawn[label] <= self._leave for label in rows):
+            return False
+        self.drawn[text] = True
+        for label, count in rows.items():
+            self.due[label] -= count
+            self.undrawn[label] -= 1
+        return True

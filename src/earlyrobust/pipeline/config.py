@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import AfterValidator, Field
 
 from earlyrobust.data.tasks import TASKS, Task
+from earlyrobust.data.textformat import USUAL_FORMAT, TextFormat, parse_delimiter, parse_encoding
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.attack_options import AttackOptions
 from earlyrobust.pipeline.methods import METHODS, Start
@@ -23,6 +24,8 @@ Ratio = Annotated[float, Field(ge=0, lt=1)]
 Epochs = Annotated[float, Field(gt=0, le=10_000)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Delimiter = Annotated[str, AfterValidator(parse_delimiter)]
+Encoding = Annotated[str, AfterValidator(parse_encoding)]
 Spec = Annotated[str, AfterValidator(lambda spec: parse_spec(spec) and spec)]
 
 
@@ -46,6 +49,10 @@ class RunConfig(AttackOptions):
         text_column: Column of the text, or of the first text of a pair.
         pair_column: Column of the second text.
         label_column: Column of the label.
+        quotes: Whether a quote at the start of a field of the user's CSV and TSV files opens a quoted field,
+            None for the usual rules: see `TextFormat`.
+        delimiter: Character between the fields of these files, None for what their names say.
+        encoding: Encoding of the user's text files, None for UTF-8.
         output: Folder of the run.
         seed: Seed of data order, classifier head, dropout and perturbations.
         epochs: Epochs of fine-tuning (the paper's 10 for its tasks), of which a method may take a share.
@@ -97,6 +104,9 @@ class RunConfig(AttackOptions):
     text_column: str = "text"
     pair_column: str | None = None
     label_column: str = "label"
+    quotes: bool | None = None
+    delimiter: Delimiter | None = None
+    encoding: Encoding | None = None
     output: Path | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     epochs: Epochs | None = None
@@ -157,6 +167,11 @@ class RunConfig(AttackOptions):
             if getattr(self, option) != type(self).model_fields[option].default:
                 name = option.replace("_", "-")
                 raise ConfigError(f"--{name} is for your own data: give --train-file too.")
+        if self.train_file is None and self.text_format != USUAL_FORMAT:
+            raise ConfigError(
+                "--quotes, --no-quotes, --delimiter and --encoding are for your own data: "
+                "give --train-file too."
+            )
         task = self.known_task()
         if task is not None and task.local is None and self.data_dir is not None:
             raise ConfigError(
@@ -173,6 +188,11 @@ class RunConfig(AttackOptions):
                 },
             }
         )
+
+    @property
+    def text_format(self) -> TextFormat:
+        """How the user's text files are laid out."""
+        return TextFormat(self.quotes, self.delimiter, self.encoding)
 
     @property
     def output_folder(self) -> Path:

@@ -388,6 +388,8 @@ def _record(
             sizes=splits.data.sizes,
             label_names=list(splits.data.label_names),
             largest_class=splits.data.largest_class,
+            classes=splits.data.classes,
+            duplicates=splits.data.duplicates,
         ),
         environment=describe_environment(),
         seconds={"data": splits.seconds, **folder.seconds},

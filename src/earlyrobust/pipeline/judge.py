@@ -185,6 +185,7 @@ def _rows(model_name: str, data: TestData, source: RunConfig, outputs: list[str]
             pair_column=source.pair_column,
             label_column=source.label_column,
             outputs=outputs,
+            form=source.text_format,
         )
     task = source.known_task()
     if task is not None and data.task is not None:

@@ -10,6 +10,7 @@ from earlyrobust import processes
 from earlyrobust.data import TASKS, TextData, load_files, load_task, tokenize
 from earlyrobust.encoders import check_length, load_tokenizer
 from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.counts import describe_rows
 from earlyrobust.pipeline.observer import Observer
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def load_splits(config: RunConfig, observer: Observer) -> Splits:
         train, selection, test = (
             tokenize(split, tokenizer, length) for split in (data.train, data.selection, data.test)
         )
+    for line in describe_rows(data):
+        observer.note(line)
     return Splits(data, train, selection, test, tokenizer, time.perf_counter() - began)
 
 
@@ -75,4 +78,5 @@ def load_data(config: RunConfig) -> TextData:
         train_samples=config.train_samples,
         test_samples=config.test_samples,
         seed=config.seed,
+        form=config.text_format,
     )

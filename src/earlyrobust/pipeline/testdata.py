@@ -13,6 +13,8 @@ from earlyrobust.pipeline.identity import anchored, key_of
 from earlyrobust.results import RECORD_NAME
 
 _COLUMNS = ("text_column", "pair_column", "label_column")
+# Options that are about a file of one's own.
+_OF_FILES = (*_COLUMNS, "quotes", "delimiter", "encoding")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class TestData:
         text_column: Its column of the text, or of the first text of a pair; without a run "text".
         pair_column: Its column of the second text; without a run there is none.
         label_column: Its column of the label; without a run "label".
+        quotes: Whether a quote at the start of a field opens a quoted field, see `TextFormat`.
+        delimiter: Character between its fields.
+        encoding: Its encoding.
         max_length: Longest input in tokens; without a run the task's.
     """
 
@@ -37,6 +42,9 @@ class TestData:
     text_column: str | None = None
     pair_column: str | None = None
     label_column: str | None = None
+    quotes: bool | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
     max_length: int | None = None
 
     def source(self, model: str) -> RunConfig:
@@ -54,7 +62,7 @@ class TestData:
         run = run_of(model)
         if self.task is not None or self.test_file is not None:
             inherited = {} if run is None else self._inherited(run)
-            own = {name: getattr(self, name) for name in ("task", "data_dir", "max_length", *_COLUMNS)}
+            own = {name: getattr(self, name) for name in ("task", "data_dir", "max_length", *_OF_FILES)}
             given = {name: value for name, value in own.items() if value is not None}
             config = RunConfig.build({**inherited, **given, "train_file": self.test_file})
             if run is not None:
@@ -75,7 +83,7 @@ class TestData:
         Raises:
             ConfigError: If there are any.
         """
-        for name in _COLUMNS if self.test_file is None else ():
+        for name in _OF_FILES if self.test_file is None else ():
             if getattr(self, name) is not None:
                 option = name.replace("_", "-")
                 raise ConfigError(f"--{option} is for your own data: give --test-file too.")

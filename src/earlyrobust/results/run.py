@@ -28,8 +28,8 @@ class DataRecord:
         largest_class: Share of the largest class in the test split; None in the record of an older version.
         classes: Rows of each class, by split.
         merged_labels: Spellings of a label that count as another one: spelling → class.
-        duplicates: How many rows repeat the text of another row, by split, and how many rows of a split
-            repeat a text of the training split.
+        duplicates: Numbers of rows with repeated texts, within the splits and across them: see
+            `earlyrobust.data.duplicates.count_repeats`.
         max_length: Most tokens of a text that the model reads; None where nothing limits them.
         cut: Number of texts that are longer and lose their end, by split.
     """

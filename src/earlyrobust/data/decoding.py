@@ -1,0 +1,91 @@
+"""The lines of a user's text file, decoded."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from earlyrobust.errors import DataError
+
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
+    """Yield the text of a file, cut at line feeds.
+
+    Args:
+        path: The file.
+        encoding: Name of a codec; None for UTF-8.
+
+    Raises:
+        DataError: The file cannot be read, or is not in that encoding.
+    """
+    decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
+    line, number, offset = "", 1, 0
+    try:
+        with path.open("rb") as file:
+            while True:
+                content = file.readline()
+                try:
+                    text = decoder.decode(content, final=not content)
+                except UnicodeError as error:
+                    raise _not_text(path, encoding, error, number, offset + len(content)) from error
+                if not offset:
+                    text = text.removeprefix(_BYTE_ORDER_MARK)
+                offset += len(content)
+                if not line and text.find("\n") == len(text) - 1 > -1:  # a line like nearly all
+                    yield text
+                    number += 1
+                    continue
+                # A byte of a line feed may be half of another character, as in UTF-16.
+                *whole, rest = text.split("\n")
+                for end in whole:
+                    yield f"{line}{end}\n"
+                    line = ""
+                line += rest
+                number += len(whole)
+                if not content:
+                    break
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
+    if line:
+        yield line
+
+
+def lines_of(path: Path, encoding: str | None = None) -> Iterator[str]:
+    """Yield the lines of a text file, whichever way they end.
+
+    Args:
+        path: The file.
+        encoding: Name of a codec; None for UTF-8.
+
+    Raises:
+        DataError: The file cannot be read, or is not in that encoding.
+    """
+    for line in decoded(path, encoding):
+        if "\r" in line:
+            # A carriage return alone ends a line, too; within quotes, the csv module joins the parts again.
+            yield from io.StringIO(line, newline="")
+        else:
+            yield line
+
+
+def _not_text(path: Path, encoding: str | None, error: UnicodeError, number: int, read: int) -> DataError:
+    """The sentence for bytes that are no text; `read` bytes of the file have been seen."""
+    place = ""
+    if isinstance(error, UnicodeDecodeError):
+        offset = read - len(error.object) + error.start
+        place = f" (byte 0x{error.object[error.start]:02x} at offset {offset})"
+    with path.open("rb") as file:
+        start = file.read(2)
+    if encoding is not None:
+        way_out = "name the encoding that it is in with --encoding"
+    elif start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        way_out = "save the file as UTF-8, or give --encoding utf-16"
+    else:
+        way_out = (
+            "save the file as UTF-8, or name its encoding, as in --encoding cp1252 or --encoding latin-1"
+        )
+    return DataError(f"Line {number} of {path} is not {encoding or 'UTF-8'} text{place}: {way_out}.")

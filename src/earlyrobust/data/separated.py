@@ -1,0 +1,220 @@
+"""The rows of CSV and TSV files, and which of their quotes are text.
+
+A quote that is text, at the start of a field, makes the csv module read on to the next quote, lines later,
+and turn all rows between into one text. That row looks like any other, so such rows are searched for here.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import reprlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+from earlyrobust.data.decoding import lines_of
+from earlyrobust.data.textformat import TextFormat
+from earlyrobust.errors import DataError
+
+NumberedRow = tuple[int, list[str]]
+
+# What a header is tried to be separated by that is one column.
+_DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_LINE_END = re.compile(r"\r\n|\r|\n")
+# So many different labels tell rows from other lines; a column of more holds no labels.
+_MOST_LABELS = 10_000
+
+
+class _Lines(Iterator[str]):
+    """The lines of a file, counted, with those kept that the row at hand has taken."""
+
+    def __init__(self, path: Path, encoding: str | None) -> None:
+        self._lines = lines_of(path, encoding)
+        self.number = 0
+        self.row: list[str] = []
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.number += 1
+        self.row.append(line)
+        return line
+
+    def begin_row(self) -> int:
+        """Forget the lines of the row before; the number of the line that comes next."""
+        self.row = []
+        return self.number + 1
+
+
+def separated_rows(path: Path, form: TextFormat, delimiter: str, label_column: str) -> Iterator[NumberedRow]:
+    """Yield the rows of a file that are not blank, the header first, each with the number of its first line.
+
+    Args:
+        path: The file.
+        form: Which quotes are text, and the encoding.
+        delimiter: Character between the fields.
+        label_column: Column whose values tell a swallowed row from a line of a text.
+
+    Raises:
+        DataError: The quotes do not match, or have swallowed rows.
+    """
+    lines = _Lines(path, form.encoding)
+    if form.quotes is False:
+        yield from _plain_rows(lines, delimiter)
+    elif form.quotes is None and delimiter == "\t":
+        yield from _tab_rows(path, lines)
+    else:
+        rows = _quoted_rows(path, lines, delimiter)
+        yield from rows if form.quotes else _checked(path, rows, lines, delimiter, label_column)
+
+
+def check_header(path: Path, header: Sequence[str], delimiter: str) -> None:
+    """Refuse a header of one column that another delimiter makes several, and one of another encoding.
+
+    Raises:
+        DataError: It is such a header.
+    """
+    if any("\0" in name for name in header):
+        raise DataError(
+            f"The header of {path} holds zero bytes, as UTF-16 does: give --encoding utf-16-le or utf-16-be."
+        )
+    if header[0].startswith("sep="):
+        raise DataError(
+            f"The first line of {path} tells Excel the delimiter and is no header: delete it, and give "
+            "--delimiter."
+        )
+    if len(header) != 1:
+        return
+    for other, name in _DELIMITERS.items():
+        if other != delimiter and other in header[0]:
+            option = "tab" if other == "\t" else f"'{other}'"
+            raise DataError(
+                f"The header of {path} is one column, {reprlib.repr(header[0])}, and looks like several that "
+                f"are separated by {name}: give --delimiter {option}."
+            )
+
+
+def _plain_rows(lines: _Lines, delimiter: str) -> Iterator[NumberedRow]:
+    """One row a line, every quote text."""
+    for line in lines:
+        if content := line.rstrip("\r\n"):
+            yield lines.number, content.split(delimiter)
+        lines.begin_row()
+
+
+def _tab_rows(path: Path, lines: _Lines) -> Iterator[NumberedRow]:
+    """One row a line; a field whose quotes close before the tab is unquoted.
+
+    A line that has not as many fields as the header may begin a row with tabs or line ends within quotes.
+    """
+    width = 0
+    while True:
+        number = lines.begin_row()
+        line = next(lines, None)
+        if line is None:
+            return
+        content = line.rstrip("\r\n")
+        if not content:
+            continue
+        row = [_unquoted(field) for field in content.split("\t")]
+        width = width or len(row)
+        if len(row) != width and any(field.startswith('"') for field in row):
+            row = _row_over_lines(path, lines, line, number, width) or row
+        yield number, row
+
+
+def _row_over_lines(path: Path, lines: _Lines, first: str, number: int, width: int) -> list[str] | None:
+    """The row that begins with a line if its quotes hold tabs and line ends; None if it is none."""
+    try:
+        with _unlimited_fields():
+            row = next(csv.reader(chain((first,), lines), delimiter="\t", strict=True))
+    except csv.Error:
+        return None
+    if any(line.count("\t") == width - 1 for line in lines.row[1:-1]):
+        raise _swallowed(path, number, lines.number)
+    return row if len(row) == width else None
+
+
+def _unquoted(field: str) -> str:
+    return field[1:-1].replace('""', '"') if field[:1] == '"' and _QUOTED.fullmatch(field) else field
+
+
+def _quoted_rows(path: Path, lines: _Lines, delimiter: str) -> Iterator[NumberedRow]:
+    """Rows whose quotes hold delimiters and line ends."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        number = lines.begin_row()
+        try:
+            with _unlimited_fields():
+                row = next(reader, None)
+        except csv.Error as error:
+            raise DataError(
+                f"The quotes in the row that begins at line {number} of {path} do not match: "
+                "close every quoted field and double each quote inside one, or give --no-quotes if all "
+                "quotes are text."
+            ) from error
+        if row is None:
+            return
+        if row:
+            yield number, row
+
+
+def _checked(
+    path: Path, rows: Iterator[NumberedRow], lines: _Lines, delimiter: str, label_column: str
+) -> Iterator[NumberedRow]:
+    """The same rows; refused at the end if quotes have swallowed some.
+
+    A row of several lines has swallowed rows if a line of it, other than the one that its own label stands
+    on, has as many fields as the header and one of the labels of the file: the lines of a review seldom do.
+    """
+    header: list[str] | None = None
+    place = 0
+    labels: set[str] = set()
+    suspects: list[tuple[int, int, set[str]]] = []
+    for number, row in rows:
+        if header is None:
+            header = row
+            place = header.index(label_column) if label_column in header else 0
+        elif len(row) == len(header):
+            if len(lines.row) > 1 and (found := _labels_within(row, lines.row, delimiter, place)):
+                suspects.append((number, lines.number, found))
+            if len(labels) < _MOST_LABELS:
+                labels.add(row[place])
+        yield number, row
+    for first, last, found in suspects:
+        if not labels.isdisjoint(found):
+            raise _swallowed(path, first, last)
+
+
+def _labels_within(row: Sequence[str], lines: Sequence[str], delimiter: str, place: int) -> set[str]:
+    """What the lines of a row have for a label if they are rows, without the label of the row itself."""
+    own = sum(len(_LINE_END.findall(field)) for field in row[:place])
+    labels = set()
+    for number, line in enumerate(lines):
+        content = line.rstrip("\r\n")
+        fields = content.split(delimiter)
+        if len(fields) != len(row):
+            fields = next(csv.reader([content], delimiter=delimiter), [])
+        if number != own and len(fields) == len(row):
+            labels.add(fields[place])
+    return labels
+
+
+def _swallowed(path: Path, first: int, last: int) -> DataError:
+    return DataError(
+        f"The quote that opens in line {first} of {path} closes in line {last}, and the lines between look "
+        "like rows of their own: give --no-quotes if all quotes are text, close or double that quote, or "
+        "give --quotes if this is one text."
+    )
+
+
+@contextmanager
+def _unlimited_fields() -> Iterator[None]:
+    """Lift the csv module's limit of 128 KiB a field, which is one setting for the whole process."""
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
