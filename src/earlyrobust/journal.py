@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -129,6 +131,25 @@ def read_part(path: Path, header: dict[str, Any]) -> list[AttackedExample]:
     """
     whole = _lines_of(path)
     return _read(path, whole, _full(header)) if whole else []
+
+
+def begun_as(path: Path | None, headers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Choose among headers that stand for one attack the one that its journal was begun with.
+
+    Args:
+        path: The journal; None for none.
+        headers: As this version writes it, and as earlier ones did.
+
+    Returns:
+        The header of the journal, or of a process's part of it, if it is one of them, and else the first.
+    """
+    for file in [] if path is None else [path, *parts_of(path)]:
+        whole = _lines_of(file)
+        for header in headers if whole else ():
+            with suppress(OutputError):  # of another attack, or damaged: said when it is continued
+                _read(file, whole, _full(header))
+                return header
+    return headers[0]
 
 
 def example_from(content: Any) -> AttackedExample:
