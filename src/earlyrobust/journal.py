@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,23 +132,13 @@ def read_part(path: Path, header: dict[str, Any]) -> list[AttackedExample]:
     return _read(path, whole, _full(header)) if whole else []
 
 
-def begun_as(path: Path | None, headers: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Choose among headers that stand for one attack the one that its journal was begun with.
-
-    Args:
-        path: The journal; None for none.
-        headers: As this version writes it, and as earlier ones did.
-
-    Returns:
-        The header of the journal, or of a process's part of it, if it is one of them, and else the first.
-    """
-    for file in [] if path is None else [path, *parts_of(path)]:
-        whole = _lines_of(file)
-        for header in headers if whole else ():
-            with suppress(OutputError):  # of another attack, or damaged: said when it is continued
-                _read(file, whole, _full(header))
-                return header
-    return headers[0]
+def header_of(path: Path) -> dict[str, Any] | None:
+    """The header that a journal, or else a process's part of it, was begun with; None if there is none."""
+    for file in (path, *parts_of(path)):
+        with suppress(ValueError, AttributeError):  # damaged: said when it is continued
+            header = json.loads(_lines_of(file).split(b"\n")[0].decode("utf-8", "surrogatepass"))
+            return {name: value for name, value in header.items() if name != "journal"}
+    return None
 
 
 def example_from(content: Any) -> AttackedExample:

@@ -33,6 +33,8 @@ class _Transformer:
 
     Attributes:
         reads: How many those are; None where nothing limits them.
+        reads_all_it_can: Whether those are as many as the model reads.
+        named_positions: The number of positions in the model's configuration; 512 where it names none.
     """
 
     most_tokens: int | None = None
@@ -40,8 +42,10 @@ class _Transformer:
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int | None = None
     ) -> None:
-        limits = [limit for limit in (max_length, readable_tokens(model, tokenizer)) if limit is not None]
-        self.reads = min(limits, default=None)
+        most = readable_tokens(model, tokenizer)
+        self.reads = min((limit for limit in (max_length, most) if limit is not None), default=None)
+        self.reads_all_it_can = self.reads == most
+        self.named_positions = getattr(model.config, "max_position_embeddings", None) or 512
         self.max_length = self.reads or _WHOLE
         packed = pack(model.eval())
         self._model = packed or model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -28,7 +29,7 @@ from earlyrobust.data.splits import stratified_draw
 from earlyrobust.encoders import LEAST_LENGTH
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation.sharing import own_journal, put_together
-from earlyrobust.journal import AttackedExample, Journal, begun_as
+from earlyrobust.journal import AttackedExample, Journal, header_of
 from earlyrobust.results import AttackRecord
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def evaluate_under_attack(
         "cut": victim.longer([_columns(row, index) for row, index in zip(rows, chosen, strict=True)]),
     }
     cut = header["cut"]
-    header = begun_as(journal, [header, *_of_earlier_versions(header, max_length, model)])
+    if journal is not None and _is_of_earlier_version(found := header_of(journal) or {}, header, victim):
+        header = found
     if token_budget is None:
         token_budget = CPU_TOKEN_BUDGET if model.device.type == "cpu" else ACCELERATOR_TOKEN_BUDGET
     server = Server(token_budget)
@@ -121,17 +123,18 @@ def evaluate_under_attack(
     return replace(record, cut=cut)
 
 
-def _of_earlier_versions(
-    header: dict[str, Any], max_length: int | None, model: PreTrainedModel
-) -> list[dict[str, Any]]:
-    """The header that earlier versions wrote for the same attack, if they read as much of the texts.
+def _is_of_earlier_version(found: dict[str, Any], header: dict[str, Any], victim: Victim) -> bool:
+    """Whether an earlier version began the same attack, and read as much of the texts.
 
-    They wrote the length that was asked for, and read no more than the model's configuration names.
+    It wrote the length that was asked for, and read no more than the model's configuration named.
     """
-    if (header["max_length"] or 512) > (getattr(model.config, "max_position_embeddings", None) or 512):
-        return []
+    reads, wanted = header["max_length"], found.get("max_length")
+    if reads is None or "cut" in found or reads > victim.named_positions:
+        return False
+    if wanted != reads and not (victim.reads_all_it_can and (wanted is None or wanted > reads)):
+        return False
     known = {name: value for name, value in header.items() if name != "cut"}
-    return [{**known, "max_length": max_length}]
+    return bool({**found, "max_length": reads} == json.loads(json.dumps(known)))
 
 
 def _attack(attack: WordSwapAttack, victim: Victim, index: int, row: Example) -> Attacking[AttackedExample]:
