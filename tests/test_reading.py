@@ -12,12 +12,13 @@ import models
 import pytest
 import torch
 from conftest import call, write_csv
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, PreTrainedModel
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from earlyrobust.attacks import WordSwapAttack
+from earlyrobust.attacks.models import MaskedLM, SentenceEncoder
 from earlyrobust.attacks.swaps import Swaps
-from earlyrobust.encoders import load_skeleton, readable_tokens, trained_tokens
+from earlyrobust.encoders import load_sentence_encoder, load_skeleton, readable_tokens, trained_tokens
 from earlyrobust.journal import read_journal
 from earlyrobust.pipeline import judge
 from earlyrobust.results import RunRecord
@@ -383,3 +384,24 @@ def test_what_can_be_brought_together_is(
     evaluation = json.loads((tmp_path / "judged" / "evaluation.json").read_text(encoding="utf-8"))
     report = json.loads((tmp_path / "attacked" / "attack.json").read_text(encoding="utf-8"))
     assert report["attacks"]["word swap"]["clean"] == evaluation["accuracy"]
+
+
+@pytest.mark.parametrize(("kind", "most"), [("bert", 40), ("roberta", 38), ("mpnet", 38)])
+def test_a_sentence_encoder_reads_as_many_tokens_as_it_has_positions_for(
+    kind: str, most: int, tmp_path: Path
+) -> None:
+    pytest.importorskip("sentence_transformers")
+    write_model(tmp_path, kind).base_model.save_pretrained(tmp_path)
+    encoder = SentenceEncoder(load_sentence_encoder(str(tmp_path), torch.device("cpu")), kind)
+    (long,) = encoder.encode(["word7 " * 100])
+    assert encoder.max_length == long.length == most
+    assert encoder.compute([long], most)[0].shape == (32,)
+
+
+def test_a_masked_language_model_reads_as_many_tokens_as_it_has_positions_for() -> None:
+    config = AutoConfig.for_model("roberta", vocab_size=models.VOCABULARY, **_BEHIND_PADDING)
+    tokenizer = models.tokenizer()
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    masked_lm = MaskedLM(AutoModelForMaskedLM.from_config(config), tokenizer, "tiny", 3)
+    (long,) = masked_lm.encode([("word7 " * 100,)])
+    assert masked_lm.compute([long], long.length)[0].shape == (38, 3)
