@@ -12,12 +12,14 @@ import models
 import pytest
 import torch
 from conftest import call, write_csv
+from datasets import Dataset
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, PreTrainedModel
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from earlyrobust.attacks import WordSwapAttack
 from earlyrobust.attacks.models import MaskedLM, SentenceEncoder
 from earlyrobust.attacks.swaps import Swaps
+from earlyrobust.data.tokens import tokenize_and_count
 from earlyrobust.encoders import load_sentence_encoder, load_skeleton, readable_tokens, trained_tokens
 from earlyrobust.journal import read_journal
 from earlyrobust.pipeline import judge
@@ -405,3 +407,18 @@ def test_a_masked_language_model_reads_as_many_tokens_as_it_has_positions_for() 
     masked_lm = MaskedLM(AutoModelForMaskedLM.from_config(config), tokenizer, "tiny", 3)
     (long,) = masked_lm.encode([("word7 " * 100,)])
     assert masked_lm.compute([long], long.length)[0].shape == (38, 3)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_texts_that_lose_tokens_are_counted_once_and_for_all(side: str, tmp_path: Path) -> None:
+    texts = ["word7 " * words for words in (0, 13, 14, 15, 99)]
+    tokenizer = models.tokenizer()
+    tokenizer.truncation_side = side
+    rows = Dataset.from_dict({"text": texts, "label": [0] * 5})
+    pairs = Dataset.from_dict({"text": texts, "pair": ["word8 word9"] * 5, "label": [0] * 5})
+    for split, lost in ((rows, 2), (pairs, 4), (rows.select([]), 0)):
+        for _ in range(2):  # the second time from the cache
+            tokens, cut = tokenize_and_count(split, tokenizer, 16, cache_dir=tmp_path)
+            assert cut == lost
+            assert "cut" not in tokens.column_names
+            assert max(tokens["length"], default=16) == 16

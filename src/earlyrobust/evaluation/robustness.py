@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,8 +119,7 @@ def evaluate_under_attack(
         raise OutputError(
             f"The journal '{journal}' does not hold each attacked example once: delete it to begin again."
         )
-    record = AttackRecord.of(done, attack.describe(), None if journal is None else journal.name)
-    return replace(record, cut=cut)
+    return AttackRecord.of(done, attack.describe(), None if journal is None else journal.name, cut)
 
 
 def _is_of_earlier_version(found: dict[str, Any], header: dict[str, Any], victim: Victim) -> bool:

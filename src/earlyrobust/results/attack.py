@@ -48,7 +48,11 @@ class AttackRecord:
 
     @classmethod
     def of(
-        cls, examples: Sequence[AttackedExample], settings: dict[str, Any], journal: str | None = None
+        cls,
+        examples: Sequence[AttackedExample],
+        settings: dict[str, Any],
+        journal: str | None = None,
+        cut: int | None = None,
     ) -> AttackRecord:
         """The numbers of a finished attack, whatever the order of its examples."""
         total = len(examples)
@@ -67,6 +71,7 @@ class AttackRecord:
                 [example.similarity for example in broken if example.similarity is not None], -1, 1
             ),
             journal=journal,
+            cut=cut,
         )
 
 
