@@ -416,9 +416,9 @@ def test_texts_that_lose_tokens_are_counted_once_and_for_all(side: str, tmp_path
     tokenizer.truncation_side = side
     rows = Dataset.from_dict({"text": texts, "label": [0] * 5})
     pairs = Dataset.from_dict({"text": texts, "pair": ["word8 word9"] * 5, "label": [0] * 5})
-    for split, lost in ((rows, 2), (pairs, 4), (rows.select([]), 0)):
+    for split, lost in ((rows, 2), (pairs, 4), (rows.select([0, 1]), 0)):
         for _ in range(2):  # the second time from the cache
             tokens, cut = tokenize_and_count(split, tokenizer, 16, cache_dir=tmp_path)
             assert cut == lost
             assert "cut" not in tokens.column_names
-            assert max(tokens["length"], default=16) == 16
+            assert max(tokens["length"]) == (16 if lost else 15)
