@@ -56,6 +56,16 @@ def test_a_model_that_guesses_is_found(
     assert "means nothing. Try a smaller --learning-rate" in found
 
 
+def test_texts_that_lose_their_end_are_named_where_nothing_is_learned(healthy: RunRecord) -> None:
+    rows = healthy.data.sizes["train"]
+    guessing = replace(healthy, model=replace(healthy.model, classes_named=1))
+    for cut, named in ((rows, True), (rows // 2, False), (0, False)):
+        data = replace(healthy.data, max_length=64, cut={"train": cut, "test": 3})
+        (found,) = find_faults(replace(guessing, data=data))
+        assert (f"Try a larger --max-length first: {rows:,} of {rows:,} training texts" in found) == named
+        assert find_faults(replace(healthy, data=data)) == []
+
+
 def searched(*distances: tuple[float | None, float | None]) -> list[Miniepoch]:
     return [Miniepoch(number, *pair, 0) for number, pair in enumerate(distances, start=1)]
 

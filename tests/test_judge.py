@@ -42,8 +42,8 @@ def write_pairs(path: Path, rows: int = 40) -> Path:
     return write_csv(path, columns)
 
 
-def write_singles(path: Path, rows: int = 40) -> Path:
-    texts = [f"a warm film and a dull one, number {row}" for row in range(rows)]
+def write_singles(path: Path, rows: int = 40, first: int = 0) -> Path:
+    texts = [f"a warm film and a dull one, number {row}" for row in range(first, first + rows)]
     moods = [("negative", "positive")[row % 2] for row in range(rows)]
     return write_csv(path, {"review": [*texts], "mood": [*moods]})
 
@@ -242,7 +242,7 @@ def lines(change: Callable[[list[str]], list[str]]) -> Callable[[Path], object]:
 def test_data_that_is_not_the_run_s_any_more_is_refused(
     file: str, change: Callable[[Path], object], named: str, place: Path, tmp_path: Path
 ) -> None:
-    own, test = write_singles(tmp_path / "own.csv"), write_singles(tmp_path / "test.csv", 8)
+    own, test = write_singles(tmp_path / "own.csv"), write_singles(tmp_path / "test.csv", 8, first=100)
     run = begin(tmp_path / "run", place / "encoder", train_file=own, test_file=test, **SINGLE)
     assert evaluate(str(run), Data()).data.rows == 8
     change(tmp_path / file)

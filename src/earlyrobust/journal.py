@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -129,6 +130,15 @@ def read_part(path: Path, header: dict[str, Any]) -> list[AttackedExample]:
     """
     whole = _lines_of(path)
     return _read(path, whole, _full(header)) if whole else []
+
+
+def header_of(path: Path) -> dict[str, Any] | None:
+    """The header that a journal, or else a process's part of it, was begun with; None if there is none."""
+    for file in (path, *parts_of(path)):
+        with suppress(ValueError, AttributeError):  # damaged: said when it is continued
+            header = json.loads(_lines_of(file).split(b"\n")[0].decode("utf-8", "surrogatepass"))
+            return {name: value for name, value in header.items() if name != "journal"}
+    return None
 
 
 def example_from(content: Any) -> AttackedExample:

@@ -12,14 +12,15 @@ from torch import Tensor
 
 from earlyrobust.attacks.engine import Encoded
 from earlyrobust.attacks.packing import pack
+from earlyrobust.encoders import readable_by_encoder, readable_tokens
 from earlyrobust.errors import ConfigError, ModelError, ResourceError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# A tokenizer that knows no limit says so with a number beyond any model.
-_LONGEST = 512
+# Where nothing limits a model.
+_WHOLE = 10**9
 
 
 class _Transformer:
@@ -28,7 +29,12 @@ class _Transformer:
     Args:
         model: The model; it is put into evaluation mode.
         tokenizer: Its tokenizer.
-        max_length: Longest input in tokens; None for what the tokenizer allows.
+        max_length: Most tokens of a text that are read; None for as many as the model reads.
+
+    Attributes:
+        reads: How many those are; None where nothing limits them.
+        reads_all_it_can: Whether those are as many as the model reads.
+        named_positions: The number of positions in the model's configuration; 512 where it names none.
     """
 
     most_tokens: int | None = None
@@ -36,7 +42,11 @@ class _Transformer:
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int | None = None
     ) -> None:
-        self.max_length = min(max_length or tokenizer.model_max_length, _limit(model, tokenizer))
+        most = readable_tokens(model, tokenizer)
+        self.reads = min((limit for limit in (max_length, most) if limit is not None), default=None)
+        self.reads_all_it_can = self.reads == most
+        self.named_positions = getattr(model.config, "max_position_embeddings", None) or 512
+        self.max_length = self.reads or _WHOLE
         packed = pack(model.eval())
         self._model = packed or model
         self.counts_rows = packed is None
@@ -46,14 +56,25 @@ class _Transformer:
         """Turn texts, or pairs of them, into tokens; what is longer than `max_length` is cut off."""
         if not inputs:
             return []
-        columns = [list(column) for column in zip(*inputs, strict=True)]
-        encoded = self._tokenizer(*columns, truncation="longest_first", max_length=self.max_length)
+        encoded = self._tokens(inputs, self.max_length)
         names = [name for name in encoded if name != "attention_mask"]
         items = []
         for values in zip(*(encoded[name] for name in names), strict=True):
             fields = dict(zip(names, values, strict=True))
             items.append(Encoded(np.asarray(values, np.int32).tobytes(), fields))
         return items
+
+    def longer(self, inputs: Sequence[Any]) -> int:
+        """Count the texts, or pairs of them, that are not read whole."""
+        if not inputs or self.reads is None:
+            return 0
+        # One more token than is read tells which ones are longer.
+        tokens = self._tokens(inputs, self.reads + 1)["input_ids"]
+        return sum(len(ids) > self.reads for ids in tokens)
+
+    def _tokens(self, inputs: Sequence[Any], max_length: int) -> Any:
+        columns = [list(column) for column in zip(*inputs, strict=True)]
+        return self._tokenizer(*columns, truncation="longest_first", max_length=max_length)
 
     def _run(self, batch: Sequence[Encoded], length: int) -> Any:
         """Outputs for a batch, padded to a length."""
@@ -62,16 +83,6 @@ class _Transformer:
         )
         with torch.inference_mode():
             return self._model(**padded.to(self._model.device))
-
-
-def _limit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Most tokens that a model has positions for."""
-    positions = getattr(model.config, "max_position_embeddings", None) or _LONGEST
-    for name, table in model.named_modules():
-        padding = getattr(table, "padding_idx", None)
-        if name.endswith("position_embeddings") and padding is not None:
-            positions -= padding + 1  # RoBERTa and its kin, and MPNet, count from behind the padding index
-    return int(min(tokenizer.model_max_length, positions))
 
 
 class Victim(_Transformer):
@@ -145,7 +156,7 @@ class SentenceEncoder:
         packed = pack(model.eval())
         self._model = packed or model
         self.counts_rows = packed is None
-        self.max_length = int(model.max_seq_length or _LONGEST)
+        self.max_length = readable_by_encoder(model) or _WHOLE
 
     def encode(self, inputs: Sequence[str]) -> list[Encoded]:
         """Turn texts into tokens."""
@@ -183,7 +194,7 @@ class UniversalSentenceEncoder:
 
     name = "Universal Sentence Encoder 3"
     # Bytes, not tokens; no text is cut off.
-    max_length = 10**9
+    max_length = _WHOLE
     most_tokens: int | None = None
     counts_rows = True
 

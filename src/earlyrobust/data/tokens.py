@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import datasets
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from earlyrobust.data.digests import combined_digest, split_digest
 from earlyrobust.data.rows import write_stream
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 # To be raised whenever what is written for the same input changes.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 BATCH_ROWS = 1_000
+# In the cache alone: whether a row has lost tokens.
+_CUT = "cut"
 
 
 def tokenize(
@@ -50,6 +53,31 @@ def tokenize(
         ModelError: The tokenizer is not a fast one.
         DataError: The cache cannot be written.
     """
+    return tokenize_and_count(split, tokenizer, max_length, cache_dir=cache_dir)[0]
+
+
+def tokenize_and_count(
+    split: datasets.Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    *,
+    cache_dir: Path | None = None,
+) -> tuple[datasets.Dataset, int]:
+    """Tokenise a split as `tokenize` does, and count the rows that are longer than `max_length`.
+
+    Args:
+        split: As for `tokenize`.
+        tokenizer: The same.
+        max_length: The same.
+        cache_dir: The same.
+
+    Returns:
+        The data set, and how many of its rows have lost tokens.
+
+    Raises:
+        ModelError: As for `tokenize`.
+        DataError: The same.
+    """
     if not tokenizer.is_fast:
         raise ModelError(f"{type(tokenizer).__name__} is not a fast tokenizer: use a model that has one.")
     path = cache_folder("tokenized", cache_dir) / f"{_key(split, tokenizer, max_length)}.arrow"
@@ -64,7 +92,8 @@ def tokenize(
                 "set EARLYROBUST_CACHE to a folder that can be."
             ) from error
         tokens = datasets.Dataset.from_file(str(path))
-    return tokens
+    cut = int(pc.sum(tokens.data.column(_CUT)).as_py() or 0)
+    return tokens.remove_columns(_CUT), cut
 
 
 def _key(split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> str:
@@ -100,4 +129,5 @@ def _encode(batch: dict[str, list[Any]], tokenizer: PreTrainedTokenizerBase, max
     }
     columns["labels"] = pa.array(batch["label"], pa.int64())
     columns["length"] = pa.array(map(len, encoded["input_ids"]), pa.int32())
+    columns[_CUT] = pa.array([bool(row.overflowing) for row in encoded.encodings], pa.bool_())
     return pa.table(columns)

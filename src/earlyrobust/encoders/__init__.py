@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from earlyrobust.encoders.attack_models import load_masked_lm, load_sentence_encoder
+from earlyrobust.encoders.capacity import (
+    LEAST_LENGTH,
+    length_to_read,
+    load_skeleton,
+    readable_by_encoder,
+    readable_tokens,
+    trained_tokens,
+)
 from earlyrobust.encoders.classifiers import load_classifier
 from earlyrobust.encoders.devices import fastest_device, has_bf16
 from earlyrobust.encoders.digests import files_digest
 from earlyrobust.encoders.fetching import EMBEDDED, locate
+from earlyrobust.encoders.fitting import fit_tokenizer
 from earlyrobust.encoders.pretrained import load_dimensions, load_pretrained, load_untrained
-from earlyrobust.encoders.tokenizers import check_length, load_tokenizer, save_tokenizer
+from earlyrobust.encoders.tokenizers import load_tokenizer, save_tokenizer
 
 __all__ = [
     "EMBEDDED",
-    "check_length",
+    "LEAST_LENGTH",
     "fastest_device",
     "files_digest",
+    "fit_tokenizer",
     "has_bf16",
+    "length_to_read",
     "load_classifier",
     "load_dimensions",
     "load_masked_lm",
     "load_pretrained",
     "load_sentence_encoder",
+    "load_skeleton",
     "load_tokenizer",
     "load_untrained",
     "locate",
+    "readable_by_encoder",
+    "readable_tokens",
     "save_tokenizer",
+    "trained_tokens",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from transformers import AutoModelForMaskedLM
 
+from earlyrobust.encoders.capacity import readable_by_encoder
 from earlyrobust.encoders.fetching import fetch, locate
 from earlyrobust.encoders.tokenizers import load_tokenizer
 from earlyrobust.errors import ModelError
@@ -44,7 +45,10 @@ def load_sentence_encoder(name: str, device: torch.device) -> SentenceTransforme
         )
     from sentence_transformers import SentenceTransformer
 
-    load = fetch(
+    encoder = fetch(
         SentenceTransformer, name, locate(name), hint="choose another --sentence-encoder", device=str(device)
     )
-    return cast("SentenceTransformer", load)
+    most = readable_by_encoder(encoder)
+    if most is not None and most != encoder.max_seq_length:
+        encoder.max_seq_length = most  # it has no positions for longer texts, whatever its tokenizer says
+    return cast("SentenceTransformer", encoder)

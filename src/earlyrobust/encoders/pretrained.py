@@ -86,6 +86,7 @@ def _configuration(name: str, label_names: Sequence[str]) -> PreTrainedConfig:
     config = cast("PreTrainedConfig", fetch(AutoConfig.from_pretrained, name, locate(name)))
     family_of(config)  # refuses an architecture that is not supported
     config.num_labels = len(label_names)
+    config.problem_type = "single_label_classification"  # another one, left from before, has another loss
     config.id2label = dict(enumerate(label_names))
     config.label2id = {label: index for index, label in enumerate(label_names)}
     return config

@@ -1,4 +1,4 @@
-"""Loading and saving tokenizers, and how many tokens a model reads."""
+"""Loading and saving tokenizers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from transformers import AutoTokenizer
 
 from earlyrobust.encoders.fetching import fetch, locate
-from earlyrobust.errors import ConfigError, ModelError
+from earlyrobust.errors import ModelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,17 +33,3 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
     tokenizer.save_pretrained(folder)
-
-
-def check_length(tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
-    """Return `max_length` if the tokenizer's model can read texts of so many tokens.
-
-    Raises:
-        ConfigError: If it cannot.
-    """
-    if max_length > tokenizer.model_max_length:
-        raise ConfigError(
-            f"Texts of {max_length} tokens are too long for the model, which reads at most "
-            f"{tokenizer.model_max_length}: choose a smaller --max-length."
-        )
-    return max_length

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -25,17 +26,15 @@ from earlyrobust.attacks.greedy import Example, WordSwapAttack
 from earlyrobust.attacks.models import Victim
 from earlyrobust.data.digests import split_digest
 from earlyrobust.data.splits import stratified_draw
+from earlyrobust.encoders import LEAST_LENGTH
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation.sharing import own_journal, put_together
-from earlyrobust.journal import AttackedExample, Journal
+from earlyrobust.journal import AttackedExample, Journal, header_of
 from earlyrobust.results import AttackRecord
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-# A shorter input has no room for a text beside its special tokens.
-_LEAST_LENGTH = 8
 
 
 def evaluate_under_attack(
@@ -61,7 +60,8 @@ def evaluate_under_attack(
         attack: For example `TextFooler()`.
         examples: Size of the sample, which keeps the shares of the classes; None for all rows.
         seed: Of the sample and of the attack's random choices.
-        max_length: Longest input of the model in tokens; the rest is cut off, as in training.
+        max_length: Most tokens of a text that the model is to read; the rest is cut off, as in training. It
+            reads no more than it can, and so many if None.
         journal: File that keeps what is done; an attack that was interrupted goes on from there.
         token_budget: Most tokens of a batch; changes speed and memory, never the result. None for what suits
             the model's device.
@@ -78,20 +78,26 @@ def evaluate_under_attack(
         ConfigError: If the sample is too small for the classes, or the seed or `max_length` cannot be used.
         OutputError: If the journal is another attack's, or cannot be written.
     """
-    if seed < 0 or (max_length is not None and max_length < _LEAST_LENGTH):
-        raise ConfigError(f"The seed must not be negative, and max_length must be at least {_LEAST_LENGTH}.")
+    if seed < 0 or (max_length is not None and max_length < LEAST_LENGTH):
+        raise ConfigError(f"The seed must not be negative, and max_length must be at least {LEAST_LENGTH}.")
     chosen = sample_examples(dataset, examples, seed, model.config.num_labels)
+    victim = Victim(model, tokenizer, max_length)
+    rows = dataset.select(chosen)
     header = {
         **attack.describe(),
         "model": fingerprint(model),
-        "max_length": max_length,
-        "data": split_digest(dataset.select(chosen)),
+        "max_length": victim.reads,
+        "data": split_digest(rows),
         "examples": len(chosen),
         "seed": seed,
+        "cut": victim.longer([_columns(row, index) for row, index in zip(rows, chosen, strict=True)]),
     }
+    cut = header["cut"]
+    if journal is not None and _is_of_earlier_version(found := header_of(journal) or {}, header, victim):
+        header = found
     if token_budget is None:
         token_budget = CPU_TOKEN_BUDGET if model.device.type == "cpu" else ACCELERATOR_TOKEN_BUDGET
-    victim, server = Victim(model, tokenizer, max_length), Server(token_budget)
+    server = Server(token_budget)
     done = put_together(journal, header)
     before, finished = len(done), {example.index for example in done}
     waiting = [index for index in chosen if index not in finished]
@@ -113,7 +119,21 @@ def evaluate_under_attack(
         raise OutputError(
             f"The journal '{journal}' does not hold each attacked example once: delete it to begin again."
         )
-    return AttackRecord.of(done, attack.describe(), None if journal is None else journal.name)
+    return AttackRecord.of(done, attack.describe(), None if journal is None else journal.name, cut)
+
+
+def _is_of_earlier_version(found: dict[str, Any], header: dict[str, Any], victim: Victim) -> bool:
+    """Whether an earlier version began the same attack, and read as much of the texts.
+
+    It wrote the length that was asked for, and read no more than the model's configuration named.
+    """
+    reads, wanted = header["max_length"], found.get("max_length")
+    if reads is None or "cut" in found or reads > victim.named_positions:
+        return False
+    if wanted != reads and not (victim.reads_all_it_can and (wanted is None or wanted > reads)):
+        return False
+    known = {name: value for name, value in header.items() if name != "cut"}
+    return bool({**found, "max_length": reads} == json.loads(json.dumps(known)))
 
 
 def _attack(attack: WordSwapAttack, victim: Victim, index: int, row: Example) -> Attacking[AttackedExample]:
@@ -160,10 +180,15 @@ def sample_examples(dataset: Dataset, examples: int | None, seed: int, classes: 
     return [int(index) for index in stratified_draw(labels, size, np.random.default_rng(seed))[0]]
 
 
-def _example(row: dict[str, Any], index: int, seed: int) -> Example:
+def _columns(row: dict[str, Any], index: int) -> tuple[str, ...]:
     columns = (row["text"], row["pair"]) if "pair" in row else (row["text"],)
     if None in columns:
         raise DataError(f"Row {index} of the data set has no text: leave it out.")
+    return columns
+
+
+def _example(row: dict[str, Any], index: int, seed: int) -> Example:
+    columns = _columns(row, index)
     # Every example has random choices of its own, whatever else is attacked.
     own = np.random.SeedSequence([seed, index]).generate_state(1)[0]
     return Example(columns, row["label"], int(own))

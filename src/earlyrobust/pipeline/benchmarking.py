@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from earlyrobust import processes
-from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
+from earlyrobust.encoders import (
+    length_to_read,
+    load_classifier,
+    load_skeleton,
+    load_tokenizer,
+    readable_tokens,
+)
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import memory_of, time_in_turns
 from earlyrobust.export import export_onnx
@@ -96,12 +102,13 @@ def benchmark(
 
 def _lengths(model_names: Sequence[str], config: BenchmarkConfig) -> Sequence[int]:
     """Lengths that all models can read."""
-    tokenizers = [load_tokenizer(model_in(name)) for name in model_names]
+    places = [model_in(name) for name in model_names]
+    limits = [readable_tokens(load_skeleton(place), load_tokenizer(place)) for place in places]
     if config.lengths is not None:
-        for tokenizer in tokenizers:
-            check_length(tokenizer, max(config.lengths))
+        for limit in limits:
+            length_to_read(max(config.lengths), limit, insists=True, option="--lengths")
         return config.lengths
-    longest = min(tokenizer.model_max_length for tokenizer in tokenizers)
+    longest = min((limit for limit in limits if limit is not None), default=max(LENGTHS))
     return [length for length in LENGTHS if length <= longest] or [longest]
 
 

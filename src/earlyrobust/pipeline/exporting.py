@@ -14,8 +14,8 @@ from transformers import AutoModelForSequenceClassification
 
 from earlyrobust import processes
 from earlyrobust.attacks import WordSwapAttack
-from earlyrobust.data import TASKS, load_task, tokenize
-from earlyrobust.encoders import check_length, load_classifier, load_tokenizer, save_tokenizer
+from earlyrobust.data import TASKS, load_task
+from earlyrobust.encoders import load_classifier, load_tokenizer, save_tokenizer
 from earlyrobust.errors import ConfigError, ModelError, OutputError
 from earlyrobust.evaluation import fingerprint, predict, sample_examples
 from earlyrobust.export import check_remote_code, export_dense, export_onnx, export_remote_code
@@ -26,7 +26,7 @@ from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.export_options import ExportConfig, export_folder
 from earlyrobust.pipeline.folder import bytes_of_weights, what_matters
 from earlyrobust.pipeline.identity import differences, facts_of_test_data, told
-from earlyrobust.pipeline.judge import Subject, load_subject
+from earlyrobust.pipeline.judge import Subject, load_subject, subject_of
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.testdata import TestData, model_in
 from earlyrobust.results import ATTACKS_FOLDER, Accuracy, AttackRecord, CheckRecord, Compared, ExportRecord
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _CHECKED = 1_000
 # Of the built-in corpus: they only show that both compute the same.
 _MADE_UP = 200
+_TOKENS = 128
 
 
 def export(
@@ -123,7 +124,10 @@ class _Job:
                 f"Nothing says what '{model_name}' is to be attacked on: give --task (see `earlyrobust list "
                 "tasks`) or --test-file, or leave --attack out."
             )
-        subject = (load_subject if has_labels else _on_made_up_sentences)(model_name, data, observer)
+        if has_labels:
+            subject = load_subject(model_name, data, observer, changes_texts=bool(config.attack))
+        else:
+            subject = _on_made_up_sentences(model_name, data, observer)
         if isinstance(subject.model, OnnxClassifier):
             raise ModelError(f"'{model_name}' is an export already: export the model that it was made of.")
         if config.attack:
@@ -191,15 +195,17 @@ def _on_made_up_sentences(model_name: str, data: TestData, observer: Observer) -
     with observer.stage("Loading model and data"):
         model, tokenizer = load_classifier(place), load_tokenizer(place)
         rows = load_task(TASKS[DEFAULT_TASK], data_dir=None).test.select(range(_MADE_UP))
-    return Subject(
-        DEFAULT_TASK,
-        model,
-        tokenizer,
-        rows,
-        check_length(tokenizer, data.max_length or 128),
-        labels={},
-        cut=0,
-    )
+        return subject_of(
+            model,
+            tokenizer,
+            DEFAULT_TASK,
+            rows,
+            {},
+            data.max_length or _TOKENS,
+            observer,
+            insists=data.max_length is not None,
+            changes_texts=False,
+        )
 
 
 def _load(folder: Path, to: str) -> PreTrainedModel:
@@ -211,10 +217,10 @@ def _load(folder: Path, to: str) -> PreTrainedModel:
 
 
 def _compare(subject: Subject, made: PreTrainedModel, has_labels: bool) -> CheckRecord:
-    rows = subject.rows
+    rows, examples = subject.rows, subject.tokens
     if len(rows) > _CHECKED:
-        rows = rows.select(sample_examples(rows, _CHECKED, 0, subject.model.config.num_labels))
-    examples = tokenize(rows, subject.tokenizer, subject.max_length)
+        chosen = sample_examples(rows, _CHECKED, 0, subject.model.config.num_labels)
+        rows, examples = rows.select(chosen), examples.select(chosen)
     logits = [predict(model, subject.tokenizer, examples) for model in (subject.model, made)]
     predictions = [values.argmax(axis=1) for values in logits]
     right = [int((values == np.asarray(rows["label"])).sum()) for values in predictions]

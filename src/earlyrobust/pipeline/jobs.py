@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from earlyrobust import processes
+from earlyrobust.adversarial import WordSwap
 from earlyrobust.attacks import WordSwapAttack
 from earlyrobust.encoders import (
     files_digest,
@@ -41,6 +42,7 @@ from earlyrobust.pipeline.folder import (
     find_ticket,
 )
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.preflight import try_out
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.splits import Splits, load_splits
 from earlyrobust.pipeline.tickets import check_ticket, random_ticket
@@ -234,6 +236,8 @@ def _begun(
     config: RunConfig, recipe: Recipe, splits: Splits, folder: RunFolder, observer: Observer
 ) -> Iterator[_Job]:
     """Gather what is left to gather, and claim the folder while the context lasts."""
+    adversaries = (recipe.adversary, recipe.search_adversary)
+    changes_texts = bool(config.attack) or any(isinstance(used, WordSwap) for used in adversaries)
     recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
     if config.bf16 and not has_bf16():
         observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
@@ -244,6 +248,8 @@ def _begun(
             f"transformers has no gradient checkpointing for '{config.model}': do without "
             "--gradient-checkpointing, or choose another --model."
         )
+    rows = (splits.train, splits.selection, splits.test)
+    try_out(model, splits.tokenizer, rows, observer, changes_texts=changes_texts)
     with folder.claimed(splits.data.fingerprint, files_digest(config.model) or model.config._commit_hash):
         yield job
 
@@ -368,7 +374,7 @@ def _record(
             attacks,
             config,
             seed=config.seed,
-            max_length=config.max_length,
+            max_length=splits.max_length,
             journals=folder.path / ATTACKS_FOLDER,
             observer=job.observer,
             title=title,
@@ -390,6 +396,8 @@ def _record(
             largest_class=splits.data.largest_class,
             classes=splits.data.classes,
             duplicates=splits.data.duplicates,
+            max_length=splits.max_length,
+            cut=splits.cut,
         ),
         environment=describe_environment(),
         seconds={"data": splits.seconds, **folder.seconds},

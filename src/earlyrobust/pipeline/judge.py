@@ -6,13 +6,13 @@ import json
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from earlyrobust import processes
 from earlyrobust.attacks import ATTACKS
-from earlyrobust.data import load_task_test, load_test_file, tokenize
+from earlyrobust.data import load_task_test, load_test_file
 from earlyrobust.data.digests import split_digest
-from earlyrobust.encoders import check_length, load_classifier, load_tokenizer
+from earlyrobust.encoders import load_classifier, load_tokenizer
 from earlyrobust.errors import ConfigError, DataError
 from earlyrobust.evaluation import evaluate_clean, fingerprint, sample_examples
 from earlyrobust.pipeline.attack_options import AttackConfig
@@ -23,6 +23,8 @@ from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.identity import anchored
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.own_data import load_own
+from earlyrobust.pipeline.preflight import check_names_classes, try_out
+from earlyrobust.pipeline.reading import read_texts
 from earlyrobust.pipeline.testdata import TestData, model_in, run_of
 from earlyrobust.results import AttackReport, EvaluationReport, TestDataRecord
 from earlyrobust.storage import locked
@@ -40,6 +42,7 @@ class Subject:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     rows: Dataset
+    tokens: Dataset
     max_length: int
     labels: dict[str, str]
     cut: int
@@ -81,8 +84,7 @@ def evaluate(
             processes.by_first(lambda: stack.enter_context(locked(output, beside=True)))
             EvaluationReport.check_folder(output, weights, subject.test_data)
         with observer.stage("Evaluating"):
-            examples = tokenize(subject.rows, subject.tokenizer, subject.max_length)
-            accuracy = evaluate_clean(subject.model, subject.tokenizer, examples)
+            accuracy = evaluate_clean(subject.model, subject.tokenizer, subject.tokens)
         report = EvaluationReport(model_name, subject.test_data, accuracy, describe_environment(), weights)
         if output is not None and processes.is_first():
             report.save(output)
@@ -114,9 +116,9 @@ def attack(
     check_attacks(config)
     path = config.output or data.attack_folder(model_name)
     data_of = json.dumps(anchored(asdict(data)))
-    subject_of = {"command": "attack", "model": model_name, "data": data_of}
-    folder = RunFolder(path, subject_of, config.to_dict())
-    subject = load_subject(model_name, data, observer)
+    begun_as = {"command": "attack", "model": model_name, "data": data_of}
+    folder = RunFolder(path, begun_as, config.to_dict())
+    subject = load_subject(model_name, data, observer, changes_texts=True)
     with observer.stage("Loading resources"):
         attacks = build_attacks(config)
     sample_examples(subject.rows, config.examples, config.seed, subject.model.config.num_labels)
@@ -150,8 +152,16 @@ def attack(
         return report
 
 
-def load_subject(model_name: str, data: TestData, observer: Observer) -> Subject:
-    """Load a classifier, its tokenizer, and what it is judged on.
+def load_subject(
+    model_name: str, data: TestData, observer: Observer, *, changes_texts: bool = False
+) -> Subject:
+    """Load a classifier, its tokenizer, and what it is judged on, and see whether it can read that.
+
+    Args:
+        model_name: A folder of a model or a run, or a name on the Hugging Face hub.
+        data: What it is judged on.
+        observer: Is told what happens, and what is not read of the texts.
+        changes_texts: Whether the texts will be changed, as by an attack.
 
     Raises:
         EarlyRobustError: If the model or the data cannot be used, or do not belong together.
@@ -162,18 +172,54 @@ def load_subject(model_name: str, data: TestData, observer: Observer) -> Subject
     place = model_in(model_name)
     with observer.stage("Loading model and data"):
         model, tokenizer = load_classifier(place), load_tokenizer(place)
+        check_names_classes(model.config, model_name)
         outputs = [model.config.id2label[index] for index in range(model.config.num_labels)]
         rows = _rows(model_name, data, source, outputs)
-        length = check_length(tokenizer, source.max_length or tokenizer.model_max_length)
-    return Subject(
-        data_name=source.task or Path(str(source.test_file or source.train_file)).name,
-        model=model,
-        tokenizer=tokenizer,
-        rows=rows,
-        max_length=length,
-        labels=dict(zip(outputs, outputs, strict=True)),
-        cut=0,
-    )
+        return subject_of(
+            model,
+            tokenizer,
+            source.task or Path(str(source.test_file or source.train_file)).name,
+            rows,
+            dict(zip(outputs, outputs, strict=True)),
+            cast("int", source.max_length),
+            observer,
+            insists=data.max_length is not None and source.is_set("max_length"),
+            changes_texts=changes_texts,
+        )
+
+
+def subject_of(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    data_name: str,
+    rows: Dataset,
+    labels: dict[str, str],
+    wanted: int,
+    observer: Observer,
+    *,
+    insists: bool,
+    changes_texts: bool,
+) -> Subject:
+    """Tokenise rows for a classifier, and see whether it can read them.
+
+    Args:
+        model: The classifier; its configuration may be given a padding token.
+        tokenizer: Its tokenizer, which is made to fit it.
+        data_name: Name of the task or file.
+        rows: What the classifier is judged on.
+        labels: The output that stands for each class.
+        wanted: Most tokens of a text that are to be read.
+        observer: Is told what is not read.
+        insists: Whether the user has asked for `wanted`.
+        changes_texts: As for `load_subject`.
+
+    Raises:
+        EarlyRobustError: If the model cannot read the rows.
+    """
+    reading = read_texts({"test": rows}, model, tokenizer, wanted, observer, insists=insists)
+    tokens = reading.tokens["test"]
+    try_out(model, tokenizer, [tokens], observer, changes_texts=changes_texts)
+    return Subject(data_name, model, tokenizer, rows, tokens, reading.max_length, labels, reading.cut["test"])
 
 
 def _rows(model_name: str, data: TestData, source: RunConfig, outputs: list[str]) -> Dataset:

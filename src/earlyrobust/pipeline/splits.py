@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from earlyrobust import processes
-from earlyrobust.data import TASKS, TextData, load_files, load_task, tokenize
-from earlyrobust.encoders import check_length, load_tokenizer
+from earlyrobust.data import TASKS, TextData, load_files, load_task
+from earlyrobust.encoders import load_skeleton, load_tokenizer
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.counts import describe_rows
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.reading import read_texts
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -29,6 +30,8 @@ class Splits:
         test: Touched once, at the end.
         tokenizer: What tokenised them.
         seconds: How long preparing them took.
+        max_length: Most tokens of a text that are read.
+        cut: Number of texts that are longer, by split.
     """
 
     data: TextData
@@ -37,6 +40,8 @@ class Splits:
     test: Dataset
     tokenizer: PreTrainedTokenizerBase
     seconds: float
+    max_length: int
+    cut: dict[str, int]
 
 
 def load_splits(config: RunConfig, observer: Observer) -> Splits:
@@ -44,19 +49,32 @@ def load_splits(config: RunConfig, observer: Observer) -> Splits:
 
     Raises:
         DataError: If the data cannot be had or used.
-        ModelError: If the encoder's tokenizer cannot be had.
+        ModelError: If the encoder's tokenizer or configuration cannot be had or used.
+        ConfigError: If the encoder cannot read as many tokens as were asked for.
     """
     began = time.perf_counter()
     with observer.stage("Preparing the data"), processes.first_on_each_machine():
         tokenizer = load_tokenizer(config.model)
-        length = check_length(tokenizer, config.max_length or tokenizer.model_max_length)
         data = load_data(config)
-        train, selection, test = (
-            tokenize(split, tokenizer, length) for split in (data.train, data.selection, data.test)
+        reading = read_texts(
+            {"train": data.train, "selection": data.selection, "test": data.test},
+            load_skeleton(config.model),
+            tokenizer,
+            cast("int", config.max_length),
+            observer,
+            insists=config.is_set("max_length"),
         )
     for line in describe_rows(data):
         observer.note(line)
-    return Splits(data, train, selection, test, tokenizer, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return Splits(
+        data,
+        **reading.tokens,
+        tokenizer=tokenizer,
+        seconds=seconds,
+        max_length=reading.max_length,
+        cut=reading.cut,
+    )
 
 
 def load_data(config: RunConfig) -> TextData:

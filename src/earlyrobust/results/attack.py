@@ -32,6 +32,8 @@ class AttackRecord:
         words_changed: Share of the words that a successful attack replaced.
         similarity: Cosine of sentence embeddings before and after a successful attack.
         journal: Name of the file that holds the examples; None if none was kept.
+        cut: Number of attacked examples that the classifier does not read whole; None in the record of an
+            older version.
     """
 
     settings: dict[str, Any]
@@ -42,10 +44,15 @@ class AttackRecord:
     words_changed: Mean | None
     similarity: Mean | None
     journal: str | None = None
+    cut: int | None = None
 
     @classmethod
     def of(
-        cls, examples: Sequence[AttackedExample], settings: dict[str, Any], journal: str | None = None
+        cls,
+        examples: Sequence[AttackedExample],
+        settings: dict[str, Any],
+        journal: str | None = None,
+        cut: int | None = None,
     ) -> AttackRecord:
         """The numbers of a finished attack, whatever the order of its examples."""
         total = len(examples)
@@ -64,6 +71,7 @@ class AttackRecord:
                 [example.similarity for example in broken if example.similarity is not None], -1, 1
             ),
             journal=journal,
+            cut=cut,
         )
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from earlyrobust.results.run import ModelRecord, RunRecord, SearchRecord, TicketRecord
+from earlyrobust.results.run import DataRecord, ModelRecord, RunRecord, SearchRecord, TicketRecord
 
 # Share of the distance of masks drawn by chance from which on masks count as still moving.
 _MOVING = 0.5
+# Share of the training texts from which on what is cut off them may be why nothing was learned.
+_MANY = 0.5
 _ANOTHER_TRAINING = "Try a smaller --learning-rate, more --epochs, or another --seed."
 
 
@@ -56,7 +58,17 @@ def _fault_of(record: RunRecord, title: str, model: ModelRecord) -> str | None:
         told = "is no more accurate than always naming the largest class"
     else:
         return None
-    return f"The {title} {told}: its accuracy under attack means nothing. {_ANOTHER_TRAINING}"
+    return f"The {title} {told}: its accuracy under attack means nothing. {_advice(record.data)}"
+
+
+def _advice(data: DataRecord) -> str:
+    cut, rows = data.cut.get("train", 0), data.sizes.get("train", 0)
+    if cut <= _MANY * rows:
+        return _ANOTHER_TRAINING
+    return (
+        f"Try a larger --max-length first: {cut:,} of {rows:,} training texts lose what is beyond "
+        f"{data.max_length} tokens. {_ANOTHER_TRAINING}"
+    )
 
 
 def _faults_of_search(search: SearchRecord, ticket: TicketRecord) -> Iterator[str]:
