@@ -72,7 +72,7 @@ class ImportanceCoefficients(nn.Module):
         return cls(size.layers, size.heads, size.neurons, size.head_size)
 
     def attach_to(self, model: PreTrainedModel) -> None:
-        """Put these coefficients on the model they were made for, on its device.
+        """Put these coefficients, all 1 again, on the model they were made for, on its device.
 
         Raises:
             ModelError: If it has some already.
@@ -82,6 +82,8 @@ class ImportanceCoefficients(nn.Module):
                 "The model has importance coefficients already: let the search that put them there end "
                 "first, or load the model afresh."
             )
+        for coefficients in self.parameters():
+            nn.init.ones_(coefficients)
         family = family_of(model.config)
         for index, layer in enumerate(family.layers(model)):
             self._handles += [

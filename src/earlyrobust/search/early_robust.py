@@ -225,6 +225,7 @@ class EarlyRobustSearch:
         checkpoint = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
         model = self.trainer.model
         self._gates.attach_to(model)
+        self._history.clear()
         model.add_module(MaskHistory.NAME, self._history.to(model.device))
         try:
             self.trainer.train(resume_from_checkpoint=checkpoint)

@@ -120,10 +120,7 @@ class RobustTicketSearch:
         check_adversary(adversary)
         self._matrices = matrices_of(model)
         self._origin = origin or {}
-        self._masks = {
-            name: HardConcrete(linear.weight.shape, self.config.open_probability)
-            for name, linear in self._matrices.items()
-        }
+        self._masks = {name: HardConcrete(linear.weight.shape) for name, linear in self._matrices.items()}
         args = search_arguments(args, self.config.epochs, options.get("eval_dataset") is not None)
         args.learning_rate = self.config.learning_rate
         args.weight_decay = 0.0
@@ -175,7 +172,9 @@ class RobustTicketSearch:
         for weight in trained:
             weight.requires_grad_(False)
         for name, linear in self._matrices.items():
-            parametrize.register_parametrization(linear, "weight", self._masks[name].to(model.device))
+            mask = self._masks[name].to(model.device)
+            mask.open(self.config.open_probability)
+            parametrize.register_parametrization(linear, "weight", mask)
         try:
             yield
         finally:
@@ -219,9 +218,14 @@ class HardConcrete(nn.Module):
         open_probability: α / (1 + α) at the start.
     """
 
-    def __init__(self, shape: torch.Size, open_probability: float) -> None:
+    def __init__(self, shape: torch.Size, open_probability: float = 0.5) -> None:
         super().__init__()
-        self.log_alpha = nn.Parameter(torch.full(shape, math.log(open_probability / (1 - open_probability))))
+        self.log_alpha = nn.Parameter(torch.empty(shape))
+        self.open(open_probability)
+
+    def open(self, probability: float) -> None:
+        """Start again from masks that are open with a probability, α / (1 + α)."""
+        nn.init.constant_(self.log_alpha, math.log(probability / (1 - probability)))
         self._drawn: tuple[Tensor, Tensor] | None = None
 
     def forward(self, weight: Tensor) -> Tensor:

@@ -84,9 +84,10 @@ def check_labels_of(dataset: Any, model: PreTrainedModel) -> bool:
     Raises:
         DataError: If one is no class of the model.
     """
-    columns = getattr(dataset, "column_names", None) or ()
-    name = next((name for name in _COLUMNS if name in columns), None)
+    features = getattr(dataset, "features", None) or {}
+    name = next((name for name in _COLUMNS if name in features), None)
     if name is None or not hasattr(dataset, "unique"):
         return False
-    check_labels(dataset.unique(name), model)
+    if "int" in getattr(features[name], "dtype", ""):
+        check_labels(dataset.unique(name), model)
     return True
