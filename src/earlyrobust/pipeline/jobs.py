@@ -391,6 +391,7 @@ def _record(
         dense=record_of_dense,
         speed=speed,
         needs_dense=job.recipe.starts_from_finetuned,
+        training=folder.training,
     )
     record = replace(record, findings=find_faults(record))
     if processes.is_first():
