@@ -67,8 +67,8 @@ def _labels_of(dataset: Dataset) -> NDArray[np.int64]:
     labels = np.asarray(dataset.with_format(None)[name])
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(
-            f"The column '{name}' holds {dataset.with_format(None)[0][name]!r}, but accuracy needs the index of "
-            "one class for each example."
+            f"The column '{name}' holds {dataset.with_format(None)[0][name]!r}, but accuracy needs the "
+            "index of one class for each example."
         )
     return labels
 

@@ -229,6 +229,7 @@ def _begun(
 ) -> Iterator[_Job]:
     """Gather what is left to gather, and claim the folder while the context lasts."""
     recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
+    recipe = recipe.given_time(math.ceil(len(splits.train) / config.batch_size), config, observer)
     if config.bf16 and not has_bf16():
         observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
     job = _Job(config, recipe, splits, folder, observer)

@@ -9,7 +9,10 @@ from importlib import import_module
 from pathlib import Path
 
 from transformers import TrainerCallback
-from transformers.integrations import get_reporting_integration_callbacks
+from transformers.integrations import (
+    get_available_reporting_integrations,
+    get_reporting_integration_callbacks,
+)
 
 from earlyrobust.errors import ConfigError
 
@@ -27,7 +30,11 @@ def check_reporting(target: str | None) -> None:
     Raises:
         ConfigError: If its package is not installed.
     """
-    _callbacks(target)
+    if target not in (None, "none", *get_available_reporting_integrations()):
+        raise ConfigError(
+            f"--report-to {target} needs the package '{target}', which is not installed: `pip install "
+            f"{target}`, or choose --report-to none."
+        )
 
 
 @contextmanager
@@ -39,7 +46,7 @@ def reporting(target: str | None, folder: Path, stage: str) -> Iterator[list[Tra
         folder: Of the run.
         stage: Of the run; each is a run of its own there.
     """
-    callbacks = _callbacks(target)
+    callbacks = [kind() for kind in get_reporting_integration_callbacks(target)]
     if target == "tensorboard" and not os.environ.get(_PLACE):
         for callback in callbacks:
             callback.logging_dir = str(folder / LOGS / stage)
@@ -50,13 +57,3 @@ def reporting(target: str | None, folder: Path, stage: str) -> Iterator[list[Tra
             import_module("wandb").finish()
         elif target == "mlflow":
             import_module("mlflow").end_run()
-
-
-def _callbacks(target: str | None) -> list[TrainerCallback]:
-    try:
-        return [kind() for kind in get_reporting_integration_callbacks(target)]
-    except (RuntimeError, ImportError) as error:
-        raise ConfigError(
-            f"--report-to {target} needs the package '{target}', which is not installed: `pip install "
-            f"{target}`, or choose --report-to none."
-        ) from error

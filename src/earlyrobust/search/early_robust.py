@@ -123,6 +123,13 @@ class SearchConfig:
         """Optimiser steps of one miniepoch, given those of an epoch."""
         return max(self.min_steps, round(self.miniepoch * steps_per_epoch))
 
+    def epochs_to_settle(self, steps_per_epoch: int) -> float:
+        """Epochs that masks need to settle: as many miniepochs as the patience, and two.
+
+        The masks of the first have none to be compared with, and the search still begins to learn there.
+        """
+        return (self.patience + 2) * self.steps_per_miniepoch(steps_per_epoch) / steps_per_epoch
+
 
 class EarlyRobustSearch:
     """Searches a ticket on a pretrained classifier.
