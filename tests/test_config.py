@@ -38,6 +38,7 @@ SAMPLES: dict[str, Any] = {
     "bf16": True,
     "gradient_accumulation": 2,
     "gradient_checkpointing": True,
+    "report_to": "tensorboard",
     "heads": 0.25,
     "neurons": 0.125,
     "head_penalty": 3e-5,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from datasets import Dataset
+from datasets import ClassLabel, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
@@ -57,6 +57,51 @@ def test_accuracy_is_the_count(model: PreTrainedModel) -> None:
     accuracy = evaluate_clean(model, tiny.tokenizer(), rows, batch_size=7)
     assert (accuracy.correct, accuracy.total) == (right, 20)
     assert 0 < right < 20
+
+
+SHAPES = {
+    "without lengths": lambda rows: rows.remove_columns("length"),
+    "label": lambda rows: rows.rename_column("labels", "label"),
+    "torch": lambda rows: rows.with_format("torch"),
+    "numpy, without lengths": lambda rows: rows.remove_columns("length").with_format("numpy"),
+    "torch, some columns": lambda rows: rows.with_format("torch", columns=["input_ids", "labels"]),
+    "texts": lambda rows: rows.add_column("text", [str(row) for row in range(len(rows))]),
+    "other numbers": lambda rows: rows.add_column("idx", list(range(len(rows)))),
+    "lengths in words": lambda rows: rows.remove_columns("length").add_column("length", ["long"] * len(rows)),
+    "indices": lambda rows: rows.select(range(len(rows))),
+    "classes": lambda rows: rows.cast_column("labels", ClassLabel(names=["bad", "good"])),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_tokenised_examples_may_have_any_columns_and_format(model: PreTrainedModel, shape: str) -> None:
+    rows = tiny.dataset(20)
+    expected = evaluate_clean(model, tiny.tokenizer(), rows)
+    assert evaluate_clean(model, tiny.tokenizer(), SHAPES[shape](rows)) == expected
+
+
+def relabelled(label: object) -> Dataset:
+    return Dataset.from_list([{**row, "labels": label} for row in tiny.dataset(4)])
+
+
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        (Dataset.from_dict({"text": ["good"], "label": [1]}), "not tokenised, their columns are text, label"),
+        (Dataset.from_dict({"sentence": ["good"], "labels": [1]}), "not tokenised"),
+        (tiny.dataset(4).remove_columns("labels"), "needs examples with a column 'labels' or 'label'"),
+        (tiny.dataset(4).select([]), "has 0 examples"),
+        (relabelled(-1), "A label is -1"),
+        (relabelled(-100), "A label is -100"),
+        (relabelled(2), "A label is 2"),
+        (relabelled("good"), "holds 'good'"),
+        (relabelled(0.5), "holds 0.5"),
+        (relabelled([0, 1]), r"holds \[0, 1\]"),
+    ],
+)
+def test_what_has_no_accuracy_is_refused(model: PreTrainedModel, rows: Dataset, match: str) -> None:
+    with pytest.raises(DataError, match=match):
+        evaluate_clean(model, tiny.tokenizer(), rows)
 
 
 @pytest.mark.parametrize("training", [True, False])

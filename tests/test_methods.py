@@ -484,3 +484,34 @@ def test_a_ticket_comes_without_the_weights_of_its_search(run: Any, tmp_path: Pa
     assert outcome.code == 2
     assert "without the weights" in outcome.err
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "steps", "epochs", "told"),
+    [
+        ({}, 140, 1.0, None),  # seven miniepochs of 20 steps
+        ({}, 5000, 1.0, None),
+        ({}, 139, 140 / 139, "instead of 1."),
+        ({}, 16, 8.75, "instead of 1."),
+        ({}, 1, 140.0, "instead of 1."),
+        ({"patience": 2}, 16, 5.0, "instead of 1."),
+        ({"miniepoch_min_steps": 2}, 16, 1.0, None),
+        ({"search_epochs": 3.0}, 16, 3.0, "stops after 3, settled or not; --search-epochs"),
+        ({"search_epochs": 9.0}, 16, 9.0, None),
+        ({"draw_after": 0.2}, 16, 1.0, None),
+        ({"method": "earlybert"}, 16, 1.0, None),
+        ({"method": "earlyrobust-swap"}, 16, 0.25, "stops after 0.25, settled or not"),
+        ({"method": "earlyrobust-swap", "search": "earlyrobust"}, 16, 8.75, "instead of 1."),
+    ],
+)
+def test_a_search_on_few_texts_has_time_to_settle_or_says_that_it_has_not(options, steps, epochs, told):
+    notes = []
+
+    class Listens(Observer):
+        def note(self, message):
+            notes.append(message)
+
+    config = RunConfig.build(options)
+    recipe = Recipe.of(config).given_time(steps, config, Listens())
+    assert recipe.search_config.max_epochs == pytest.approx(epochs)
+    assert [told in note for note in notes] == ([] if told is None else [True])

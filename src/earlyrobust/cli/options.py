@@ -90,6 +90,9 @@ TRAINING: Group = {
     "gradient_checkpointing": option(
         bool, "Training", "Compute activations twice instead of keeping them, to save memory.", "no"
     ),
+    "report_to": option(
+        str, "Training", "Where loss and learning rate go as well: tensorboard, wandb or mlflow.", "none"
+    ),
     "seed": option(int, "Training", "Seed of everything random.", "0"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from transformers import DataCollatorWithPadding
 
 from earlyrobust import processes
-from earlyrobust.errors import ModelError
+from earlyrobust.errors import DataError, ModelError
 from earlyrobust.results import Accuracy
 
 if TYPE_CHECKING:
@@ -27,12 +28,22 @@ def evaluate_clean(
     Args:
         model: Any sequence classifier.
         tokenizer: Pads the batches.
-        dataset: Tokenised examples with `labels`.
+        dataset: Tokenised examples with `labels` or `label`, in any format; other columns are left out.
         batch_size: Examples in a batch; it does not change the result.
 
     Returns:
         Right answers of all, with a 95 % interval.
+
+    Raises:
+        DataError: If the examples are not tokenised, or a label is no class of the model.
     """
+    labels, classes = _labels_of(dataset), model.config.num_labels
+    wrong = labels[(labels < 0) | (labels >= classes)]
+    if len(wrong):
+        raise DataError(
+            f"A label is {wrong[0]}, but the model has {classes} classes, 0 to {classes - 1}: leave out "
+            "examples without a label, and number the classes as the model does."
+        )
     return accuracy_of(predict(model, tokenizer, dataset, batch_size).argmax(axis=1), dataset)
 
 
@@ -41,9 +52,25 @@ def accuracy_of(predicted: NDArray[np.int64], dataset: Dataset) -> Accuracy:
 
     Args:
         predicted: Indices of classes, shape (examples,).
-        dataset: The examples, with `labels`.
+        dataset: The examples, with `labels` or `label`.
     """
-    return Accuracy.of(int((predicted == np.asarray(dataset["labels"])).sum()), len(dataset))
+    return Accuracy.of(int((predicted == _labels_of(dataset)).sum()), len(dataset))
+
+
+def _labels_of(dataset: Dataset) -> NDArray[np.int64]:
+    name = next((name for name in ("labels", "label") if name in dataset.column_names), None)
+    if name is None or not len(dataset):
+        raise DataError(
+            f"The data set has {len(dataset)} examples and the columns {', '.join(dataset.column_names)}: "
+            "accuracy needs examples with a column 'labels' or 'label'."
+        )
+    labels = np.asarray(dataset.with_format(None)[name])
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"The column '{name}' holds {dataset.with_format(None)[0][name]!r}, but accuracy needs the "
+            "index of one class for each example."
+        )
+    return labels
 
 
 def predict(
@@ -56,8 +83,10 @@ def predict(
 
     Raises:
         ModelError: If they are not numbers.
+        DataError: If the examples are not tokenised.
     """
-    order = np.argsort(dataset["length"], kind="stable")[::-1]  # neighbours in length need little padding
+    lengths, dataset = _inputs_of(dataset, model, tokenizer)
+    order = np.argsort(lengths, kind="stable")[::-1]  # neighbours in length need little padding
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     training = model.training
     model.train(False)
@@ -65,7 +94,6 @@ def predict(
     with torch.inference_mode():
         for rows in batches[processes.rank() :: processes.count()]:
             batch = collate(tokenizer, dataset.select(rows), model.device)
-            batch.pop("labels", None)
             own.append(model(**batch).logits.float().tolist())
     model.train(training)
     logits = np.empty((len(order), model.config.num_labels), dtype=np.float32)
@@ -78,6 +106,24 @@ def predict(
             "it again, with a smaller learning rate."
         )
     return logits
+
+
+def _inputs_of(
+    dataset: Dataset, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> tuple[Any, Dataset]:
+    """Lengths of the examples, and the examples without the columns that are no input of the model."""
+    dataset = dataset.with_format(None)
+    if "input_ids" not in dataset.column_names:
+        raise DataError(
+            f"The examples are not tokenised, their columns are {', '.join(dataset.column_names)}: apply the "
+            "tokenizer first, as in dataset.map(lambda row: tokenizer(row['text'], truncation=True))."
+        )
+    known = {*tokenizer.model_input_names, *inspect.signature(getattr(model, "forward", model)).parameters}
+    inputs = dataset.select_columns(
+        [name for name in dataset.column_names if name in known and not name.startswith("label")]
+    )
+    prepared = getattr(dataset.features.get("length"), "dtype", "").startswith("int")
+    return dataset["length"] if prepared else [len(row) for row in dataset["input_ids"]], inputs
 
 
 def collate(tokenizer: PreTrainedTokenizerBase, rows: Dataset, device: torch.device) -> dict[str, Tensor]:

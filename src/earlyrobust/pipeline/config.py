@@ -64,6 +64,8 @@ class RunConfig(AttackOptions):
             less memory, and other draws of dropout and perturbations.
         gradient_checkpointing: Compute activations a second time instead of keeping them, None for not: less
             memory, more time, the same results.
+        report_to: Where the training is reported to beside the record: "tensorboard", "wandb", "mlflow" or
+            "none"; None for none.
         heads: Share of all attention heads to cut (the paper's 1/6).
         neurons: Share of all FFN neurons to cut (the paper's, by task).
         weights: Share of the weights to set to zero, for `robust-ticket`.
@@ -116,6 +118,7 @@ class RunConfig(AttackOptions):
     bf16: bool = False
     gradient_accumulation: Annotated[int, Field(gt=0, le=100_000)] | None = None
     gradient_checkpointing: bool | None = None
+    report_to: Literal["tensorboard", "wandb", "mlflow", "none"] | None = None
     heads: Ratio | None = None
     neurons: Ratio | None = None
     weights: Ratio = 0.3

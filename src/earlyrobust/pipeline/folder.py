@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import yaml
 from earlyrobust import processes, weight_ticket
 from earlyrobust.errors import OutputError
 from earlyrobust.pipeline.identity import anchored, differences, facts_of_test_data, shown, told
-from earlyrobust.results import ATTACKS_FOLDER, RECORD_NAME, RunRecord
+from earlyrobust.results import ATTACKS_FOLDER, RECORD_NAME, RunRecord, TrainingLog
 from earlyrobust.storage import (
     check_can_be_made,
     content_of,
@@ -40,7 +41,7 @@ DENSE, TICKET, MODEL = "dense", "ticket", "model"
 # The model that a ticket was searched on, kept until the fine-tuning has started from its weights.
 SEARCHED = "searched"
 # Options that change no result.
-_NO_MATTER = {"token_budget", "in_flight", "gradient_checkpointing"}
+_NO_MATTER = {"token_budget", "in_flight", "gradient_checkpointing", "report_to"}
 # Written into a checkpoint when all else is there, so a checkpoint without it is not whole.
 ELAPSED_NAME = "elapsed.json"
 
@@ -187,6 +188,15 @@ class RunFolder:
     def is_finished(self, stage: str) -> bool:
         """Whether a stage has been finished, in this process or an earlier one."""
         return stage in self.seconds
+
+    @property
+    def training(self) -> dict[str, TrainingLog]:
+        """What the training of each stage logged, as far as it is known."""
+        return {stage: TrainingLog(**log) for stage, log in self._progress.get("training", {}).items()}
+
+    def keep_log(self, stage: str, log: TrainingLog) -> None:
+        """Keep what the training of a stage logged; it is written when the stage is finished."""
+        self._progress["training"] = {**self._progress.get("training", {}), stage: asdict(log)}
 
     def finish(self, stage: str, seconds: float) -> None:
         """Note that all that a stage leaves behind is in place, and drop its checkpoints."""

@@ -239,6 +239,7 @@ def _begun(
     adversaries = (recipe.adversary, recipe.search_adversary)
     changes_texts = bool(config.attack) or any(isinstance(used, WordSwap) for used in adversaries)
     recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
+    recipe = recipe.given_time(math.ceil(len(splits.train) / config.batch_size), config, observer)
     if config.bf16 and not has_bf16():
         observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
     job = _Job(config, recipe, splits, folder, observer)
@@ -409,6 +410,7 @@ def _record(
         dense=record_of_dense,
         speed=speed,
         needs_dense=job.recipe.starts_from_finetuned,
+        training=folder.training,
     )
     record = replace(record, findings=find_faults(record))
     if processes.is_first():

@@ -12,7 +12,7 @@ from earlyrobust.pipeline.methods import METHODS, Method, Start
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.specs import NONE, parse_spec
 from earlyrobust.pipeline.substitutes import equip
-from earlyrobust.search import SEARCHES, Search
+from earlyrobust.search import SEARCHES, Search, SearchConfig
 from earlyrobust.search.base import check_adversary
 
 if TYPE_CHECKING:
@@ -88,6 +88,36 @@ class Recipe:
             steps_per_epoch: Optimiser steps that the training texts make.
         """
         return max(self.epochs * self.share, min(self.epochs, self.least_steps / steps_per_epoch))
+
+    def given_time(self, steps_per_epoch: int, config: RunConfig, observer: Observer) -> Recipe:
+        """The same recipe with a search that lasts until its masks can settle, unless told otherwise.
+
+        On few texts an epoch has fewer miniepochs than it takes.
+
+        Args:
+            steps_per_epoch: Optimiser steps that the training texts make.
+            config: The options, which may name the search's limit.
+            observer: Is told of a longer limit, or of one that is too short.
+        """
+        settings = self.search_config
+        if not isinstance(settings, SearchConfig) or settings.draw_after is not None:
+            return self
+        needed = settings.epochs_to_settle(steps_per_epoch)
+        if settings.max_epochs >= needed:
+            return self
+        why = (
+            f"An epoch of these texts has {steps_per_epoch} steps and a miniepoch "
+            f"{settings.steps_per_miniepoch(steps_per_epoch)}, so masks need {needed:.2g} epochs to settle"
+        )
+        of_method = METHODS[config.method].search_epochs if config.search is None else None
+        if config.search_epochs is None and of_method is None:
+            observer.note(f"{why}: the search may take as long, instead of {settings.max_epochs:g}.")
+            return replace(self, search_config=replace(settings, max_epochs=needed))
+        observer.note(
+            f"{why}: the search stops after {settings.max_epochs:g}, settled or not; --search-epochs allows "
+            "for more, and --miniepoch-min-steps for shorter miniepochs."
+        )
+        return self
 
     def equipped(
         self, neighbours: str | None, tokenizer: PreTrainedTokenizerBase, observer: Observer

@@ -19,6 +19,8 @@ from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
+from earlyrobust.pipeline.reporting import check_reporting, reporting
+from earlyrobust.results import TrainingLog
 from earlyrobust.search import Search
 from earlyrobust.storage import flush_folder, write_json
 from earlyrobust.ticket import Ticket
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from earlyrobust.pipeline.splits import Splits
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
+STEPS_BETWEEN_LOGS = 10
 
 
 def train_classifier(
@@ -50,17 +53,19 @@ def train_classifier(
         Seconds of training, those before an interruption included.
     """
     clock = _Checkpoints()
-    trainer = AdversarialTrainer(
-        model,
-        _arguments(config, folder.checkpoints(stage), epochs, learning_rate, warmup=0.1),
-        adversary=adversary,
-        train_dataset=splits.train,
-        processing_class=splits.tokenizer,
-        callbacks=[clock, *observer.callbacks()],
-    )
-    trainer.remove_callback(PrinterCallback)
-    checkpoint = folder.last_checkpoint(stage)
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    with reporting(config.report_to, folder.path, stage) as reports:
+        trainer = AdversarialTrainer(
+            model,
+            _arguments(config, folder, stage, epochs, learning_rate, warmup=0.1),
+            adversary=adversary,
+            train_dataset=splits.train,
+            processing_class=splits.tokenizer,
+            callbacks=[clock, *reports, *observer.callbacks()],
+        )
+        trainer.remove_callback(PrinterCallback)
+        checkpoint = folder.last_checkpoint(stage)
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    folder.keep_log(stage, TrainingLog.of(trainer.state.log_history))
     return clock.elapsed
 
 
@@ -80,27 +85,32 @@ def search_ticket(
         The ticket, and seconds of training, those before an interruption included.
     """
     clock = _Checkpoints()
-    search = cast("type[Search]", recipe.search)(
-        model,
-        _arguments(config, folder.checkpoints(stage), recipe.epochs, recipe.learning_rate),
-        splits.train,
-        config=recipe.search_config,
-        adversary=recipe.search_adversary,
-        processing_class=splits.tokenizer,
-        callbacks=[clock, *observer.callbacks()],
-        origin=origin,
-        on_miniepoch=observer.miniepoch,
-    )
-    search.trainer.remove_callback(PrinterCallback)
-    return search.run(folder.last_checkpoint(stage)), clock.elapsed
+    with reporting(config.report_to, folder.path, stage) as reports:
+        search = cast("type[Search]", recipe.search)(
+            model,
+            _arguments(config, folder, stage, recipe.epochs, recipe.learning_rate),
+            splits.train,
+            config=recipe.search_config,
+            adversary=recipe.search_adversary,
+            processing_class=splits.tokenizer,
+            callbacks=[clock, *reports, *observer.callbacks()],
+            origin=origin,
+            on_miniepoch=observer.miniepoch,
+        )
+        search.trainer.remove_callback(PrinterCallback)
+        ticket = search.run(folder.last_checkpoint(stage))
+    folder.keep_log(stage, TrainingLog.of(search.trainer.state.log_history))
+    return ticket, clock.elapsed
 
 
 def check_can_train(config: RunConfig) -> None:
     """Refuse a training that cannot be shared out, before any data is read.
 
     Raises:
-        ConfigError: If the processes were started for another kind of training, or a batch cannot be divided.
+        ConfigError: If the processes were started for another kind of training, a batch cannot be divided, or
+            there is nothing of what the training is to report to.
     """
+    check_reporting(config.report_to)
     processes.check_launch()
     _share_of_batch(config)
 
@@ -119,10 +129,16 @@ def _share_of_batch(config: RunConfig) -> int:
 
 
 def _arguments(
-    config: RunConfig, checkpoints: Path, epochs: float, learning_rate: float, warmup: float = 0.0
+    config: RunConfig,
+    folder: RunFolder,
+    stage: str,
+    epochs: float,
+    learning_rate: float,
+    warmup: float = 0.0,
 ) -> TrainingArguments:
     return TrainingArguments(
-        output_dir=str(checkpoints),
+        output_dir=str(folder.checkpoints(stage)),
+        run_name=f"{folder.path.name}-{stage}",
         num_train_epochs=epochs,
         per_device_train_batch_size=_share_of_batch(config),
         gradient_accumulation_steps=config.gradient_accumulation or 1,
@@ -133,9 +149,11 @@ def _arguments(
         use_cpu=not torch.accelerator.is_available(),  # else bf16 asks for an accelerator
         train_sampling_strategy="group_by_length",
         dataloader_pin_memory=torch.cuda.is_available(),
-        logging_strategy="no",
+        logging_strategy="steps",
+        logging_steps=STEPS_BETWEEN_LOGS,
+        logging_first_step=True,
         save_strategy="no",  # _Checkpoints decides
-        report_to="none",
+        report_to="none",  # `reporting` does
         disable_tqdm=True,
         **_checkpointing(config),
     )
@@ -159,12 +177,16 @@ def _drop_others(newest: Path) -> None:
 
 
 class _Checkpoints(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint every minute, and keeps count of the seconds of training in it."""
+    """Asks for a checkpoint every minute, and keeps count of the seconds of training in it.
+
+    Seconds in which a checkpoint is written do not count: they depend on the disk, not on the method.
+    """
 
     def __init__(self) -> None:
-        self._before = 0.0
+        self._before = 0.0  # seconds of training until `_began`, those before an interruption included
         self._began = 0.0
         self._saved = 0.0
+        self._stepped = 0.0
         self._ended: float | None = None
 
     @property
@@ -178,7 +200,7 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
         if state.global_step:
             file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / ELAPSED_NAME
             self._before = float(json.loads(file.read_text(encoding="utf-8"))["seconds"])
-        self._began = self._saved = time.perf_counter()
+        self._began = self._saved = self._stepped = time.perf_counter()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -187,17 +209,21 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
         due = not finished and time.perf_counter() - self._saved > SECONDS_BETWEEN_CHECKPOINTS
         if processes.gathered(due)[0]:  # clocks differ, and all must save at the same step
             control.should_save = True
+            if torch.accelerator.is_available():
+                torch.accelerator.synchronize()  # what is under way is training
+        self._stepped = time.perf_counter()
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        self._before += self._stepped - self._began
         processes.wait()  # each has a part of the checkpoint to write
         if processes.is_first():
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             flush_folder(folder)
-            write_json(folder / ELAPSED_NAME, {"seconds": self.elapsed})
+            write_json(folder / ELAPSED_NAME, {"seconds": self._before})
             _drop_others(folder)
-        self._saved = time.perf_counter()
+        self._began = self._saved = time.perf_counter()
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

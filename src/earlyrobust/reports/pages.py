@@ -36,6 +36,8 @@ from earlyrobust.storage import write_atomically
 REPORT_PAGE = "report.html"
 # Examples of an attack that ended alike and that a run's page shows; `examples.html` shows them all.
 _EXAMPLES = 6
+# What the trainings of a run are called.
+_STAGES = {"dense": "Training of the dense model", "ticket": "Search", "model": "Training of the model"}
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,11 @@ def _run(folder: Path) -> Report:
     record = RunRecord.load(folder)
     shown = _pictures_of_run(record, "", ("distances", "layers"))
     pictures = [(caption[0].upper() + caption[1:], figure) for caption, figure in shown]
+    pictures += [
+        (f"{_STAGES.get(stage, stage)}: loss, gradient norm and learning rate", plots.training_curves(log))
+        for stage, log in record.training.items()
+        if any(loss is not None for loss in log.loss)
+    ]
     attacks = []
     for title, attack in record.attacks.items():
         journal = folder / ATTACKS_FOLDER / str(attack.journal)

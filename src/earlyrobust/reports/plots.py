@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from earlyrobust.results import Mean, RunRecord, SearchRecord, TicketRecord
+from earlyrobust.results import Mean, RunRecord, SearchRecord, TicketRecord, TrainingLog
 from earlyrobust.results.summary import frontier
 from earlyrobust.storage import write_atomically
 
@@ -112,6 +112,26 @@ def settling(search: SearchRecord, gamma: float) -> Figure:
     axes.set(xlabel="epochs of the search", ylabel="mask distance")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
+    return figure
+
+
+def training_curves(log: TrainingLog) -> Figure:
+    """Loss, gradient norm and learning rate of a training over its steps, one below the other."""
+    rows = {
+        "loss": log.loss,
+        "penalty": log.penalty,
+        "gradient norm": log.gradient_norm,
+        "learning rate": log.learning_rate,
+    }
+    shown = {name: values for name, values in rows.items() if any(value is not None for value in values)}
+    figure = Figure(figsize=(4.6, 1.5 * len(shown) + 0.4), layout="constrained")
+    all_axes = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (name, values) in zip(all_axes, shown.items(), strict=True):
+        known = [(step, value) for step, value in zip(log.steps, values, strict=True) if value is not None]
+        axes.plot(*zip(*known, strict=True), color=_BLUE, marker="o" if len(known) < 20 else "", markersize=4)
+        axes.set(ylabel=name)
+    all_axes[-1].set(xlabel="optimiser step")
+    all_axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 

@@ -31,6 +31,7 @@ from earlyrobust.results.run import (
     TicketRecord,
     WeightsRecord,
 )
+from earlyrobust.results.training import TrainingLog
 
 __all__ = [
     "ATTACKS_FOLDER",
@@ -67,6 +68,7 @@ __all__ = [
     "SpeedRecord",
     "TestDataRecord",
     "TicketRecord",
+    "TrainingLog",
     "WeightsRecord",
     "faults_of_ticket",
     "find_faults",

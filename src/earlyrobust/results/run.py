@@ -10,6 +10,7 @@ from typing import Any
 from earlyrobust.results.attack import AttackRecord
 from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
 from earlyrobust.results.measures import Accuracy
+from earlyrobust.results.training import TrainingLog
 from earlyrobust.storage import write_json
 from earlyrobust.ticket import Miniepoch, Ticket, mask_distance
 
@@ -192,6 +193,7 @@ class RunRecord:
         weights: What a ticket over single weights keeps; None without one.
         needs_dense: Whether the ticket was searched on the dense model, whose training is then part of it.
         findings: What has gone wrong, and what to try: see `find_faults`.
+        training: What the training of each stage logged; empty in the record of an older version.
         schema_version: Version of this layout.
     """
 
@@ -209,6 +211,7 @@ class RunRecord:
     weights: WeightsRecord | None = None
     needs_dense: bool = False
     findings: list[str] = field(default_factory=list)
+    training: dict[str, TrainingLog] = field(default_factory=dict)
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property

@@ -49,6 +49,11 @@ class MaskHistory(nn.Module):
     def __len__(self) -> int:
         return int(self.steps.count_nonzero())
 
+    def clear(self) -> None:
+        """Forget a search before this one."""
+        for buffer in self.buffers():
+            buffer.zero_()
+
     def append(self, step: int, heads: Mask, neurons: Mask) -> None:
         """Add the masks drawn after optimiser step `step`; empty ones where none could be drawn."""
         index = len(self)
@@ -110,6 +115,12 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
         self._patience = patience
         self._steps_per_miniepoch = steps_per_miniepoch
         self._report = report
+        self.converged = False
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Forget a search before this one."""
         self.converged = False
 
     def on_step_end(

@@ -1,0 +1,55 @@
+"""What the training of a stage logged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# Points that are kept of a stage, as many as a picture can show.
+_MOST = 200
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """Loss, gradient norm and learning rate of a training, at the steps that were logged.
+
+    Numbers that are not finite are None.
+
+    Attributes:
+        steps: Optimiser steps, counted from 1.
+        loss: Mean loss of the steps since the one before, without the penalty.
+        gradient_norm: Norm of the gradient of all weights, before it is clipped.
+        learning_rate: As it was at the step.
+        penalty: Mean penalty of the steps since the one before; empty without a penalty.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    loss: list[float | None] = field(default_factory=list)
+    gradient_norm: list[float | None] = field(default_factory=list)
+    learning_rate: list[float | None] = field(default_factory=list)
+    penalty: list[float | None] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, history: Sequence[Mapping[str, Any]]) -> TrainingLog:
+        """Pick a trainer's log history; of a long one, points that are evenly apart, and the last."""
+        points = [entry for entry in history if "loss" in entry]
+        if len(points) > _MOST:
+            last = len(points) - 1
+            points = [points[round(place * last / (_MOST - 1))] for place in range(_MOST)]
+
+        def values(name: str) -> list[float | None]:
+            return [_finite(point.get(name)) for point in points]
+
+        return cls(
+            steps=[int(point["step"]) for point in points],
+            loss=values("loss"),
+            gradient_norm=values("grad_norm"),
+            learning_rate=values("learning_rate"),
+            penalty=values("penalty") if any("penalty" in point for point in points) else [],
+        )
+
+
+def _finite(value: Any) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
