@@ -59,9 +59,14 @@ def is_first() -> bool:
     return rank() == 0
 
 
+def local_rank() -> int:
+    """Which of the processes of its machine this one is, from 0."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if count() > 1 else 0
+
+
 def is_first_on_its_machine() -> bool:
     """Whether no other process of its machine comes before it."""
-    return is_alone() or os.environ.get("LOCAL_RANK", "0") == "0"
+    return local_rank() == 0
 
 
 def is_alone() -> bool:
@@ -82,6 +87,23 @@ def check_alone(what: str) -> None:
         raise ConfigError(
             f"{what} works in one process: start it without torchrun or accelerate launch; run, search, "
             "finetune, evaluate and attack work in several."
+        )
+
+
+def check_devices() -> None:
+    """Refuse more processes on a machine than it has accelerators, if it has any: each needs its own.
+
+    Raises:
+        ConfigError: If there are more.
+    """
+    import torch
+
+    have = torch.accelerator.device_count() if torch.accelerator.is_available() else 0
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", local_rank() + 1))
+    if not is_alone() and 0 < have < here:
+        raise ConfigError(
+            f"{here} processes share this machine, which has {have} device(s) for them: start at most {have} "
+            "on it (--nproc-per-node), or hide the devices from them to compute on the CPU."
         )
 
 
@@ -182,4 +204,5 @@ def _group() -> PartialState:
     import torch
     from accelerate import PartialState
 
+    check_devices()
     return PartialState(cpu=not torch.accelerator.is_available(), timeout=_PATIENCE)

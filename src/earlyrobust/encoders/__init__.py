@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from earlyrobust.encoders.attack_models import load_masked_lm, load_sentence_encoder
 from earlyrobust.encoders.classifiers import load_classifier
-from earlyrobust.encoders.devices import fastest_device, has_bf16
+from earlyrobust.encoders.devices import device_name, fastest_device, has_bf16, on_device, synchronize
 from earlyrobust.encoders.fetching import EMBEDDED, locate
 from earlyrobust.encoders.pretrained import load_dimensions, load_pretrained, load_untrained
 from earlyrobust.encoders.tokenizers import check_length, load_tokenizer, save_tokenizer
@@ -12,6 +12,7 @@ from earlyrobust.encoders.tokenizers import check_length, load_tokenizer, save_t
 __all__ = [
     "EMBEDDED",
     "check_length",
+    "device_name",
     "fastest_device",
     "has_bf16",
     "load_classifier",
@@ -22,5 +23,7 @@ __all__ = [
     "load_tokenizer",
     "load_untrained",
     "locate",
+    "on_device",
     "save_tokenizer",
+    "synchronize",
 ]

@@ -14,6 +14,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 
 from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
+from earlyrobust.encoders import fastest_device, synchronize
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
@@ -178,6 +179,7 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
         if state.global_step:
             file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / ELAPSED_NAME
             self._before = float(json.loads(file.read_text(encoding="utf-8"))["seconds"])
+        synchronize(args.device)
         self._began = self._saved = time.perf_counter()
 
     def on_step_end(
@@ -202,4 +204,5 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        synchronize(args.device)
         self._ended = time.perf_counter()
