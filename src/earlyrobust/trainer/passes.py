@@ -55,9 +55,7 @@ class TrainerPasses(Passes):
 
     def gradient(self, of: Tensor, objective: Objective | None = None) -> Tensor:
         """As the base says."""
-        loss, outputs = self._trainer.task_loss(self._bare, self._inputs, self._items)
-        if objective is not None:
-            loss = objective(loss, outputs)
+        loss = self._trainer.task_loss(self._bare, self._inputs, objective, self._items)
         scaler = self._trainer.accelerator.scaler
         if scaler is not None:
             loss = scaler.scale(loss)
@@ -66,7 +64,7 @@ class TrainerPasses(Passes):
 
     def outputs(self) -> Any:
         """As the base says."""
-        return self._trainer.task_loss(self._bare, self._inputs, self._items)[1]
+        return self._trainer.outputs(self._bare, self._inputs, self._items)
 
     def first_layer(self) -> nn.Module:
         """As the base says; `ModelError` if the model's architecture is not supported."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +18,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from earlyrobust import processes
 from earlyrobust.adversarial import Adversary, Objective
 from earlyrobust.errors import ConfigError, TrainingError
+from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
 from earlyrobust.trainer.passes import PARTS_NAME, TrainerPasses
 from earlyrobust.trainer.replays import Memories, RepeatedGroups
 from earlyrobust.trainer.sampling import ReplayableSampler
@@ -31,13 +33,23 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
     Checkpoints and resuming, mixed precision, gradient accumulation, callbacks, reporting and length grouping
     work as they do there.
 
+    A subclass may compute a loss of its own in `compute_loss`, as with Trainer. The adversary's weights and
+    objectives and the penalty are put around that loss, and δ ascends it. It is taken for the mean of the
+    batch at hand and divided by the accumulation steps; a class that divides its loss by
+    `num_items_in_batch` says so by the attribute `loss_is_scaled_for_ga = True`.
+
     Args:
         model: The classifier.
         args: Training arguments. Under an adversary that replays batches the epochs are divided by its
             replays.
         adversary: Perturbs the embeddings in every training step; None for plain training.
-        penalty: A differentiable scalar that is added to the training loss, once per optimiser step.
+        penalty: A differentiable scalar that is added to the training loss, once per optimiser step. It is
+            logged apart from the loss, as `penalty`.
         **kwargs: As for `transformers.Trainer`.
+
+    Raises:
+        ConfigError: If `compute_loss` does not take what Trainer gives it, or the adversary replays batches
+            and the data set has no known length.
     """
 
     def __init__(
@@ -54,12 +66,14 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
             args = copy.copy(args)
             # Rounded down: Trainer rounds the number of steps up.
             args.num_train_epochs = math.nextafter(args.num_train_epochs / self._replays, 0)
+        _check_signature(type(self))
         super().__init__(model, args, **kwargs)
         self.adversary = adversary
         self._penalty = penalty
         self._penalty_is_due = False
-        self._objective: Objective | None = None
-        self._pass_weight = 1.0
+        self._labels_are_checked = False
+        # Since they were last logged: their sum, and the number of optimiser steps.
+        self._penalties: tuple[Tensor | float, float] = (0.0, 0.0)
         self._memories = Memories(self._replays)
         if self._replays > 1:
             if isinstance(self.train_dataset, IterableDataset):
@@ -69,8 +83,9 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
             self.add_callback(self._memories)
         # Classifiers average their loss over the batch they are given. Trainer takes any model that accepts
         # keyword arguments to have normalised the loss over the whole accumulated batch, and would then not
-        # divide by the accumulation steps.
-        self.model_accepts_loss_kwargs = False
+        # divide by the accumulation steps. A class that says it does so needs the number of items.
+        if getattr(self, "loss_is_scaled_for_ga", None) is not True:
+            self.model_accepts_loss_kwargs = False
         # Trainer has just seeded the random generators; training goes on with them as without parts.
         with torch.random.fork_rng(devices=[]):
             self._parts = None if adversary is None else adversary.parts(self.model)
@@ -82,7 +97,12 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         return int(self._train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Train; what the adversary trains beside the model is a submodule of it meanwhile."""
+        """Train; what the adversary trains beside the model is a submodule of it meanwhile.
+
+        Raises:
+            DataError: If a label is no class of the model.
+        """
+        self._labels_are_checked = check_labels_of(self.train_dataset, self.model)
         if self._parts is None:
             return super().train(*args, **kwargs)
         self.model.add_module(PARTS_NAME, self._parts.to(self.model.device, self.model.dtype))
@@ -101,7 +121,10 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
 
         Raises:
             TrainingError: If the loss is NaN or infinite.
+            DataError: If a label is no class of the model, or an adversary cannot perturb the batch.
         """
+        if not self._labels_are_checked:  # which costs a synchronisation
+            check_labels(inputs.get("labels"), self.model)
         self._penalty_is_due = True
         loss = self._adversarial_step(model, inputs, num_items_in_batch)
         # A loss scaler, which half precision has, expects infinite gradients and mends them by itself.
@@ -123,33 +146,14 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None
     ) -> Tensor:
         if self.adversary is None:
-            return cast("Tensor", super().training_step(model, inputs, num_items_in_batch))
+            return self.plain_step(model, inputs, num_items_in_batch=num_items_in_batch)
         model.train()
         inputs = self._prepare_inputs(inputs)
         bare = self.accelerator.unwrap_model(model)
+        mask = valid_tokens(inputs, getattr(bare.config, "pad_token_id", None))
         memory = self._memories.of_next_batch(self.state.global_step)
         passes = TrainerPasses(self, model, bare, inputs, num_items_in_batch, memory)
-        return self.adversary.step(bare.get_input_embeddings(), inputs["attention_mask"], passes)
-
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Tensor | int | None = None,
-    ) -> Any:
-        """The model's loss; in training what the adversary makes of it, weighted, and the penalty once."""
-        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
-        if model.training:
-            # Trainer divides by the accumulation steps, but not a loss function of the user's own.
-            parts = 1 if self.compute_loss_func is None else self.current_gradient_accumulation_steps
-            if self._objective is not None:
-                loss = self._objective(loss * parts, outputs) / parts
-            loss = loss * self._pass_weight
-            if self._penalty is not None and self._penalty_is_due:
-                self._penalty_is_due = False
-                loss = loss + self._penalty() / parts
-        return (loss, outputs) if return_outputs else loss
+        return self.adversary.step(bare.get_input_embeddings(), mask, passes)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         # Trainer hands over the data set without the columns that the model does not take, the lengths that
@@ -174,28 +178,119 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         self,
         model: nn.Module,
         inputs: dict[str, Any],
-        weight: float,
-        objective: Objective | None,
+        weight: float = 1.0,
+        objective: Objective | None = None,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
-        """One forward and backward pass of transformers' own training step, its loss weighted.
+        """One forward and backward pass of transformers' own training step.
+
+        Trainer asks `compute_loss` for the loss. That method is the user's to override, so all that belongs
+        around any loss is put around its answer here: the objective, the weight, and the penalty once a
+        training step.
 
         Returns:
-            The weighted loss, a detached scalar.
+            The weighted loss without the penalty, a detached scalar.
         """
-        self._pass_weight, self._objective = weight, objective
+        own = self.__dict__.get("compute_loss")
+        penalty: Tensor | None = None
+
+        def restore() -> None:
+            self.__dict__.pop("compute_loss", None)
+            if own is not None:
+                self.__dict__["compute_loss"] = own
+
+        def surrounded(model: nn.Module, inputs: dict[str, Any], **options: Any) -> Tensor:
+            nonlocal penalty
+            restore()  # the objective may need passes of its own
+            # Trainer divides by the accumulation steps, unless the loss is that of all of them already.
+            parts = self.current_gradient_accumulation_steps if self._normalises_its_loss else 1
+            loss = self._loss(model, inputs, objective, parts, **options) * weight
+            if self._penalty is not None and self._penalty_is_due:
+                self._penalty_is_due = False
+                penalty = self._penalty()
+                loss = loss + penalty / parts
+            return loss
+
+        self.__dict__["compute_loss"] = surrounded
         try:
-            return cast("Tensor", super().training_step(model, dict(inputs), num_items_in_batch))
+            loss = cast("Tensor", super().training_step(model, dict(inputs), num_items_in_batch))
         finally:
-            self._pass_weight, self._objective = 1.0, None
+            restore()
+        return loss if penalty is None else loss - self._noted(penalty.detach())
 
     def task_loss(
-        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
-    ) -> tuple[Tensor, Any]:
-        """The loss of transformers' own Trainer, differentiable, and the outputs of the model."""
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        objective: Objective | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
+        """The loss that is trained on, or what an objective makes of it; without weight and penalty."""
         with self.compute_loss_context_manager():
-            loss, outputs = super().compute_loss(model, dict(inputs), True, num_items_in_batch)
-        return loss, outputs
+            return self._loss(model, dict(inputs), objective, num_items_in_batch=num_items_in_batch)
+
+    def outputs(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
+    ) -> Any:
+        """The outputs of the model as the loss has them, differentiable."""
+        with self.compute_loss_context_manager():
+            return self._loss_and_outputs(model, dict(inputs), num_items_in_batch=num_items_in_batch)[1]
+
+    def _loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        objective: Objective | None,
+        parts: int = 1,
+        **options: Any,
+    ) -> Tensor:
+        if objective is None:
+            return cast("Tensor", self.compute_loss(model, inputs, **options))
+        loss, outputs = self._loss_and_outputs(model, inputs, **options)
+        return cast("Tensor", objective(loss * parts, outputs) / parts)
+
+    def _loss_and_outputs(
+        self, model: nn.Module, inputs: dict[str, Any], **options: Any
+    ) -> tuple[Tensor, Any]:
+        needed = "hidden_states" if inputs.get("output_hidden_states") else "logits"
+        answer = self.compute_loss(model, inputs, return_outputs=True, **options)
+        if not isinstance(answer, tuple) or len(answer) != 2 or getattr(answer[1], needed, None) is None:
+            raise ConfigError(
+                f"{type(self.adversary).__name__} needs the {needed} of the model: let compute_loss of "
+                f"{type(self).__name__} return (loss, outputs) where return_outputs is true, the outputs as "
+                "model(**inputs) returns them."
+            )
+        return cast("tuple[Tensor, Any]", answer)
+
+    @property
+    def _normalises_its_loss(self) -> bool:
+        told: bool | None = getattr(self, "loss_is_scaled_for_ga", None)
+        return self.compute_loss_func is not None if told is None else told
+
+    def _noted(self, penalty: Tensor) -> Tensor:
+        """Keep a penalty for the log; its share of the loss that Trainer sums up over accumulated batches."""
+        parts = self.current_gradient_accumulation_steps
+        self._penalties = (self._penalties[0] + penalty / parts, self._penalties[1] + 1 / parts)
+        return penalty / parts
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log, and with the loss the penalty: both are means over the steps since the last time."""
+        total, steps = self._penalties
+        if "loss" in logs and isinstance(total, Tensor):
+            logs["penalty"] = total.item() / steps
+            self._penalties = (0.0, 0.0)
+        super().log(logs, *args, **kwargs)
+
+
+def _check_signature(kind: type[AdversarialTrainer]) -> None:
+    taken = inspect.signature(kind.compute_loss).parameters
+    takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
+    missing = [name for name in ("return_outputs", "num_items_in_batch") if name not in taken]
+    if missing and not takes_all:
+        raise ConfigError(
+            f"{kind.__name__}.compute_loss does not take {' and '.join(missing)}, but Trainer gives it: "
+            "write compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None)."
+        )
 
 
 def _not_finite(loss: Tensor) -> str | None:
