@@ -199,6 +199,22 @@ def gathered(value: T) -> list[T]:
     ]
 
 
+def largest(value: int) -> int:
+    """The largest of the numbers that the processes have, in all of them: one exchange, fit for every step.
+
+    Args:
+        value: The number that this one has.
+    """
+    if is_alone():
+        return value
+    import torch
+    from torch import distributed
+
+    told = torch.tensor(value, device=_group().device)
+    distributed.all_reduce(told, distributed.ReduceOp.MAX)
+    return int(told)
+
+
 def _group() -> PartialState:
     """The group of processes, which this one joins if it has not."""
     import torch

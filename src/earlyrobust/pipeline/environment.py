@@ -37,8 +37,9 @@ def note_idle_devices(observer: Observer) -> None:
     count = torch.accelerator.device_count() if torch.accelerator.is_available() else 1
     if processes.is_alone() and count > 1:
         observer.note(
-            f"One of {count} devices is used: `torchrun --nproc-per-node {count} -m earlyrobust ...` has run, "
-            "search, finetune, evaluate and attack use all, --launcher ray --cell-gpus 1 a comparison."
+            f"One of {count} devices is used. To use all, start run, search, finetune, evaluate or attack "
+            f"with `torchrun --nproc-per-node {count} -m earlyrobust ...`, and a comparison with --launcher "
+            "ray --cell-gpus 1."
         )
 
 

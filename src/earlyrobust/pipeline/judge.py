@@ -17,7 +17,7 @@ from earlyrobust.evaluation import evaluate_clean, sample_examples
 from earlyrobust.pipeline.attack_options import AttackConfig
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
 from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.environment import describe_environment
+from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
 from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.splits import load_data
@@ -67,6 +67,7 @@ def evaluate(
         EarlyRobustError: If the model or the data cannot be used, or do not belong together.
     """
     observer = observer or Observer()
+    note_idle_devices(observer)
     subject = load_subject(model_name, data, observer)
     with observer.stage("Evaluating"):
         examples = tokenize(subject.rows, subject.tokenizer, subject.max_length)
@@ -103,6 +104,7 @@ def attack(
     path = config.output or data.source(model_name, "-attack").output_folder
     subject_of = {"command": "attack", "model": model_name, "data": json.dumps(asdict(data), default=str)}
     folder = RunFolder(path, subject_of, config.to_dict())
+    note_idle_devices(observer)
     subject = load_subject(model_name, data, observer)
     with observer.stage("Loading resources"):
         attacks = build_attacks(config)

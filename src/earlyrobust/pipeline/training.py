@@ -14,7 +14,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 
 from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
-from earlyrobust.encoders import fastest_device, synchronize
+from earlyrobust.encoders import synchronize
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
@@ -187,7 +187,7 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         finished = control.should_training_stop or state.global_step >= state.max_steps
         due = not finished and time.perf_counter() - self._saved > SECONDS_BETWEEN_CHECKPOINTS
-        if processes.gathered(due)[0]:  # clocks differ, and all must save at the same step
+        if processes.largest(due):  # clocks differ, and all must save at the same step
             control.should_save = True
 
     def on_save(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +10,7 @@ import transformers
 
 from earlyrobust.adversarial import Adversary, FreeLB
 from earlyrobust.errors import ConfigError
+from earlyrobust.trainer.arguments import own_arguments
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -42,7 +42,7 @@ def search_arguments(args: TrainingArguments, epochs: float) -> TrainingArgument
 
     One that decays to zero would make any mask settle.
     """
-    args = copy.copy(args)
+    args = own_arguments(args)
     args.num_train_epochs = epochs
     args.max_steps = -1
     args.lr_scheduler_type = "constant"

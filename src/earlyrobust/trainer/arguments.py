@@ -1,0 +1,37 @@
+"""Training arguments as they fit classifiers that adversaries train: one device for each process."""
+
+from __future__ import annotations
+
+import copy
+import logging
+
+from transformers import TrainingArguments
+
+_LOG = logging.getLogger(__name__)
+
+
+def own_arguments(args: TrainingArguments) -> TrainingArguments:
+    """Training arguments for one device for each process, and without exchanging buffers.
+
+    Trainer has a lone process that sees several GPUs copy the model to all of them for every pass and
+    multiplies the batch size by their number. Adversaries and coefficients hook into the one model. And
+    classifiers of text have no buffers that training changes, so those need not be sent at every pass.
+
+    Args:
+        args: The user's, left as they are.
+
+    Returns:
+        A copy. An explicit `ddp_broadcast_buffers` stays.
+    """
+    count = args.n_gpu
+    args = copy.copy(args)
+    if count > 1:
+        _LOG.warning(
+            "This process trains on one of %d devices, with the batch size that was asked for: start the "
+            "program with `torchrun --nproc-per-node %d` to use all.",
+            *(count, count),
+        )
+        args._n_gpu = 1
+    if args.ddp_broadcast_buffers is None:
+        args.ddp_broadcast_buffers = False
+    return args
