@@ -100,9 +100,11 @@ def check_can_train(config: RunConfig) -> None:
     """Refuse a training that cannot be shared out, before any data is read.
 
     Raises:
-        ConfigError: If the processes were started for another kind of training, or a batch cannot be divided.
+        ConfigError: If the processes were started for another kind of training, they are more than the
+            machine has devices, or a batch cannot be divided.
     """
     processes.check_launch()
+    processes.check_devices()
     _share_of_batch(config)
 
 

@@ -11,17 +11,16 @@ _LOG = logging.getLogger(__name__)
 
 
 def own_arguments(args: TrainingArguments) -> TrainingArguments:
-    """Training arguments for one device for each process, and without exchanging buffers.
+    """Training arguments for one device for each process.
 
-    Trainer has a lone process that sees several GPUs copy the model to all of them for every pass and
-    multiplies the batch size by their number. Adversaries and coefficients hook into the one model. And
-    classifiers of text have no buffers that training changes, so those need not be sent at every pass.
+    Where a lone process sees several GPUs, Trainer copies the model to all of them for every pass, and
+    multiplies the batch size by their number. Adversaries and coefficients hook into the one model.
 
     Args:
         args: The user's, left as they are.
 
     Returns:
-        A copy. An explicit `ddp_broadcast_buffers` stays.
+        A copy.
     """
     count = args.n_gpu
     args = copy.copy(args)
@@ -32,6 +31,4 @@ def own_arguments(args: TrainingArguments) -> TrainingArguments:
             *(count, count),
         )
         args._n_gpu = 1
-    if args.ddp_broadcast_buffers is None:
-        args.ddp_broadcast_buffers = False
     return args
