@@ -7,6 +7,7 @@ import models
 import pytest
 import tiny
 import torch
+from conftest import call
 from torch import nn
 from transformers import TrainerCallback, TrainingArguments
 
@@ -17,7 +18,7 @@ from earlyrobust.encoders import classifiers, device_name, fastest_device, load_
 from earlyrobust.encoders.devices import synchronize
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import latency, measure_speed, speed
-from earlyrobust.pipeline import benchmarking, training
+from earlyrobust.pipeline import RunConfig, benchmarking, exporting, training
 from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pruning import prune
@@ -188,6 +189,15 @@ def test_a_search_that_sees_two_devices_searches_on_one(tmp_path, caplog, name):
     assert name == "robust-ticket" or ticket.trace.steps_per_epoch == 8
 
 
+def test_a_command_trains_on_one_device_and_says_so_by_a_note_alone(machine, monkeypatch, tmp_path, caplog):
+    machine("cuda", 2)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert TrainingArguments(str(tmp_path)).n_gpu == 2
+    arguments = training._arguments(RunConfig(batch_size=4), tmp_path, 1.0, 1e-3)
+    assert (arguments.n_gpu, arguments.train_batch_size) == (1, 4)
+    assert not caplog.records
+
+
 def test_one_device_is_no_reason_to_speak(tmp_path, caplog):
     caplog.set_level(logging.WARNING)
     AdversarialTrainer(tiny.classifier(), tiny.arguments(tmp_path), train_dataset=tiny.dataset())
@@ -298,3 +308,14 @@ def test_the_record_names_the_device(machine, monkeypatch, kind, module, name):
     monkeypatch.setattr(torch, "get_device_module", lambda device: SimpleNamespace(**module))
     assert device_name() == name
     assert describe_environment().device == name
+
+
+def test_an_export_and_its_model_are_compared_on_one_device(monkeypatch, finished, tmp_path):
+    asked, moved = [], []
+    monkeypatch.setattr(exporting, "on_device", lambda model, device: asked.append(device) or model)
+    monkeypatch.setattr(nn.Module, "cpu", lambda self: moved.append(self) or self)
+    output = ("--output", tmp_path / "out")
+    outcome = call("export", finished[0], "--to", "remote-code", "--no-attack", *output)
+    assert outcome.code == 0, outcome
+    assert asked == [torch.device("cpu")]  # where the export was loaded to
+    assert moved == []

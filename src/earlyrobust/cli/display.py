@@ -79,7 +79,6 @@ class Display(Observer):
         transformers_logging.set_verbosity_error()
         transformers_logging.disable_progress_bar()
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-        logging.getLogger("earlyrobust.trainer").setLevel(logging.ERROR)  # the command says it by a note
         if threading.current_thread() is threading.main_thread():
             self._handler = signal.signal(signal.SIGTERM, _terminate)
         return self

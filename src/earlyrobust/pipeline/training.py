@@ -24,6 +24,7 @@ from earlyrobust.search import Search
 from earlyrobust.storage import flush_folder, write_json
 from earlyrobust.ticket import Ticket
 from earlyrobust.trainer import AdversarialTrainer
+from earlyrobust.trainer.arguments import on_one_device
 from earlyrobust.weight_ticket import WeightTicket
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _share_of_batch(config: RunConfig) -> int:
 def _arguments(
     config: RunConfig, checkpoints: Path, epochs: float, learning_rate: float, warmup: float = 0.0
 ) -> TrainingArguments:
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=epochs,
         per_device_train_batch_size=_share_of_batch(config),
@@ -142,6 +143,7 @@ def _arguments(
         disable_tqdm=True,
         **_checkpointing(config),
     )
+    return on_one_device(arguments)  # which `note_idle_devices` has said
 
 
 def _checkpointing(config: RunConfig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Training arguments as they fit classifiers that adversaries train: one device for each process."""
+"""Training arguments as they fit models that adversaries and searches train: one device for each process."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from transformers import TrainingArguments
 _LOG = logging.getLogger(__name__)
 
 
-def own_arguments(args: TrainingArguments) -> TrainingArguments:
-    """Training arguments for one device for each process.
+def on_one_device(args: TrainingArguments) -> TrainingArguments:
+    """Copy training arguments, such that a process uses one device, whatever number it sees.
 
     Where a lone process sees several GPUs, Trainer copies the model to all of them for every pass, and
     multiplies the batch size by their number. Adversaries and coefficients hook into the one model.
 
     Args:
-        args: The user's, left as they are.
-
-    Returns:
-        A copy.
+        args: Left as they are.
     """
-    count = args.n_gpu
+    several = args.n_gpu > 1
     args = copy.copy(args)
-    if count > 1:
+    if several:
+        args._n_gpu = 1
+    return args
+
+
+def own_arguments(args: TrainingArguments) -> TrainingArguments:
+    """Copy a user's training arguments as `on_one_device` does, and say so where it makes a difference."""
+    if args.n_gpu > 1:
         _LOG.warning(
             "This process trains on one of %d devices, with the batch size that was asked for: start the "
             "program with `torchrun --nproc-per-node %d` to use all.",
-            *(count, count),
+            *(args.n_gpu, args.n_gpu),
         )
-        args._n_gpu = 1
-    return args
+    return on_one_device(args)
