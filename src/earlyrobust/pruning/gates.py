@@ -56,20 +56,39 @@ class ImportanceCoefficients(nn.Module):
             The coefficients, also reachable as `model.importance`.
 
         Raises:
-            ModelError: If the model is cut already, or its architecture is not supported.
+            ModelError: If the model is cut already or has coefficients, or its architecture is not
+                supported.
         """
+        gates = cls.of(model)
+        gates.attach_to(model)
+        return gates
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> ImportanceCoefficients:
+        """Make coefficients for a model without putting them on it, see `attach`."""
         if is_cut(model):
             raise ModelError("The model is cut already: coefficients belong on the model it came from.")
+        size = family_of(model.config).dimensions(model.config)
+        return cls(size.layers, size.heads, size.neurons, size.head_size)
+
+    def attach_to(self, model: PreTrainedModel) -> None:
+        """Put these coefficients on the model they were made for, on its device.
+
+        Raises:
+            ModelError: If it has some already.
+        """
+        if hasattr(model, MODULE_NAME):
+            raise ModelError(
+                "The model has importance coefficients already: let the search that put them there end "
+                "first, or load the model afresh."
+            )
         family = family_of(model.config)
-        size = family.dimensions(model.config)
-        gates = cls(size.layers, size.heads, size.neurons, size.head_size).to(model.device)
         for index, layer in enumerate(family.layers(model)):
-            gates._handles += [
-                family.head_output(layer).register_forward_pre_hook(gates._scale_heads(index)),
-                family.neuron_output(layer).register_forward_pre_hook(gates._scale_neurons(index)),
+            self._handles += [
+                family.head_output(layer).register_forward_pre_hook(self._scale_heads(index)),
+                family.neuron_output(layer).register_forward_pre_hook(self._scale_neurons(index)),
             ]
-        model.add_module(MODULE_NAME, gates)
-        return gates
+        model.add_module(MODULE_NAME, self.to(model.device))
 
     def detach_from(self, model: PreTrainedModel) -> None:
         """Take the coefficients off the model again; the model then computes what it did before."""

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 import transformers
+from transformers import EarlyStoppingCallback, Trainer
 
 from earlyrobust.adversarial import Adversary, FreeLB
 from earlyrobust.errors import ConfigError
+from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.arguments import own_arguments
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
     from transformers import TrainingArguments
-
-    from earlyrobust.trainer import AdversarialTrainer
 
 # What the weights of a searched model were before: those of the pretraining, or of an ordinary fine-tuning.
 Start = Literal["pretrained", "finetuned"]
@@ -37,17 +39,66 @@ def check_adversary(adversary: Adversary | None) -> None:
         )
 
 
-def search_arguments(args: TrainingArguments, epochs: float) -> TrainingArguments:
+def search_arguments(args: TrainingArguments, epochs: float, evaluates: bool = False) -> TrainingArguments:
     """Training arguments for a search of so many epochs, at a constant learning rate.
 
-    One that decays to zero would make any mask settle.
+    One that decays to zero would make any mask settle. What a search cannot do is switched off: going back
+    to the best model, whose masks are not those that have settled, and batches of another size than asked
+    for, in which its miniepochs are counted.
+
+    Args:
+        args: The user's, which stay as they are.
+        epochs: Of the search.
+        evaluates: Whether there is something to evaluate on.
     """
     args = own_arguments(args)
     args.num_train_epochs = epochs
     args.max_steps = -1
     args.lr_scheduler_type = "constant"
+    args.lr_scheduler_kwargs = None
     args.warmup_steps = 0
+    args.load_best_model_at_end = False
+    args.auto_find_batch_size = False
+    if args.save_strategy == "best":
+        args.save_strategy = "no"
+    if not evaluates:
+        args.eval_strategy = "no"
+        args.eval_on_start = False
     return args
+
+
+def search_trainer(
+    kind: type[Trainer], own: type[AdversarialTrainer], *, callbacks: Sequence[Any], **options: Any
+) -> AdversarialTrainer:
+    """Make the trainer of a search from a trainer class of the user's.
+
+    Args:
+        kind: The user's, which may compute a loss of its own.
+        own: What the search overrides.
+        callbacks: Those that would stop the search early are left out: it stops by itself.
+        **options: As for `AdversarialTrainer`.
+
+    Raises:
+        ConfigError: If it is no trainer class, or an option is not for searches.
+    """
+    if not (inspect.isclass(kind) and issubclass(kind, Trainer)):
+        raise ConfigError(
+            f"trainer_class is {kind!r}, but must be AdversarialTrainer or a class derived from it."
+        )
+    for name in ("optimizers", "model_init"):
+        if options.get(name) not in (None, (None, None)):
+            raise ConfigError(
+                f"A search cannot be given {name}, since it trains coefficients that it adds to the model: "
+                "choose the optimiser by TrainingArguments(optim=...) or optimizer_cls_and_kwargs, and hand "
+                "over the model itself."
+            )
+    options["callbacks"] = [one for one in callbacks if not _stops_early(one)]
+    bases = (own, kind) if issubclass(kind, AdversarialTrainer) else (own, kind, AdversarialTrainer)
+    return cast("AdversarialTrainer", type(kind.__name__, bases, {})(**options))
+
+
+def _stops_early(callback: Any) -> bool:
+    return issubclass(callback if inspect.isclass(callback) else type(callback), EarlyStoppingCallback)
 
 
 def facts(name: str, config: DataclassInstance, trainer: AdversarialTrainer) -> dict[str, Any]:

@@ -13,14 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from torch import nn
-from transformers import TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from earlyrobust.adversarial import Adversary
 from earlyrobust.errors import ConfigError
 from earlyrobust.families import family_of
 from earlyrobust.pruning import ImportanceCoefficients
 from earlyrobust.pruning.gates import MODULE_NAME
-from earlyrobust.search.base import PAPER_ADVERSARY, Start, check_adversary, facts, search_arguments
+from earlyrobust.search.base import (
+    PAPER_ADVERSARY,
+    Start,
+    check_adversary,
+    facts,
+    search_arguments,
+    search_trainer,
+)
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
 from earlyrobust.ticket import (
     Mask,
@@ -132,11 +139,14 @@ class EarlyRobustSearch:
         adversary: Perturbs the embeddings; FreeLB with the paper's settings unless given, None for none.
         processing_class: The tokenizer, which pads batches.
         callbacks: More callbacks for the trainer.
+        trainer_class: Trains the search; a class of the user's may compute a loss of its own.
         origin: Facts to keep with the ticket (task, model's name, ...), JSON types only.
         on_miniepoch: Called with every miniepoch as it ends.
+        **options: More of what the trainer takes, such as `data_collator`, `compute_loss_func`,
+            `eval_dataset` or `compute_metrics`.
 
     Raises:
-        ModelError: If the model's architecture is not supported.
+        ModelError: If the model is cut already, or its architecture is not supported.
         ConfigError: If the ratios leave some layer without any head or neuron, or the adversary replays
             batches.
     """
@@ -156,8 +166,10 @@ class EarlyRobustSearch:
         adversary: Adversary | None = PAPER_ADVERSARY,
         processing_class: PreTrainedTokenizerBase | None = None,
         callbacks: list[TrainerCallback] | None = None,
+        trainer_class: type[Trainer] = AdversarialTrainer,
         origin: dict[str, Any] | None = None,
         on_miniepoch: Callable[[Miniepoch], None] | None = None,
+        **options: Any,
     ) -> None:
         self.config = config or self.Config()
         check_adversary(adversary)
@@ -166,16 +178,15 @@ class EarlyRobustSearch:
         entries_to_cut(self.config.neuron_ratio, size.layers, size.neurons)
         self._model_type = model.config.model_type
         self._origin = origin or {}
-        args = search_arguments(args, self.config.epochs)
-        self._gates = ImportanceCoefficients.attach(model)
+        args = search_arguments(args, self.config.epochs, options.get("eval_dataset") is not None)
+        self._gates = ImportanceCoefficients.of(model)
         whole = math.floor if args.dataloader_drop_last else math.ceil
         batches = whole(len(train_dataset) / (args.train_batch_size * args.world_size))
         self._steps_per_epoch = math.ceil(batches / args.gradient_accumulation_steps)
         self._steps_per_miniepoch = self.config.steps_per_miniepoch(self._steps_per_epoch)
         steps = math.ceil(self.config.epochs * self._steps_per_epoch)
         limit = steps // self._steps_per_miniepoch
-        self._history = MaskHistory(limit, size.layers, size.heads, size.neurons).to(model.device)
-        model.add_module(MaskHistory.NAME, self._history)
+        self._history = MaskHistory(limit, size.layers, size.heads, size.neurons)
         self._watch = ConvergenceCallback(
             self._gates,
             self._history,
@@ -185,14 +196,17 @@ class EarlyRobustSearch:
             steps_per_miniepoch=self._steps_per_miniepoch,
             report=on_miniepoch,
         )
-        self.trainer = _SearchTrainer(
-            model,
-            args,
+        self.trainer = search_trainer(
+            trainer_class,
+            _SearchTrainer,
+            model=model,
+            args=args,
             train_dataset=train_dataset,
             processing_class=processing_class,
             callbacks=[self._watch, *(callbacks or [])],
             adversary=adversary,
             penalty=lambda: self._gates.penalty(self.config.head_penalty, self.config.neuron_penalty),
+            **options,
         )
 
     def run(self, resume_from_checkpoint: str | Path | None = None) -> Ticket:
@@ -206,14 +220,18 @@ class EarlyRobustSearch:
 
         Raises:
             TicketError: If the coefficients rank nothing (too few steps) or diverged.
+            ModelError: If another search is under way on the model.
         """
         checkpoint = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
+        model = self.trainer.model
+        self._gates.attach_to(model)
+        model.add_module(MaskHistory.NAME, self._history.to(model.device))
         try:
             self.trainer.train(resume_from_checkpoint=checkpoint)
             return self._ticket()
         finally:
-            self._gates.detach_from(self.trainer.model)
-            delattr(self.trainer.model, MaskHistory.NAME)
+            self._gates.detach_from(model)
+            delattr(model, MaskHistory.NAME)
 
     def _ticket(self) -> Ticket:
         scores = scores_of(self._gates)

@@ -8,7 +8,8 @@ to be open, and is trained again from the pretrained weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,12 +17,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from transformers import TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from earlyrobust.adversarial import Adversary
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.pruning.zeroing import matrices_of
-from earlyrobust.search.base import PAPER_ADVERSARY, Start, check_adversary, facts, search_arguments
+from earlyrobust.search.base import (
+    PAPER_ADVERSARY,
+    Start,
+    check_adversary,
+    facts,
+    search_arguments,
+    search_trainer,
+)
 from earlyrobust.ticket import Miniepoch, Scores
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.weight_ticket import WeightTicket, draw_weights
@@ -77,8 +85,11 @@ class RobustTicketSearch:
             none.
         processing_class: The tokenizer, which pads batches.
         callbacks: More callbacks for the trainer.
+        trainer_class: Trains the masks; a class of the user's may compute a loss of its own.
         origin: Facts to keep with the ticket (task, model's name, ...), JSON types only.
         on_miniepoch: Never called: this search has no miniepochs.
+        **options: More of what the trainer takes, such as `data_collator`, `compute_loss_func`,
+            `eval_dataset` or `compute_metrics`.
 
     Raises:
         ModelError: If the model's architecture is not supported.
@@ -100,32 +111,33 @@ class RobustTicketSearch:
         adversary: Adversary | None = PAPER_ADVERSARY,
         processing_class: PreTrainedTokenizerBase | None = None,
         callbacks: list[TrainerCallback] | None = None,
+        trainer_class: type[Trainer] = AdversarialTrainer,
         origin: dict[str, Any] | None = None,
         on_miniepoch: Callable[[Miniepoch], None] | None = None,
+        **options: Any,
     ) -> None:
         self.config = config or RobustTicketConfig()
         check_adversary(adversary)
         self._matrices = matrices_of(model)
         self._origin = origin or {}
-        self._trained = [weight for weight in model.parameters() if weight.requires_grad]
-        for weight in self._trained:
-            weight.requires_grad_(False)
-        self._masks: dict[str, HardConcrete] = {}
-        for name, linear in self._matrices.items():
-            mask = HardConcrete(linear.weight.shape, self.config.open_probability).to(model.device)
-            parametrize.register_parametrization(linear, "weight", mask)
-            self._masks[name] = mask
-        args = search_arguments(args, self.config.epochs)
+        self._masks = {
+            name: HardConcrete(linear.weight.shape, self.config.open_probability)
+            for name, linear in self._matrices.items()
+        }
+        args = search_arguments(args, self.config.epochs, options.get("eval_dataset") is not None)
         args.learning_rate = self.config.learning_rate
         args.weight_decay = 0.0
-        self.trainer = _MaskTrainer(
-            model,
-            args,
+        self.trainer = search_trainer(
+            trainer_class,
+            _MaskTrainer,
+            model=model,
+            args=args,
             train_dataset=train_dataset,
             processing_class=processing_class,
-            callbacks=callbacks,
+            callbacks=callbacks or [],
             adversary=adversary,
             penalty=self._penalty,
+            **options,
         )
         self.trainer.masks = self._masks.values()
 
@@ -140,19 +152,36 @@ class RobustTicketSearch:
 
         Raises:
             TicketError: If the masks rank nothing (too few steps) or diverged.
+            ModelError: If another search is under way on the model.
         """
         checkpoint = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
-        try:
+        with self._masked(self.trainer.model):
             self.trainer.train(resume_from_checkpoint=checkpoint)
             return WeightTicket(
                 model_type=self.trainer.model.config.model_type,
                 masks=draw_weights(self._scores(), self.config.weight_ratio),
                 origin={**facts(self.name, self.config, self.trainer), **self._origin},
             )
+
+    @contextmanager
+    def _masked(self, model: PreTrainedModel) -> Iterator[None]:
+        """Freeze the weights and put the masks on them while the context lasts."""
+        if any(parametrize.is_parametrized(linear, "weight") for linear in self._matrices.values()):
+            raise ModelError(
+                "The model's weights have masks already: let the search that put them there end first, or "
+                "load the model afresh."
+            )
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        for weight in trained:
+            weight.requires_grad_(False)
+        for name, linear in self._matrices.items():
+            parametrize.register_parametrization(linear, "weight", self._masks[name].to(model.device))
+        try:
+            yield
         finally:
             for linear in self._matrices.values():
                 parametrize.remove_parametrizations(linear, "weight", leave_parametrized=False)
-            for weight in self._trained:
+            for weight in trained:
                 weight.requires_grad_(True)
 
     def _penalty(self) -> Tensor:

@@ -109,6 +109,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         """
         self._labels_are_checked = check_labels_of(self.train_dataset, self.model)
         self._fault = 0
+        self._penalties = (0.0, 0.0)
         if self._parts is None:
             return super().train(*args, **kwargs)
         self.model.add_module(PARTS_NAME, self._parts.to(self.model.device, self.model.dtype))
@@ -258,7 +259,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         if objective is None:
             return cast("Tensor", self.compute_loss(model, inputs, **options))
         loss, outputs = self._loss_and_outputs(model, inputs, **options)
-        return cast("Tensor", objective(loss * parts, outputs) / parts)
+        return objective(loss * parts, outputs) / parts
 
     def _loss_and_outputs(
         self, model: nn.Module, inputs: dict[str, Any], **options: Any
@@ -280,7 +281,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
 
     def _noted(self, penalty: Tensor) -> Tensor:
         """Keep a penalty for the log; its share of the loss that Trainer sums up over accumulated batches."""
-        parts = self.current_gradient_accumulation_steps
+        parts: int = self.current_gradient_accumulation_steps
         self._penalties = (self._penalties[0] + penalty / parts, self._penalties[1] + 1 / parts)
         return penalty / parts
 
