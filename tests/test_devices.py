@@ -61,6 +61,7 @@ def launched(rank, local_rank, here, count):
         ("cuda", 2, launched(1, 1, 2, 2), "cuda:1"),
         ("cuda", 4, launched(6, 2, 4, 8), "cuda:2"),  # on the second machine
         ("cuda", 4, {"RANK": 1, "LOCAL_RANK": 1, "WORLD_SIZE": 8}, "cuda:1"),
+        ("cuda", 1, {"RANK": 1, "LOCAL_RANK": 1, "WORLD_SIZE": 2}, "cuda:0"),  # that it alone is shown
         ("xpu", 3, launched(2, 2, 3, 3), "xpu:2"),
         ("mps", 1, {}, "mps"),
     ],
@@ -80,13 +81,30 @@ def test_each_process_of_a_machine_has_a_device_of_its_own(machine, kind, count,
         ("cuda", 4, launched(9, 1, 8, 16), "8 processes share this machine, which has 4 device"),
         ("xpu", 1, launched(1, 1, 2, 2), "2 processes share this machine"),
         ("mps", 1, launched(0, 0, 2, 2), "2 processes share this machine"),
-        ("cuda", 1, {"RANK": 1, "LOCAL_RANK": 1, "WORLD_SIZE": 2}, "2 processes share this machine"),
     ],
 )
 def test_more_processes_than_devices_are_refused(machine, kind, count, environment, says):
     machine(kind, count, **environment)
     with pytest.raises(ConfigError, match=f"{says}.*--nproc-per-node"):
         fastest_device()
+
+
+@pytest.mark.parametrize("command", ["run", "search", "finetune", "evaluate", "attack"])
+def test_every_command_refuses_them_in_a_sentence_and_writes_nothing(machine, finished, tmp_path, command):
+    machine("cuda", 1, **launched(0, 0, 2, 2))
+    run, data = finished[0], ("--train-file", tmp_path / "none.csv")  # which is not looked for
+    options = {
+        "run": data,
+        "search": data,
+        "finetune": ("--ticket", run / "ticket", *data),
+        "evaluate": (run,),
+        "attack": (run, "--attack", "textbugger"),
+    }
+    outcome = call(command, *options[command], "--output", tmp_path / "out")
+    assert outcome.code == 2, outcome
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("Error: 2 processes share this machine, which has 1 device(s) for them: start")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_models_are_loaded_onto_the_device_of_the_process(monkeypatch, tmp_path):
@@ -280,6 +298,18 @@ def test_clocks_are_read_when_the_device_is_done(monkeypatch, tmp_path):
     clock.on_train_begin(arguments, SimpleNamespace(global_step=0), None)
     clock.on_train_end(arguments, None, None)
     assert events == ["waited", "clock"] * 2
+
+
+def test_a_checkpoint_is_due_for_all_when_it_is_for_one(monkeypatch):
+    told = []
+    monkeypatch.setattr(training.processes, "largest", lambda due: told.append(due) or 1)
+    monkeypatch.setattr(training.processes, "gathered", None)  # which would exchange twice a step
+    control = SimpleNamespace(should_training_stop=False, should_save=False)
+    clock = training._Checkpoints()
+    state = SimpleNamespace(global_step=0, max_steps=9)
+    clock.on_train_begin(SimpleNamespace(device=torch.device("cpu")), state, control)
+    clock.on_step_end(None, state, control)
+    assert (told, control.should_save) == ([False], True)
 
 
 def models_rows():

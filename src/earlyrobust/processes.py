@@ -1,7 +1,7 @@
 """The processes that share a job: one alone, or those that torchrun or `accelerate launch` started together.
 
 All of them run the same program. The first alone writes to disk and to the screen; what only it can know the
-others are told, and where they must agree, they do as it does. What they tell one another is JSON.
+others are told, and where they must agree, they do as it does. What they tell one another is JSON, or a number.
 """
 
 from __future__ import annotations
@@ -93,13 +93,15 @@ def check_alone(what: str) -> None:
 def check_devices() -> None:
     """Refuse more processes on a machine than it has accelerators, if it has any: each needs its own.
 
+    Launchers that show each process a device of its own do not say how many processes there are.
+
     Raises:
         ConfigError: If there are more.
     """
     import torch
 
     have = torch.accelerator.device_count() if torch.accelerator.is_available() else 0
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", local_rank() + 1))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if not is_alone() and 0 < have < here:
         raise ConfigError(
             f"{here} processes share this machine, which has {have} device(s) for them: start at most {have} "

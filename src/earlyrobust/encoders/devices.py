@@ -23,8 +23,9 @@ def fastest_device() -> torch.device:
     if accelerator is None or processes.is_alone():
         return accelerator or torch.device("cpu")
     processes.check_devices()
-    torch.accelerator.set_device_index(processes.local_rank())  # for what is made without naming a device
-    return torch.device(accelerator.type, processes.local_rank())
+    own = processes.local_rank() % torch.accelerator.device_count()  # as training does, by accelerate
+    torch.accelerator.set_device_index(own)  # for what is made without naming a device
+    return torch.device(accelerator.type, own)
 
 
 def has_bf16() -> bool:
