@@ -1,7 +1,8 @@
 """The processes that share a job: one alone, or those that torchrun or `accelerate launch` started together.
 
 All of them run the same program. The first alone writes to disk and to the screen; what only it can know the
-others are told, and where they must agree, they do as it does. What they tell one another is JSON, or a number.
+others are told, and where they must agree, they do as it does. What they tell one another is JSON or a
+number.
 """
 
 from __future__ import annotations
