@@ -18,7 +18,7 @@ from earlyrobust.encoders import classifiers, device_name, fastest_device, load_
 from earlyrobust.encoders.devices import synchronize
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import latency, measure_speed, speed
-from earlyrobust.pipeline import RunConfig, benchmarking, exporting, training
+from earlyrobust.pipeline import RunConfig, benchmarking, exporting, jobs, judge, training
 from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pruning import prune
@@ -140,6 +140,27 @@ def test_it_is_said_how_idle_devices_are_used(machine, kind, count, environment,
     note_idle_devices(notes)
     assert len(notes.said) == (line is not None)
     assert line is None or line in notes.said[0]
+
+
+@pytest.mark.parametrize("command", ["run", "search", "finetune", "evaluate", "attack"])
+def test_every_command_that_could_use_them_says_so(
+    monkeypatch, finished, encoder, reviews, tmp_path, command
+):
+    def note(observer):
+        raise ConfigError("It has been said.")
+
+    monkeypatch.setattr(jobs, "note_idle_devices", note)
+    monkeypatch.setattr(judge, "note_idle_devices", note)
+    run, training = finished[0], ("--model", encoder, "--train-file", reviews, "--no-attack")
+    options = {
+        "run": training,
+        "search": training[:-1],
+        "finetune": ("--ticket", run / "ticket", *training),
+        "evaluate": (run,),
+        "attack": (run, "--attack", "textbugger"),
+    }
+    outcome = call(command, *options[command], "--output", tmp_path / "out")
+    assert outcome.err == "Error: It has been said.\n"
 
 
 class Batches(TrainerCallback):
