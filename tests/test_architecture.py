@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "encoders": {"families", "onnx_classifier"},
     "attacks": {"encoders"},
     "evaluation": {
-        *("attacks", "data", "results", "journal", "families", "ticket", "encoders", "onnx_classifier"),
+        *("attacks", "encoders", "data", "results", "journal", "families", "ticket", "onnx_classifier"),
     },
     "pipeline": {
         *("lazy", "families", "ticket", "weight_ticket", "pruning", "adversarial", "trainer", "search"),

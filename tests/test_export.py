@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import models
@@ -39,6 +41,9 @@ ONNX_FAMILIES = [
 ]
 
 
+Export = Callable[[PreTrainedModel, Path], None]
+
+
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> BareEnvironment:
     return BareEnvironment(tmp_path_factory.mktemp("bare"))
@@ -60,6 +65,34 @@ def cut(family: str) -> PreTrainedModel:
     return prune(models.classifier(family), models.ticket(family))
 
 
+@contextmanager
+def left_as_it_is(model: PreTrainedModel) -> Iterator[None]:
+    """Sees that a model's weights, mode and device stay, and that it is not moved meanwhile either."""
+
+    def state() -> tuple[object, ...]:
+        weights = [(weight.data_ptr(), weight.device, weight.requires_grad) for weight in model.parameters()]
+        return model.training, weights, [buffer.data_ptr() for buffer in model.buffers()]
+
+    moved: list[torch.nn.Module] = []
+    apply = torch.nn.Module._apply  # what `to`, `cpu`, `float` and all the like do their work by
+
+    def watched(self: torch.nn.Module, *args: object, **options: object) -> torch.nn.Module:
+        moved.append(self)
+        return apply(self, *args, **options)
+
+    first = next(model.parameters())
+    model.train()
+    first.requires_grad_(False)
+    before = state()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.Module, "_apply", watched)
+        yield
+    assert state() == before
+    assert not any(module is model for module in moved)
+    model.eval()
+    first.requires_grad_(True)
+
+
 def batches(family: str) -> list[dict[str, torch.Tensor]]:
     return [models.batch(family), models.batch(family, rows=1, length=4), models.batch(family, 2, 30)]
 
@@ -75,6 +108,14 @@ def test_without_this_package(family: str, elsewhere: tuple[Path, dict]) -> None
             torch.testing.assert_close(torch.tensor(got), expected, atol=1e-6, rtol=3e-6)
     sizes = {how: (folder / family / how / "model.safetensors").stat().st_size for how in ("dense", "remote")}
     assert sizes["remote"] < sizes["dense"]
+
+
+@pytest.mark.parametrize("export", [export_dense, export_remote_code])
+@pytest.mark.parametrize("family", ["bert", "deberta-v2", "modernbert"])
+def test_an_export_leaves_the_model_as_it_is(family: str, export: Export, tmp_path: Path) -> None:
+    small = cut(family)
+    with left_as_it_is(small):
+        export(small, tmp_path)
 
 
 @pytest.mark.slow
@@ -117,8 +158,9 @@ def test_onnx_gives_the_same_logits_for_any_batch(family: str, tmp_path: Path) -
     pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
     small, tokenizer = cut(family), models.tokenizer()
     tokenizer.model_input_names = list(models.batch(family))
-    export_onnx(small, tokenizer, tmp_path / "onnx")
-    export_onnx(small, tokenizer, tmp_path / "int8", int8=True)
+    with left_as_it_is(small):
+        export_onnx(small, tokenizer, tmp_path / "onnx")
+        export_onnx(small, tokenizer, tmp_path / "int8", int8=True)
     whole, eight = load_classifier(str(tmp_path / "onnx")), load_classifier(str(tmp_path / "int8"))
     expected = torch.cat([models.logits(small, fed) for fed in batches(family)])
     logits = torch.cat([whole(**fed).logits for fed in batches(family)])

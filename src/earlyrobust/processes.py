@@ -1,7 +1,8 @@
 """The processes that share a job: one alone, or those that torchrun or `accelerate launch` started together.
 
 All of them run the same program. The first alone writes to disk and to the screen; what only it can know the
-others are told, and where they must agree, they do as it does. What they tell one another is JSON.
+others are told, and where they must agree, they do as it does. What they tell one another is JSON or a
+number.
 """
 
 from __future__ import annotations
@@ -59,9 +60,14 @@ def is_first() -> bool:
     return rank() == 0
 
 
+def local_rank() -> int:
+    """Which of the processes of its machine this one is, from 0."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if count() > 1 else 0
+
+
 def is_first_on_its_machine() -> bool:
     """Whether no other process of its machine comes before it."""
-    return is_alone() or os.environ.get("LOCAL_RANK", "0") == "0"
+    return local_rank() == 0
 
 
 def is_alone() -> bool:
@@ -82,6 +88,25 @@ def check_alone(what: str) -> None:
         raise ConfigError(
             f"{what} works in one process: start it without torchrun or accelerate launch; run, search, "
             "finetune, evaluate and attack work in several."
+        )
+
+
+def check_devices() -> None:
+    """Refuse more processes on a machine than it has accelerators, if it has any: each needs its own.
+
+    Launchers that show each process a device of its own do not say how many processes there are.
+
+    Raises:
+        ConfigError: If there are more.
+    """
+    import torch
+
+    have = torch.accelerator.device_count() if torch.accelerator.is_available() else 0
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if not is_alone() and 0 < have < here:
+        raise ConfigError(
+            f"{here} processes share this machine, which has {have} device(s) for them: start at most {have} "
+            "on it (--nproc-per-node), or hide the devices from them to compute on the CPU."
         )
 
 
@@ -177,9 +202,26 @@ def gathered(value: T) -> list[T]:
     ]
 
 
+def largest(value: int) -> int:
+    """The largest of the numbers that the processes have, in all of them: one exchange, fit for every step.
+
+    Args:
+        value: The number that this one has.
+    """
+    if is_alone():
+        return value
+    import torch
+    from torch import distributed
+
+    told = torch.tensor(value, device=_group().device)
+    distributed.all_reduce(told, distributed.ReduceOp.MAX)
+    return int(told)
+
+
 def _group() -> PartialState:
     """The group of processes, which this one joins if it has not."""
     import torch
     from accelerate import PartialState
 
+    check_devices()
     return PartialState(cpu=not torch.accelerator.is_available(), timeout=_PATIENCE)

@@ -106,7 +106,8 @@ class Passes(ABC):
         """Run forward and backward once, adding `weight` times the loss's gradient to every parameter.
 
         Args:
-            weight: Of this pass; those of a step add up to one.
+            weight: Of this pass; those of a step add up to one. Several processes exchange the gradients in
+                the pass with which they do.
             objective: Makes of the loss and the model's outputs what is minimised; the loss itself if None.
             **options: More arguments for the model, such as `output_hidden_states=True`.
 

@@ -12,7 +12,7 @@ from earlyrobust.encoders.capacity import (
     trained_tokens,
 )
 from earlyrobust.encoders.classifiers import load_classifier
-from earlyrobust.encoders.devices import fastest_device, has_bf16
+from earlyrobust.encoders.devices import device_name, fastest_device, has_bf16, on_device, synchronize
 from earlyrobust.encoders.digests import files_digest
 from earlyrobust.encoders.fetching import EMBEDDED, locate
 from earlyrobust.encoders.fitting import fit_tokenizer
@@ -22,6 +22,7 @@ from earlyrobust.encoders.tokenizers import load_tokenizer, save_tokenizer
 __all__ = [
     "EMBEDDED",
     "LEAST_LENGTH",
+    "device_name",
     "fastest_device",
     "files_digest",
     "fit_tokenizer",
@@ -36,8 +37,10 @@ __all__ = [
     "load_tokenizer",
     "load_untrained",
     "locate",
+    "on_device",
     "readable_by_encoder",
     "readable_tokens",
     "save_tokenizer",
+    "synchronize",
     "trained_tokens",
 ]

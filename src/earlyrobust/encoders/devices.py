@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import copy
+from typing import TYPE_CHECKING
+
 import torch
+
+from earlyrobust import processes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 def fastest_device() -> torch.device:
-    """The accelerator, or the CPU if there is none."""
+    """The accelerator, or the CPU if there is none. Processes that share a machine have one each.
+
+    Raises:
+        ConfigError: If more processes share the machine than it has accelerators.
+    """
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return accelerator or torch.device("cpu")
+    if accelerator is None or processes.is_alone():
+        return accelerator or torch.device("cpu")
+    processes.check_devices()
+    own = processes.local_rank() % torch.accelerator.device_count()  # as training does, by accelerate
+    torch.accelerator.set_device_index(own)  # for what is made without naming a device
+    return torch.device(accelerator.type, own)
 
 
 def has_bf16() -> bool:
@@ -17,3 +34,26 @@ def has_bf16() -> bool:
     if device.type == "cpu":
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a device has done all that it was given, as before a clock is read."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def device_name() -> str:
+    """The name of the device that models run on, `cpu` for the processor."""
+    device = fastest_device()
+    if device.type == "cpu":
+        return device.type
+    named = getattr(torch.get_device_module(device), "get_device_name", None)
+    name = None if named is None else named(device)
+    if name is None or device.type == "cuda":  # the makers of these put their own name first
+        return name or device.type
+    return f"{device.type}: {name}"
+
+
+def on_device(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
+    """The same model on a device: itself if it is there, and else a copy, so that it stays where it is."""
+    return model if model.device == device else copy.deepcopy(model).to(device)

@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import torch
 
+from earlyrobust.encoders import synchronize
 from earlyrobust.onnx_classifier import OnnxClassifier
 from earlyrobust.results import LatencyRecord
 
@@ -66,8 +67,7 @@ def answer(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
     if isinstance(model, OnnxClassifier):
         return model.run(batch)
     logits: Tensor = model(**batch).logits
-    if model.device.type == "cuda":
-        torch.cuda.synchronize()
+    synchronize(model.device)
     return logits
 
 

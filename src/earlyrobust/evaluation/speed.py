@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from earlyrobust.encoders import synchronize
 from earlyrobust.evaluation.clean import collate
 from earlyrobust.families import FAMILIES
 from earlyrobust.results import SpeedRecord
@@ -57,8 +58,7 @@ def measure_speed(
             for name, model in models.items():
                 began = time.perf_counter()
                 model(**batch)
-                if model.device.type == "cuda":
-                    torch.cuda.synchronize()
+                synchronize(model.device)
                 seconds[name].append(time.perf_counter() - began)
     medians = {name: statistics.median(times[2:]) for name, times in seconds.items()}
     examples, tokens = batch["input_ids"].shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import logging
 import tempfile
@@ -32,7 +33,7 @@ def export_onnx(
     Beside it lies the configuration of an ordinary model of its family: the graph knows its sizes itself.
 
     Args:
-        model: Any classifier, cut or not, in float32 on the CPU.
+        model: Any classifier, cut or not, in float32; left as it is, where it is.
         tokenizer: Tells which inputs the model takes.
         folder: Where to write to.
         int8: Store the matrices as 8-bit integers, with a scale for each column, and quantise activations as
@@ -51,7 +52,7 @@ def export_onnx(
         with _quietly(), torch.no_grad():
             sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
             program = torch.onnx.export(
-                _Logits(model, names).eval(),
+                _Logits(copy.deepcopy(model).cpu(), names).eval(),
                 tuple(sample[name] for name in names),
                 dynamo=True,
                 input_names=names,

@@ -90,6 +90,7 @@ def benchmark(
                     bytes=bytes_of_weights(Path(contender.folder)),
                     memory=memory[contender.name],
                     latencies=timed[contender.name],
+                    device=contender.model.device.type,
                 )
                 for contender in contenders
             ],
@@ -122,7 +123,7 @@ def _forms(model_name: str, scratch: Path, named: bool) -> Iterator[_Contender]:
         if made is not None:
             made.save_pretrained(folder)
         elif form.startswith("onnx"):
-            export_onnx(model.cpu(), tokenizer, folder, int8=form == "onnx-int8")
+            export_onnx(model, tokenizer, folder, int8=form == "onnx-int8")
         return _Contender(
             f"{model_name}: {form}" if named else form, load_classifier(str(folder)), str(folder)
         )

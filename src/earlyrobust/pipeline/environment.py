@@ -8,7 +8,9 @@ from pathlib import Path
 
 import torch
 
-from earlyrobust import __version__
+from earlyrobust import __version__, processes
+from earlyrobust.encoders import device_name
+from earlyrobust.pipeline.observer import Observer
 from earlyrobust.results import EnvironmentRecord
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
@@ -26,8 +28,19 @@ def describe_environment() -> EnvironmentRecord:
         platform=platform.platform(),
         processor=_processor(),
         threads=torch.get_num_threads(),
-        device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        device=device_name(),
     )
+
+
+def note_idle_devices(observer: Observer) -> None:
+    """Say how all devices of the machine could be used, if a lone process sees several."""
+    count = torch.accelerator.device_count() if torch.accelerator.is_available() else 1
+    if processes.is_alone() and count > 1:
+        observer.note(
+            f"One of {count} devices is used. To use all, start run, search, finetune, evaluate or attack "
+            f"with `torchrun --nproc-per-node {count} -m earlyrobust ...`, and a comparison with --launcher "
+            "ray --cell-gpus 1."
+        )
 
 
 def _processor() -> str:

@@ -15,7 +15,13 @@ from transformers import AutoModelForSequenceClassification
 from earlyrobust import processes
 from earlyrobust.attacks import WordSwapAttack
 from earlyrobust.data import TASKS, load_task
-from earlyrobust.encoders import load_classifier, load_tokenizer, save_tokenizer
+from earlyrobust.encoders import (
+    fastest_device,
+    load_classifier,
+    load_tokenizer,
+    on_device,
+    save_tokenizer,
+)
 from earlyrobust.errors import ConfigError, ModelError, OutputError
 from earlyrobust.evaluation import fingerprint, predict, sample_examples
 from earlyrobust.export import check_remote_code, export_dense, export_onnx, export_remote_code
@@ -83,18 +89,20 @@ def _export(job: _Job, folder: Path, config: ExportConfig, attacks: Sequence[Wor
         return record
     with observer.stage("Comparing the two"):
         made = _load(folder, config.to)
-        check = _compare(job.subject, made, job.has_labels)
+        # Devices do not round alike, and an ONNX graph runs on the CPU.
+        subject = replace(job.subject, model=on_device(job.subject.model, made.device))
+        check = _compare(subject, made, job.has_labels)
     found: list[dict[str, AttackRecord]] = []
-    for title, model in (("model", job.subject.model), (config.to, made)) if attacks else ():
+    for title, model in (("model", subject.model), (config.to, made)) if attacks else ():
         found.append(
             attack_model(
                 model,
-                job.subject.tokenizer,
-                job.subject.rows,
+                subject.tokenizer,
+                subject.rows,
                 attacks,
                 config,
                 seed=config.seed,
-                max_length=job.subject.max_length,
+                max_length=subject.max_length,
                 journals=folder / ATTACKS_FOLDER,
                 observer=observer,
                 title=title,
@@ -174,7 +182,7 @@ class _Job:
             )
 
     def _write(self, folder: Path) -> None:
-        model, tokenizer = self.subject.model.cpu(), self.subject.tokenizer
+        model, tokenizer = self.subject.model, self.subject.tokenizer
         match self.record.to:
             case "dense":
                 export_dense(model, folder)
@@ -213,7 +221,8 @@ def _load(folder: Path, to: str) -> PreTrainedModel:
     if to != "remote-code":
         return load_classifier(str(folder))
     load = AutoModelForSequenceClassification.from_pretrained
-    return cast("PreTrainedModel", load(folder, trust_remote_code=True, dtype=torch.float32).eval())
+    model = load(folder, trust_remote_code=True, dtype=torch.float32).eval()
+    return cast("PreTrainedModel", model.to(fastest_device()))
 
 
 def _compare(subject: Subject, made: PreTrainedModel, has_labels: bool) -> CheckRecord:

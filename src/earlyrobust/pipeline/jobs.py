@@ -29,7 +29,7 @@ from earlyrobust.evaluation import accuracy_of, evaluate_clean, measure_speed, p
 from earlyrobust.families import family_of
 from earlyrobust.pipeline.attacking import attack_model, build_attacks
 from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.environment import describe_environment
+from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
 from earlyrobust.pipeline.folder import (
     DENSE,
     MODEL,
@@ -240,6 +240,7 @@ def _begun(
     changes_texts = bool(config.attack) or any(isinstance(used, WordSwap) for used in adversaries)
     recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
     recipe = recipe.given_time(math.ceil(len(splits.train) / config.batch_size), config, observer)
+    note_idle_devices(observer)
     if config.bf16 and not has_bf16():
         observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
     job = _Job(config, recipe, splits, folder, observer)

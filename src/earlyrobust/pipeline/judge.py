@@ -18,7 +18,7 @@ from earlyrobust.evaluation import evaluate_clean, fingerprint, sample_examples
 from earlyrobust.pipeline.attack_options import AttackConfig
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
 from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.environment import describe_environment
+from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
 from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.identity import anchored
 from earlyrobust.pipeline.observer import Observer
@@ -77,6 +77,7 @@ def evaluate(
     observer = observer or Observer()
     if output is not None:
         EvaluationReport.check_folder(output)
+    note_idle_devices(observer)
     subject = load_subject(model_name, data, observer)
     weights = None if output is None else fingerprint(subject.model)
     with ExitStack() as stack:
@@ -118,6 +119,7 @@ def attack(
     data_of = json.dumps(anchored(asdict(data)))
     begun_as = {"command": "attack", "model": model_name, "data": data_of}
     folder = RunFolder(path, begun_as, config.to_dict())
+    note_idle_devices(observer)
     subject = load_subject(model_name, data, observer, changes_texts=True)
     with observer.stage("Loading resources"):
         attacks = build_attacks(config)

@@ -14,6 +14,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 
 from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
+from earlyrobust.encoders import synchronize
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
@@ -25,6 +26,7 @@ from earlyrobust.search import Search
 from earlyrobust.storage import flush_folder, write_json
 from earlyrobust.ticket import Ticket
 from earlyrobust.trainer import AdversarialTrainer
+from earlyrobust.trainer.arguments import on_one_device
 from earlyrobust.weight_ticket import WeightTicket
 
 if TYPE_CHECKING:
@@ -107,11 +109,12 @@ def check_can_train(config: RunConfig) -> None:
     """Refuse a training that cannot be shared out, before any data is read.
 
     Raises:
-        ConfigError: If the processes were started for another kind of training, a batch cannot be divided, or
-            there is nothing of what the training is to report to.
+        ConfigError: If the processes were started for another kind of training, they are more than the
+            machine has devices, a batch cannot be divided, or what the training is to report to is not there.
     """
     check_reporting(config.report_to)
     processes.check_launch()
+    processes.check_devices()
     _share_of_batch(config)
 
 
@@ -136,7 +139,7 @@ def _arguments(
     learning_rate: float,
     warmup: float = 0.0,
 ) -> TrainingArguments:
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder.checkpoints(stage)),
         run_name=f"{folder.path.name}-{stage}",
         num_train_epochs=epochs,
@@ -157,6 +160,7 @@ def _arguments(
         disable_tqdm=True,
         **_checkpointing(config),
     )
+    return on_one_device(arguments)  # which `note_idle_devices` has said
 
 
 def _checkpointing(config: RunConfig) -> dict[str, Any]:
@@ -200,6 +204,7 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
         if state.global_step:
             file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / ELAPSED_NAME
             self._before = float(json.loads(file.read_text(encoding="utf-8"))["seconds"])
+        synchronize(args.device)
         self._began = self._saved = self._stepped = time.perf_counter()
 
     def on_step_end(
@@ -207,10 +212,9 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         finished = control.should_training_stop or state.global_step >= state.max_steps
         due = not finished and time.perf_counter() - self._saved > SECONDS_BETWEEN_CHECKPOINTS
-        if processes.gathered(due)[0]:  # clocks differ, and all must save at the same step
+        if processes.largest(due):  # clocks differ, and all must save at the same step
             control.should_save = True
-            if torch.accelerator.is_available():
-                torch.accelerator.synchronize()  # what is under way is training
+            synchronize(args.device)  # what is under way is training
         self._stepped = time.perf_counter()
 
     def on_save(
@@ -228,4 +232,5 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        synchronize(args.device)
         self._ended = time.perf_counter()

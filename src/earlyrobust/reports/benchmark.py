@@ -44,6 +44,14 @@ def benchmark_tables(record: BenchmarkRecord) -> Iterator[Table]:
 def benchmark_verdicts(record: BenchmarkRecord) -> Iterator[str]:
     """What the numbers come to, in sentences."""
     names = [contender.name for contender in record.contenders]
+    devices = dict.fromkeys(contender.device for contender in record.contenders if contender.device)
+    if len(devices) > 1:
+        on_each = (
+            ", ".join(contender.name for contender in record.contenders if contender.device == device)
+            + f" on {device}"
+            for device in devices
+        )
+        yield f"Not all ran on the same device: {'; '.join(on_each)}."
     for contender in record.contenders:
         if contender.name.endswith(HEADS_ONLY_FORM):
             gain = record.speed_up(contender)

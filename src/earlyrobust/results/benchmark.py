@@ -49,12 +49,14 @@ class ContenderRecord:
         bytes: Size of the file that holds its weights.
         memory: Bytes by which a process grows that loads it and runs the largest batch; None if unknown.
         latencies: One entry for each batch size and length.
+        device: The kind of device that it ran on, such as `cuda`; None in older records.
     """
 
     name: str
     bytes: int
     memory: int | None
     latencies: list[LatencyRecord]
+    device: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from transformers import EarlyStoppingCallback, Trainer
 from earlyrobust.adversarial import Adversary, FreeLB
 from earlyrobust.errors import ConfigError
 from earlyrobust.trainer import AdversarialTrainer
+from earlyrobust.trainer.arguments import own_arguments
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -51,7 +51,7 @@ def search_arguments(args: TrainingArguments, epochs: float, evaluates: bool = F
         epochs: Of the search.
         evaluates: Whether there is something to evaluate on.
     """
-    args = copy.copy(args)
+    args = own_arguments(args)
     args.num_train_epochs = epochs
     args.max_steps = -1
     args.lr_scheduler_type = "constant"

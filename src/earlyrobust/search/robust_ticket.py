@@ -184,8 +184,8 @@ class RobustTicketSearch:
                 weight.requires_grad_(True)
 
     def _penalty(self) -> Tensor:
-        opened = torch.cat([mask.open_probabilities().flatten() for mask in self._masks.values()])
-        return self.config.penalty * opened.mean()
+        opened = torch.stack([mask.open_probabilities().sum() for mask in self._masks.values()]).sum()
+        return self.config.penalty * opened / sum(mask.log_alpha.numel() for mask in self._masks.values())
 
     def _scores(self) -> dict[str, Scores]:
         return {

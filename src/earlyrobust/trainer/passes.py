@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -17,13 +19,15 @@ if TYPE_CHECKING:
 
 # The name of the submodule that holds what an adversary trains beside the model.
 PARTS_NAME = "adversary"
+# As far as the weights of a step's passes may miss one by rounding.
+_ROUNDING = 1e-6
 
 
 class TrainerPasses(Passes):
     """Runs a batch through the trainer's own step, whose business precision, scaling and devices are.
 
-    Passes that leave the weights' gradients alone go around what wraps the model for several processes: there
-    is nothing to be exchanged.
+    Several processes exchange the weights' gradients once a step, in the pass that completes them. Passes
+    that leave them alone go around what wraps the model for several processes.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class TrainerPasses(Passes):
         self._bare = bare
         self._inputs = inputs
         self._items = num_items_in_batch
+        self._done = 0.0
 
     @property
     def tokens(self) -> Tensor:
@@ -51,7 +56,50 @@ class TrainerPasses(Passes):
     def accumulate(self, weight: float = 1.0, objective: Objective | None = None, **options: Any) -> Tensor:
         """As the base says, by the trainer's own step."""
         inputs = {**self._inputs, **options}
-        return self._trainer.plain_step(self._model, inputs, weight, objective, self._items) / weight
+        self._done += weight
+        exchange = nullcontext if self._is_complete else self._trainer.accelerator.no_sync
+        with exchange(self._model), self._with_parts_in_outputs():
+            return self._trainer.plain_step(self._model, inputs, weight, objective, self._items) / weight
+
+    @property
+    def _is_complete(self) -> bool:
+        return self._done > 1 - _ROUNDING
+
+    def check_complete(self) -> None:
+        """Check that the weights of the passes add up to one: only then the processes have gone on alike.
+
+        Raises:
+            RuntimeError: If they do not.
+        """
+        if abs(self._done - 1) > _ROUNDING:
+            raise RuntimeError(
+                f"The weights of an adversary's passes add up to {self._done}, and not to one."
+            )
+
+    @contextmanager
+    def _with_parts_in_outputs(self) -> Iterator[None]:
+        """Add zero times the parts' weights to the outputs, where several processes share the training.
+
+        What wraps the model looks up there which weights will have a gradient. An objective uses the parts
+        only afterwards, and perhaps not for every batch.
+        """
+        weights = [] if self.parts is None or self._model is self._bare else [*self.parts.parameters()]
+        if not weights:
+            yield
+            return
+
+        def add(_module: nn.Module, _inputs: Any, outputs: Any) -> Any:
+            nothing = sum(weight.sum() for weight in weights) * 0
+            for name in ("loss", "logits"):
+                if outputs.get(name) is not None:
+                    outputs[name] = outputs[name] + nothing
+            return outputs
+
+        handle = self._bare.register_forward_hook(add)
+        try:
+            yield
+        finally:
+            handle.remove()
 
     def gradient(self, of: Tensor, objective: Objective | None = None) -> Tensor:
         """As the base says."""

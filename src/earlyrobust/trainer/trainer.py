@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import math
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from earlyrobust import processes
 from earlyrobust.adversarial import Adversary, Objective
 from earlyrobust.errors import ConfigError, TrainingError
+from earlyrobust.trainer.arguments import own_arguments
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
 from earlyrobust.trainer.passes import PARTS_NAME, TrainerPasses
 from earlyrobust.trainer.replays import Memories, RepeatedGroups
@@ -25,6 +25,10 @@ from earlyrobust.trainer.sampling import ReplayableSampler
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+# What a loss may be instead of finite, the worst last.
+_FAULTS = ("", "inf", "nan")
 
 
 class AdversarialTrainer(Trainer):  # type: ignore[misc]
@@ -41,7 +45,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
     Args:
         model: The classifier.
         args: Training arguments. Under an adversary that replays batches the epochs are divided by its
-            replays.
+            replays. A process trains on one device, whatever number it sees: `torchrun` uses more.
         adversary: Perturbs the embeddings in every training step; None for plain training.
         penalty: A differentiable scalar that is added to the training loss, once per optimiser step. It is
             logged apart from the loss, as `penalty`.
@@ -62,8 +66,8 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         self._replays = 1 if adversary is None else adversary.replays
+        args = own_arguments(args)
         if self._replays > 1:
-            args = copy.copy(args)
             # Rounded down: Trainer rounds the number of steps up.
             args.num_train_epochs = math.nextafter(args.num_train_epochs / self._replays, 0)
         _check_signature(type(self))
@@ -72,6 +76,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         self._penalty = penalty
         self._penalty_is_due = False
         self._labels_are_checked = False
+        self._fault = 0  # the worst of the losses since the last optimiser step: an index of _FAULTS
         # Since they were last logged: their sum, and the number of optimiser steps.
         self._penalties: tuple[Tensor | float, float] = (0.0, 0.0)
         self._memories = Memories(self._replays)
@@ -103,6 +108,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
             DataError: If a label is no class of the model.
         """
         self._labels_are_checked = check_labels_of(self.train_dataset, self.model)
+        self._fault = 0
         self._penalties = (0.0, 0.0)
         if self._parts is None:
             return super().train(*args, **kwargs)
@@ -134,13 +140,16 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         return loss
 
     def _check(self, loss: Tensor) -> None:
+        self._fault = max(self._fault, _fault_of(loss))
+        if not self.accelerator.sync_gradients:
+            return
         # One process may see it alone, and would leave the others waiting.
-        wrong = [told for told in processes.gathered(_not_finite(loss)) if told is not None]
-        if wrong:
+        worst, self._fault = processes.largest(self._fault), 0
+        if worst:
             raise TrainingError(
-                f"The training has diverged, its loss is {wrong[0]} at step {self.state.global_step + 1}: "
-                "choose a smaller learning rate, smaller steps of the adversary, or no bf16, and another "
-                "output folder."
+                f"The training has diverged, its loss is {_FAULTS[worst]} at step "
+                f"{self.state.global_step + 1}: choose a smaller learning rate, smaller steps of the "
+                "adversary, or no bf16, and another output folder."
             )
 
     def _adversarial_step(
@@ -154,7 +163,9 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         mask = valid_tokens(inputs, getattr(bare.config, "pad_token_id", None))
         memory = self._memories.of_next_batch(self.state.global_step)
         passes = TrainerPasses(self, model, bare, inputs, num_items_in_batch, memory)
-        return self.adversary.step(bare.get_input_embeddings(), mask, passes)
+        loss = self.adversary.step(bare.get_input_embeddings(), mask, passes)
+        passes.check_complete()
+        return loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         # Trainer hands over the data set without the columns that the model does not take, the lengths that
@@ -294,5 +305,7 @@ def _check_signature(kind: type[AdversarialTrainer]) -> None:
         )
 
 
-def _not_finite(loss: Tensor) -> str | None:
-    return None if bool(loss.isfinite()) else str(loss.item())
+def _fault_of(loss: Tensor) -> int:
+    if loss.isfinite():
+        return 0
+    return _FAULTS.index("nan" if loss.isnan() else "inf")
