@@ -18,7 +18,8 @@ from earlyrobust.pipeline.recipe import Recipe
 ARM_OPTIONS = (
     *("method", "model", "epochs", "batch_size", "learning_rate", "heads", "neurons", "weights", "search"),
     *("search_adversary", "head_penalty", "neuron_penalty", "head_scope", "neuron_scope", "gamma"),
-    *("patience", "miniepoch", "miniepoch_min_steps", "search_epochs", "draw_after", "start", "adversary"),
+    *("patience", "settling", "miniepoch", "miniepoch_min_steps", "search_epochs", "draw_after", "start"),
+    "adversary",
 )
 DEFAULT_BASELINE = "finetune"
 _NAME = re.compile(r"[\w.+= -]{1,60}")

@@ -40,7 +40,10 @@ def check_adversary(adversary: Adversary | None) -> None:
 def search_arguments(args: TrainingArguments, epochs: float) -> TrainingArguments:
     """Training arguments for a search of so many epochs, at a constant learning rate.
 
-    One that decays to zero would make any mask settle.
+    This deviates from the paper's release, where the rate rises over the first 10 % of an epoch and then
+    falls to zero. The release trains that whole epoch and looks for a settled mask afterwards. A search that
+    stops live does not know how long it will last, and where the rate is close to zero, any mask looks
+    settled.
     """
     args = copy.copy(args)
     args.num_train_epochs = epochs
