@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 Objective = Callable[[Tensor, Any], Tensor]
 
 # Of a pass, the forward half takes one part of three, and so do the gradients of activations and of weights;
-# an ascent does without the last.
+# an ascent does without the last, and the gradient of a loss that is there already takes one part.
 ASCENT = 2 / 3
+GRADIENT = 1 / 3
 
 # What a setting whose default is of a type must be: what it is called, and the types that pass.
 _KINDS: dict[type, tuple[str, tuple[type, ...]]] = {
@@ -121,6 +122,18 @@ class Passes(ABC):
         Args:
             of: The tensor, which requires a gradient.
             objective: As for `accumulate`.
+
+        Returns:
+            The gradient, of the tensor's shape. Its scale is not that of the loss.
+        """
+
+    @abstractmethod
+    def gradient_of(self, loss: Tensor, of: Tensor) -> Tensor:
+        """Run backward from a loss as far as one tensor, within an objective.
+
+        Args:
+            loss: What the objective was given, or made of it; it can be differentiated again afterwards.
+            of: The tensor, which requires a gradient.
 
         Returns:
             The gradient, of the tensor's shape. Its scale is not that of the loss.
@@ -269,11 +282,19 @@ class Perturbation:
         return torch.zeros((*self.mask.shape[:2], self.channels), device=self.mask.device)
 
     @staticmethod
-    def ascend(delta: Tensor, gradient: Tensor, step_size: float, bound: float, norm: float = 2) -> Tensor:
+    def ascend(
+        delta: Tensor,
+        gradient: Tensor,
+        step_size: float,
+        bound: float,
+        norm: float = 2,
+        *,
+        each_token: bool = False,
+    ) -> Tensor:
         """One normalised ascent, then projection: δ ← Π(δ + step_size · g/‖g‖), norms per example.
 
-        An example without any gradient stays where it is. The norm's scale does not matter, so neither does
-        that of the loss (gradient accumulation, loss scaling).
+        What has no gradient stays where it is. The norm's scale does not matter, so neither does that of the
+        loss (gradient accumulation, loss scaling).
 
         Args:
             delta: Current perturbation, (B, T, D).
@@ -281,8 +302,9 @@ class Perturbation:
             step_size: Length of the step.
             bound: Radius of the ball around zero that δ stays in; 0 leaves it unconstrained.
             norm: 2 for the Euclidean norm, `math.inf` for the largest entry.
+            each_token: Give each token a step of that length, instead of each example.
         """
-        length = _norms(gradient, norm)
+        length = _norms(gradient, norm, 2 if each_token else (1, 2))
         return _project(delta + step_size * gradient / length.where(length > 0, 1), bound, norm)
 
 
@@ -300,9 +322,9 @@ def in_full(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
-def _norms(tensor: Tensor, norm: float) -> Tensor:
-    """Norm of each example, (B, T, D) → (B, 1, 1)."""
-    norms: Tensor = torch.linalg.vector_norm(tensor, norm, dim=(1, 2), keepdim=True)
+def _norms(tensor: Tensor, norm: float, dim: int | tuple[int, ...] = (1, 2)) -> Tensor:
+    """Norm of each example, (B, T, D) → (B, 1, 1), or over other dimensions."""
+    norms: Tensor = torch.linalg.vector_norm(tensor, norm, dim=dim, keepdim=True)
     return norms
 
 
