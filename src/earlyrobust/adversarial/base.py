@@ -11,9 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, final, get_type_hints
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from earlyrobust.errors import ConfigError
@@ -29,12 +31,8 @@ Objective = Callable[[Tensor, Any], Tensor]
 ASCENT = 2 / 3
 GRADIENT = 1 / 3
 
-# What a setting whose default is of a type must be: what it is called, and the types that pass.
-_KINDS: dict[type, tuple[str, tuple[type, ...]]] = {
-    bool: ("True or False", (bool,)),
-    int: ("a whole number", (int,)),
-    float: ("a number", (int, float)),
-}
+# How messages call what a setting must be; what is not here is called as it is written.
+_CALLED = {"bool": "True or False", "int": "a whole number", "float": "a number", "str": "text"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +40,14 @@ class AdversaryConfig:
     """Base of the adversaries' settings; each one checks its own on construction."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, kind = getattr(self, field.name), type(field.default)
-            called, types = _KINDS[kind]
-            # To Python, True is a whole number.
-            fits = isinstance(value, types) and isinstance(value, bool) == (kind is bool)
-            self._require(fits, f"{field.name} is {value!r}, but must be {called}")
+        # Typed loosely: a checker takes the class of a data class for one that cannot be a key.
+        config: Any = type(self)
+        for name, (kind, called) in _kinds_of(config).items():
+            value = getattr(self, name)
+            try:
+                kind.validate_python(value, strict=True)
+            except ValidationError:
+                self._require(False, f"{name} is {value!r}, but must be {called}")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON types."""
@@ -64,6 +64,19 @@ class AdversaryConfig:
             self._require(
                 least <= value < math.inf, f"{name} is {value}, but must be a number of at least {least}"
             )
+
+
+@cache
+def _kinds_of(config: Any) -> dict[str, tuple[TypeAdapter[Any], str]]:
+    """What each setting must be, by its annotation, and how messages call that."""
+    annotations = get_type_hints(config)
+    return {
+        field.name: (
+            TypeAdapter(annotations[field.name]),
+            " or ".join(_CALLED.get(part, part) for part in str(field.type).split(" | ")),
+        )
+        for field in fields(config)
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
