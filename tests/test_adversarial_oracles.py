@@ -128,15 +128,14 @@ def smart(example, delta, config):
     for _ in range(config.steps):
         delta.requires_grad_()
         (gradient,) = grad(both_divergences(example.prediction(delta), clean.detach()), delta)
-        delta = delta.detach() + config.step_size * gradient / gradient.abs().max()
+        steps = [config.step_size * of_token / of_token.abs().max() for of_token in gradient]
+        delta = delta.detach() + torch.stack(steps)
         if config.bound:
             delta = delta.clamp(-config.bound, config.bound)
     return example.loss_of(clean) + config.weight * both_divergences(example.prediction(delta), clean)
 
 
-def anchors_of(example, config):
-    nothing = torch.zeros(example.tokens, 16, requires_grad=True)
-    (gradient,) = grad(example.loss(nothing), nothing)
+def anchors_of(example, gradient, config):
     ranked = sorted(range(example.tokens), key=lambda token: math.sqrt((gradient[token] ** 2).sum()))
     begin, end = (math.ceil(share * example.tokens) for share in (config.anchors_from, config.anchors_to))
     return ranked[begin:end]
@@ -148,7 +147,7 @@ def score_of(critic, local, sentence):
 
 
 def infobert(examples, deltas, config):
-    anchors = [anchors_of(example, config) for example in examples]
+    anchors = None
     objectives = []
     for _ in range(config.steps):
         deltas = [delta.requires_grad_() for delta in deltas]
@@ -156,10 +155,14 @@ def infobert(examples, deltas, config):
         local = [example.local(delta) for example, delta in pairs]
         last = [example.last(example.first(delta)) for example, delta in pairs]
         tokens = [token for features in local for token in features]
+        loss = mean(
+            example.loss_of(example.logits(one)) for example, one in zip(examples, last, strict=True)
+        ) + config.bottleneck_weight * mean(((a - b) ** 2).sum() / 2 for a in tokens for b in tokens)
+        if anchors is None:
+            found = grad(loss, deltas, retain_graph=True)
+            anchors = [anchors_of(*pair, config) for pair in zip(examples, found, strict=True)]
         objectives.append(
-            mean(example.loss_of(example.logits(one)) for example, one in zip(examples, last, strict=True))
-            + config.bottleneck_weight * mean(((a - b) ** 2).sum() / 2 for a in tokens for b in tokens)
-            - config.anchor_weight * shared(examples[0].model, local, last, anchors, config)
+            loss - config.anchor_weight * shared(examples[0].model, local, last, anchors, config)
         )
         gradients = grad(objectives[-1], deltas, retain_graph=True)
         deltas = [ascended(*pair, config) for pair in zip(deltas, gradients, strict=True)]

@@ -31,7 +31,7 @@ from earlyrobust.results import RunRecord
 
 OPTIONS = set(RunConfig.model_fields)
 SEARCH_ONLY = {name for name in OPTIONS if name.startswith(("miniepoch", "search", "head", "neuron"))} | {
-    *("method", "weights", "gamma", "patience", "draw_after")
+    *("method", "weights", "gamma", "patience", "settling", "draw_after")
 }
 ATTACKING = set(AttackConfig.model_fields) - {"output", "seed"}
 # What each command takes of the options of a run.

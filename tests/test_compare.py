@@ -532,7 +532,7 @@ MISTAKES: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"methods": "pgd", "seed": 2**32 - 1, "seeds": 2}, ("--seed",)),
     ({"methods": "pgd", "cell_cpus": 0}, ("--cell-cpus",)),
     ({"methods": "pgd", "cell_gpus": -1}, ("--cell-gpus",)),
-    ({"methods": "pgd", "launcher": "slurm"}, ("'slurm'", "'local'")),
+    ({"methods": "pgd", "launcher": "slurm"}, ("'slurm'", "local, ray")),
     *(({"methods": "pgd", "output": place}, (place,)) for place in ("file", "file/inside", "foreign")),
 ]
 

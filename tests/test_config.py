@@ -45,6 +45,7 @@ SAMPLES: dict[str, Any] = {
     "neuron_penalty": 3e-3,
     "gamma": 0.2,
     "patience": 2,
+    "settling": "window",
     "miniepoch": 0.3,
     "miniepoch_min_steps": 7,
     "search_epochs": 2.5,

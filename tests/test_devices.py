@@ -20,6 +20,7 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import latency, measure_speed, speed
 from earlyrobust.pipeline import RunConfig, benchmarking, exporting, jobs, judge, training
 from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
+from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pruning import prune
 from earlyrobust.reports.benchmark import benchmark_verdicts
@@ -232,7 +233,8 @@ def test_a_command_trains_on_one_device_and_says_so_by_a_note_alone(machine, mon
     machine("cuda", 2)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert TrainingArguments(str(tmp_path)).n_gpu == 2
-    arguments = training._arguments(RunConfig(batch_size=4), tmp_path, 1.0, 1e-3)
+    folder = RunFolder(tmp_path / "run", {"command": "run"}, {})
+    arguments = training._arguments(RunConfig(batch_size=4), folder, "model", 1.0, 1e-3)
     assert (arguments.n_gpu, arguments.train_batch_size) == (1, 4)
     assert not caplog.records
 

@@ -130,7 +130,8 @@ def default_of(flag: str, shown: str) -> bool:
         return number(shown) == 0 and SearchConfig().draw_after is None
     default = RunConfig.model_fields[name].default
     of_search = {"search_epochs": "max_epochs"}.get(name, name)
-    return number(shown) == (getattr(SearchConfig(), of_search) if default is None else default)
+    expected = getattr(SearchConfig(), of_search) if default is None else default
+    return (shown.strip("`") if isinstance(expected, str) else number(shown)) == expected
 
 
 def number(text: str) -> float:

@@ -12,6 +12,7 @@ from earlyrobust.adversarial import FreeLB
 from earlyrobust.errors import ConfigError, TicketError, TrainingError
 from earlyrobust.search import EarlyBERTConfig, EarlyBERTSearch, EarlyRobustSearch, SearchConfig
 from earlyrobust.search.convergence import MaskHistory
+from earlyrobust.settling import SettlingRule
 from earlyrobust.ticket import Ticket, draw
 
 ADVERSARY = FreeLB(steps=2)
@@ -192,7 +193,7 @@ def test_the_streak_counts_settled_miniepochs_in_a_row(kept, heads, streaks):
     history = MaskHistory(limit=8, layers=1, heads=10, neurons=10)
     for index, pair in enumerate(kept):
         history.append(7 * (index + 1), *masks(*pair))
-    miniepochs = history.miniepochs(gamma=0.1)
+    miniepochs = history.miniepochs(SettlingRule(gamma=0.1, patience=5))
     assert len(history) == len(kept)
     assert [miniepoch.step for miniepoch in miniepochs] == [7 * (index + 1) for index in range(len(kept))]
     assert [miniepoch.heads for miniepoch in miniepochs] == pytest.approx(heads)

@@ -142,7 +142,7 @@ class Miniepoch:
         step: Optimiser steps taken so far.
         heads: Distance of the head mask to that of the miniepoch before; None where there is none to compare.
         neurons: The same for the neuron mask.
-        streak: For how many miniepochs in a row both distances have been below γ.
+        streak: For how many miniepochs in a row both masks have been settled.
     """
 
     step: int
@@ -164,6 +164,8 @@ class SearchTrace:
         epochs: Epochs of the training data that the search used.
         steps_per_miniepoch: Optimiser steps of one miniepoch.
         steps_per_epoch: Optimiser steps of one epoch.
+        settled_since: Epochs after which the first of the settled masks was drawn; None if they never
+            settled, or in the ticket of an older version.
     """
 
     miniepochs: tuple[Miniepoch, ...]
@@ -173,6 +175,7 @@ class SearchTrace:
     epochs: float
     steps_per_miniepoch: int
     steps_per_epoch: int
+    settled_since: float | None = None
 
 
 @dataclass(frozen=True)
@@ -280,6 +283,8 @@ class Ticket:
                 "steps_per_miniepoch": self.trace.steps_per_miniepoch,
                 "miniepochs": [asdict(miniepoch) for miniepoch in self.trace.miniepochs],
             }
+            if self.trace.settled_since is not None:
+                trace["settled_since"] = self.trace.settled_since
         return {
             "format_version": FORMAT_VERSION,
             "model_type": self.model_type,
@@ -330,6 +335,7 @@ class _TraceFacts:
     epochs: float
     steps_per_miniepoch: int
     steps_per_epoch: int
+    settled_since: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, final, get_type_hints
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from earlyrobust.errors import ConfigError
@@ -25,15 +27,12 @@ if TYPE_CHECKING:
 Objective = Callable[[Tensor, Any], Tensor]
 
 # Of a pass, the forward half takes one part of three, and so do the gradients of activations and of weights;
-# an ascent does without the last.
+# an ascent does without the last, and the gradient of a loss that is there already takes one part.
 ASCENT = 2 / 3
+GRADIENT = 1 / 3
 
-# What a setting whose default is of a type must be: what it is called, and the types that pass.
-_KINDS: dict[type, tuple[str, tuple[type, ...]]] = {
-    bool: ("True or False", (bool,)),
-    int: ("a whole number", (int,)),
-    float: ("a number", (int, float)),
-}
+# How messages call what a setting must be; what is not here is called as it is written.
+_CALLED = {"bool": "True or False", "int": "a whole number", "float": "a number", "str": "text"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +40,14 @@ class AdversaryConfig:
     """Base of the adversaries' settings; each one checks its own on construction."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, kind = getattr(self, field.name), type(field.default)
-            called, types = _KINDS[kind]
-            # To Python, True is a whole number.
-            fits = isinstance(value, types) and isinstance(value, bool) == (kind is bool)
-            self._require(fits, f"{field.name} is {value!r}, but must be {called}")
+        # Typed loosely: a checker takes the class of a data class for one that cannot be a key.
+        config: Any = type(self)
+        for name, (kind, called) in _kinds_of(config).items():
+            value = getattr(self, name)
+            try:
+                kind.validate_python(value, strict=True)
+            except ValidationError:
+                self._require(False, f"{name} is {value!r}, but must be {called}")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON types."""
@@ -63,6 +64,19 @@ class AdversaryConfig:
             self._require(
                 least <= value < math.inf, f"{name} is {value}, but must be a number of at least {least}"
             )
+
+
+@cache
+def _kinds_of(config: Any) -> dict[str, tuple[TypeAdapter[Any], str]]:
+    """What each setting must be, by its annotation, and how messages call that."""
+    annotations = get_type_hints(config)
+    return {
+        field.name: (
+            TypeAdapter(annotations[field.name]),
+            " or ".join(_CALLED.get(part, part) for part in str(field.type).split(" | ")),
+        )
+        for field in fields(config)
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +136,18 @@ class Passes(ABC):
         Args:
             of: The tensor, which requires a gradient.
             objective: As for `accumulate`.
+
+        Returns:
+            The gradient, of the tensor's shape. Its scale is not that of the loss.
+        """
+
+    @abstractmethod
+    def gradient_of(self, loss: Tensor, of: Tensor) -> Tensor:
+        """Run backward from a loss as far as one tensor, within an objective.
+
+        Args:
+            loss: What the objective was given, or made of it; it can be differentiated again afterwards.
+            of: The tensor, which requires a gradient.
 
         Returns:
             The gradient, of the tensor's shape. Its scale is not that of the loss.
@@ -270,11 +296,19 @@ class Perturbation:
         return torch.zeros((*self.mask.shape[:2], self.channels), device=self.mask.device)
 
     @staticmethod
-    def ascend(delta: Tensor, gradient: Tensor, step_size: float, bound: float, norm: float = 2) -> Tensor:
+    def ascend(
+        delta: Tensor,
+        gradient: Tensor,
+        step_size: float,
+        bound: float,
+        norm: float = 2,
+        *,
+        each_token: bool = False,
+    ) -> Tensor:
         """One normalised ascent, then projection: δ ← Π(δ + step_size · g/‖g‖), norms per example.
 
-        An example without any gradient stays where it is. The norm's scale does not matter, so neither does
-        that of the loss (gradient accumulation, loss scaling).
+        What has no gradient stays where it is. The norm's scale does not matter, so neither does that of the
+        loss (gradient accumulation, loss scaling).
 
         Args:
             delta: Current perturbation, (B, T, D).
@@ -282,8 +316,9 @@ class Perturbation:
             step_size: Length of the step.
             bound: Radius of the ball around zero that δ stays in; 0 leaves it unconstrained.
             norm: 2 for the Euclidean norm, `math.inf` for the largest entry.
+            each_token: Give each token a step of that length, instead of each example.
         """
-        length = _norms(gradient, norm)
+        length = _norms(gradient, norm, 2 if each_token else (1, 2))
         return _project(delta + step_size * gradient / length.where(length > 0, 1), bound, norm)
 
 
@@ -301,9 +336,9 @@ def in_full(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
-def _norms(tensor: Tensor, norm: float) -> Tensor:
-    """Norm of each example, (B, T, D) → (B, 1, 1)."""
-    norms: Tensor = torch.linalg.vector_norm(tensor, norm, dim=(1, 2), keepdim=True)
+def _norms(tensor: Tensor, norm: float, dim: int | tuple[int, ...] = (1, 2)) -> Tensor:
+    """Norm of each example, (B, T, D) → (B, 1, 1), or over other dimensions."""
+    norms: Tensor = torch.linalg.vector_norm(tensor, norm, dim=dim, keepdim=True)
     return norms
 
 

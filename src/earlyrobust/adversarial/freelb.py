@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -52,7 +53,7 @@ def average_while_ascending(
     config: FreeLBConfig,
     perturbation: Perturbation,
     passes: Passes,
-    objective: Objective | None = None,
+    objective_at: Callable[[Tensor], Objective] | None = None,
     **options: Any,
 ) -> Tensor:
     """FreeLB's step, of any objective.
@@ -61,8 +62,9 @@ def average_while_ascending(
         config: The settings.
         perturbation: Of the batch.
         passes: Runs the model over the batch.
-        objective: As for `Passes.accumulate`.
-        **options: The same.
+        objective_at: Makes the objective of a pass, as for `Passes.accumulate`, given that pass's δ; None for
+            the loss itself.
+        **options: As for `Passes.accumulate`.
 
     Returns:
         The mean loss of the passes, a detached scalar.
@@ -72,8 +74,9 @@ def average_while_ascending(
     losses = []
     for step in range(config.steps):
         last = step == config.steps - 1
-        # The last pass's ascent would never be used, so δ's gradient is not computed there.
-        delta = delta.detach().requires_grad_(not last)
+        # The last pass's ascent would never be used, so δ's gradient is not computed there for it.
+        delta = delta.detach().requires_grad_(not last or objective_at is not None)
+        objective = None if objective_at is None else objective_at(delta)
         if rewind is not None:
             rewind()
         with perturbation.applied(delta):

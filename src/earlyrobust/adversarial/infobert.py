@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from earlyrobust.adversarial.base import ASCENT, Adversary, Passes, Perturbation, in_full
+from earlyrobust.adversarial.base import GRADIENT, Adversary, Objective, Passes, Perturbation, in_full
 from earlyrobust.adversarial.freelb import FreeLBConfig, average_while_ascending
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class InfoBERTConfig(FreeLBConfig):
         anchors_from: Share of an example's tokens, those of the smallest gradients, below which there are no
             anchors (0.5: the same).
         anchors_to: Share of them above which there are none (0.9: the same).
-        critic_size: Hidden units of the critic (300: ours).
+        critic_size: Hidden units of the critic (300: the same).
     """
 
     steps: int = 3
@@ -59,8 +59,14 @@ class InfoBERT(Adversary):
 
     L(δ) + β · Î(X; T) − α · Î(T_anchor; Z), averaged over K passes while δ ascends as in FreeLB.
     T are the outputs of the embedding layer, Z the last layer's at the first token. Anchors are the tokens
-    whose embeddings' gradients are neither among the smallest nor among the largest of their example; the
-    gradients are those of the clean batch.
+    whose embeddings' gradients are neither among the smallest nor among the largest of their example. As in
+    the release, these are gradients of the perturbed batch, of L(δ) + β · Î(X; T), found from the graph that
+    is there anyway.
+
+    This deviates from the release in three ways. There every pass has anchors of its own, for a second
+    backward pass each; here those of the first pass serve for all K, whose δ are close to one another. There
+    δ ascends without the anchors' term; here it ascends what is minimised. There an anchor is told from the
+    sentences of other anchors, drawn by chance; here from all sentences of the batch.
 
     With one step, a zero start and both weights 0 it is plain training.
     """
@@ -69,8 +75,8 @@ class InfoBERT(Adversary):
     config: InfoBERTConfig
 
     def cost(self, layers: int) -> float:
-        """K passes, and one as far as the embeddings to find the anchors."""
-        return self.config.steps + (ASCENT if self.config.anchor_weight else 0)
+        """K passes, and in the first a gradient as far as the embeddings to find the anchors."""
+        return self.config.steps + (GRADIENT if self.config.anchor_weight else 0)
 
     def parts(self, model: PreTrainedModel) -> nn.Module | None:
         """The critic."""
@@ -81,25 +87,27 @@ class InfoBERT(Adversary):
     def _step(self, perturbation: Perturbation, passes: Passes) -> Tensor:
         config = self.config
         valid = perturbation.mask[..., 0] > 0
-        anchors = self._anchors(perturbation, passes, valid) if config.anchor_weight else None
+        anchors: Tensor | None = None
 
-        def regularised(loss: Tensor, outputs: Any) -> Tensor:
-            local, sentence = outputs.hidden_states[0], outputs.hidden_states[-1][:, 0]
-            if config.bottleneck_weight:
-                loss = loss + config.bottleneck_weight * information_bound(local[valid])
-            if anchors is not None and anchors.any():
-                shared = shared_information(cast("Critic", passes.parts), local, sentence, anchors)
-                loss = loss - config.anchor_weight * shared
-            return loss
+        def regularised_at(delta: Tensor) -> Objective:
+            def regularised(loss: Tensor, outputs: Any) -> Tensor:
+                nonlocal anchors
+                local, sentence = outputs.hidden_states[0], outputs.hidden_states[-1][:, 0]
+                if config.bottleneck_weight:
+                    loss = loss + config.bottleneck_weight * information_bound(local[valid])
+                if config.anchor_weight and anchors is None:
+                    norms = passes.gradient_of(loss, delta).norm(dim=-1)
+                    anchors = choose_anchors(norms, valid, config.anchors_from, config.anchors_to)
+                if anchors is not None and anchors.any():
+                    shared = shared_information(cast("Critic", passes.parts), local, sentence, anchors)
+                    loss = loss - config.anchor_weight * shared
+                return loss
 
-        return average_while_ascending(config, perturbation, passes, regularised, output_hidden_states=True)
+            return regularised
 
-    def _anchors(self, perturbation: Perturbation, passes: Passes, valid: Tensor) -> Tensor:
-        """Where the anchors are, (B, T), from the gradient at the clean embeddings."""
-        nothing = perturbation.uniform(0).requires_grad_()
-        with perturbation.applied(nothing):
-            gradient = passes.gradient(nothing)
-        return choose_anchors(gradient.norm(dim=-1), valid, self.config.anchors_from, self.config.anchors_to)
+        return average_while_ascending(
+            config, perturbation, passes, regularised_at, output_hidden_states=True
+        )
 
 
 class Critic(nn.Module):

@@ -19,7 +19,8 @@ class SMARTConfig(AdversaryConfig):
     Attributes:
         weight: λ_s, of the regulariser (1: the release).
         steps: Ascents (1: the release).
-        step_size: η, largest entry of one ascent (1e-3: the release).
+        step_size: η, largest entry of one ascent of a token (1e-3: the paper). This deviates from the
+            release, see the class.
         deviation: σ of the normal start (1e-5: the release).
         bound: ε, largest entry of δ, 0 for none (0: the release, which projects nothing).
     """
@@ -39,7 +40,13 @@ class SMART(Adversary):
     """Keeps the predictions for clean and for perturbed embeddings close to each other.
 
     L(θ) + λ_s · mean over the batch of max_δ ℓ_s(f(x + δ), f(x)),  ℓ_s(P, Q) = KL(P‖Q) + KL(Q‖P);
-    δ₀ ~ N(0, σ²);  δ ← Π(δ + η ∇_δ ℓ_s / ‖∇_δ ℓ_s‖_∞), norms per example.
+    δ₀ ~ N(0, σ²);  δ ← Π(δ + η ∇_δ ℓ_s / ‖∇_δ ℓ_s‖_∞), norms per token, as in the release.
+
+    This deviates from the release in the length and in the place of δ. The release normalises the sum of the
+    start and the ascent, so that the largest entry of δ is 1 at every token, whatever η and σ are. It adds δ
+    to the output of the embedding layer, after LayerNorm. Here η is the length, as in the paper, and δ is
+    added to the word embeddings, as by all adversaries here, for which that is about as far as FreeLB goes.
+    In the ascent, the release takes one of the two divergences alone.
 
     The second part of the paper's method, Bregman proximal point optimisation, is left out: it perturbs
     nothing. With weight 0 it is plain training.
@@ -71,7 +78,9 @@ class SMART(Adversary):
             delta.requires_grad_()
             with perturbation.applied(delta):
                 gradient = passes.gradient(delta, lambda _, outputs: divergence(outputs.logits, clean))
-            delta = perturbation.ascend(delta.detach(), gradient, config.step_size, config.bound, math.inf)
+            delta = perturbation.ascend(
+                delta.detach(), gradient, config.step_size, config.bound, math.inf, each_token=True
+            )
         return delta
 
 

@@ -38,6 +38,10 @@ class YOPO(Adversary):
         for j = 1…m:  g_θ ← g_θ + (1/m) ∇_θ L(δ);   p = ∇_{f₀} L(f̃(f₀(x + δ))), the costate;
             n times:  δ ← Π(δ + α g / ‖g‖₂),  g = ∇_δ ⟨p, f₀(x + δ)⟩, with p held fixed   (Algorithm 1 there).
 
+    This deviates from the release in the first layer's weights. There they get a second gradient after each
+    pass, that of ⟨p, f₀(x + δ)⟩ at the δ after the n ascents. Here they get the gradients of the m passes
+    alone, as all other weights do in both.
+
     With n = 1 it would be FreeLB, up to dropout: the first ascent after a pass follows the true gradient. The
     ascents after the last pass would never be used and are left out. With one pass and a zero start it is
     plain training.

@@ -289,10 +289,15 @@ def _how_it_stopped(search: SearchRecord | SearchTrace) -> str:
         f"{search.steps_per_miniepoch} steps: {search.stop_reason}"
     )
     if search.stop_reason == "converged":
-        return f"{told}, the masks have settled."
+        since = search.settled_since
+        return f"{told}, the masks have {'' if since is None else 'been '}settled{_since(since)}."
     if search.stop_reason == "fixed":
         return f"{told}, as it was told."
     return f"{told}, the masks have not settled. On small data, raise --search-epochs."
+
+
+def _since(epochs: float | None) -> str:
+    return "" if epochs is None else f" since epoch {epochs:.2f}"
 
 
 def _rows(record: RunRecord) -> Iterator[tuple[str, str, str]]:

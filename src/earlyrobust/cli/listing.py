@@ -53,6 +53,8 @@ def _methods() -> list[tuple[str, ...]]:
     costs = measured_costs().methods
     return [
         (name, method.description, _cost(costs[name].search), _cost(costs[name].training))
+        if name in costs
+        else (name, method.description, "", "not measured")
         for name, method in METHODS.items()
     ]
 

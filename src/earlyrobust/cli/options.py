@@ -125,6 +125,12 @@ SEARCH: Group = {
     "weights": option(float, "Ticket", "Share of the weights that robust-ticket sets to zero.", "0.3"),
     "gamma": option(float, "Search", "Mask distance below which masks count as settled.", "0.1"),
     "patience": option(int, "Search", "Miniepochs in a row for which they must be.", "5"),
+    "settling": option(
+        str,
+        "Search",
+        "Compare each mask with the one before (streak), or with the first of them and draw that (window).",
+        "streak",
+    ),
     "miniepoch": option(float, "Search", "Length of a miniepoch in epochs.", "0.05"),
     "miniepoch_min_steps": option(int, "Search", "Fewest optimiser steps of a miniepoch.", "20"),
     "search_epochs": option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Self, cast
 
 from pydantic import Field, field_validator
 
@@ -18,7 +18,8 @@ from earlyrobust.pipeline.recipe import Recipe
 ARM_OPTIONS = (
     *("method", "model", "epochs", "batch_size", "learning_rate", "heads", "neurons", "weights", "search"),
     *("search_adversary", "head_penalty", "neuron_penalty", "head_scope", "neuron_scope", "gamma"),
-    *("patience", "miniepoch", "miniepoch_min_steps", "search_epochs", "draw_after", "start", "adversary"),
+    *("patience", "settling", "miniepoch", "miniepoch_min_steps", "search_epochs", "draw_after", "start"),
+    "adversary",
 )
 DEFAULT_BASELINE = "finetune"
 _NAME = re.compile(r"[\w.+= -]{1,60}")
@@ -34,7 +35,8 @@ class CompareConfig(RunConfig):
         seeds: Number of seeds, counted from `seed` on.
         baseline: The arm that the others are tested against; None for `finetune`, or else the first.
         cells: Folder of the runs, which comparisons may share; None for one within `output`.
-        launcher: What runs the cells: this process, one after the other ("local"), or a Ray cluster ("ray").
+        launcher: What runs the cells, of `LAUNCHERS`: this process, one after the other ("local"), or a Ray
+            cluster ("ray").
         cell_cpus: Threads of a cell; on Ray also the cores it asks for. None for PyTorch's choice, on Ray 1.
         cell_gpus: GPUs that a cell asks for on Ray; a part of one lets cells share it.
     """
@@ -44,7 +46,7 @@ class CompareConfig(RunConfig):
     seeds: Annotated[int, Field(gt=0, le=100)] = 3
     baseline: str | None = None
     cells: Path | None = None
-    launcher: Literal["local", "ray"] = "local"
+    launcher: str = "local"
     cell_cpus: Annotated[int, Field(gt=0)] | None = None
     cell_gpus: Annotated[float, Field(ge=0)] = 0.0
     dense: bool = False

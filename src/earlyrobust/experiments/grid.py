@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from earlyrobust import processes
-from earlyrobust.errors import OutputError
+from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.experiments.cells import Cell, plan_cells
 from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.launchers import LAUNCHERS, Failure, check_ray
@@ -116,6 +116,8 @@ def check_comparison(config: CompareConfig) -> None:
         EarlyRobustError: If its folder holds another comparison or other files, or if a run is still to be
             made and its data, the attacks or the launcher cannot be had.
     """
+    if config.launcher not in LAUNCHERS:
+        raise ConfigError(f"There is no launcher '{config.launcher}': choose from {', '.join(LAUNCHERS)}.")
     _check_folder(config)
     waiting = next((cell for cell in plan_cells(config) if not cell.is_finished), None)
     if waiting is not None:

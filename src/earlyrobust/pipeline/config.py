@@ -13,6 +13,7 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.attack_options import AttackOptions
 from earlyrobust.pipeline.methods import METHODS, Start
 from earlyrobust.pipeline.specs import parse_spec
+from earlyrobust.settling import Settling
 from earlyrobust.ticket import Scope
 
 DEFAULT_TASK = "builtin"
@@ -79,6 +80,9 @@ class RunConfig(AttackOptions):
         neuron_scope: The same for neurons.
         gamma: γ, the mask distance below which masks count as settled (0.1: the paper).
         patience: Miniepochs in a row for which they must be (5: the paper).
+        settling: The rule by which they are: "streak" compares each mask with the one before (the paper's
+            text); "window" compares it with the first of them, which is then drawn (the paper's release).
+            None for the search's own (streak).
         miniepoch: Length of a miniepoch in epochs (0.05: the paper).
         miniepoch_min_steps: Fewest optimiser steps of a miniepoch.
         search_epochs: Epochs after which the search stops anyway, None for the method's (1); idle beside a
@@ -130,6 +134,7 @@ class RunConfig(AttackOptions):
     neuron_scope: Scope | None = None
     gamma: NotNegative = 0.1
     patience: Annotated[int, Field(gt=0)] = 5
+    settling: Settling | None = None
     miniepoch: Positive = 0.05
     miniepoch_min_steps: Annotated[int, Field(gt=0)] = 20
     search_epochs: Epochs | None = None

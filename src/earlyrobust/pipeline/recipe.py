@@ -31,6 +31,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "neuron_scope": ("neuron_scope",),
     "gamma": ("gamma",),
     "patience": ("patience",),
+    "settling": ("settling",),
     "miniepoch": ("miniepoch",),
     "miniepoch_min_steps": ("min_steps",),
     "search_epochs": ("max_epochs", "epochs"),
@@ -151,7 +152,7 @@ class Recipe:
         known = {field.name for field in fields(self.search.Config)}
         options = {option for option, names in _SETTINGS.items() if known.intersection(names)}
         if getattr(self.search_config, "draw_after", None) is not None:
-            options -= {"patience", "search_epochs"}
+            options -= {"patience", "settling", "search_epochs"}
         if "head_ratio" in known:  # tickets over weights set them to zero, whatever they were
             options.add("start")
         return {*options, "search_adversary"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 NONE = "none"
-# In this order: 2 is a whole number before it is any other.
-_VALUE: TypeAdapter[int | float | bool] = TypeAdapter(int | float | bool)
+# From left to right: 2 is a whole number before it is any other, and whatever is nothing else is text.
+_VALUE: TypeAdapter[Any] = TypeAdapter(Annotated[int | float | bool | str, Field(union_mode="left_to_right")])
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
@@ -27,10 +27,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
     settings = {}
     for part in rest:
         key, equals, value = (piece.strip() for piece in part.partition("="))
-        try:
-            settings[key.replace("-", "_")] = _VALUE.validate_strings(value)
-        except ValidationError:
-            equals = ""
-        if not (key and equals):
+        if not (key and equals and value):
             raise ValueError(f"it must be a name and settings as in 'freelb,steps=2', not '{part}'")
+        settings[key.replace("-", "_")] = None if value == NONE else _VALUE.validate_strings(value)
     return name, settings

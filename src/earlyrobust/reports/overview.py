@@ -193,7 +193,8 @@ def _of_training(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ite
         for seed, run in sorted(runs.items())[:1]:
             if run.search is not None and run.search.has_distances:
                 gamma, patience = float(run.config.get("gamma", 0.1)), int(run.config.get("patience", 5))
-                sentence = settling_headline(run.search, gamma, patience)
+                settling = str(run.config.get("settling") or "streak")
+                sentence = settling_headline(run.search, gamma, patience, settling)
                 yield f"{arm}, seed {seed}: {sentence[0].lower()}{sentence[1:]}"
 
 

@@ -27,19 +27,24 @@ def run_headlines(record: RunRecord) -> list[str]:
             f"(its operations: {record.speed.flops_ratio:.2f})."
         )
     if record.search is not None:
-        ends = {"converged": "its masks had settled", "fixed": "as it was told"}
+        since = record.search.settled_since
+        settled = (
+            "its masks had settled" if since is None else f"its masks were settled since epoch {since:.2f}"
+        )
+        ends = {"converged": settled, "fixed": "as it was told"}
         why = ends.get(record.search.stop_reason, "its masks had not settled")
         sentences.append(f"The search stopped after {record.search.epochs:.2f} epochs: {why}.")
     return sentences + record.findings
 
 
-def settling_headline(search: SearchRecord, gamma: float, patience: int) -> str:
+def settling_headline(search: SearchRecord, gamma: float, patience: int, settling: str = "streak") -> str:
     """When the masks of a search settled, whether or not that ended it.
 
     Args:
         search: A search of at least two miniepochs.
         gamma: γ, the distance between consecutive masks below which they count as settled.
         patience: Miniepochs in a row for which both must be.
+        settling: The rule by which they are, as the option of that name.
     """
 
     def epoch(step: int) -> str:
@@ -53,11 +58,17 @@ def settling_headline(search: SearchRecord, gamma: float, patience: int) -> str:
         )
         still = search.miniepochs[moved + 1 :]
         told.append(f"{part} from epoch {epoch(still[0].step)} on" if still else f"{part} not by the end")
-    met = [miniepoch.step for miniepoch in search.miniepochs if miniepoch.streak >= patience]
+    met = next((place for place, seen in enumerate(search.miniepochs) if seen.streak >= patience), None)
     rule = f"both so for {patience} in a row" if patience > 1 else "both so once"
+    if settling == "window":
+        rule = f"both masks as close as that to each of the next {patience}"
+    end = "was never met"
+    if met is not None:
+        first, last = (epoch(search.miniepochs[place].step) for place in (met - patience, met))
+        end = f"was met by epoch {last}: the masks have been settled since epoch {first}"
     return (
         f"Masks change by less than γ = {gamma:g} from one miniepoch to the next: {', '.join(told)}. "
-        f"The rule that ends a search, {rule}, was {f'met by epoch {epoch(met[0])}' if met else 'never met'}."
+        f"The rule that ends a search, {rule}, {end}."
     )
 
 

@@ -125,6 +125,8 @@ class SearchRecord:
         miniepochs: Distances and streak at the end of each.
         head_distances: Distance of the head masks of every two miniepochs (the paper's Figure 2).
         neuron_distances: The same for the neuron masks.
+        settled_since: Epochs after which the first of the settled masks was drawn; None if they never
+            settled, or in the record of an older version.
     """
 
     stop_reason: str
@@ -134,6 +136,7 @@ class SearchRecord:
     miniepochs: list[Miniepoch]
     head_distances: list[list[float]]
     neuron_distances: list[list[float]]
+    settled_since: float | None = None
 
     @property
     def has_distances(self) -> bool:
@@ -154,6 +157,7 @@ class SearchRecord:
             miniepochs=list(trace.miniepochs),
             head_distances=[[mask_distance(a, b) for b in trace.head_masks] for a in trace.head_masks],
             neuron_distances=[[mask_distance(a, b) for b in trace.neuron_masks] for a in trace.neuron_masks],
+            settled_since=trace.settled_since,
         )
 
 

@@ -20,7 +20,7 @@ OVERALL = "mean"
 _RANDOM = "random"
 _SEARCH_OPTIONS = {
     *("search", "search_adversary", "search_epochs", "draw_after", "head_penalty", "neuron_penalty"),
-    *("gamma", "patience", "miniepoch", "miniepoch_min_steps"),
+    *("gamma", "patience", "settling", "miniepoch", "miniepoch_min_steps"),
 }
 
 

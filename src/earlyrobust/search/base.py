@@ -42,9 +42,13 @@ def check_adversary(adversary: Adversary | None) -> None:
 def search_arguments(args: TrainingArguments, epochs: float, evaluates: bool = False) -> TrainingArguments:
     """Training arguments for a search of so many epochs, at a constant learning rate.
 
-    One that decays to zero would make any mask settle. What a search cannot do is switched off: going back
-    to the best model, whose masks are not those that have settled, and batches of another size than asked
-    for, in which its miniepochs are counted.
+    This deviates from the paper's release, where the rate rises over the first 10 % of an epoch and then
+    falls to zero. The release trains that whole epoch and looks for a settled mask afterwards. A search that
+    stops live does not know how long it will last, and where the rate is close to zero, any mask looks
+    settled.
+
+    A search switches off the options that it cannot follow: it does not go back to the best model, whose
+    masks are not the settled ones, and it keeps the batch size, in which its miniepochs are counted.
 
     Args:
         args: The user's, which stay as they are.

@@ -1,7 +1,7 @@
 """Watching the masks settle while a search trains: the paper's ticket convergence metric, live.
 
-At the end of every miniepoch both masks are drawn and compared with those of the miniepoch before. When both
-distances have been below γ for `patience` miniepochs in a row, training stops.
+At the end of every miniepoch both masks are drawn and compared with earlier ones. As soon as a rule of
+`earlyrobust.settling` is met, training stops.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from earlyrobust import processes
 from earlyrobust.errors import TicketError
 from earlyrobust.pruning import ImportanceCoefficients
+from earlyrobust.settling import SettlingRule
 from earlyrobust.ticket import Mask, Miniepoch, Scores, mask_distance
 
 
@@ -31,6 +32,7 @@ class MaskHistory(nn.Module):
         layers: Layers of the encoder.
         heads: Heads of a layer.
         neurons: Neurons of a layer.
+        kept_scores: Number of the last miniepochs whose coefficients are kept, too.
     """
 
     NAME = "mask_history"
@@ -38,9 +40,16 @@ class MaskHistory(nn.Module):
     heads: Tensor
     neurons: Tensor
     steps: Tensor
+    head_scores: Tensor
+    neuron_scores: Tensor
 
-    def __init__(self, limit: int, layers: int, heads: int, neurons: int) -> None:
+    def __init__(self, limit: int, layers: int, heads: int, neurons: int, kept_scores: int = 0) -> None:
         super().__init__()
+        self._kept_scores = kept_scores
+        if kept_scores:
+            # The scores of a miniepoch take the place of those that are no longer kept.
+            self.register_buffer("head_scores", torch.zeros(kept_scores, layers, heads))
+            self.register_buffer("neuron_scores", torch.zeros(kept_scores, layers, neurons))
         self.register_buffer("heads", torch.zeros(limit, layers, heads, dtype=torch.bool))
         self.register_buffer("neurons", torch.zeros(limit, layers, neurons, dtype=torch.bool))
         # Optimiser steps at which each miniepoch ended; 0 for those still to come.
@@ -54,9 +63,21 @@ class MaskHistory(nn.Module):
         for buffer in self.buffers():
             buffer.zero_()
 
-    def append(self, step: int, heads: Mask, neurons: Mask) -> None:
-        """Add the masks drawn after optimiser step `step`; empty ones where none could be drawn."""
+    def append(
+        self, step: int, heads: Mask, neurons: Mask, scores: tuple[Scores, Scores] | None = None
+    ) -> None:
+        """Add the masks drawn after optimiser step `step`; empty ones where none could be drawn.
+
+        Args:
+            step: Optimiser steps taken so far.
+            heads: Shape (layers, heads).
+            neurons: Shape (layers, neurons).
+            scores: The coefficients that both were drawn from; needed where they are kept.
+        """
         index = len(self)
+        if scores is not None and self._kept_scores:
+            for kept, part in zip((self.head_scores, self.neuron_scores), scores, strict=True):
+                kept[index % self._kept_scores] = torch.from_numpy(part)
         self.heads[index] = torch.from_numpy(heads)
         self.neurons[index] = torch.from_numpy(neurons)
         self.steps[index] = step
@@ -66,22 +87,30 @@ class MaskHistory(nn.Module):
         count = len(self)
         return self.heads[:count].cpu().numpy(), self.neurons[:count].cpu().numpy()
 
-    def miniepochs(self, gamma: float) -> tuple[Miniepoch, ...]:
-        """The distances between consecutive masks, and how long they have stayed below `gamma`."""
+    def scores(self, index: int) -> tuple[Scores, Scores]:
+        """The coefficients of one of the miniepochs whose coefficients are kept, heads and neurons."""
+        heads, neurons = (
+            kept[index % self._kept_scores].cpu().numpy() for kept in (self.head_scores, self.neuron_scores)
+        )
+        return heads, neurons
+
+    def miniepochs(self, rule: SettlingRule) -> tuple[Miniepoch, ...]:
+        """The distances between consecutive masks, and for how long they have been settled by a rule."""
         steps: NDArray[np.int64] = self.steps[: len(self)].cpu().numpy()
-        seen: list[Miniepoch] = []
-        before: tuple[Mask, Mask] | None = None
-        for step, heads, neurons in zip(steps, *self.masks(), strict=True):
-            drawn = bool(heads.any() and neurons.any())
-            distances: tuple[float | None, float | None] = (None, None)
-            streak = 0
-            if drawn and before is not None:
-                distances = mask_distance(before[0], heads), mask_distance(before[1], neurons)
-                settled = all(distance is not None and distance < gamma for distance in distances)
-                streak = seen[-1].streak + 1 if settled else 0
-            seen.append(Miniepoch(int(step), *distances, streak))
-            before = (heads, neurons) if drawn else None
-        return tuple(seen)
+        heads, neurons = self.masks()
+        drawn = [bool(one.any() and other.any()) for one, other in zip(heads, neurons, strict=True)]
+
+        def distances(first: int, second: int) -> tuple[float, float] | None:
+            if not (drawn[first] and drawn[second]):
+                return None
+            return mask_distance(heads[first], heads[second]), mask_distance(neurons[first], neurons[second])
+
+        moved = [distances(place - 1, place) if place else None for place in range(len(steps))]
+        streaks = rule.streaks(len(steps), distances)
+        return tuple(
+            Miniepoch(int(step), None if pair is None else pair[0], None if pair is None else pair[1], streak)
+            for step, pair, streak in zip(steps, moved, streaks, strict=True)
+        )
 
 
 class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
@@ -91,8 +120,8 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
         gates: The coefficients that are trained.
         history: Where the masks are kept.
         draw: Draws both masks from the coefficients.
-        gamma: γ, the distance below which masks count as settled.
-        patience: For how many miniepochs in a row they must be; None to watch only.
+        rule: When masks count as settled.
+        stops: Whether training stops then; False to watch only.
         steps_per_miniepoch: Optimiser steps of one miniepoch.
         report: Called with every miniepoch as it ends.
     """
@@ -103,16 +132,16 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
         history: MaskHistory,
         *,
         draw: Callable[[Scores, Scores], tuple[Mask, Mask]],
-        gamma: float,
-        patience: int | None,
+        rule: SettlingRule,
+        stops: bool,
         steps_per_miniepoch: int,
         report: Callable[[Miniepoch], None] | None = None,
     ) -> None:
         self._gates = gates
         self._history = history
         self._draw = draw
-        self._gamma = gamma
-        self._patience = patience
+        self._rule = rule
+        self._stops = stops
         self._steps_per_miniepoch = steps_per_miniepoch
         self._report = report
         self.converged = False
@@ -128,11 +157,12 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         """Take stock if this step ends a miniepoch."""
         if state.global_step % self._steps_per_miniepoch == 0:
-            self._history.append(state.global_step, *self._draw_or_none())
-            miniepoch = self._history.miniepochs(self._gamma)[-1]
+            scores = scores_of(self._gates)
+            self._history.append(state.global_step, *self._draw_or_none(scores), scores)
+            miniepoch = self._history.miniepochs(self._rule)[-1]
             if self._report is not None:
                 self._report(miniepoch)
-            if self._patience is not None and miniepoch.streak >= self._patience:
+            if self._stops and miniepoch.streak >= self._rule.patience:
                 self.converged = True
                 control.should_training_stop = True
         self._save_only_before_the_stop(control)
@@ -143,9 +173,8 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
         """Stopping ends the epoch, too."""
         self._save_only_before_the_stop(control)
 
-    def _draw_or_none(self) -> tuple[Mask, Mask]:
+    def _draw_or_none(self, scores: tuple[Scores, Scores]) -> tuple[Mask, Mask]:
         """Both masks, or two empty ones while the coefficients rank nothing."""
-        scores = scores_of(self._gates)
         try:
             return self._draw(*scores)
         except TicketError:

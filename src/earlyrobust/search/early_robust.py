@@ -29,6 +29,7 @@ from earlyrobust.search.base import (
     search_trainer,
 )
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
+from earlyrobust.settling import Settling, SettlingRule
 from earlyrobust.ticket import (
     Mask,
     Miniepoch,
@@ -57,7 +58,10 @@ class SearchConfig:
         head_penalty: λ_head, weight of the coefficients' L1 norm (1e-5: the paper's release for IMDB).
         neuron_penalty: λ_neuron (2e-4: the same).
         gamma: γ, mask distance below which masks count as settled (0.1: the paper).
-        patience: Miniepochs in a row for which both masks must be settled (5: the paper).
+        patience: Miniepochs for which both masks must be settled (5: the paper).
+        settling: The rule by which they are. By "streak" each mask is close to the one before, and the last
+            mask is drawn (the paper's text); by "window" each is close to the first of them, and that first
+            mask is drawn (the paper's release).
         miniepoch: Length of a miniepoch in epochs (0.05: the paper).
         min_steps: Fewest optimiser steps of a miniepoch (ours). On small data 0.05 epoch is a handful of
             steps in which coefficients hardly move, so that masks look settled when nothing was learnt.
@@ -75,6 +79,7 @@ class SearchConfig:
     neuron_penalty: float = 2e-4
     gamma: float = 0.1
     patience: int = 5
+    settling: Settling = "streak"
     miniepoch: float = 0.05
     min_steps: int = 20
     max_epochs: float = 1.0
@@ -93,16 +98,21 @@ class SearchConfig:
                 raise ConfigError(f"{name} is {getattr(self, name):g}, but must be more than 0.")
         if self.draw_after is not None and not 0 < self.draw_after < math.inf:
             raise ConfigError(f"draw_after is {self.draw_after:g}, but must be more than 0.")
-        for name in ("head_scope", "neuron_scope"):
-            if getattr(self, name) not in get_args(Scope):
+        for name, choices in (("head_scope", Scope), ("neuron_scope", Scope), ("settling", Settling)):
+            if getattr(self, name) not in get_args(choices):
                 raise ConfigError(
-                    f"{name} is '{getattr(self, name)}', but must be one of {', '.join(get_args(Scope))}."
+                    f"{name} is '{getattr(self, name)}', but must be one of {', '.join(get_args(choices))}."
                 )
 
     @property
     def epochs(self) -> float:
         """Epochs after which the search ends at the latest."""
         return self.max_epochs if self.draw_after is None else self.draw_after
+
+    @property
+    def rule(self) -> SettlingRule:
+        """When masks count as settled."""
+        return SettlingRule(self.gamma, self.patience, self.settling)
 
     def draw(self, heads: Scores, neurons: Scores) -> tuple[Mask, Mask]:
         """Draw both masks.
@@ -193,13 +203,16 @@ class EarlyRobustSearch:
         self._steps_per_miniepoch = self.config.steps_per_miniepoch(self._steps_per_epoch)
         steps = math.ceil(self.config.epochs * self._steps_per_epoch)
         limit = steps // self._steps_per_miniepoch
-        self._history = MaskHistory(limit, size.layers, size.heads, size.neurons)
+        stops = self.config.draw_after is None
+        # A window's ticket is drawn from the coefficients of its start, those before all that followed it.
+        kept_scores = self.config.patience + 1 if stops and self.config.settling == "window" else 0
+        self._history = MaskHistory(limit, size.layers, size.heads, size.neurons, kept_scores)
         self._watch = ConvergenceCallback(
             self._gates,
             self._history,
             draw=self.config.draw,
-            gamma=self.config.gamma,
-            patience=self.config.patience if self.config.draw_after is None else None,
+            rule=self.config.rule,
+            stops=stops,
             steps_per_miniepoch=self._steps_per_miniepoch,
             report=on_miniepoch,
         )
@@ -242,7 +255,11 @@ class EarlyRobustSearch:
             delattr(model, MaskHistory.NAME)
 
     def _ticket(self) -> Ticket:
+        miniepochs = self._history.miniepochs(self.config.rule)
+        span = self.config.rule.span([miniepoch.streak for miniepoch in miniepochs])
         scores = scores_of(self._gates)
+        if span is not None and self._watch.converged and self.config.settling == "window":
+            scores = self._history.scores(span[0])
         heads, neurons = self.config.draw(*scores)
         head_masks, neuron_masks = self._history.masks()
         return Ticket(
@@ -252,13 +269,14 @@ class EarlyRobustSearch:
             head_scores=scores[0],
             neuron_scores=scores[1],
             trace=SearchTrace(
-                miniepochs=self._history.miniepochs(self.config.gamma),
+                miniepochs=miniepochs,
                 head_masks=head_masks,
                 neuron_masks=neuron_masks,
                 stop_reason=self._stop_reason,
                 epochs=self.trainer.state.global_step / self._steps_per_epoch,
                 steps_per_miniepoch=self._steps_per_miniepoch,
                 steps_per_epoch=self._steps_per_epoch,
+                settled_since=None if span is None else miniepochs[span[0]].step / self._steps_per_epoch,
             ),
             origin={**facts(self.name, self.config, self.trainer), **self._origin},
         )

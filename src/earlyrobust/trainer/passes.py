@@ -104,10 +104,17 @@ class TrainerPasses(Passes):
     def gradient(self, of: Tensor, objective: Objective | None = None) -> Tensor:
         """As the base says."""
         loss = self._trainer.task_loss(self._bare, self._inputs, objective, self._items)
+        return self._gradient(loss, of, keep=False)
+
+    def gradient_of(self, loss: Tensor, of: Tensor) -> Tensor:
+        """As the base says."""
+        return self._gradient(loss, of, keep=True)
+
+    def _gradient(self, loss: Tensor, of: Tensor, *, keep: bool) -> Tensor:
         scaler = self._trainer.accelerator.scaler
         if scaler is not None:
             loss = scaler.scale(loss)
-        (gradient,) = torch.autograd.grad(loss, of)
+        (gradient,) = torch.autograd.grad(loss, of, retain_graph=keep)
         return gradient
 
     def outputs(self) -> Any:
