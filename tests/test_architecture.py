@@ -36,7 +36,9 @@ ALLOWED: dict[str, set[str]] = {
     "export": {"families", "pruning", "onnx_classifier"},
     "encoders": {"families", "onnx_classifier"},
     "attacks": {"encoders"},
-    "evaluation": {"attacks", "data", "results", "journal", "families", "ticket", "onnx_classifier"},
+    "evaluation": {
+        *("attacks", "data", "results", "journal", "encoders", "families", "ticket", "onnx_classifier"),
+    },
     "pipeline": {
         *("lazy", "families", "ticket", "weight_ticket", "pruning", "adversarial", "trainer", "search"),
         *("data", "results", "journal", "evaluation", "attacks", "encoders", "export", "onnx_classifier"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.random import RandomState
 
 from earlyrobust.attacks.engine import Ask, Attacking
+from earlyrobust.attacks.resources.vectors import WordVectors
 from earlyrobust.attacks.text import Text, words_of
 from earlyrobust.errors import ConfigError
 
@@ -55,6 +56,10 @@ class Swaps(ABC):
         """Settings and resources, as JSON types."""
         return {}
 
+    def fingerprints(self) -> dict[str, str]:
+        """Hashes of what the resources hold."""
+        return {}
+
 
 class NeighbourSwaps(Swaps):
     """The nearest words in a space of word vectors, in the letter case of the word they replace.
@@ -81,6 +86,12 @@ class NeighbourSwaps(Swaps):
     def describe(self) -> dict[str, Any]:
         """Source and K."""
         return {"neighbours": self._neighbours.name, "candidates": self._candidates}
+
+    def fingerprints(self) -> dict[str, str]:
+        """That of word vectors; neighbour lists have it in their name."""
+        if isinstance(self._neighbours, WordVectors):
+            return {"neighbours_fingerprint": self._neighbours.fingerprint}
+        return {}
 
 
 def _in_case_of(model: str, word: str) -> str:
@@ -158,6 +169,10 @@ class AnyOf(Swaps):
         """Settings and resources of all."""
         return {name: value for swaps in self._swaps for name, value in swaps.describe().items()}
 
+    def fingerprints(self) -> dict[str, str]:
+        """Those of all."""
+        return {name: value for swaps in self._swaps for name, value in swaps.fingerprints().items()}
+
 
 class MaskedLMSwaps(Swaps):
     """What a masked language model reads in the place of the word, which it sees unmasked.
@@ -222,6 +237,10 @@ class MaskedLMSwaps(Swaps):
     def describe(self) -> dict[str, Any]:
         """Model and K."""
         return {"masked_lm": self._masked_lm.name, "candidates": self._masked_lm.candidates}
+
+    def fingerprints(self) -> dict[str, str]:
+        """The model's."""
+        return {"masked_lm_fingerprint": self._masked_lm.fingerprint}
 
 
 def _combinations(choices: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -6,13 +6,15 @@ from earlyrobust.encoders.attack_models import load_masked_lm, load_sentence_enc
 from earlyrobust.encoders.classifiers import load_classifier
 from earlyrobust.encoders.devices import fastest_device, has_bf16
 from earlyrobust.encoders.fetching import EMBEDDED, locate
+from earlyrobust.encoders.fingerprints import fingerprint
 from earlyrobust.encoders.pretrained import load_dimensions, load_pretrained, load_untrained
-from earlyrobust.encoders.tokenizers import check_length, load_tokenizer, save_tokenizer
+from earlyrobust.encoders.tokenizers import check_length, load_tokenizer, padding_side, save_tokenizer
 
 __all__ = [
     "EMBEDDED",
     "check_length",
     "fastest_device",
+    "fingerprint",
     "has_bf16",
     "load_classifier",
     "load_dimensions",
@@ -22,5 +24,6 @@ __all__ = [
     "load_tokenizer",
     "load_untrained",
     "locate",
+    "padding_side",
     "save_tokenizer",
 ]

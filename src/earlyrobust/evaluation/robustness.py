@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from earlyrobust import processes
 from earlyrobust.attacks.engine import (
@@ -25,6 +23,7 @@ from earlyrobust.attacks.greedy import Example, WordSwapAttack
 from earlyrobust.attacks.models import Victim
 from earlyrobust.data.digests import split_digest
 from earlyrobust.data.splits import stratified_draw
+from earlyrobust.encoders import fingerprint
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation.sharing import own_journal, put_together
 from earlyrobust.journal import AttackedExample, Journal
@@ -83,6 +82,7 @@ def evaluate_under_attack(
     chosen = sample_examples(dataset, examples, seed, model.config.num_labels)
     header = {
         **attack.describe(),
+        **attack.fingerprints(),
         "model": fingerprint(model),
         "max_length": max_length,
         "data": split_digest(dataset.select(chosen)),
@@ -167,12 +167,3 @@ def _example(row: dict[str, Any], index: int, seed: int) -> Example:
     # Every example has random choices of its own, whatever else is attacked.
     own = np.random.SeedSequence([seed, index]).generate_state(1)[0]
     return Example(columns, row["label"], int(own))
-
-
-def fingerprint(model: PreTrainedModel) -> str:
-    """SHA-256 over all weights of a model."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

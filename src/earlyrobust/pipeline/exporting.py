@@ -15,9 +15,9 @@ from transformers import AutoModelForSequenceClassification
 from earlyrobust import processes
 from earlyrobust.attacks import WordSwapAttack
 from earlyrobust.data import TASKS, load_task, tokenize
-from earlyrobust.encoders import check_length, load_classifier, load_tokenizer, save_tokenizer
+from earlyrobust.encoders import check_length, fingerprint, load_classifier, load_tokenizer, save_tokenizer
 from earlyrobust.errors import ConfigError, ModelError, OutputError
-from earlyrobust.evaluation import fingerprint, predict, sample_examples
+from earlyrobust.evaluation import predict, sample_examples
 from earlyrobust.export import check_remote_code, export_dense, export_onnx, export_remote_code
 from earlyrobust.onnx_classifier import OnnxClassifier
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
