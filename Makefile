@@ -47,7 +47,7 @@ benchmark: .venv/installed
 	$(PYTHON) tests/lowest.py > .venv-lowest/constraints.txt
 	$(LOWEST)/pip install --quiet --constraint .venv-lowest/constraints.txt torch
 	$(LOWEST)/pip install --quiet --constraint .venv-lowest/constraints.txt --editable ".[demo,export]" \
-		pytest pytest-timeout pytest-xdist hypothesis scikit-learn
+		pytest pytest-timeout pytest-xdist hypothesis
 	touch $@
 
 clean:

@@ -7,11 +7,13 @@ from earlyrobust.encoders.classifiers import load_classifier
 from earlyrobust.encoders.devices import fastest_device, has_bf16
 from earlyrobust.encoders.fetching import EMBEDDED, locate
 from earlyrobust.encoders.fingerprints import fingerprint
+from earlyrobust.encoders.folders import Note, silent
 from earlyrobust.encoders.pretrained import load_dimensions, load_pretrained, load_untrained
 from earlyrobust.encoders.tokenizers import check_length, load_tokenizer, padding_side, save_tokenizer
 
 __all__ = [
     "EMBEDDED",
+    "Note",
     "check_length",
     "fastest_device",
     "fingerprint",
@@ -26,4 +28,5 @@ __all__ = [
     "locate",
     "padding_side",
     "save_tokenizer",
+    "silent",
 ]

@@ -68,7 +68,7 @@ def export(
     folder = config.output or export_folder(model_name, config.to)
     check_can_be_made(folder)
     job = _Job.begin(model_name, data, config, observer)
-    attacks = build_attacks(config)
+    attacks = build_attacks(config, observer.note)
     with locked(folder, beside=True):
         return _export(job, folder, config, attacks)
 
@@ -169,7 +169,7 @@ def _on_made_up_sentences(model_name: str, _: TestData, observer: Observer) -> S
     """A classifier with sentences that it may never have been trained for."""
     place = model_in(model_name)
     with observer.stage("Loading model and data"):
-        model, tokenizer = load_classifier(place), load_tokenizer(place)
+        model, tokenizer = load_classifier(place, observer.note), load_tokenizer(place)
         rows = load_task(TASKS[DEFAULT_TASK], data_dir=None).test.select(range(_MADE_UP))
     return Subject(DEFAULT_TASK, model, tokenizer, rows, check_length(tokenizer, 128), labels={}, cut=0)
 

@@ -105,7 +105,7 @@ def attack(
     folder = RunFolder(path, subject_of, config.to_dict())
     subject = load_subject(model_name, data, observer)
     with observer.stage("Loading resources"):
-        attacks = build_attacks(config)
+        attacks = build_attacks(config, observer.note)
     sample_examples(subject.rows, config.examples, config.seed, subject.model.config.num_labels)
     fingerprint = split_digest(subject.rows)
     with folder.claimed(fingerprint):
@@ -146,7 +146,7 @@ def load_subject(model_name: str, data: TestData, observer: Observer) -> Subject
     source = data.source(model_name)
     place = model_in(model_name)
     with observer.stage("Loading model and data"):
-        model, tokenizer = load_classifier(place), load_tokenizer(place)
+        model, tokenizer = load_classifier(place, observer.note), load_tokenizer(place)
         outputs = [model.config.id2label[index] for index in range(model.config.num_labels)]
         rows = _rows(data, source, outputs)
         length = check_length(tokenizer, source.max_length or tokenizer.model_max_length)
