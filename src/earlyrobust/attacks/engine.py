@@ -27,9 +27,9 @@ DEFAULT_IN_FLIGHT = 128
 # So often is free memory given back at most: it takes a hundredth of a second.
 _SECONDS_BETWEEN = 0.5
 # Answers kept for each model, and their bytes, so that memory is bounded. Attacks ask again soon or never.
-# So much is what a masked language model says to a thousand texts of 512 tokens.
+# So much is what a masked language model says to 680 texts of 512 tokens.
 _REMEMBERED = 2**16
-_REMEMBERED_BYTES = 2**27
+_REMEMBERED_BYTES = 2**26
 # Matrix libraries take another path for fewer rows than these, if they are no multiple of four.
 _MANY = 12
 
