@@ -1,7 +1,7 @@
 """Prints constraints that hold every dependency to the lowest release that pyproject.toml allows.
 
-PyTorch stays at the release that the other tests pass with: only its own index has old ones without CUDA. So do
-the tools of the tests.
+PyTorch stays at the release that the other tests pass with: only its own index has old ones without CUDA. So
+do the tools of the tests.
 """
 
 from __future__ import annotations

@@ -170,6 +170,9 @@ class _Memory:
         self._answers: OrderedDict[bytes, Any] = OrderedDict()
         self._bytes = 0
 
+    def __len__(self) -> int:
+        return len(self._answers)
+
     def recall(self, key: bytes) -> Any:
         """The answer to an input, None if it is not known (any more)."""
         if key not in self._answers:
