@@ -63,17 +63,18 @@ def check_can_be_made(folder: Path) -> None:
     _check_name(folder)
     try:
         nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+    except OSError as error:
         raise OutputError(
-            f"'{_shortened(folder)}' cannot be made ({reason}): choose another name."
+            f"'{_shortened(folder)}' cannot be made ({error.strerror}): choose another name."
         ) from error
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
         raise OutputError(f"'{folder}' cannot be made: '{nearest}' is not a folder that can be written to.")
 
 
 def _check_name(folder: Path) -> None:
-    """Refuse a name that leaves no room for those of the temporary and lock files beside it."""
+    """Refuse a name that no file has, or that leaves no room for temporary and lock files beside it."""
+    if "\0" in str(folder):
+        raise OutputError(f"{_shortened(folder)!r} holds a null character: choose another name.")
     if len(os.fsencode(folder.name)) > _LONGEST_NAME:
         raise OutputError(
             f"The name '{_shortened(folder)}' is too long: choose one of at most {_LONGEST_NAME} bytes."
