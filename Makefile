@@ -4,7 +4,12 @@ RUN := .venv/bin
 # Half of the tests in either of two processes, of one thread each; the one that is done first takes from the other.
 PYTEST := OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-all lint format benchmark clean
+# The rooms that lean on other packages most, with the lowest releases that pyproject.toml allows; older ones warn.
+LOWEST := .venv-lowest/bin
+LOWEST_TESTS := $(addprefix tests/test_,data_files.py data_prepare.py storage.py encoders.py attack_engine.py \
+	resources.py pruning.py export.py cli_attack.py)
+
+.PHONY: demo test test-all test-lowest lint format benchmark clean
 
 demo: .venv/installed
 	HF_HUB_OFFLINE=1 $(RUN)/earlyrobust run --output runs/demo
@@ -14,6 +19,9 @@ test: .venv/installed lint
 
 test-all: .venv/installed lint
 	$(PYTEST)
+
+test-lowest: .venv-lowest/installed
+	OMP_NUM_THREADS=1 $(LOWEST)/python -m pytest -n 2 --dist worksteal -W default -m "not slow" $(LOWEST_TESTS)
 
 lint: .venv/installed
 	$(RUN)/ruff check .
@@ -34,5 +42,13 @@ benchmark: .venv/installed
 	$(RUN)/pip install --quiet --constraint constraints.txt --editable ".[demo,dev]"
 	touch $@
 
+.venv-lowest/installed: pyproject.toml constraints.txt tests/lowest.py
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) tests/lowest.py > .venv-lowest/constraints.txt
+	$(LOWEST)/pip install --quiet --constraint .venv-lowest/constraints.txt torch
+	$(LOWEST)/pip install --quiet --constraint .venv-lowest/constraints.txt --editable ".[demo,export]" \
+		pytest pytest-timeout pytest-xdist hypothesis
+	touch $@
+
 clean:
-	rm -rf .venv runs build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-lowest runs build dist .mypy_cache .pytest_cache .ruff_cache

@@ -193,6 +193,26 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert model.computed[-1] == "new"
 
 
+def test_memory_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_REMEMBERED_BYTES", 5 * 1_004)
+
+    class Wide(Echo):
+        """Answers with arrays of a thousand bytes."""
+
+        def compute(self, batch: Sequence[Encoded], length: int) -> list[Any]:
+            return [np.full(1_000, len(answer), np.uint8) for answer in super().compute(batch, length)]
+
+    model, server = Wide(), Server()
+    texts = [f"{number:04}" for number in range(40)]
+    for _ in range(2):
+        server.answer([Ask(model, texts)])
+    assert len(model.computed) == 40 + 35
+    assert [len(known) for known in server._known.values()] == [5]
+    monkeypatch.setattr(engine, "_REMEMBERED_BYTES", 10)  # an answer alone may be more than fits
+    assert server.answer([Ask(model, ["longer"])])[0][0][0] == 6
+    assert [len(known) for known in server._known.values()] == [0]
+
+
 # --- Running attacks side by side --------------------------------------------------------------------------
 
 
@@ -504,6 +524,49 @@ def changed(name: str, single: tuple[Any, Any]) -> dict[str, Any]:
     model, _ = victim("single")
     model.classifier.bias.data[0] += 1e-6
     return {"model": model}
+
+
+def with_stop_words(*words: str) -> WordSwapAttack:
+    return WordSwapAttack(swaps=Nudge(2), constraints=[], stop_words=frozenset(words), ranking="delete")
+
+
+def test_resources_of_one_name_are_told_apart(single: tuple[Any, Any], tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    given = settings_of(single, journal)
+    evaluate_under_attack(**given | {"attack": with_stop_words("the")})
+    before = journal.read_bytes()
+    with pytest.raises(OutputError, match=r"it differs in stop_words_fingerprint\)"):
+        evaluate_under_attack(**given | {"attack": with_stop_words("a")})
+    # What an earlier version wrote, which did not look into its resources, goes on.
+    header, *done = before.splitlines(keepends=True)
+    told = {name: value for name, value in json.loads(header).items() if not name.endswith("_fingerprint")}
+    assert set(json.loads(header)) - set(told) == {"stop_words_fingerprint"}
+    journal.write_bytes((json.dumps(told) + "\n").encode() + b"".join(done[:3]))
+    evaluate_under_attack(**given | {"attack": with_stop_words("a")})
+    assert json.loads(journal.read_bytes().splitlines()[0]) == told
+    told["stop_words"] = 2
+    journal.write_bytes((json.dumps(told) + "\n").encode())
+    with pytest.raises(OutputError, match=r"it differs in stop_words\)"):
+        evaluate_under_attack(**given | {"attack": with_stop_words("a")})
+
+
+@needs_minilm
+def test_each_resource_has_a_fingerprint() -> None:
+    resources = GoldenResources()
+    assert {name: set(attack(resources).fingerprints()) for name, attack in ATTACKS.items()} == {
+        "textfooler": {"sentence_encoder_fingerprint", "stop_words_fingerprint", "neighbours_fingerprint"},
+        "textbugger": {"sentence_encoder_fingerprint", "stop_words_fingerprint", "neighbours_fingerprint"},
+        "bert-attack": {
+            "masked_lm_fingerprint",
+            "sentence_encoder_fingerprint",
+            "stop_words_fingerprint",
+        },
+        "bert-attack-earlyrobust": {
+            "sentence_encoder_fingerprint",
+            "stop_words_fingerprint",
+            "neighbours_fingerprint",
+        },
+    }
 
 
 @pytest.mark.parametrize("name", ["seed", "candidates", "model", "data", "max_length", "examples"])
@@ -1226,6 +1289,62 @@ def test_a_word_that_the_model_does_not_read_has_no_replacement() -> None:
     assert propose(text, 2, *[best] * 4) == ["dull", "good"]
     assert propose(text, 2, *[best] * 3, max_length=3) == []
     assert propose(text, 1, *[best] * 2, max_length=2) == []  # cut off inside the word
+
+
+PIECES = [
+    "<s>",
+    "</s>",
+    "<unk>",
+    "<pad>",
+    "<mask>",
+    "▁",
+    "film",
+    "▁film",
+    "fil",
+    "m",
+    "▁good",
+    "(",
+    ")",
+    "▁(",
+    "ly",
+]
+
+
+def sentence_piece() -> PreTrainedTokenizerFast:
+    """A tokenizer that marks the beginning of a word, that of a text too, as XLM-RoBERTa's does."""
+    backend = Tokenizer(models.Unigram([(piece, -1.0) for piece in PIECES], unk_id=2))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        unk_token="<unk>",
+        pad_token="<pad>",
+        mask_token=AddedToken("<mask>", lstrip=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "written", "position", "pieces", "unmarked"),
+    [
+        # "Ġgood" is one token, "good" another; "Ġfilm" is one, and "film" alone is none of the vocabulary.
+        (byte_level, "a good film", 1, range(1, 2), False),
+        (byte_level, "a good film", 2, range(2, 3), False),
+        (byte_level, "good film", 0, range(1), True),
+        (byte_level, "a (good", 1, range(2, 3), True),
+        (byte_level, "a\ngood", 1, range(2, 3), True),
+        (sentence_piece, "film good", 0, range(1), False),
+        (sentence_piece, "good film", 1, range(1, 2), False),
+        (sentence_piece, "good (film)", 1, range(2, 3), True),
+        (sentence_piece, "good filmly", 1, range(1, 3), False),
+        (sentence_piece, "good (filmly)", 1, range(2, 4), True),
+        (sentence_piece, "good ly", 1, range(1, 3), False),  # the mark is a token of its own
+    ],
+)
+def test_a_word_is_counted_in_tokens_as_it_stands_in_the_text(
+    make: Callable[[], PreTrainedTokenizerFast], written: str, position: int, pieces: range, unmarked: bool
+) -> None:
+    model = SimpleNamespace(tokenizer=make(), name="m", candidates=48, max_length=64)
+    swaps = MaskedLMSwaps(model)  # type: ignore[arg-type]
+    assert swaps._pieces(Text.of([written]), position) == (pieces, unmarked)
 
 
 def test_a_victim_that_fails_in_the_middle_loses_no_example(

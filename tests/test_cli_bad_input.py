@@ -343,11 +343,13 @@ def test_a_mistake_is_named_and_leaves_no_trace(
     assert not Path("executed").exists()
 
 
-def test_a_victim_that_answers_no_numbers_ends_an_attack_with_a_sentence(place: Path, tmp_path: Path) -> None:
+def test_a_victim_whose_weights_are_no_numbers_ends_an_attack_with_a_sentence(
+    place: Path, tmp_path: Path
+) -> None:
     options = ATTACKED | {"--output": str(tmp_path / "out")}
     outcome = call("attack", "no-number", *(word for pair in options.items() for word in pair))
     assert outcome.code == 2
-    assert outcome.err.startswith("Error: The model's output is not a number")
+    assert outcome.err.startswith("Error: A weight of 'no-number' is not a number")
     assert outcome.err.count("\n") == 1
 
 

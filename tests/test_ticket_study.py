@@ -12,8 +12,8 @@ from sklearn.metrics import jaccard_score
 
 from earlyrobust.errors import ConfigError, TicketError
 from earlyrobust.results import RunRecord
-from earlyrobust.ticket import Ticket, draw_at_random
-from earlyrobust.ticket_study import merge, overlap, redraw
+from earlyrobust.ticket import Ticket, draw, draw_at_random
+from earlyrobust.ticket_study import merge, overlap, redraw, scopes_of
 from earlyrobust.weight_ticket import WeightTicket
 
 
@@ -112,6 +112,30 @@ def test_merging_by_hand() -> None:
     # A ticket merged with itself is itself, however large its coefficients are.
     louder = redraw(Ticket(**{**vars(tickets[0]), "neuron_scores": 9 * tickets[0].neuron_scores}))
     np.testing.assert_array_equal(merge([tickets[0], louder]).neurons, tickets[0].neurons)
+
+
+def test_a_merged_ticket_is_drawn_in_the_scopes_of_its_parts() -> None:
+    searched = [
+        scored(seed, origin={"search": {"head_scope": heads, "neuron_scope": neurons}})
+        for heads, neurons in (("layerwise", "global"), ("global", "layerwise"), ("layerwise", "layerwise"))
+        for seed in (1, 2)
+    ]
+    for pair in (searched[:2], searched[2:4], searched[4:]):
+        merged = merge(pair, heads=0.25, neurons=0.5)
+        scopes = pair[0].origin["search"]
+        for part, masks, scores, ratio in (
+            ("head", merged.heads, merged.head_scores, 0.25),
+            ("neuron", merged.neurons, merged.neuron_scores, 0.5),
+        ):
+            np.testing.assert_array_equal(masks, draw(scores, ratio, scopes[f"{part}_scope"]))
+            assert merged.origin["redrawn"][f"{part}_scope"] == scopes[f"{part}_scope"]
+        assert len(set(merged.heads.sum(axis=1))) == 1 or scopes["head_scope"] == "global"
+        assert scopes_of(redraw(merge([merged, *pair]), 0.5)) == scopes_of(merged) == scopes_of(pair[0])
+    with pytest.raises(TicketError, match="heads layerwise and neurons global; heads global and neurons lay"):
+        merge(searched[1:3])
+    alike = [redraw(ticket, head_scope="global", neuron_scope="global") for ticket in searched[1:3]]
+    assert scopes_of(merge(alike)) == ("global", "global")
+    assert merge(searched[1:3], "union").origin["method"] == "merged by union"
 
 
 def test_what_cannot_be_merged_is_said() -> None:

@@ -22,6 +22,8 @@ from pydantic import TypeAdapter, ValidationError
 from earlyrobust.errors import OutputError
 
 JOURNAL_VERSION = 1
+# Ends the names of what tells resources of one name apart.
+_HASH = "_fingerprint"
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,12 @@ def _whole_lines(path: Path) -> bytes:
     return content[: content.rfind(b"\n") + 1]
 
 
+def comparable(header: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+    """A header as JSON types, without the fingerprints that an earlier version did not write."""
+    told: dict[str, Any] = json.loads(json.dumps(header))
+    return {name: value for name, value in told.items() if name in first or not name.endswith(_HASH)}
+
+
 def _read(path: Path, lines: bytes, header: dict[str, Any] | None) -> list[AttackedExample]:
     try:
         first, *rest = [json.loads(line.decode("utf-8", "surrogatepass")) for line in lines.split(b"\n")[:-1]]
@@ -198,8 +206,9 @@ def _read(path: Path, lines: bytes, header: dict[str, Any] | None) -> list[Attac
             raise ValueError("an example is there twice")
     except (ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
         raise OutputError(f"The journal '{path}' is damaged: delete it to begin again.") from error
-    if header is not None and first != json.loads(json.dumps(header)):
-        changed = ", ".join(sorted(name for name in {*first, *header} if first.get(name) != header.get(name)))
+    wanted = first if header is None else comparable(header, first)
+    if first != wanted:
+        changed = ", ".join(sorted(name for name in {*first, *wanted} if first.get(name) != wanted.get(name)))
         raise OutputError(
             f"The journal '{path}' is another attack's (it differs in {changed}): choose another --output, "
             "or delete it."

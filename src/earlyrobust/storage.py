@@ -5,7 +5,9 @@ from __future__ import annotations
 import glob
 import json
 import os
+import secrets
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +25,10 @@ TEMPORARY = ".earlyrobust-"
 A_DAY = 86_400.0
 # Held by the process that is at work in a folder.
 _LOCK = f"{TEMPORARY}lock"
+# File systems allow 255 bytes, and what we write beside a folder while it is not whole has a longer name.
+_LONGEST_NAME = 200
+_MOST_SHOWN = 80
+_PROBE = "probe"
 
 
 def cache_folder(kind: str, cache: Path | None = None) -> Path:
@@ -54,9 +60,30 @@ def check_can_be_made(folder: Path) -> None:
     Raises:
         OutputError: If not.
     """
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    _check_name(folder)
+    try:
+        nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    except OSError as error:
+        raise OutputError(
+            f"'{_shortened(folder)}' cannot be made ({error.strerror}): choose another name."
+        ) from error
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
         raise OutputError(f"'{folder}' cannot be made: '{nearest}' is not a folder that can be written to.")
+
+
+def _check_name(folder: Path) -> None:
+    """Refuse a name that no file has, or that leaves no room for temporary and lock files beside it."""
+    if "\0" in str(folder):
+        raise OutputError(f"{_shortened(folder)!r} holds a null character: choose another name.")
+    if len(os.fsencode(folder.name)) > _LONGEST_NAME:
+        raise OutputError(
+            f"The name '{_shortened(folder)}' is too long: choose one of at most {_LONGEST_NAME} bytes."
+        )
+
+
+def _shortened(path: Path) -> str:
+    shown = str(path)
+    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
 
 
 @contextmanager
@@ -99,16 +126,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write: Called with the temporary path; writes the whole content there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY}{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f"{TEMPORARY}{path.name}.{secrets.token_hex(8)}{path.suffix}")
+    mode = _touch(temporary)
     try:
         write(temporary)
+        temporary.chmod(mode)
         _flush(temporary)
-        # mkstemp makes files for the owner alone; what we put in place follows the user's umask.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
         _flush(path.parent)
     finally:
@@ -128,9 +151,23 @@ def write_folder(path: Path, write: Callable[[Path], object]) -> None:
         made = Path(scratch) / path.name
         made.mkdir()
         write(made)
+        mode = _touch(Path(scratch) / _PROBE)
+        for file in made.rglob("*"):
+            if file.is_file():
+                file.chmod(mode)
         flush_folder(made)
         made.replace(path)
         _flush(path.parent)
+
+
+def _touch(path: Path) -> int:
+    """Make an empty file and return the permissions that the user's umask gives it.
+
+    Libraries that write a file of their own and rename it leave one for its owner alone. To ask for the umask
+    itself one has to change it, for all threads.
+    """
+    path.touch(0o666, exist_ok=False)
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def remove_leftovers(folder: Path, *, of: str = "", within: bool = False, age: float = 0) -> None:

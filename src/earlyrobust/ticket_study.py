@@ -99,7 +99,7 @@ def redraw(
         heads: Share of all heads to cut; None for as many as it cuts.
         neurons: The same for neurons.
         head_scope: Rank heads over all layers together ("global"), or cut the same share of every layer
-            ("layerwise"); None for what the search did.
+            ("layerwise"); None for how the ticket was drawn.
         neuron_scope: The same for neurons.
 
     Returns:
@@ -111,24 +111,40 @@ def redraw(
     """
     if ticket.head_scores is None or ticket.neuron_scores is None:
         raise TicketError("The ticket was not searched, so it has no coefficients to draw another one from.")
-    told = ticket.origin.get("search")
-    search: dict[str, Any] = told if isinstance(told, dict) else {}
+    drawn_in = scopes_of(ticket)
     heads = ticket.head_sparsity if heads is None else heads
     neurons = ticket.neuron_sparsity if neurons is None else neurons
-    head_scope = head_scope or search.get("head_scope", "global")
-    neuron_scope = neuron_scope or search.get("neuron_scope", "global")
-    drawn = {
-        "head_ratio": heads,
-        "neuron_ratio": neurons,
-        "head_scope": head_scope,
-        "neuron_scope": neuron_scope,
-    }
+    scopes = (head_scope or drawn_in[0], neuron_scope or drawn_in[1])
     return replace(
         ticket,
-        heads=draw(ticket.head_scores, heads, head_scope),
-        neurons=draw(ticket.neuron_scores, neurons, neuron_scope),
-        origin={**ticket.origin, "redrawn": drawn},
+        heads=draw(ticket.head_scores, heads, scopes[0]),
+        neurons=draw(ticket.neuron_scores, neurons, scopes[1]),
+        origin={**ticket.origin, "redrawn": _drawn(heads, neurons, scopes)},
     )
+
+
+def scopes_of(ticket: Ticket) -> tuple[Scope, Scope]:
+    """How a ticket's heads and its neurons were ranked: over all layers together, or in each layer.
+
+    Where its origin does not say, it was over all layers.
+    """
+    drawn: dict[str, Any] = {}
+    for step in ("search", "redrawn"):
+        told = ticket.origin.get(step)
+        if isinstance(told, dict):
+            drawn |= told
+    head_scope, neuron_scope = (drawn.get(f"{part}_scope", "global") for part in ("head", "neuron"))
+    return head_scope, neuron_scope
+
+
+def _drawn(heads: float, neurons: float, scopes: tuple[Scope, Scope]) -> dict[str, Any]:
+    """What a ticket's origin keeps of a drawing that no search has done."""
+    return {
+        "head_ratio": heads,
+        "neuron_ratio": neurons,
+        "head_scope": scopes[0],
+        "neuron_scope": scopes[1],
+    }
 
 
 def merge(
@@ -139,7 +155,8 @@ def merge(
     Args:
         tickets: Two or more of the same architecture.
         how: "scores" draws by the mean of the coefficients' magnitudes, each ticket's divided by their own
-            mean; "union" keeps what any of them keeps, "intersection" what all of them keep.
+            mean, in the scopes that the tickets were drawn in; "union" keeps what any of them keeps,
+            "intersection" what all of them keep.
         heads: Share of all heads to cut, for "scores"; None for the mean of theirs.
         neurons: The same for neurons.
 
@@ -147,8 +164,8 @@ def merge(
         The ticket, whose origin names theirs.
 
     Raises:
-        TicketError: If there are fewer than two, they are of different architectures or were not searched, or
-            an intersection leaves some layer without any entry.
+        TicketError: If there are fewer than two, they are of different architectures, were not searched or
+            were drawn in different scopes, or an intersection leaves some layer without any entry.
         ConfigError: If a ratio leaves some layer without any entry.
     """
     if len(tickets) < 2:
@@ -169,14 +186,28 @@ def merge(
         heads = float(np.mean([ticket.head_sparsity for ticket in tickets]))
     if neurons is None:
         neurons = float(np.mean([ticket.neuron_sparsity for ticket in tickets]))
+    scopes = _common_scopes(tickets)
     return Ticket(
         tickets[0].model_type,
-        heads=draw(head_scores, heads),
-        neurons=draw(neuron_scores, neurons),
+        heads=draw(head_scores, heads, scopes[0]),
+        neurons=draw(neuron_scores, neurons, scopes[1]),
         head_scores=head_scores,
         neuron_scores=neuron_scores,
-        origin=origin,
+        origin={**origin, "redrawn": _drawn(heads, neurons, scopes)},
     )
+
+
+def _common_scopes(tickets: Sequence[Ticket]) -> tuple[Scope, Scope]:
+    """The scopes of tickets that are to be merged, which must be the same."""
+    found = [scopes_of(ticket) for ticket in tickets]
+    for scopes in found:
+        if scopes != found[0]:
+            described = (f"heads {heads} and neurons {neurons}" for heads, neurons in (found[0], scopes))
+            raise TicketError(
+                f"The tickets were drawn in different scopes ({'; '.join(described)}): draw them alike "
+                "first, with `earlyrobust ticket draw --head-scope … --neuron-scope …`."
+            )
+    return found[0]
 
 
 def _mean(parts: Sequence[Scores | None]) -> Scores:

@@ -52,6 +52,10 @@ class Constraint(ABC):
         """Settings and resources, as JSON types."""
         return {}
 
+    def fingerprints(self) -> dict[str, str]:
+        """Hashes of what the resources hold."""
+        return {}
+
 
 class WordSimilarity(Constraint):
     """The new word's vector is close to that of the word that stood there before the attack.
@@ -215,3 +219,7 @@ class SentenceSimilarity(Constraint):
             "window": self._window,
             "short_texts_pass": self._short_texts_pass,
         }
+
+    def fingerprints(self) -> dict[str, str]:
+        """The encoder's."""
+        return {"sentence_encoder_fingerprint": self._encoder.fingerprint}

@@ -26,8 +26,10 @@ ACCELERATOR_TOKEN_BUDGET = 16_384
 DEFAULT_IN_FLIGHT = 128
 # So often is free memory given back at most: it takes a hundredth of a second.
 _SECONDS_BETWEEN = 0.5
-# Answers kept for each model, so that memory is bounded. Attacks ask again soon or never.
+# Answers kept for each model, and their bytes, so that memory is bounded. Attacks ask again soon or never.
+# So much is what a masked language model says to 680 texts of 512 tokens.
 _REMEMBERED = 2**16
+_REMEMBERED_BYTES = 2**26
 # Matrix libraries take another path for fewer rows than these, if they are no multiple of four.
 _MANY = 12
 
@@ -74,9 +76,17 @@ class Model(Protocol):
 
 
 class NamedModel(Model, Protocol):
-    """A model that results name."""
+    """A model that results name.
+
+    Attributes:
+        name: How they name it.
+    """
 
     name: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for two models of one name if and only if they have the same weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +109,7 @@ class Server:
 
     def __init__(self, token_budget: int = CPU_TOKEN_BUDGET) -> None:
         self._token_budget = token_budget
-        self._known: dict[Model, OrderedDict[bytes, Any]] = {}
+        self._known: dict[Model, _Memory] = {}
         self._gave_back = 0.0
         self.computed = 0
 
@@ -128,13 +138,12 @@ class Server:
 
     def _compute(self, model: Model, encoded: Iterable[Encoded]) -> dict[bytes, Any]:
         """The answers to inputs, from memory or by computing them."""
-        memory = self._known.setdefault(model, OrderedDict())
+        memory = self._known.setdefault(model, _Memory())
         answers: dict[bytes, Any] = {}
         missing: dict[int, dict[bytes, Encoded]] = {}
         for item in encoded:
-            if item.key in memory:
-                memory.move_to_end(item.key)
-                answers[item.key] = memory[item.key]
+            if (answer := memory.recall(item.key)) is not None:
+                answers[item.key] = answer
             else:
                 length = min(padded_length(item.length), model.max_length)
                 missing.setdefault(length, {})[item.key] = item
@@ -148,11 +157,39 @@ class Server:
                 batch = items[begin : begin + rows]
                 filler = batch[-1:] * (filled(len(batch), length) - len(batch) if model.counts_rows else 0)
                 for item, answer in zip(batch, model.compute(batch + filler, length), strict=False):
-                    answers[item.key] = memory[item.key] = answer
+                    answers[item.key] = answer
+                    memory.keep(item.key, answer)
                 self.computed += len(batch)
-        while len(memory) > _REMEMBERED:
-            memory.popitem(last=False)
         return answers
+
+
+class _Memory:
+    """The answers of a model that were asked for last, as many as fit."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[bytes, Any] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def recall(self, key: bytes) -> Any:
+        """The answer to an input, None if it is not known (any more)."""
+        if key not in self._answers:
+            return None
+        self._answers.move_to_end(key)
+        return self._answers[key]
+
+    def keep(self, key: bytes, answer: Any) -> None:
+        """Remember an answer, and forget what was asked for longest ago."""
+        self._answers[key] = answer
+        self._bytes += _size(key, answer)
+        while len(self._answers) > _REMEMBERED or self._bytes > _REMEMBERED_BYTES:
+            self._bytes -= _size(*self._answers.popitem(last=False))
+
+
+def _size(key: bytes, answer: Any) -> int:
+    return len(key) + int(getattr(answer, "nbytes", 0))
 
 
 def filled(rows: int, length: int) -> int:

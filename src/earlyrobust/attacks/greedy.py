@@ -6,6 +6,7 @@ All attacks of this package are of this kind. Each differs in what it proposes (
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -144,6 +145,15 @@ class WordSwapAttack:
             "keeps_first_column": self._keeps_first_column,
             "ranks_all_words": self._ranks_all_words,
         }
+
+    def fingerprints(self) -> dict[str, str]:
+        """Hashes of what the resources hold that `describe` only names."""
+        parts: list[Swaps | Constraint] = [self._swaps, *self._constraints]
+        found = {name: value for part in parts for name, value in part.fingerprints().items()}
+        if self._encoder is not None:
+            found["sentence_encoder_fingerprint"] = self._encoder.fingerprint
+        words = "\n".join(sorted(self._stop_words)).encode("utf-8", "surrogatepass")
+        return {**found, "stop_words_fingerprint": hashlib.sha256(words).hexdigest()}
 
     def attack(self, example: Example, victim: Victim) -> Attacking[Outcome]:
         """Attack one example.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +13,12 @@ from torch import Tensor
 
 from earlyrobust.attacks.engine import Encoded
 from earlyrobust.attacks.packing import pack
-from earlyrobust.encoders import readable_by_encoder, readable_tokens
+from earlyrobust.encoders import fingerprint, padding_side, readable_by_encoder, readable_tokens
 from earlyrobust.errors import ConfigError, ModelError, ResourceError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import BatchEncoding, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 # Where nothing limits a model.
 _WHOLE = 10**9
@@ -78,11 +79,22 @@ class _Transformer:
 
     def _run(self, batch: Sequence[Encoded], length: int) -> Any:
         """Outputs for a batch, padded to a length."""
-        padded = self._tokenizer.pad(
-            [item.fields for item in batch], padding="max_length", max_length=length, return_tensors="pt"
-        )
+        padded = _padded(self._tokenizer, batch, length, self._model.config)
         with torch.inference_mode():
             return self._model(**padded.to(self._model.device))
+
+
+def _padded(
+    tokenizer: PreTrainedTokenizerBase, batch: Sequence[Encoded], length: int, config: PreTrainedConfig | None
+) -> BatchEncoding:
+    """A batch of inputs, each padded to a length in tokens."""
+    return tokenizer.pad(
+        [item.fields for item in batch],
+        padding="max_length",
+        max_length=length,
+        padding_side=padding_side(config),
+        return_tensors="pt",
+    )
 
 
 class Victim(_Transformer):
@@ -135,10 +147,16 @@ class MaskedLM(_Transformer):
         self.tokenizer = tokenizer
         self.candidates = candidates
 
-    def compute(self, batch: Sequence[Encoded], length: int) -> list[NDArray[np.int64]]:
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights."""
+        return fingerprint(self._model)
+
+    def compute(self, batch: Sequence[Encoded], length: int) -> list[NDArray[np.int32]]:
         """Token ids, most likely first, each of shape (tokens of the input, candidates)."""
-        best = self._run(batch, length).logits.topk(self.candidates, dim=-1).indices.cpu().numpy()
-        return [ids[: item.length] for ids, item in zip(best, batch, strict=True)]
+        best = self._run(batch, length).logits.topk(self.candidates, dim=-1).indices.to(torch.int32).cpu()
+        # Copies: a view of one input's would keep the answers to the whole batch in memory, padding included.
+        return [ids[: item.length].copy() for ids, item in zip(best.numpy(), batch, strict=True)]
 
 
 class SentenceEncoder:
@@ -158,6 +176,11 @@ class SentenceEncoder:
         self.counts_rows = packed is None
         self.max_length = readable_by_encoder(model) or _WHOLE
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights."""
+        return fingerprint(self._model)
+
     def encode(self, inputs: Sequence[str]) -> list[Encoded]:
         """Turn texts into tokens."""
         if not inputs:
@@ -173,16 +196,15 @@ class SentenceEncoder:
 
     def compute(self, batch: Sequence[Encoded], length: int) -> list[Tensor]:
         """Embeddings, each of shape (channels,), not necessarily of length 1."""
-        padded = self._model.tokenizer.pad(
-            [item.fields for item in batch], padding="max_length", max_length=length, return_tensors="pt"
-        )
+        config = getattr(getattr(self._model[0], "auto_model", None), "config", None)
+        padded = _padded(self._model.tokenizer, batch, length, config)
         with torch.inference_mode():
             embeddings = self._model.forward(dict(padded.to(self._model.device)))["sentence_embedding"]
         if not torch.isfinite(embeddings).all():
             raise ModelError(
                 f"The sentence encoder '{self.name}' gives NaN or infinite numbers: name another."
             )
-        return list(embeddings.float().cpu())
+        return [embedding.clone() for embedding in embeddings.float().cpu()]
 
 
 class UniversalSentenceEncoder:
@@ -193,6 +215,7 @@ class UniversalSentenceEncoder:
     """
 
     name = "Universal Sentence Encoder 3"
+    fingerprint = name  # there is one of this name only
     # Bytes, not tokens; no text is cut off.
     max_length = _WHOLE
     most_tokens: int | None = None

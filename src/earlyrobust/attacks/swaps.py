@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.random import RandomState
 
 from earlyrobust.attacks.engine import Ask, Attacking
+from earlyrobust.attacks.resources.vectors import WordVectors
 from earlyrobust.attacks.text import Text, words_of
 from earlyrobust.errors import ConfigError
 
@@ -55,6 +56,10 @@ class Swaps(ABC):
         """Settings and resources, as JSON types."""
         return {}
 
+    def fingerprints(self) -> dict[str, str]:
+        """Hashes of what the resources hold."""
+        return {}
+
 
 class NeighbourSwaps(Swaps):
     """The nearest words in a space of word vectors, in the letter case of the word they replace.
@@ -81,6 +86,12 @@ class NeighbourSwaps(Swaps):
     def describe(self) -> dict[str, Any]:
         """Source and K."""
         return {"neighbours": self._neighbours.name, "candidates": self._candidates}
+
+    def fingerprints(self) -> dict[str, str]:
+        """That of word vectors; neighbour lists have it in their name."""
+        if isinstance(self._neighbours, WordVectors):
+            return {"neighbours_fingerprint": self._neighbours.fingerprint}
+        return {}
 
 
 def _in_case_of(model: str, word: str) -> str:
@@ -158,6 +169,10 @@ class AnyOf(Swaps):
         """Settings and resources of all."""
         return {name: value for swaps in self._swaps for name, value in swaps.describe().items()}
 
+    def fingerprints(self) -> dict[str, str]:
+        """Those of all."""
+        return {name: value for swaps in self._swaps for name, value in swaps.fingerprints().items()}
+
 
 class MaskedLMSwaps(Swaps):
     """What a masked language model reads in the place of the word, which it sees unmasked.
@@ -184,17 +199,14 @@ class MaskedLMSwaps(Swaps):
     def propose(self, text: Text, position: int, random: RandomState) -> Attacking[list[str]]:
         """The likeliest first."""
         likeliest = (yield Ask(self._masked_lm, [(text.full,)]))[0]
-        first = self._first_token(text, position)
-        pieces = self._tokenizer.encode(text.words[position], add_special_tokens=False)
-        if first is None or not pieces or first + len(pieces) > len(likeliest):
+        pieces, unmarked = self._pieces(text, position)
+        if not pieces or pieces.stop > len(likeliest):
             return []  # the model does not read so far
         choices = [
             self._tokenizer.convert_ids_to_tokens(ids.tolist())
-            for ids in likeliest[first : first + len(pieces)]
+            for ids in likeliest[pieces.start : pieces.stop]
         ]
         if len(choices) == 1:
-            # The first word of a text has no space before it, so nothing marks it in the other vocabularies.
-            unmarked = position == 0 and self._beginning is not None
             begins = [token for token in choices[0] if unmarked or self._begins_word(token)]
             return [self._bare(token) for token in begins if len(words_of(token)) == 1]
         if self._beginning is not None:
@@ -203,6 +215,31 @@ class MaskedLMSwaps(Swaps):
             ]
         made = _combinations([[self._bare(token) for token in tokens] for tokens in choices])
         return list(islice(made, self._masked_lm.candidates))
+
+    def _pieces(self, text: Text, position: int) -> tuple[range, bool]:
+        """Which tokens of the text are the word; none if the model does not read to its end.
+
+        Also whether nothing marks the first of them as the beginning of a word, though the vocabulary has a
+        mark for that: no space is before the word.
+        """
+        if self._beginning is None or not self._tokenizer.is_fast:
+            first = self._first_token(text, position)
+            count = len(self._tokenizer.encode(text.words[position], add_special_tokens=False))
+            begins_text = position == 0 and self._beginning is not None
+            return range(0) if first is None else range(first, first + count), begins_text
+        start = text.starts[position]
+        end = start + len(text.words[position])
+        encoded = self._tokenizer(
+            text.full, truncation=True, max_length=self._masked_lm.max_length, return_offsets_mapping=True
+        )
+        spans = encoded["offset_mapping"]
+        inside = [index for index, (begin, behind) in enumerate(spans) if begin < end and behind > start]
+        if not inside or spans[inside[-1]][1] < end:
+            return range(0), False
+        tokens = self._tokenizer.convert_ids_to_tokens(encoded["input_ids"])
+        # Where no token begins with the mark and the word's first letter, the mark is a token of its own.
+        first = inside[0] - (inside[0] > 0 and tokens[inside[0] - 1] == self._beginning)
+        return range(first, inside[-1] + 1), not self._begins_word(tokens[first])
 
     def _first_token(self, text: Text, position: int) -> int | None:
         """Where the word begins in tokens; None if that is beyond what the model reads."""
@@ -222,6 +259,10 @@ class MaskedLMSwaps(Swaps):
     def describe(self) -> dict[str, Any]:
         """Model and K."""
         return {"masked_lm": self._masked_lm.name, "candidates": self._masked_lm.candidates}
+
+    def fingerprints(self) -> dict[str, str]:
+        """The model's."""
+        return {"masked_lm_fingerprint": self._masked_lm.fingerprint}
 
 
 def _combinations(choices: Sequence[Sequence[str]]) -> Iterator[str]:

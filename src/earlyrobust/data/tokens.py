@@ -101,6 +101,8 @@ def _key(split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length
     # These two only remember the options of the tokenizer's latest call.
     del backend["truncation"], backend["padding"]
     parts = [type(tokenizer).__name__, tokenizer.truncation_side, *tokenizer.model_input_names]
+    if tokenizer.split_special_tokens:  # the backend is told with each text, and its description is silent
+        parts.append("split_special_tokens")
     return combined_digest(
         [split_digest(split), json.dumps(backend), *parts, str(max_length), str(FORMAT_VERSION)]
     )

@@ -15,16 +15,20 @@ from earlyrobust.encoders.classifiers import load_classifier
 from earlyrobust.encoders.devices import device_name, fastest_device, has_bf16, on_device, synchronize
 from earlyrobust.encoders.digests import files_digest
 from earlyrobust.encoders.fetching import EMBEDDED, locate
+from earlyrobust.encoders.fingerprints import fingerprint
 from earlyrobust.encoders.fitting import fit_tokenizer
+from earlyrobust.encoders.folders import Note, silent
 from earlyrobust.encoders.pretrained import load_dimensions, load_pretrained, load_untrained
-from earlyrobust.encoders.tokenizers import load_tokenizer, save_tokenizer
+from earlyrobust.encoders.tokenizers import load_tokenizer, padding_side, save_tokenizer
 
 __all__ = [
     "EMBEDDED",
     "LEAST_LENGTH",
+    "Note",
     "device_name",
     "fastest_device",
     "files_digest",
+    "fingerprint",
     "fit_tokenizer",
     "has_bf16",
     "length_to_read",
@@ -38,9 +42,11 @@ __all__ = [
     "load_untrained",
     "locate",
     "on_device",
+    "padding_side",
     "readable_by_encoder",
     "readable_tokens",
     "save_tokenizer",
+    "silent",
     "synchronize",
     "trained_tokens",
 ]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from transformers import AutoModelForMaskedLM
 
 from earlyrobust.encoders.capacity import readable_by_encoder
 from earlyrobust.encoders.fetching import fetch, locate
+from earlyrobust.encoders.folders import Note, note_choices, silent
 from earlyrobust.encoders.tokenizers import load_tokenizer
+from earlyrobust.encoders.weights import check_encoder, check_numbers, check_whole
 from earlyrobust.errors import ModelError
 
 if TYPE_CHECKING:
@@ -18,25 +21,37 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def load_masked_lm(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_masked_lm(name: str, note: Note = silent) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a masked language model and its tokenizer, from a folder or the hub.
 
+    Args:
+        name: A folder, or a name on the Hugging Face hub.
+        note: Is told what was chosen where there was a choice.
+
     Raises:
-        ModelError: If it cannot be had or its head is not trained.
+        ModelError: If it cannot be had, its head is not trained, or it lacks any other weight.
     """
+    place = locate(name)
+    note_choices(name, place, note)
     load = AutoModelForMaskedLM.from_pretrained
     hint = "choose another --masked-lm"
-    model, loading = fetch(load, name, locate(name), hint=hint, dtype=torch.float32, output_loading_info=True)
-    if loading["missing_keys"]:
-        raise ModelError(f"'{name}' is an encoder without a trained masked-language-model head: {hint}.")
+    options: dict[str, Any] = {"dtype": torch.float32, "ignore_mismatched_sizes": True}
+    model, loading = fetch(load, name, place, hint=hint, output_loading_info=True, **options)
+    headless = f"'{name}' is an encoder without a trained masked-language-model head: {hint}."
+    check_whole(model, loading, name, headless)
     return cast("PreTrainedModel", model), load_tokenizer(name)
 
 
-def load_sentence_encoder(name: str, device: torch.device) -> SentenceTransformer:
+def load_sentence_encoder(name: str, device: torch.device, note: Note = silent) -> SentenceTransformer:
     """Load a sentence-transformers model: `minilm`, a folder, or a name on the hub.
 
+    Args:
+        name: `minilm`, a folder, or a name on the Hugging Face hub.
+        device: Where it runs.
+        note: Is told what was chosen where there was a choice.
+
     Raises:
-        ModelError: If it, or the package sentence-transformers, cannot be had.
+        ModelError: If it, or the package sentence-transformers, cannot be had, or it lacks a weight.
     """
     if importlib.util.find_spec("sentence_transformers") is None:
         raise ModelError(
@@ -45,10 +60,21 @@ def load_sentence_encoder(name: str, device: torch.device) -> SentenceTransforme
         )
     from sentence_transformers import SentenceTransformer
 
-    encoder = fetch(
-        SentenceTransformer, name, locate(name), hint="choose another --sentence-encoder", device=str(device)
+    place = locate(name)
+    note_choices(name, place, note)
+    model = cast(
+        "SentenceTransformer",
+        fetch(SentenceTransformer, name, place, hint="choose another --sentence-encoder", device=str(device)),
     )
-    most = readable_by_encoder(encoder)
-    if most is not None and most != encoder.max_seq_length:
-        encoder.max_seq_length = most  # it has no positions for longer texts, whatever its tokenizer says
-    return cast("SentenceTransformer", encoder)
+    for module in model:
+        encoder = getattr(module, "auto_model", None)
+        # sentence-transformers does not tell what of it was made up, so a folder is read a second time.
+        if encoder is not None and Path(encoder.name_or_path).is_dir():
+            options: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+            again, loading = fetch(type(encoder).from_pretrained, name, encoder.name_or_path, **options)
+            check_encoder(again, loading, name)
+    check_numbers(model, name)
+    most = readable_by_encoder(model)
+    if most is not None and most != model.max_seq_length:
+        model.max_seq_length = most  # it has no positions for longer texts, whatever its tokenizer says
+    return model

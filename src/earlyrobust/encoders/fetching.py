@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earlyrobust.encoders.folders import check_files
 from earlyrobust.errors import ModelError
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ def fetch(
 ) -> Any:
     """Call one of transformers' loaders and say in one sentence what went wrong, if anything did.
 
-    Code that comes with a model is not run.
+    Code that comes with a model is not run, and an adapter is no model.
     """
+    check_files(name, place)
     try:
         return load(place, trust_remote_code=False, **options)
     except Exception as error:  # also what the libraries raise that read the files for transformers

@@ -9,6 +9,8 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from earlyrobust.encoders.fetching import check_sizes, fetch, locate
+from earlyrobust.encoders.folders import Note, note_choices, silent
+from earlyrobust.encoders.weights import check_encoder
 from earlyrobust.errors import ModelError
 from earlyrobust.families import CUT_PREFIX, Dimensions, family_of
 
@@ -29,21 +31,24 @@ def load_dimensions(name: str) -> tuple[str, Dimensions]:
     return config.model_type, family_of(config).dimensions(config)
 
 
-def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrainedModel:
+def load_pretrained(name: str, label_names: Sequence[str], seed: int, note: Note = silent) -> PreTrainedModel:
     """Load a pretrained encoder with a fresh classification head.
 
     Args:
         name: An embedded encoder, a local folder, or a name on the Hugging Face hub.
         label_names: The classes, in the order of their indices.
         seed: Seed of the fresh weights.
+        note: Is told what was chosen where there was a choice, and what was made up beside the head.
 
     Returns:
         A float32 classifier on the CPU.
 
     Raises:
-        ModelError: If it cannot be had, or its architecture is not supported.
+        ModelError: If it cannot be had, its architecture is not supported, or the encoder's weights are not
+            all there.
     """
     place = locate(name)
+    note_choices(name, place, note)
     config = _configuration(name, label_names)
     load = AutoModelForSequenceClassification.from_pretrained
     options = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True}
@@ -55,11 +60,8 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int) -> PreTrai
     for part, module in fresh.named_children():
         if part != model.base_model_prefix:
             setattr(model, part, module)
-    made_up = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
-    if any(key.startswith(f"{model.base_model_prefix}.{family_of(config).layers_path}.") for key in made_up):
-        raise ModelError(
-            f"'{name}' does not hold the weights of the encoder that its configuration describes."
-        )
+    if made_up := check_encoder(model, loading, name):
+        note(f"'{name}' has no trained pooler: {' and '.join(made_up)} begin as random numbers.")
     return cast("PreTrainedModel", model)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from earlyrobust.evaluation.clean import accuracy_of, evaluate_clean, predict
 from earlyrobust.evaluation.latency import memory_of, time_in_turns
-from earlyrobust.evaluation.robustness import evaluate_under_attack, fingerprint, sample_examples
+from earlyrobust.evaluation.robustness import evaluate_under_attack, sample_examples
 from earlyrobust.evaluation.speed import flops_ratio, measure_speed
 
 __all__ = [
     "accuracy_of",
     "evaluate_clean",
     "evaluate_under_attack",
-    "fingerprint",
     "flops_ratio",
     "measure_speed",
     "memory_of",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import DataCollatorWithPadding
 
 from earlyrobust import processes
+from earlyrobust.encoders import padding_side
 from earlyrobust.errors import DataError, ModelError
 from earlyrobust.results import Accuracy
 
@@ -93,7 +93,7 @@ def predict(
     own: list[list[list[float]]] = []
     with torch.inference_mode():
         for rows in batches[processes.rank() :: processes.count()]:
-            batch = collate(tokenizer, dataset.select(rows), model.device)
+            batch = collate(tokenizer, dataset.select(rows), model)
             own.append(model(**batch).logits.float().tolist())
     model.train(training)
     logits = np.empty((len(order), model.config.num_labels), dtype=np.float32)
@@ -126,9 +126,8 @@ def _inputs_of(
     return dataset["length"] if prepared else [len(row) for row in dataset["input_ids"]], inputs
 
 
-def collate(tokenizer: PreTrainedTokenizerBase, rows: Dataset, device: torch.device) -> dict[str, Tensor]:
-    """Pad rows to one batch on a device, without the columns that are no input."""
-    columns = [name for name in rows.column_names if name != "length"]
-    collator = DataCollatorWithPadding(tokenizer)
-    batch: Any = collator([{name: row[name] for name in columns} for row in rows])
-    return cast("dict[str, Tensor]", dict(batch.to(device)))
+def collate(tokenizer: PreTrainedTokenizerBase, rows: Dataset, model: PreTrainedModel) -> dict[str, Tensor]:
+    """Pad rows to one batch on a model's device, without the columns that are no input."""
+    columns = {name: values for name, values in rows[:].items() if name != "length"}
+    batch: Any = tokenizer.pad(columns, padding_side=padding_side(model.config), return_tensors="pt")
+    return cast("dict[str, Tensor]", dict(batch.to(model.device)))

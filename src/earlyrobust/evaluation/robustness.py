@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -11,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from earlyrobust import processes
 from earlyrobust.attacks.engine import (
@@ -26,10 +23,10 @@ from earlyrobust.attacks.greedy import Example, WordSwapAttack
 from earlyrobust.attacks.models import Victim
 from earlyrobust.data.digests import split_digest
 from earlyrobust.data.splits import stratified_draw
-from earlyrobust.encoders import LEAST_LENGTH
+from earlyrobust.encoders import LEAST_LENGTH, fingerprint
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation.sharing import own_journal, put_together
-from earlyrobust.journal import AttackedExample, Journal, header_of
+from earlyrobust.journal import AttackedExample, Journal, comparable, header_of
 from earlyrobust.results import AttackRecord
 
 if TYPE_CHECKING:
@@ -85,6 +82,7 @@ def evaluate_under_attack(
     rows = dataset.select(chosen)
     header = {
         **attack.describe(),
+        **attack.fingerprints(),
         "model": fingerprint(model),
         "max_length": victim.reads,
         "data": split_digest(rows),
@@ -133,7 +131,7 @@ def _is_of_earlier_version(found: dict[str, Any], header: dict[str, Any], victim
     if wanted != reads and not (victim.reads_all_it_can and (wanted is None or wanted > reads)):
         return False
     known = {name: value for name, value in header.items() if name != "cut"}
-    return bool({**found, "max_length": reads} == json.loads(json.dumps(known)))
+    return {**found, "max_length": reads} == comparable(known, found)
 
 
 def _attack(attack: WordSwapAttack, victim: Victim, index: int, row: Example) -> Attacking[AttackedExample]:
@@ -192,12 +190,3 @@ def _example(row: dict[str, Any], index: int, seed: int) -> Example:
     # Every example has random choices of its own, whatever else is attacked.
     own = np.random.SeedSequence([seed, index]).generate_state(1)[0]
     return Example(columns, row["label"], int(own))
-
-
-def fingerprint(model: PreTrainedModel) -> str:
-    """SHA-256 over all weights of a model."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -47,7 +47,7 @@ def measure_speed(
     """
     order = np.argsort(dataset["length"], kind="stable")
     start = max(0, (len(order) - batch_size) // 2)
-    batch = collate(tokenizer, dataset.select(order[start : start + batch_size]), dense.device)
+    batch = collate(tokenizer, dataset.select(order[start : start + batch_size]), dense)
     batch.pop("labels", None)
     seconds: dict[str, list[float]] = {"dense": [], "small": []}
     models = {"dense": dense, "small": small}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from earlyrobust.attacks import ATTACKS, Resources, WordSwapAttack
+from earlyrobust.encoders import Note, silent
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import evaluate_under_attack
 from earlyrobust.pipeline.attack_options import AttackOptions
@@ -48,11 +49,12 @@ def _parameters(attack: str) -> set[str]:
     return set(inspect.signature(ATTACKS[attack]).parameters)
 
 
-def build_attacks(options: AttackOptions) -> list[WordSwapAttack]:
+def build_attacks(options: AttackOptions, note: Note = silent) -> list[WordSwapAttack]:
     """Put together the attacks that were asked for, and load what they lean on.
 
     Args:
         options: Which ones, and their settings; one that an attack does not have does not concern it.
+        note: Is told what was chosen where there was a choice between models.
 
     Raises:
         EarlyRobustError: As for `check_attacks`, and if a resource cannot be had.
@@ -63,6 +65,7 @@ def build_attacks(options: AttackOptions) -> list[WordSwapAttack]:
         sentence_encoder=options.sentence_encoder,
         masked_lm=options.masked_lm,
         nltk_data=options.nltk_data,
+        note=note,
     )
     attacks = []
     for name in dict.fromkeys(options.attack):

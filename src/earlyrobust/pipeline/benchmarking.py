@@ -13,6 +13,7 @@ import numpy as np
 
 from earlyrobust import processes
 from earlyrobust.encoders import (
+    Note,
     length_to_read,
     load_classifier,
     load_skeleton,
@@ -66,7 +67,9 @@ def benchmark(
             contenders = [
                 contender
                 for number, name in enumerate(model_names)
-                for contender in _forms(name, Path(scratch) / str(number), len(model_names) > 1)
+                for contender in _forms(
+                    name, Path(scratch) / str(number), len(model_names) > 1, observer.note
+                )
             ]
         models = {contender.name: contender.model for contender in contenders}
         if len(models) < len(contenders):
@@ -113,10 +116,10 @@ def _lengths(model_names: Sequence[str], config: BenchmarkConfig) -> Sequence[in
     return [length for length in LENGTHS if length <= longest] or [longest]
 
 
-def _forms(model_name: str, scratch: Path, named: bool) -> Iterator[_Contender]:
+def _forms(model_name: str, scratch: Path, named: bool, note: Note) -> Iterator[_Contender]:
     """A classifier as it is, and in the other forms that it can be written in."""
     place = model_in(model_name)
-    model, tokenizer = load_classifier(place), load_tokenizer(place)
+    model, tokenizer = load_classifier(place, note), load_tokenizer(place)
 
     def contender(form: str, made: PreTrainedModel | None = None) -> _Contender:
         folder = scratch / form.replace(" ", "-")

@@ -17,13 +17,14 @@ from earlyrobust.attacks import WordSwapAttack
 from earlyrobust.data import TASKS, load_task
 from earlyrobust.encoders import (
     fastest_device,
+    fingerprint,
     load_classifier,
     load_tokenizer,
     on_device,
     save_tokenizer,
 )
 from earlyrobust.errors import ConfigError, ModelError, OutputError
-from earlyrobust.evaluation import fingerprint, predict, sample_examples
+from earlyrobust.evaluation import predict, sample_examples
 from earlyrobust.export import check_remote_code, export_dense, export_onnx, export_remote_code
 from earlyrobust.onnx_classifier import OnnxClassifier
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
@@ -76,7 +77,7 @@ def export(
     folder = config.output or export_folder(model_name, config.to)
     check_can_be_made(folder)
     job = _Job.begin(model_name, data, config, observer)
-    attacks = build_attacks(config)
+    attacks = build_attacks(config, observer.note)
     with locked(folder, beside=True):
         return _export(job, folder, config, attacks)
 
@@ -201,7 +202,7 @@ def _on_made_up_sentences(model_name: str, data: TestData, observer: Observer) -
         raise ConfigError("--data-dir is for a task: give --task too.")
     place = model_in(model_name)
     with observer.stage("Loading model and data"):
-        model, tokenizer = load_classifier(place), load_tokenizer(place)
+        model, tokenizer = load_classifier(place, observer.note), load_tokenizer(place)
         rows = load_task(TASKS[DEFAULT_TASK], data_dir=None).test.select(range(_MADE_UP))
         return subject_of(
             model,

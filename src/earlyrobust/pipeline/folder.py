@@ -280,9 +280,11 @@ def fingerprints_of(folder: Path) -> dict[str, str]:
 
 
 def bytes_of_weights(folder: Path) -> int:
-    """Size of the files that hold a model's weights, those of an ONNX graph included; a ticket is none."""
-    files = (file for kind in ("model*.safetensors", "model.onnx*") for file in folder.glob(kind))
-    return sum(file.stat().st_size for file in files)
+    """Size of the files that hold a model's weights, or of its ONNX graph if it has no others."""
+    for kind in ("model*.safetensors", "pytorch_model*.bin", "model.onnx*"):
+        if files := list(folder.glob(kind)):
+            return sum(file.stat().st_size for file in files)
+    return 0
 
 
 def what_matters(options: Any) -> Any:

@@ -16,6 +16,7 @@ from earlyrobust import processes
 from earlyrobust.adversarial import WordSwap
 from earlyrobust.attacks import WordSwapAttack
 from earlyrobust.encoders import (
+    Note,
     files_digest,
     has_bf16,
     load_classifier,
@@ -23,6 +24,7 @@ from earlyrobust.encoders import (
     load_pretrained,
     load_untrained,
     save_tokenizer,
+    silent,
 )
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import accuracy_of, evaluate_clean, measure_speed, predict, sample_examples
@@ -97,7 +99,8 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
         return _finished(folder, observer)
     check_can_train(config)
     _check_ratios(config)
-    attacks = build_attacks(config)  # what they lean on may be missing: better known before the training
+    # What they lean on may be missing: better known before the training.
+    attacks = build_attacks(config, observer.note)
     splits = load_splits(config, observer)
     _check_sample(config, splits)
     with _begun(config, recipe, splits, folder, observer) as job:
@@ -174,7 +177,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
         return _finished(folder, observer)
     check_can_train(config)
     check_ticket(ticket, config.model)
-    attacks = build_attacks(config)
+    attacks = build_attacks(config, observer.note)
     splits = load_splits(config, observer)
     _check_sample(config, splits)
     with _begun(config, recipe, splits, folder, observer) as job:
@@ -193,9 +196,9 @@ class _Job:
     folder: RunFolder
     observer: Observer
 
-    def pretrained(self) -> PreTrainedModel:
+    def pretrained(self, note: Note = silent) -> PreTrainedModel:
         """The encoder with a fresh head, the same each time."""
-        return load_pretrained(self.config.model, self.splits.data.label_names, self.config.seed)
+        return load_pretrained(self.config.model, self.splits.data.label_names, self.config.seed, note)
 
     def train(
         self,
@@ -244,7 +247,9 @@ def _begun(
     if config.bf16 and not has_bf16():
         observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
     job = _Job(config, recipe, splits, folder, observer)
-    model = job.pretrained()  # whether it can be loaded is better known before the folder is taken
+    model = job.pretrained(
+        observer.note
+    )  # whether it can be loaded is better known before the folder is taken
     if config.gradient_checkpointing and not model.supports_gradient_checkpointing:
         raise ConfigError(
             f"transformers has no gradient checkpointing for '{config.model}': do without "

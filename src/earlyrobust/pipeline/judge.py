@@ -12,9 +12,9 @@ from earlyrobust import processes
 from earlyrobust.attacks import ATTACKS
 from earlyrobust.data import load_task_test, load_test_file
 from earlyrobust.data.digests import split_digest
-from earlyrobust.encoders import load_classifier, load_tokenizer
+from earlyrobust.encoders import fingerprint, load_classifier, load_tokenizer
 from earlyrobust.errors import ConfigError, DataError
-from earlyrobust.evaluation import evaluate_clean, fingerprint, sample_examples
+from earlyrobust.evaluation import evaluate_clean, sample_examples
 from earlyrobust.pipeline.attack_options import AttackConfig
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
 from earlyrobust.pipeline.config import RunConfig
@@ -122,7 +122,7 @@ def attack(
     note_idle_devices(observer)
     subject = load_subject(model_name, data, observer, changes_texts=True)
     with observer.stage("Loading resources"):
-        attacks = build_attacks(config)
+        attacks = build_attacks(config, observer.note)
     sample_examples(subject.rows, config.examples, config.seed, subject.model.config.num_labels)
     digest = split_digest(subject.rows)
     with folder.claimed(digest, fingerprint(subject.model)):
@@ -173,7 +173,7 @@ def load_subject(
         observer.note(note)
     place = model_in(model_name)
     with observer.stage("Loading model and data"):
-        model, tokenizer = load_classifier(place), load_tokenizer(place)
+        model, tokenizer = load_classifier(place, observer.note), load_tokenizer(place)
         check_names_classes(model.config, model_name)
         outputs = [model.config.id2label[index] for index in range(model.config.num_labels)]
         rows = _rows(model_name, data, source, outputs)

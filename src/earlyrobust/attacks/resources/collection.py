@@ -11,7 +11,7 @@ import torch
 from earlyrobust.attacks.resources.neighbours import Neighbours, load_neighbours
 from earlyrobust.attacks.resources.stopwords import nltk_stop_words, textfooler_stop_words
 from earlyrobust.attacks.resources.tagging import Tagger, load_tagger
-from earlyrobust.encoders import fastest_device, load_masked_lm, load_sentence_encoder
+from earlyrobust.encoders import Note, fastest_device, load_masked_lm, load_sentence_encoder, silent
 
 if TYPE_CHECKING:
     from earlyrobust.attacks.engine import NamedModel
@@ -32,6 +32,7 @@ class Resources:
         masked_lm: A masked language model: a folder or a name on the hub.
         nltk_data: Folder of NLTK's data, None for where NLTK looks.
         device: Where the models run, None for the accelerator, if there is one.
+        note: Is told what was chosen where there was a choice between models.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Resources:
         masked_lm: str = DEFAULT_MASKED_LM,
         nltk_data: Path | None = None,
         device: torch.device | str | None = None,
+        note: Note = silent,
     ) -> None:
         self._neighbours = neighbours
         self._sentence_encoder = sentence_encoder
         self._masked_lm = masked_lm
         self._nltk_data = nltk_data
+        self._note = note
         self._device = fastest_device() if device is None else torch.device(device)
 
     @cached_property
@@ -87,7 +90,7 @@ class Resources:
 
         if self._sentence_encoder == UNIVERSAL:
             return UniversalSentenceEncoder()
-        model = load_sentence_encoder(self._sentence_encoder, self._device)
+        model = load_sentence_encoder(self._sentence_encoder, self._device, self._note)
         return SentenceEncoder(model, self._sentence_encoder)
 
     def masked_lm(self, candidates: int) -> MaskedLM:
@@ -99,5 +102,5 @@ class Resources:
         """
         from earlyrobust.attacks.models import MaskedLM
 
-        model, tokenizer = load_masked_lm(self._masked_lm)
+        model, tokenizer = load_masked_lm(self._masked_lm, self._note)
         return MaskedLM(model.to(self._device), tokenizer, self._masked_lm, candidates)

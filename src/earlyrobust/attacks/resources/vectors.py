@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +46,13 @@ class WordVectors:
         self._matrix = (matrix / np.where(lengths > 0, lengths, 1)).astype(np.float32)
         self._product = _product(self._matrix)
         self._nearest: dict[str, list[str]] = {}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the words and their vectors."""
+        digest = hashlib.sha256("\n".join(self._words).encode("utf-8", "surrogatepass"))
+        digest.update(self._matrix.tobytes())
+        return digest.hexdigest()
 
     def nearest(self, word: str, count: int) -> list[str]:
         """Return the `count` words of highest cosine, nearest first, equally near ones by vocabulary."""

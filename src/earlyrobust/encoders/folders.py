@@ -1,0 +1,132 @@
+"""Looks at the files of a model before they are loaded: adapters, missing parts, and what is passed over."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from transformers.utils import cached_file
+
+from earlyrobust.errors import ModelError
+
+# Told in a sentence what was chosen where there was a choice.
+Note = Callable[[str], object]
+
+ADAPTER = "adapter_config.json"
+# In the order in which transformers looks for them.
+_WHOLE = ("model.safetensors", "pytorch_model.bin")
+_WEIGHTS = tuple(name for whole in _WHOLE for name in (whole, f"{whole}.index.json"))
+# What stands in the place of a large file that git has not fetched.
+_POINTER = b"version https://git-lfs"
+# Written beside what this package saves, in folders that nobody takes for a name on the hub.
+_OURS = ("export.json", "ticket.json", "weight_ticket.json")
+
+
+def silent(_: str) -> None:
+    """A `Note` that goes nowhere."""
+
+
+def weights_in(folder: Path) -> list[str]:
+    """The files of weights in a folder, the one that is loaded first."""
+    return [name for name in _WEIGHTS if (folder / name).is_file()]
+
+
+def check_files(name: str, place: str) -> None:
+    """Refuse a model whose files are not, or not only, a whole model.
+
+    Args:
+        name: Name of the model, for the errors.
+        place: Its folder, or its name on the hub.
+
+    Raises:
+        ModelError: If it is an adapter, has one beside it, or some of its files are not there.
+    """
+    folder = Path(place)
+    if not folder.is_dir():
+        _check_adapter(name, _on_the_hub(place), is_whole=False)
+        return
+    found = weights_in(folder)
+    adapter = next(iter(sorted(folder.glob("adapter_model.*"))), None)
+    if (folder / ADAPTER).is_file():
+        adapter = folder / ADAPTER
+    _check_adapter(name, adapter, is_whole=bool(found) and (folder / "config.json").is_file())
+    if found and found[0].endswith(".index.json"):
+        _check_parts(name, folder / found[0])
+    for file in (folder / part for part in found):
+        with file.open("rb") as content:
+            if content.read(len(_POINTER)) == _POINTER:
+                raise ModelError(
+                    f"'{file}' is only git's pointer to the weights: fetch them with `git lfs pull`."
+                )
+
+
+def note_choices(name: str, place: str, note: Note) -> None:
+    """Say which of several files or places with the same claim is used.
+
+    Args:
+        name: The model, as the user named it.
+        place: Its folder, or its name on the hub.
+        note: Is told.
+    """
+    named = Path(name)
+    if place != name and named.is_dir():
+        note(f"'{name}' is the embedded encoder, not the folder of that name here, which is './{name}'.")
+    if not Path(place).is_dir():
+        return
+    ours = any((named / file).is_file() for file in _OURS)
+    if place == name and not ours and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name):
+        note(f"'{name}' is read from the folder of that name here, not from the Hugging Face hub.")
+    chosen, *others = weights_in(Path(place)) or [""]
+    if others:
+        note(f"The weights of '{name}' are read from {chosen}, not from {' or '.join(others)} beside it.")
+
+
+def _on_the_hub(name: str) -> Path | None:
+    """The configuration of an adapter on the hub, None if there is none or it cannot be reached."""
+    try:
+        found = cached_file(
+            name,
+            ADAPTER,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+            _raise_exceptions_for_gated_repo=False,
+        )
+    except (OSError, ValueError):
+        return None  # the loader says what is wrong with the name
+    return None if found is None else Path(found)
+
+
+def _check_adapter(name: str, adapter: Path | None, *, is_whole: bool) -> None:
+    if adapter is None:
+        return
+    if is_whole:
+        raise ModelError(
+            f"'{name}' holds a whole model and an adapter beside it ({adapter.name}), and nothing says which "
+            "is meant: merge the adapter into the model, or move its files away."
+        )
+    try:
+        told = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
+        base = f" of '{told}'"
+    except (OSError, ValueError, KeyError, TypeError):
+        base = ""
+    raise ModelError(
+        f"'{name}' is an adapter{base} (LoRA or another of PEFT), not a whole model: merge it with peft's "
+        "`AutoPeftModelForSequenceClassification.from_pretrained(...).merge_and_unload()`, save the result "
+        "and its tokenizer, and name that folder."
+    )
+
+
+def _check_parts(name: str, index: Path) -> None:
+    """Check that all files are there that the weights are spread over."""
+    try:
+        parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        missing = [part for part in parts if not (index.parent / part).is_file()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"'{index}' is damaged: save the model again.") from error
+    if missing:
+        raise ModelError(
+            f"'{name}' lacks {len(missing)} of the {len(parts)} files that its weights are spread over "
+            f"({missing[0]}): copy them into its folder."
+        )

@@ -1,0 +1,162 @@
+"""Checks that a loaded model has the weights of its file, all of them, and no made-up ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from earlyrobust.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# What wraps a model, and the name that it puts into those of the weights.
+_WRAPPERS = {
+    "module": "DataParallel",
+    "_orig_mod": "torch.compile",
+    "_fsdp_wrapped_module": "FSDP",
+    "_checkpoint_wrapped_module": "activation checkpointing",
+}
+
+
+def check_encoder(model: PreTrainedModel, loading: Mapping[str, Any], name: str) -> list[str]:
+    """Refuse a model whose encoder is not the one of its file; its head may be made up.
+
+    Args:
+        model: The loaded model.
+        loading: What transformers says about the loading; mismatched sizes were ignored.
+        name: Name of the model, for the errors.
+
+    Returns:
+        Names of the weights that were made up although they belong to the encoder: those of a pooler, which
+        masked language models are saved without.
+
+    Raises:
+        ModelError: If a weight is missing, of another shape, left over, or not a number.
+    """
+    missing = sorted(key for key in loading["missing_keys"] if _is_of_encoder(model, key))
+    mismatched = sorted(
+        (key, *shapes) for key, *shapes in loading["mismatched_keys"] if _is_of_encoder(model, key)
+    )
+    _check_surplus(model, loading, name)
+    if mismatched:
+        raise ModelError(f"{_not_as_described(name)}: {_shapes(mismatched)}.")
+    pooler = {key for key in model.state_dict() if key.startswith(f"{_prefix(model)}pooler.")}
+    if missing and set(missing) != pooler:
+        raise ModelError(
+            _renamed(model, loading, name)
+            or f"{_not_as_described(name)}: the file lacks {_first_of(missing)}."
+        )
+    check_numbers(model, name)
+    return missing
+
+
+def check_whole(model: PreTrainedModel, loading: Mapping[str, Any], name: str, without_head: str) -> None:
+    """Refuse a model that has a weight which is not that of its file.
+
+    Args:
+        model: The loaded model.
+        loading: What transformers says about the loading; mismatched sizes were ignored.
+        name: Name of the model, for the errors.
+        without_head: What to say of a model whose encoder is whole and whose head is missing.
+
+    Raises:
+        ModelError: If a weight is missing, of another shape, left over, or not a number.
+    """
+    check_encoder(model, loading, name)
+    if loading["missing_keys"]:
+        raise ModelError(without_head)
+    if loading["mismatched_keys"]:
+        raise ModelError(f"{_not_as_described(name)}: {_shapes(sorted(loading['mismatched_keys']))}.")
+
+
+def _check_surplus(model: PreTrainedModel, loading: Mapping[str, Any], name: str) -> None:
+    """Refuse a file with layers that the model does not have."""
+    prefix = f"{model.base_model_prefix}."  # the files of encoders have it or not
+    known = {_numberless(key) for key in model.state_dict()}
+    surplus = sorted(
+        key
+        for key in loading["unexpected_keys"]
+        if {_numberless(form) for form in (key, prefix + key, key.removeprefix(prefix))} & known
+    )
+    if surplus:
+        raise ModelError(
+            f"The file of '{name}' has layers that its configuration leaves out ({_first_of(surplus)}): mend "
+            "config.json, or save the model again."
+        )
+
+
+def check_numbers(model: nn.Module, name: str) -> None:
+    """Refuse a model with NaN or infinite weights.
+
+    Raises:
+        ModelError: If there is one.
+    """
+    for key, weight in model.named_parameters():
+        # The least and the greatest are NaN where any is, and finding them needs no memory.
+        if weight.is_floating_point() and weight.numel() and not _is_finite(weight.detach()):
+            raise ModelError(
+                f"A weight of '{name}' is not a number (NaN or infinite, in {key}): choose another model, or "
+                "train it again with a smaller learning rate."
+            )
+
+
+def _is_finite(weight: torch.Tensor) -> bool:
+    return all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(weight))
+
+
+def _is_of_encoder(model: PreTrainedModel, key: str) -> bool:
+    return key.startswith(_prefix(model))
+
+
+def _prefix(model: PreTrainedModel) -> str:
+    """What begins the names of the encoder's weights: nothing, if the model is an encoder alone."""
+    return "" if model.base_model is model else f"{model.base_model_prefix}."
+
+
+def _not_as_described(name: str) -> str:
+    return f"'{name}' does not hold the weights of the encoder that its configuration describes"
+
+
+def _shapes(mismatched: Iterable[tuple[Any, ...]]) -> str:
+    (key, held, described), *others = mismatched
+    more = f", and {len(others)} more" if others else ""
+    held, described = (" × ".join(map(str, shape)) for shape in (held, described))
+    return f"{key} has the shape {held} in the file and {described} by the configuration{more}"
+
+
+def _first_of(keys: list[str]) -> str:
+    return keys[0] if len(keys) == 1 else f"{keys[0]} and {len(keys) - 1} more"
+
+
+def _numberless(key: str) -> str:
+    """A weight's name with its layer's number left out, so that those of all layers have one name."""
+    return re.sub(r"(?<=\.)\d+(?=\.)", "*", key)
+
+
+def _renamed(model: PreTrainedModel, loading: Mapping[str, Any], name: str) -> str | None:
+    """The sentence about a file that names the weights otherwise, None if it is not such a file."""
+    missing = {*loading["missing_keys"]}
+    missing |= {key.removeprefix(_prefix(model)) for key in missing}
+    for held in sorted(loading["unexpected_keys"]):
+        parts = held.split(".")
+        wrapper = next((part for part in parts if part in _WRAPPERS), None)
+        if wrapper is not None and ".".join(part for part in parts if part not in _WRAPPERS) in missing:
+            return (
+                f"The weights of '{name}' are named as those of a model inside {_WRAPPERS[wrapper]} "
+                f"('{held}'): save the model that is inside, or take '{wrapper}.' out of the names."
+            )
+        own = next(
+            (".".join(parts[n:]) for n in range(1, len(parts)) if ".".join(parts[n:]) in missing), None
+        )
+        if own is not None:
+            return (
+                f"The weights of '{name}' have other names than its architecture gives them ('{held}' "
+                f"instead of '{own}'): save the model with save_pretrained, or take "
+                f"'{held.removesuffix(own)}' off the names."
+            )
+    return None
