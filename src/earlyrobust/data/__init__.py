@@ -14,29 +14,41 @@ from typing import TYPE_CHECKING
 from earlyrobust.lazy import lazily
 
 if TYPE_CHECKING:
-    from earlyrobust.data.prepare import TextData, load_files, load_task, load_task_test, load_test_file
+    from earlyrobust.data.prepare import (
+        TestRows,
+        TextData,
+        load_files,
+        load_task,
+        load_task_test,
+        load_test_file,
+        renumber,
+    )
     from earlyrobust.data.tasks import TASKS, Task
     from earlyrobust.data.tokens import tokenize
 
 __all__ = [
     "TASKS",
     "Task",
+    "TestRows",
     "TextData",
     "load_files",
     "load_task",
     "load_task_test",
     "load_test_file",
+    "renumber",
     "tokenize",
 ]
 
 _HOMES = {
     "TASKS": "tasks",
     "Task": "tasks",
+    "TestRows": "prepare",
     "TextData": "prepare",
     "load_files": "prepare",
     "load_task": "prepare",
     "load_task_test": "prepare",
     "load_test_file": "prepare",
+    "renumber": "prepare",
     "tokenize": "tokens",
 }
 
