@@ -58,6 +58,13 @@ TEST_DATA: Group = {
     },
     "task": option(str, "Data", "A task: see `earlyrobust list`.", "that of the run that trained the model"),
     "test_file": option(Path, "Data", "Your own test data: CSV, TSV, JSONL or Parquet."),
+    "labels": option(
+        str,
+        "Data",
+        "The class that each output of the model stands for, in the order of the outputs, as "
+        "'negative,positive', or in pairs, as 'NEG=negative,POS=positive'.",
+        "found by their names",
+    ),
 }
 
 TRAINING: Group = {

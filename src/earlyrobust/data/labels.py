@@ -7,8 +7,9 @@ import re
 import reprlib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from earlyrobust.data.files import Table
@@ -64,25 +65,22 @@ class LabelReader:
         Raises:
             DataError: A label is missing or is neither a whole number nor a string.
         """
-        names = table.class_names.get(self.column)
-        if names is not None:
-            self.defined = tuple(map(plain, names))
-        known: dict[Any, str] = {}
-        classes = []
-        for row, value in enumerate(table.labels(self.column)):
-            # True, 1 and 1.0 are equal, and not the same label.
-            key = (value.__class__, value) if isinstance(value, str | int | float) else None
-            name = known.get(key)
-            if name is None:
-                name = known[key] = self._class_name(table, row, value)
-            classes.append(name)
-        for (_, value), count in Counter(
-            (value.__class__, value) for value in table.labels(self.column)
-        ).items():
-            name = known[value.__class__, value]
-            spelling = name if self.defined is not None and not isinstance(value, str) else str(value)
+        defined = table.class_names.get(self.column)
+        if defined is not None:
+            self.defined = tuple(map(plain, defined))
+        values = table.labels(self.column)
+        # True, 1 and 1.0 are equal, and not the same label.
+        keys = [(value.__class__, value if isinstance(value, Hashable) else None) for value in values]
+        first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        names = {
+            key: self._class_name(table, row, values[row])
+            for key, row in sorted(first.items(), key=itemgetter(1))
+        }
+        for key, count in Counter(keys).items():
+            name = names[key]
+            spelling = name if self.defined is not None and isinstance(key[1], int) else str(key[1])
             self.spellings.setdefault(name, Counter())[spelling] += count
-        return classes
+        return [names[key] for key in keys]
 
     @property
     def merged(self) -> dict[str, str]:

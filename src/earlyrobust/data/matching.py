@@ -76,8 +76,9 @@ def match_classes(
 ) -> Matching:
     """Find the output of a classifier that stands for each class.
 
-    By the user's word; or else by name, if need be whatever the case; by equal numbers, where these can be read
-    in one way only; or by position, where the outputs have no names and the data defines an order.
+    The option decides, where it is given. Else a class is the output of the same name, if need be whatever the
+    case, or of the same number, where numbers can be read in one way only. Where the outputs have no names and
+    the data set defines an order of its classes, they are matched by position.
 
     Args:
         classes: The classes that occur in the data.
@@ -93,12 +94,12 @@ def match_classes(
     """
     if option is not None:
         return _match_by_option(classes, outputs, where, order, option)
-    by_position = order is not None and len(order) == len(outputs) and is_numbered(outputs)
-    if by_position and order is not None and not any(_Names(outputs).find(name)[0] for name in classes):
-        return _placed(classes, order, range(len(outputs)), "position")
-    if by_position and order is not None and is_unnamed(outputs) and not any(map(_is_default, classes)):
-        return _placed(classes, order, range(len(outputs)), "position")
     names = _Names(outputs)
+    if order is not None and len(order) == len(outputs) and is_numbered(outputs):
+        # Classes may be called LABEL_0, too; numbers are names only where the outputs have them as names.
+        is_name = _is_default if is_unnamed(outputs) else lambda name: bool(names.find(name)[0])
+        if not any(map(is_name, classes)):
+            return _placed(classes, order, range(len(outputs)), "position")
     found, by = [], "name"
     for name in classes:
         indices, only_number = names.find(name)
@@ -110,8 +111,8 @@ def match_classes(
         if not indices:
             raise DataError(
                 f"The classes of {where} ({name_some(classes)}) are not those of the model "
-                f"({name_some(outputs)}): {_way_out(classes, outputs)}, or choose the data that the model was "
-                "trained for."
+                f"({name_some(outputs)}): {_way_out(classes, outputs)}, or choose the data that the model "
+                "was trained for."
             )
         found += indices
         by = "number" if only_number else by
@@ -131,17 +132,20 @@ def match_rows(names: Sequence[str], classes: Sequence[str], table: Table) -> li
     Raises:
         DataError: A row has a class that is not among `classes`.
     """
-    known, index = _Names(classes), {}
+    index = likest(set(names), classes)
     for row, name in enumerate(names):
         if name not in index:
-            found, _ = known.find(name)
-            if len(found) != 1:
-                raise DataError(
-                    f"The label {reprlib.repr(name)} in {table.place(row)} does not occur in the training "
-                    f"file ({name_some(classes)}): correct it, or add rows with it to the training file."
-                )
-            index[name] = found[0]
+            raise DataError(
+                f"The label {reprlib.repr(name)} in {table.place(row)} does not occur in the training "
+                f"file ({name_some(classes)}): correct it, or add rows with it to the training file."
+            )
     return [index[name] for name in names]
+
+
+def likest(names: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
+    """Index of the class that each name stands for, those left out that stand for none or may for several."""
+    known = _Names(classes)
+    return {name: found[0] for name in names if len(found := known.find(name)[0]) == 1}
 
 
 def is_unnamed(outputs: Sequence[str]) -> bool:
@@ -158,9 +162,7 @@ def _is_default(name: str) -> bool:
     return folded(name).startswith("label_") and number_of(name.upper()) is not None
 
 
-def _placed(
-    classes: Sequence[str], order: Sequence[str], places: Sequence[int], by: str
-) -> Matching:
+def _placed(classes: Sequence[str], order: Sequence[str], places: Sequence[int], by: str) -> Matching:
     """Classes at their places in an order."""
     at = {name: index for index, name in zip(places, order, strict=True)}
     return Matching(tuple(classes), tuple(at[name] for name in classes), by)
@@ -239,7 +241,9 @@ def _match_by_option(
     if order is None:
         order = _numerical_order(classes, len(outputs))
     if order is None or len(order) != len(outputs):
-        raise refuse(f"it repeats the outputs, and the classes of {where} ({name_some(classes)}) have no order")
+        raise refuse(
+            f"it repeats the outputs, and the classes of {where} ({name_some(classes)}) have no order"
+        )
     return _placed(classes, order, [found[0] for found in places], "option")
 
 

@@ -15,7 +15,7 @@ from earlyrobust.data import corpus
 from earlyrobust.data.digests import combined_digest, split_digest
 from earlyrobust.data.files import Table, read_chunks
 from earlyrobust.data.labels import LabelReader, order_classes
-from earlyrobust.data.matching import Matching, match_classes, match_rows
+from earlyrobust.data.matching import Matching, likest, match_classes, match_rows
 from earlyrobust.data.rows import Rows, gather, make_rows
 from earlyrobust.data.sources import read_hub, read_local
 from earlyrobust.data.splits import stratified_draw
@@ -145,9 +145,9 @@ def load_files(
 
     Labels may be integers or strings; the classes are those of the training file, integers in numerical and
     strings in alphabetical order, or in that of a Parquet file's metadata. Labels that are equal without the
-    blanks at their ends and in Unicode's composed form are one class. The selection split, and the test split where no file is given for it, are
-    label-stratified cuts from the training file, 10 % and at most 2,000 rows each. Where only some rows are
-    drawn to train on, there are at most as many to select on.
+    blanks at their ends and in Unicode's composed form are one class. The selection split, and the test split
+    where no file is given for it, are label-stratified cuts from the training file, 10 % and at most 2,000
+    rows each. Where only some rows are drawn to train on, there are at most as many to select on.
 
     Args:
         train_file: File to train on.
@@ -285,8 +285,11 @@ def _read_labelled(
 
 def _others(labels: LabelReader, classes: Sequence[str]) -> dict[str, str]:
     """Labels of a test file that are spelt otherwise than the classes they stand for."""
-    unequal = [name for name in labels.spellings if name not in classes]
-    return match_classes(unequal, classes, "").named(classes)
+    return {
+        name: classes[index]
+        for name, index in likest(labels.spellings, classes).items()
+        if name != classes[index]
+    }
 
 
 def _renumbered(rows: pa.Table, numbers: Sequence[int]) -> pa.Table:

@@ -6,6 +6,7 @@ from earlyrobust.encoders.attack_models import load_masked_lm, load_sentence_enc
 from earlyrobust.encoders.classifiers import load_classifier
 from earlyrobust.encoders.devices import fastest_device, has_bf16
 from earlyrobust.encoders.fetching import EMBEDDED, locate
+from earlyrobust.encoders.outputs import output_names
 from earlyrobust.encoders.pretrained import load_dimensions, load_pretrained, load_untrained
 from earlyrobust.encoders.tokenizers import check_length, load_tokenizer, save_tokenizer
 
@@ -22,5 +23,6 @@ __all__ = [
     "load_tokenizer",
     "load_untrained",
     "locate",
+    "output_names",
     "save_tokenizer",
 ]

@@ -55,6 +55,7 @@ from earlyrobust.results import (
     TicketRecord,
     WeightsRecord,
     find_faults,
+    swapped_classes,
 )
 from earlyrobust.storage import write_folder
 from earlyrobust.ticket import Ticket, entries_to_cut
@@ -380,6 +381,7 @@ def _record(
             sizes=splits.data.sizes,
             label_names=list(splits.data.label_names),
             largest_class=splits.data.largest_class,
+            merged_labels=splits.data.merged_labels,
         ),
         environment=describe_environment(),
         seconds={"data": splits.seconds, **folder.seconds},
@@ -418,6 +420,7 @@ def _evaluate(model: PreTrainedModel, splits: Splits, folder: Path) -> ModelReco
         encoder_parameters=sum(weight.numel() for layer in layers for weight in layer.parameters()),
         bytes=bytes_of_weights(folder),
         classes_named=len(np.unique(predicted)),
+        swapped=swapped_classes(splits.test["labels"][:], predicted.tolist(), splits.data.label_names),
     )
 
 

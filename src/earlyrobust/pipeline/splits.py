@@ -53,6 +53,8 @@ def load_splits(config: RunConfig, observer: Observer) -> Splits:
         train, selection, test = (
             tokenize(split, tokenizer, length) for split in (data.train, data.selection, data.test)
         )
+    for note in data.label_notes:
+        observer.note(note)
     return Splits(data, train, selection, test, tokenizer, time.perf_counter() - began)
 
 

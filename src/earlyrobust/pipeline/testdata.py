@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.config import RunConfig
@@ -22,6 +23,8 @@ class TestData:
         pair_column: Its column of the second text.
         label_column: Its column of the label.
         max_length: Longest input in tokens; the task's if None.
+        labels: Which output of the classifier stands for which class, see `match_classes`; None to find it by
+            their names.
     """
 
     task: str | None = None
@@ -31,6 +34,11 @@ class TestData:
     pair_column: str | None = None
     label_column: str = "label"
     max_length: int | None = None
+    labels: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options by name, without one that earlier versions did not know and that is not given."""
+        return {name: value for name, value in asdict(self).items() if name != "labels" or value is not None}
 
     def source(self, model: str, suffix: str = "") -> RunConfig:
         """Options of a run whose test data this is.
