@@ -41,10 +41,10 @@ ACCEPTED = {
     "finetune": OPTIONS - SEARCH_ONLY - {"dense"},
     "compare": OPTIONS - {"method", "dense"},
     "attack": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
-    | {"max_length", "output", "seed"}
+    | {"max_length", "labels", "output", "seed"}
     | ATTACKING,
     "evaluate": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
-    | {"max_length", "output"},
+    | {"max_length", "labels", "output"},
 }
 
 

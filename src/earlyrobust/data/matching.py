@@ -76,9 +76,9 @@ def match_classes(
 ) -> Matching:
     """Find the output of a classifier that stands for each class.
 
-    The option decides, where it is given. Else a class is the output of the same name, if need be whatever the
-    case, or of the same number, where numbers can be read in one way only. Where the outputs have no names and
-    the data set defines an order of its classes, they are matched by position.
+    The option decides, where it is given. Else a class is the output of the same name, if need be whatever
+    the case, or of the same number, where numbers can be read in one way only. Where the outputs have no
+    names and the data set defines an order of its classes, they are matched by position.
 
     Args:
         classes: The classes that occur in the data.

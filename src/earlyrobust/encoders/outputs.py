@@ -49,12 +49,14 @@ def _pairs(inverse: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _keyed(name: str, table: str, given: Any) -> dict[int, Any]:
     """A table of names by index."""
-    if not isinstance(given, dict):
-        raise _damage(name, f"has {reprlib.repr(given)} for {table} instead of a table")
+    fault = f"has {reprlib.repr(given)} for {table} instead of a table"
     try:
-        return {int(index): label for index, label in given.items()}
-    except (TypeError, ValueError) as error:
-        raise _damage(name, f"has an index in {table} that is no number") from error
+        if isinstance(given, dict):
+            return {int(index): label for index, label in given.items()}
+    except (TypeError, ValueError):
+        fault = f"has an index in {table} that is no number"
+    # transformers does not load such a model, whatever its outputs stand for.
+    raise ModelError(f"The configuration of '{name}' {fault}: correct its config.json.")
 
 
 def _in_order(name: str, table: str, given: dict[int, Any]) -> list[str]:

@@ -182,8 +182,9 @@ def load_subject(model_name: str, data: TestData, observer: Observer) -> Subject
     source = data.source(model_name)
     place = model_in(model_name)
     with observer.stage("Loading model and data"):
+        names = _given_names(place, data)
         model, tokenizer = load_classifier(place), load_tokenizer(place)
-        outputs = _name_outputs(model, place, data)
+        outputs = _name_outputs(model, place, names, data)
         judged = _rows(data, source, outputs)
         length = check_length(tokenizer, source.max_length or tokenizer.model_max_length)
     for note in (*judged.notes, judged.matching.describe(outputs)):
@@ -200,25 +201,28 @@ def load_subject(model_name: str, data: TestData, observer: Observer) -> Subject
     )
 
 
-def _name_outputs(model: PreTrainedModel, place: str, data: TestData) -> list[str]:
-    """Give a classifier's outputs the names of its configuration, and return these in their order."""
+def _given_names(place: str, data: TestData) -> list[str] | None:
+    """What the configuration of a classifier calls its outputs; None if it does not, or is not asked."""
+    try:
+        return output_names(place)
+    except ModelError:
+        if data.labels is None:
+            raise
+        return None  # the user says what they stand for
+
+
+def _name_outputs(model: PreTrainedModel, place: str, names: list[str] | None, data: TestData) -> list[str]:
+    """Give a classifier's outputs their names, and return these in the order of the outputs."""
     count = model.config.num_labels
     if count < 2:
-        raise ModelError(
-            f"'{place}' has {count} output{'s' * (count != 1)}, and classes need at least two: choose a "
-            "classifier."
-        )
-    try:
-        names = output_names(place)
-        if names is not None and len(names) != count:
+        raise ModelError(f"'{place}' has one output, and classes need at least two: choose a classifier.")
+    if names is not None and len(names) != count:
+        if data.labels is None:
             raise ModelError(
                 f"The configuration of '{place}' names {len(names)} outputs, and the model has {count}: "
                 "correct its config.json, or give --labels with the class of each output, in their order."
             )
-    except ModelError:
-        if data.labels is None:
-            raise
-        names = None  # the user says what they stand for
+        names = None
     names = names or [f"LABEL_{index}" for index in range(count)]
     model.config.id2label = dict(enumerate(names))
     model.config.label2id = {name: index for index, name in enumerate(names)}
