@@ -362,7 +362,8 @@ def test_damaged_names_of_outputs(tmp_path: Path, facts: dict[str, Any], told: s
         ([0, 1] * 50, [0, 1, 1, 0] * 25, {}),  # chance
         ([0] * 90 + [1] * 10, [1] * 100, {}),  # one class for all
         ([0, 1, 2] * 30, [0, 2, 2] * 30, {}),  # one class taken for another
-        ([0, 1], [1, 0], {}),  # too few to tell
+        ([0, 1] * 4, [1, 0] * 4, {}),  # too few to tell
+        ([0, 1] * 15, [1, 0] * 11 + [0, 1] * 4, {}),  # as may be by chance
     ],
 )
 def test_swapped_classes_are_found(right: list[int], answers: list[int], swapped: dict[str, str]) -> None:

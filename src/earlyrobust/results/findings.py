@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from earlyrobust.results.measures import Accuracy
 from earlyrobust.results.run import ModelRecord, RunRecord, SearchRecord, TicketRecord
 
 # Share of the distance of masks drawn by chance from which on masks count as still moving.
 _MOVING = 0.5
+# Largest probability that answers at random are taken for those of swapped classes.
+_SURE = 0.001
 _ANOTHER_TRAINING = "Try a smaller --learning-rate, more --epochs, or another --seed."
 
 
@@ -40,8 +41,8 @@ def swapped_classes(labels: Sequence[int], answers: Sequence[int], names: Sequen
         names: The classes.
 
     Returns:
-        Class → class that most of its texts are given. There are at least two, of different answers, and
-        these answers are beyond chance the rule among their texts; else there is none.
+        Class → class that most of its texts are given, for at least two classes of different answers; nothing
+        where answers at random may look so.
     """
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(counts, (np.asarray(labels, np.int64), np.asarray(answers, np.int64)), 1)
@@ -51,8 +52,10 @@ def swapped_classes(labels: Sequence[int], answers: Sequence[int], names: Sequen
     moved = {label: answer for label, answer in usual.items() if label != answer}
     if len(moved) < 2 or len(set(usual.values())) < len(usual):
         return {}
+    from scipy.stats import binomtest
+
     explained = sum(int(counts[pair]) for pair in moved.items())
-    if Accuracy.of(explained, int(rows[list(moved)].sum())).low <= 0.5:
+    if binomtest(explained, int(rows[list(moved)].sum()), alternative="greater").pvalue >= _SURE:
         return {}
     return {names[label]: names[answer] for label, answer in moved.items()}
 
