@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import QUICK, call, write_csv, write_reviews
+from conftest import QUICK, Outcome, call, write_csv, write_reviews
 from tiny_encoder import write_encoder
 
 from earlyrobust.data import TASKS, load_files
@@ -408,6 +408,20 @@ def renamed(model: Path, folder: Path, **facts: Any) -> Path:
     return folder
 
 
+def evaluated(
+    answered: tuple[Path, list[str], list[int]],
+    place: Path,
+    spelt: list[str],
+    facts: dict[str, Any],
+    options: list[str],
+) -> Outcome:
+    """Evaluate the model, with other facts in its configuration, on its own answers, spelt in some way."""
+    model, texts, answers = answered
+    model = renamed(model, place / "model", **facts)
+    data = write(place / "data.csv", texts, [spelt[answer] for answer in answers])
+    return call("evaluate", model, "--test-file", data, *options, "--output", place / "out")
+
+
 SHIFTED = ["Sports", "Business", "World", "Sci/Tech"]
 
 
@@ -437,10 +451,7 @@ def test_the_right_answers_are_counted_right(
     options: list[str],
     told: str,
 ) -> None:
-    model, texts, answers = answered
-    model = renamed(model, tmp_path / "model", **facts)
-    data = write(tmp_path / "data.csv", texts, [spelt[answer] for answer in answers])
-    outcome = call("evaluate", model, "--test-file", data, *options, "--output", tmp_path / "out")
+    outcome = evaluated(answered, tmp_path, spelt, facts, options)
     assert (outcome.code, outcome.err) == (0, ""), outcome
     assert "(300 of 300 right)" in outcome.out
     assert told in outcome.out
@@ -508,10 +519,7 @@ def test_what_is_not_clear_is_refused_and_nothing_is_written(
     options: list[str],
     told: str,
 ) -> None:
-    model, texts, answers = answered
-    model = renamed(model, tmp_path / "model", **facts)
-    data = write(tmp_path / "data.csv", texts, [spelt[answer] for answer in answers])
-    outcome = call("evaluate", model, "--test-file", data, *options, "--output", tmp_path / "out")
+    outcome = evaluated(answered, tmp_path, spelt, facts, options)
     assert (outcome.code, told in outcome.err) == (2, True), outcome
     assert not (tmp_path / "out").exists()
 
