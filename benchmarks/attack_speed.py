@@ -66,7 +66,7 @@ class Recorder:
 
 
 def sample(task: str, data_dir: Path, victim_labels: list[str], count: int, seed: int) -> list[Example]:
-    rows = load_task_test(TASKS[task], data_dir=data_dir, outputs=victim_labels)
+    rows = load_task_test(TASKS[task], data_dir=data_dir, outputs=victim_labels).rows
     chosen = np.random.default_rng(seed).choice(len(rows), count, replace=False)
     return [Example((rows[int(i)]["text"],), rows[int(i)]["label"], int(i)) for i in chosen]
 

@@ -85,10 +85,6 @@ def test_json_strings_keep_unicode_line_separators(tmp_path: Path) -> None:
     assert read_table(path, COLUMNS).columns == {"text": [row["text"]], "label": [1]}
 
 
-def test_empty_text_is_text(tmp_path: Path) -> None:
-    assert read_table(write(tmp_path / "a.csv", "text,label\n,1\n"), COLUMNS).texts("text") == [""]
-
-
 BAD_FILES = [
     pytest.param("a.txt", "text", ["a.txt", ".csv, .tsv, .jsonl or .parquet"], id="unknown ending"),
     pytest.param("a.csv", "", ["a.csv", "empty"], id="empty csv"),

@@ -235,7 +235,7 @@ def test_numbers_of_more_digits_than_python_reads_are_names(tmp_path: Path) -> N
     assert [name[0] for name in data.label_names] == ["8", "9"]
 
 
-@pytest.mark.parametrize("label", [0.5, float("nan"), [1], {"a": 1}])
+@pytest.mark.parametrize("label", [0.5, float("inf"), [1], {"a": 1}])
 def test_values_that_are_no_labels(tmp_path: Path, label: object) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(

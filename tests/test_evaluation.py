@@ -13,7 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from earlyrobust import Ticket, evaluate_clean, prune
-from earlyrobust.data.labels import match_classes
 from earlyrobust.errors import DataError
 from earlyrobust.evaluation import flops_ratio, measure_speed, predict
 
@@ -170,43 +169,3 @@ def test_a_model_loaded_from_disk_gives_the_same_logits(finished: tuple[Path, ob
         predict(AutoModelForSequenceClassification.from_pretrained(folder), tokenizer, rows) for _ in range(2)
     )
     assert np.array_equal(first, second)
-
-
-@pytest.mark.parametrize(
-    ("classes", "outputs", "expected"),
-    [
-        (["negative", "positive"], ["negative", "positive"], [0, 1]),
-        (["negative", "positive"], ["positive", "negative"], [1, 0]),
-        (["Negative", "POSITIVE"], ["positive", "negative"], [1, 0]),
-        (["positive"], ["negative", "positive"], [1]),
-        (["a", "A"], ["A", "a"], [1, 0]),
-        (["0", "1"], ["negative", "positive"], [0, 1]),
-        (["1"], ["negative", "positive"], [1]),
-        (["1", "2"], ["1", "2"], [0, 1]),
-        (["1", "2"], ["2", "1"], [1, 0]),
-        (["0", "2"], ["LABEL_0", "LABEL_1", "LABEL_2"], [0, 2]),
-        (["negative", "positive"], ["LABEL_0", "LABEL_1"], [0, 1]),
-        (["1", "2"], ["LABEL_0", "LABEL_1"], [0, 1]),
-    ],
-)
-def test_classes_find_their_outputs(classes: list[str], outputs: list[str], expected: list[int]) -> None:
-    assert match_classes(classes, outputs, "here") == expected
-
-
-@pytest.mark.parametrize(
-    ("classes", "outputs"),
-    [
-        (["good", "bad"], ["negative", "positive"]),
-        (["negative", "neutral", "positive"], ["negative", "positive"]),
-        (["2", "3"], ["negative", "positive"]),
-        (["-1", "1"], ["negative", "positive"]),
-        (["0", "1"], ["1", "2"]),  # numbers are names here, and 0 is not one of them
-        (["positive"], ["LABEL_0", "LABEL_1"]),  # could be either
-        (["negative", "positive"], ["LABEL_0", "LABEL_1", "LABEL_2"]),
-    ],
-)
-def test_classes_that_are_not_the_models(classes: list[str], outputs: list[str]) -> None:
-    with pytest.raises(DataError) as error:
-        match_classes(classes, outputs, "'test.csv'")
-    assert "'test.csv'" in str(error.value)
-    assert classes[0] in str(error.value)

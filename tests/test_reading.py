@@ -102,14 +102,17 @@ def write_tokenizer(folder: Path, **changes: Any) -> None:
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Texts of 5 to 60 words, half of them longer than the models have positions for."""
+    return write_words(tmp_path_factory.mktemp("words") / "words.csv", step=3)
+
+
+def write_words(path: Path, step: int) -> Path:
+    """Write texts of 5 to 60 words, half of them longer than the models have positions for."""
     texts = [
-        " ".join(f"word{5 + (7 * row + 3 * place) % 95}" for place in range(5 + 55 * (row % 2) + row % 3))
+        " ".join(f"word{5 + (7 * row + step * place) % 95}" for place in range(5 + 55 * (row % 2) + row % 3))
         for row in range(24)
     ]
     return write_csv(
-        tmp_path_factory.mktemp("words") / "words.csv",
-        {"text": list(texts), "label": [("even", "odd")[(row // 2) % 2] for row in range(24)]},
+        path, {"text": list(texts), "label": [("even", "odd")[(row // 2) % 2] for row in range(24)]}
     )
 
 
@@ -126,7 +129,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     attack = WordSwapAttack(
         swaps=Nothing(), constraints=[], stop_words=frozenset(models.WORDS), ranking="delete"
     )
-    monkeypatch.setattr(judge, "build_attacks", lambda options: [attack])
+    monkeypatch.setattr(judge, "build_attacks", lambda options, note: [attack])
     return ("--attack", "textbugger")
 
 
@@ -194,7 +197,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, words: Path) -> tuple[Path, st
     folder = tmp_path_factory.mktemp("run")
     # Whatever its head was trained for before, a text has one class.
     write_model(folder / "model", "bert", problem_type="multi_label_classification")
-    data = ("--train-file", words, "--test-file", words, "--method", "finetune", "--epochs", "1")
+    own = write_words(folder / "own.csv", step=2)
+    data = ("--train-file", own, "--test-file", words, "--method", "finetune", "--epochs", "1")
     outcome = call("run", "--model", folder / "model", *data, "--no-attack", "--output", folder / "run")
     assert outcome.code == 0, outcome
     return folder / "run", outcome.out

@@ -238,6 +238,7 @@ class Display(Observer):
             table.add_row(cells[0][0], *(value for _, value in cells))
         self._console.print("", table)
         self._say_substitutes(report.attacks)
+        self._warn(report.findings)
         self._say(f"The record, the journals and examples.html are in {self._folder}.")
 
     def summarise_benchmark(self, record: BenchmarkRecord) -> None:

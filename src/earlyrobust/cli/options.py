@@ -72,6 +72,13 @@ TEST_DATA: Group = {
         str, "Data", "Its column of the label, a number or a word.", "that of the run, else label"
     ),
     "max_length": option(int, "Data", "Longest text in tokens.", "that of the run, else by task"),
+    "labels": option(
+        str,
+        "Data",
+        "The class that each output of the model stands for, in the order of the outputs, as "
+        "'negative,positive', or in pairs, as 'NEG=negative,POS=positive'.",
+        "found by their names",
+    ),
 }
 
 TRAINING: Group = {

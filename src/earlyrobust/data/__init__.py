@@ -15,7 +15,15 @@ from earlyrobust.lazy import lazily
 
 if TYPE_CHECKING:
     from earlyrobust.data.duplicates import count_overlap
-    from earlyrobust.data.prepare import TextData, load_files, load_task, load_task_test, load_test_file
+    from earlyrobust.data.prepare import (
+        TestRows,
+        TextData,
+        load_files,
+        load_task,
+        load_task_test,
+        load_test_file,
+        renumber,
+    )
     from earlyrobust.data.tasks import TASKS, Task
     from earlyrobust.data.textformat import TextFormat
     from earlyrobust.data.tokens import tokenize
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TASKS",
     "Task",
+    "TestRows",
     "TextData",
     "TextFormat",
     "count_overlap",
@@ -30,12 +39,14 @@ __all__ = [
     "load_task",
     "load_task_test",
     "load_test_file",
+    "renumber",
     "tokenize",
 ]
 
 _HOMES = {
     "TASKS": "tasks",
     "Task": "tasks",
+    "TestRows": "prepare",
     "TextData": "prepare",
     "TextFormat": "textformat",
     "count_overlap": "duplicates",
@@ -43,6 +54,7 @@ _HOMES = {
     "load_task": "prepare",
     "load_task_test": "prepare",
     "load_test_file": "prepare",
+    "renumber": "prepare",
     "tokenize": "tokens",
 }
 

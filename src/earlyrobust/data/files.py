@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,25 +36,33 @@ class Table:
         columns: Values by column name; all lists have one entry per row, None where a value is missing.
         unit: What rows are counted by in messages, "line" or "row".
         numbers: Number of the line or row, from 1, that each row stands at.
+        class_names: Names of the classes that the file's metadata give the numbers of a column.
     """
 
     path: Path
     columns: dict[str, list[Any]]
     unit: str
     numbers: Sequence[int]
+    class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def place(self, row: int) -> str:
         """Name the place of a row for a message, such as `line 12 of reviews.csv`."""
         return f"{self.unit} {self.numbers[row]} of {self.path}"
 
-    def texts(self, column: str) -> list[str]:
+    def texts(self, column: str, *, may_be_empty: bool = False) -> list[str]:
         """Return a column that must hold text in every row.
+
+        CSV files cannot tell an empty text from a missing one, so that both are missing in every format.
+
+        Args:
+            column: Name of the column.
+            may_be_empty: Whether an empty text is a text all the same.
 
         Raises:
             DataError: A value is missing or is not text.
         """
         for row, value in enumerate(self.columns[column]):
-            if value is None:
+            if _is_missing(value) and not (may_be_empty and isinstance(value, str)):
                 raise DataError(
                     f"The text in column {column!r} is missing in {self.place(row)}: "
                     "fill it in or drop the row."
@@ -75,13 +83,20 @@ class Table:
         """Return a column that must have a value in every row.
 
         Raises:
-            DataError: A value is missing or empty.
+            DataError: A value is missing, empty, or holds half a surrogate pair.
         """
+        named = column in self.class_names
         for row, value in enumerate(self.columns[column]):
-            if value is None or value == "":
+            # Where classes have names, -1 is how a row without a label is written.
+            if _is_missing(value) or (named and value == -1):
                 raise DataError(
                     f"The label in column {column!r} is missing in {self.place(row)}: "
                     "fill it in or drop the row."
+                )
+            if isinstance(value, str) and not _is_unicode(value):
+                raise DataError(
+                    f"The label in column {column!r} holds half a surrogate pair in {self.place(row)}: "
+                    "remove the escape that stands for no character."
                 )
         return self.columns[column]
 
@@ -196,15 +211,32 @@ def _read_parquet(path: Path, columns: Sequence[str], rows: int, _: TextFormat) 
     try:
         with pq.ParquetFile(path) as file:
             _require_columns(path, file.schema_arrow.names, columns)
+            names = _class_names(file.schema_arrow)
             for batch in file.iter_batches(rows, columns=list(columns)):
                 by_column = {column: batch.column(column).to_pylist() for column in columns}
-                yield Table(path, by_column, "row", range(begin, begin + batch.num_rows))
+                yield Table(path, by_column, "row", range(begin, begin + batch.num_rows), names)
                 begin += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} cannot be read as Parquet ({one_line(error)}): "
             "check that it is complete, or write it anew."
         ) from error
+
+
+def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
+    """Names of classes that the library datasets has left in a file's metadata, by column."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {
+            column: feature["names"]
+            for column, feature in features.items()
+            if isinstance(feature, dict)
+            and feature.get("_type") == "ClassLabel"
+            and isinstance(feature.get("names"), list)
+            and all(isinstance(name, str) and name.strip() for name in feature["names"])
+        }
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        return {}  # not there, or not as datasets writes it
 
 
 def _require_columns(path: Path, present: Sequence[str], wanted: Sequence[str]) -> None:
@@ -224,6 +256,11 @@ def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
     """Items in lists of a size, the last of which may be shorter."""
     while part := list(islice(items, size)):
         yield part
+
+
+def _is_missing(value: Any) -> bool:
+    """Tell whether a value is none, not a number, or a text of blanks alone."""
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
 def _is_unicode(text: str) -> bool:

@@ -1,11 +1,15 @@
-"""Turning the labels of user files, whatever they are written as, into class indices."""
+"""Reading the labels of user files, whatever they are written as."""
 
 from __future__ import annotations
 
 import math
 import re
 import reprlib
-from collections.abc import Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from earlyrobust.data.files import Table
@@ -13,80 +17,142 @@ from earlyrobust.errors import DataError
 
 # Python reads no number of more digits.
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4300}")
+_WHOLE_DECIMAL = re.compile(r"([+-]?[0-9]{1,4300})\.0*")
+_DEFAULT_NAME = re.compile(r"LABEL_([0-9]{1,4300})")
+_TRUTH = {"false": 0, "true": 1}
+# White space and characters without width, which `str.strip` does not know.
+_EDGES = re.compile(r"^[\s\u200b\u2060\ufeff]+|[\s\u200b\u2060\ufeff]+$")
 
 
-def read_labels(table: Table, column: str) -> list[str]:
-    """Return the class name of every row; integers, `1.0` included, become their decimal digits.
+def plain(name: str) -> str:
+    """A class name without blanks at its ends, in Unicode's composed form (NFC); "3.0" becomes "3"."""
+    name = unicodedata.normalize("NFC", _EDGES.sub("", name))
+    decimal = _WHOLE_DECIMAL.fullmatch(name)
+    return str(int(decimal[1])) if decimal else name
 
-    Raises:
-        DataError: A label is missing or is neither an integer nor a string.
+
+def folded(name: str) -> str:
+    """A class name whatever its case."""
+    return unicodedata.normalize("NFC", plain(name).casefold())
+
+
+def number_of(name: str) -> int | None:
+    """The whole number that a class name stands for: 3 for "3", "03" and "LABEL_3", 1 for "true"."""
+    name = plain(name)
+    if _INTEGER.fullmatch(name):
+        return int(name)
+    default = _DEFAULT_NAME.fullmatch(name)
+    return int(default[1]) if default else _TRUTH.get(name.casefold())
+
+
+@dataclass
+class LabelReader:
+    """Reads the labels of one or several files, and counts how each class is spelt.
+
+    Attributes:
+        column: Column of the label.
+        spellings: Rows of each spelling, by class.
+        defined: All classes in the order of their indices, where a Parquet file's metadata name them.
     """
-    return [_class_name(table, column, row, value) for row, value in enumerate(table.labels(column))]
+
+    column: str
+    spellings: dict[str, Counter[str]] = field(default_factory=dict)
+    defined: tuple[str, ...] | None = None
+
+    def read(self, table: Table) -> list[str]:
+        """Return the class name of every row; whole numbers, `1.0` included, become their decimal digits.
+
+        Raises:
+            DataError: A label is missing or is neither a whole number nor a string.
+        """
+        defined = table.class_names.get(self.column)
+        if defined is not None:
+            self.defined = tuple(map(plain, defined))
+        values = table.labels(self.column)
+        # True, 1 and 1.0 are equal, and not the same label.
+        keys = [(value.__class__, value if isinstance(value, Hashable) else None) for value in values]
+        first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        names = {
+            key: self._class_name(table, row, values[row])
+            for key, row in sorted(first.items(), key=itemgetter(1))
+        }
+        for key, count in Counter(keys).items():
+            name = names[key]
+            spelling = name if self.defined is not None and isinstance(key[1], int) else str(key[1])
+            self.spellings.setdefault(name, Counter())[spelling] += count
+        return [names[key] for key in keys]
+
+    @property
+    def merged(self) -> dict[str, str]:
+        """Spellings that count as another one of the same class: spelling → class."""
+        return {
+            spelling: name
+            for name, counts in self.spellings.items()
+            if len(counts) > 1
+            for spelling in counts
+            if spelling != name
+        }
+
+    def notes(self, where: str) -> Iterator[str]:
+        """What is worth knowing about the classes' spellings, a sentence each.
+
+        Args:
+            where: Where the classes come from.
+        """
+        for name, counts in self.spellings.items():
+            if len(counts) > 1:
+                yield f"One class of {where} is spelt {_counted(counts)}; all count as {reprlib.repr(name)}."
+        alike: dict[Any, Counter[str]] = {}
+        for name, counts in self.spellings.items():
+            number = number_of(name)
+            key = " ".join(folded(unicodedata.normalize("NFKC", name)).split()) if number is None else number
+            alike.setdefault(key, Counter())[name] = counts.total()
+        for counts in alike.values():
+            if len(counts) > 1:
+                yield (
+                    f"Classes of {where} are spelt nearly alike, {_counted(counts)}, and count as different "
+                    "ones: correct the labels if they are meant to be one class."
+                )
+
+    def _class_name(self, table: Table, row: int, value: Any) -> str:
+        if isinstance(value, bool):
+            return str(value)
+        name = None
+        if isinstance(value, str):
+            name = plain(value)
+        elif isinstance(value, int) or (
+            isinstance(value, float) and math.isfinite(value) and value.is_integer()
+        ):
+            name = self._defined_name(table, row, int(value))
+        if name is None:
+            raise DataError(
+                f"The label {reprlib.repr(value)} in column {self.column!r}, {table.place(row)}, is neither "
+                "an integer nor a string: name the column that holds the class."
+            )
+        return name
+
+    def _defined_name(self, table: Table, row: int, index: int) -> str:
+        if self.defined is None:
+            return str(index)
+        if not 0 <= index < len(self.defined):
+            raise DataError(
+                f"The label {index} in {table.place(row)} is not one of the {len(self.defined)} classes that "
+                "the file's metadata name: correct it, or drop the row."
+            )
+        return self.defined[index]
 
 
-def order_classes(names: Sequence[str]) -> tuple[str, ...]:
+def order_classes(names: Sequence[str], defined: Sequence[str] | None = None) -> tuple[str, ...]:
     """Return the distinct class names in the order of their indices.
 
-    Integers are sorted as numbers, anything else as strings.
+    Integers are sorted as numbers, anything else as strings, unless the data itself defines an order.
     """
     distinct = set(names)
+    if defined is not None and distinct <= set(defined):
+        return tuple(name for name in dict.fromkeys(defined) if name in distinct)
     if all(_INTEGER.fullmatch(name) for name in distinct):
         return tuple(sorted(distinct, key=lambda name: (int(name), name)))
     return tuple(sorted(distinct))
-
-
-def class_indices(names: Sequence[str], classes: Sequence[str], table: Table) -> list[int]:
-    """Return the index of every row's class.
-
-    Args:
-        names: Class name of each row.
-        classes: Class names in the order of their indices.
-        table: Where the rows came from, for the message.
-
-    Raises:
-        DataError: A row has a class that is not among `classes`.
-    """
-    index = {name: number for number, name in enumerate(classes)}
-    for row, name in enumerate(names):
-        if name not in index:
-            raise DataError(
-                f"The label {reprlib.repr(name)} in {table.place(row)} does not occur in the training file "
-                f"({name_some(classes)}): correct it, or add rows with it to the training file."
-            )
-    return [index[name] for name in names]
-
-
-def match_classes(classes: Sequence[str], outputs: Sequence[str], where: str) -> list[int]:
-    """Find the output of a classifier that stands for each class.
-
-    By name, if need be whatever the case; where either the classifier only numbers its outputs ("LABEL_0") or
-    the data only numbers its classes, by number.
-
-    Args:
-        classes: The classes of the data, in the order of their indices.
-        outputs: What the classifier calls its outputs, in their order.
-        where: Where the classes came from, for the message.
-
-    Returns:
-        The index of the output for each class.
-
-    Raises:
-        DataError: If the classes cannot be told from the outputs' names.
-    """
-    for same in (str, str.casefold):
-        by_name = {same(name): index for index, name in enumerate(outputs)}
-        if all(same(name) in by_name for name in classes):
-            return [by_name[same(name)] for name in classes]
-    numbered = all(_INTEGER.fullmatch(name) and 0 <= int(name) < len(outputs) for name in classes)
-    if numbered and not any(map(_INTEGER.fullmatch, outputs)):
-        return [int(name) for name in classes]
-    # Fewer classes than outputs could be any of them.
-    if len(classes) == len(outputs) and all(re.fullmatch("LABEL_[0-9]+", name) for name in outputs):
-        return list(range(len(classes)))
-    raise DataError(
-        f"The classes of {where} ({name_some(classes)}) are not those of the model ({name_some(outputs)}): "
-        "choose the data that the model was trained for."
-    )
 
 
 def name_some(classes: Sequence[str]) -> str:
@@ -95,12 +161,6 @@ def name_some(classes: Sequence[str]) -> str:
     return shown if len(classes) <= 10 else f"{shown} and {len(classes) - 10} more"
 
 
-def _class_name(table: Table, column: str, row: int, value: Any) -> str:
-    if isinstance(value, str | bool):
-        return str(value)
-    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value) and value.is_integer()):
-        return str(int(value))
-    raise DataError(
-        f"The label {reprlib.repr(value)} in column {column!r}, {table.place(row)}, is neither an integer "
-        "nor a string: name the column that holds the class."
-    )
+def _counted(counts: Mapping[str, int]) -> str:
+    shown = [f"{reprlib.repr(name)} ({count} row{'s' * (count != 1)})" for name, count in counts.items()]
+    return ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")

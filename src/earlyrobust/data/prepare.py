@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import datasets
@@ -16,7 +16,8 @@ from earlyrobust.data.checks import require_texts, require_two_files, require_un
 from earlyrobust.data.digests import combined_digest, split_digest
 from earlyrobust.data.duplicates import KeyArray, count_repeats
 from earlyrobust.data.files import Table, read_chunks
-from earlyrobust.data.labels import class_indices, match_classes, order_classes, read_labels
+from earlyrobust.data.labels import LabelReader, order_classes
+from earlyrobust.data.matching import Matching, likest, match_classes, match_rows
 from earlyrobust.data.rows import Rows, gather, make_rows
 from earlyrobust.data.sources import read_hub, read_local
 from earlyrobust.data.splits import grouped_draw, stratified_draw
@@ -44,6 +45,8 @@ class TextData:
         label_names: Name of each class, in the order of the label indices.
         fingerprint: sha256 over all texts, pairs, labels and label names, order included.
         duplicates: Numbers of rows with repeated texts, see `count_repeats`.
+        merged_labels: Spellings of a label that count as another one: spelling → class.
+        label_notes: What is worth knowing about the labels, a sentence each.
     """
 
     name: str
@@ -53,6 +56,8 @@ class TextData:
     label_names: tuple[str, ...]
     fingerprint: str
     duplicates: dict[str, int] = field(default_factory=dict)
+    merged_labels: dict[str, str] = field(default_factory=dict)
+    label_notes: tuple[str, ...] = ()
 
     @property
     def is_pair(self) -> bool:
@@ -77,6 +82,21 @@ class TextData:
             for name in _SPLITS
         }
         return {name: dict(zip(self.label_names, counted, strict=True)) for name, counted in counts.items()}
+
+
+@dataclass(frozen=True)
+class TestRows:
+    """Rows to judge a trained classifier on.
+
+    Attributes:
+        rows: Columns `text`, `pair` (only for sentence pairs) and `label`, the index of the model's output.
+        matching: Which output stands for each class of the data.
+        notes: What is worth knowing about the labels, a sentence each.
+    """
+
+    rows: datasets.Dataset
+    matching: Matching
+    notes: tuple[str, ...] = ()
 
 
 def load_task(
@@ -140,10 +160,11 @@ def load_files(
     """Load the user's own CSV, TSV, JSONL or Parquet files.
 
     Labels may be integers or strings; the classes are those of the training file, integers in numerical and
-    strings in alphabetical order. The selection split, and the test split where no file is given for it, are
-    label-stratified cuts from the training file, 10 % and at most 2,000 rows each. Equal texts stay on one
-    side of a cut, so these sizes are met as nearly as that allows. Where only some rows are drawn to train
-    on, there are at most as many to select on.
+    strings in alphabetical order, or in that of a Parquet file's metadata. Labels that are equal without the
+    blanks at their ends and in Unicode's composed form are one class. The selection split, and the test split
+    where no file is given for it, are label-stratified cuts from the training file, 10 % and at most 2,000
+    rows each. Equal texts stay on one side of a cut, so these sizes are met as nearly as that allows. Where
+    only some rows are drawn to train on, there are at most as many to select on.
 
     Args:
         train_file: File to train on.
@@ -167,7 +188,9 @@ def load_files(
     require_two_files(train_file, test_file)
     rng = np.random.default_rng(seed)
     text_columns = [text_column] if pair_column is None else [text_column, pair_column]
-    table, classes = _read_labelled(train_file, text_columns, label_column, form)
+    labels = LabelReader(label_column)
+    table, classes = _read_labelled(train_file, text_columns, labels, form)
+    merged, notes = labels.merged, list(labels.notes(f"'{train_file}'"))
     train = Rows.of(table)
     parts = 3 if test_file is None else 2
     _require_splittable(train, classes, str(train_file), parts)
@@ -177,18 +200,28 @@ def load_files(
     else:
 
         def rows(table: Table) -> pa.Table:
-            return _to_rows(
-                table, text_columns, class_indices(read_labels(table, label_column), classes, table)
-            )
+            return _to_rows(table, text_columns, match_rows(tested.read(table), classes, table))
+
+        tested = LabelReader(label_column)
 
         chunks = read_chunks(test_file, [*text_columns, label_column], form=form)
         test = Rows.of(gather(map(rows, chunks)))
+        merged = {**merged, **tested.merged, **_others(tested, classes)}
+        notes += tested.notes(f"'{test_file}'")
+        notes += (
+            f"The label {reprlib.repr(spelling)} of '{test_file}' counts as {reprlib.repr(name)}."
+            for spelling, name in _others(tested, classes).items()
+        )
         require_unseen(test, train, test_file, train_file)
     selection, train = _hold_out(train, rng, train.keys)
     train = _sample(train, train_samples, rng, "training")
     test = _sample(test, test_samples, rng, "test")
     selection = _no_more_than(train_samples, selection, rng)
-    return _assemble(train_file.stem, train, selection, test, classes)
+    return replace(
+        _assemble(train_file.stem, train, selection, test, classes),
+        merged_labels=merged,
+        label_notes=tuple(notes),
+    )
 
 
 def load_test_file(
@@ -199,7 +232,8 @@ def load_test_file(
     label_column: str,
     outputs: Sequence[str],
     form: TextFormat = USUAL_FORMAT,
-) -> datasets.Dataset:
+    labels: str | None = None,
+) -> TestRows:
     """Load the user's own file to evaluate a classifier on.
 
     Args:
@@ -209,52 +243,81 @@ def load_test_file(
         label_column: Column of the label.
         outputs: What the classifier calls its outputs, in their order.
         form: How a text file is laid out.
+        labels: The user's word on which output stands for which class, see `match_classes`.
 
     Returns:
         The rows, their labels numbered as the classifier's outputs are.
 
     Raises:
         DataError: The file cannot be used, or its labels are not the classifier's.
+        ConfigError: `labels` cannot be used.
     """
     form.check_used(path)
     text_columns = [text_column] if pair_column is None else [text_column, pair_column]
-    rows, classes = _read_labelled(path, text_columns, label_column, form)
-    return datasets.Dataset(_renumbered(rows, match_classes(classes, outputs, f"'{path}'")))
+    reader = LabelReader(label_column)
+    rows, classes = _read_labelled(path, text_columns, reader, form)
+    matching = match_classes(classes, outputs, f"'{path}'", order=reader.defined, option=labels)
+    notes = tuple(reader.notes(f"'{path}'"))
+    return TestRows(datasets.Dataset(_renumbered(rows, matching.outputs)), matching, notes)
 
 
-def load_task_test(task: Task, *, data_dir: Path | None, outputs: Sequence[str]) -> datasets.Dataset:
+def load_task_test(
+    task: Task, *, data_dir: Path | None, outputs: Sequence[str], labels: str | None = None
+) -> TestRows:
     """Load the test split of a named task to evaluate a classifier on.
 
     Args:
         task: The task, from `TASKS`.
         data_dir: Local folder to read from instead of the Hugging Face hub.
         outputs: What the classifier calls its outputs, in their order.
+        labels: The user's word on which output stands for which class, see `match_classes`.
 
     Returns:
         The rows, their labels numbered as the classifier's outputs are.
 
     Raises:
         DataError: The data cannot be had, or its classes are not the classifier's.
+        ConfigError: `labels` cannot be used.
     """
-    output_of = match_classes(task.label_names, outputs, f"task '{task.name}'")
-    rows = load_task(task, data_dir=data_dir).test.with_format("arrow")[:]
-    return datasets.Dataset(_renumbered(rows, output_of))
+    names = task.label_names
+    matching = match_classes(names, outputs, f"task '{task.name}'", order=names, option=labels)
+    return renumber(load_task(task, data_dir=data_dir).test, matching)
+
+
+def renumber(rows: datasets.Dataset, matching: Matching) -> TestRows:
+    """Number the labels of rows as a classifier's outputs are.
+
+    Args:
+        rows: Their labels are indices into the classes of `matching`.
+        matching: Which output stands for each class.
+    """
+    table = rows.with_format("arrow")[:]
+    return TestRows(datasets.Dataset(_renumbered(table, matching.outputs)), matching)
 
 
 def _read_labelled(
-    path: Path, text_columns: Sequence[str], label_column: str, form: TextFormat
+    path: Path, text_columns: Sequence[str], labels: LabelReader, form: TextFormat
 ) -> tuple[pa.Table, tuple[str, ...]]:
     """Rows of a file that says itself what classes there are, labelled in the order of these."""
     seen: dict[str, int] = {}  # classes, numbered as they come
 
     def rows(table: Table) -> pa.Table:
-        labels = [seen.setdefault(name, len(seen)) for name in read_labels(table, label_column)]
-        return _to_rows(table, text_columns, labels)
+        numbers = [seen.setdefault(name, len(seen)) for name in labels.read(table)]
+        return _to_rows(table, text_columns, numbers)
 
-    table = gather(map(rows, read_chunks(path, [*text_columns, label_column], form=form)))
-    classes = order_classes(list(seen))
+    table = gather(map(rows, read_chunks(path, [*text_columns, labels.column], form=form)))
+    classes = order_classes(list(seen), labels.defined)
     index = {name: number for number, name in enumerate(classes)}
     return _renumbered(table, [index[name] for name in seen]), classes
+
+
+def _others(labels: LabelReader, classes: Sequence[str]) -> dict[str, str]:
+    """Labels of a test file that are spelt otherwise than the classes they stand for."""
+    return {
+        name: classes[index]
+        for name, index in likest(labels.spellings, classes).items()
+        if name != classes[index]
+    }
 
 
 def _renumbered(rows: pa.Table, numbers: Sequence[int]) -> pa.Table:

@@ -67,7 +67,7 @@ def _read_split(task: Task, path: Path, csv_quoted: bool) -> pa.Table:
     columns = [task.text_column] + ([] if task.pair_column is None else [task.pair_column])
 
     def rows(table: Table) -> pa.Table:
-        texts = [table.texts(column) for column in columns]
+        texts = [table.texts(column, may_be_empty=True) for column in columns]
         if csv_quoted:
             texts = [[_unquote(text) for text in column] for column in texts]
         return make_rows(texts[0], texts[1] if len(texts) == 2 else None, _checked_labels(task, table))

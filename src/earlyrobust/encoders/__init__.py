@@ -18,6 +18,7 @@ from earlyrobust.encoders.fetching import EMBEDDED, locate
 from earlyrobust.encoders.fingerprints import fingerprint
 from earlyrobust.encoders.fitting import fit_tokenizer
 from earlyrobust.encoders.folders import Note, silent
+from earlyrobust.encoders.outputs import output_names
 from earlyrobust.encoders.pretrained import load_dimensions, load_pretrained, load_untrained
 from earlyrobust.encoders.tokenizers import load_tokenizer, padding_side, save_tokenizer
 
@@ -42,6 +43,7 @@ __all__ = [
     "load_untrained",
     "locate",
     "on_device",
+    "output_names",
     "padding_side",
     "readable_by_encoder",
     "readable_tokens",

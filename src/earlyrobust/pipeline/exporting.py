@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -133,6 +133,8 @@ class _Job:
                 f"Nothing says what '{model_name}' is to be attacked on: give --task (see `earlyrobust list "
                 "tasks`) or --test-file, or leave --attack out."
             )
+        if data.labels is not None and not has_labels:
+            raise ConfigError("--labels is for data with labels: give --task or --test-file too.")
         if has_labels:
             subject = load_subject(model_name, data, observer, changes_texts=bool(config.attack))
         else:
@@ -141,7 +143,7 @@ class _Job:
             raise ModelError(f"'{model_name}' is an export already: export the model that it was made of.")
         if config.attack:
             sample_examples(subject.rows, config.examples, config.seed, subject.model.config.num_labels)
-        options = {**asdict(data), **config.to_dict(), "output": None}
+        options = {**data.to_dict(), **config.to_dict(), "output": None}
         record = ExportRecord(
             model=model_name,
             fingerprint=fingerprint(subject.model),

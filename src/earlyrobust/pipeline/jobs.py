@@ -60,6 +60,7 @@ from earlyrobust.results import (
     TicketRecord,
     WeightsRecord,
     find_faults,
+    swapped_classes,
 )
 from earlyrobust.storage import write_folder
 from earlyrobust.ticket import Ticket, entries_to_cut
@@ -405,6 +406,7 @@ def _record(
             duplicates=splits.data.duplicates,
             max_length=splits.max_length,
             cut=splits.cut,
+            merged_labels=splits.data.merged_labels,
         ),
         environment=describe_environment(),
         seconds={"data": splits.seconds, **folder.seconds},
@@ -444,6 +446,7 @@ def _evaluate(model: PreTrainedModel, splits: Splits, folder: Path) -> ModelReco
         encoder_parameters=sum(weight.numel() for layer in layers for weight in layer.parameters()),
         bytes=bytes_of_weights(folder),
         classes_named=len(np.unique(predicted)),
+        swapped=swapped_classes(splits.test["labels"][:], predicted.tolist(), splits.data.label_names),
     )
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from earlyrobust import processes
 from earlyrobust.attacks import ATTACKS
-from earlyrobust.data import load_task_test, load_test_file
+from earlyrobust.data import TestRows, load_task_test, load_test_file, renumber
 from earlyrobust.data.digests import split_digest
-from earlyrobust.encoders import fingerprint, load_classifier, load_tokenizer
-from earlyrobust.errors import ConfigError, DataError
-from earlyrobust.evaluation import evaluate_clean, sample_examples
+from earlyrobust.data.matching import match_classes
+from earlyrobust.encoders import fingerprint, load_classifier, load_tokenizer, output_names
+from earlyrobust.errors import ConfigError, DataError, ModelError
+from earlyrobust.evaluation import accuracy_of, predict, sample_examples
+from earlyrobust.journal import read_journal
 from earlyrobust.pipeline.attack_options import AttackConfig
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
 from earlyrobust.pipeline.config import RunConfig
@@ -26,12 +28,23 @@ from earlyrobust.pipeline.own_data import load_own
 from earlyrobust.pipeline.preflight import check_names_classes, try_out
 from earlyrobust.pipeline.reading import read_texts
 from earlyrobust.pipeline.testdata import TestData, model_in, run_of
-from earlyrobust.results import AttackReport, EvaluationReport, TestDataRecord
+from earlyrobust.results import (
+    AttackRecord,
+    AttackReport,
+    EvaluationReport,
+    TestDataRecord,
+    fault_of_swapped,
+    swapped_classes,
+)
 from earlyrobust.storage import locked
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_CHECK_LABELS = "Check them, and say by --labels which output of the model stands for which class."
 
 
 @dataclass(frozen=True)
@@ -46,13 +59,30 @@ class Subject:
     max_length: int
     labels: dict[str, str]
     cut: int
+    matched_by: str = "name"
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the classifier's outputs, in their order."""
+        return [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
 
     @property
     def test_data(self) -> TestDataRecord:
         """The record of what the classifier is judged on."""
         return TestDataRecord(
-            self.data_name, split_digest(self.rows), len(self.rows), self.labels, self.max_length, self.cut
+            self.data_name,
+            split_digest(self.rows),
+            len(self.rows),
+            self.labels,
+            self.max_length,
+            self.cut,
+            self.matched_by,
         )
+
+    def findings(self, labels: Sequence[int], answers: Sequence[int]) -> list[str]:
+        """What looks wrong with the classifier's answers, a sentence each."""
+        fault = fault_of_swapped(swapped_classes(labels, answers, self.outputs), "The model", _CHECK_LABELS)
+        return [] if fault is None else [fault]
 
 
 def evaluate(
@@ -85,8 +115,15 @@ def evaluate(
             processes.by_first(lambda: stack.enter_context(locked(output, beside=True)))
             EvaluationReport.check_folder(output, weights, subject.test_data)
         with observer.stage("Evaluating"):
-            accuracy = evaluate_clean(subject.model, subject.tokenizer, subject.tokens)
-        report = EvaluationReport(model_name, subject.test_data, accuracy, describe_environment(), weights)
+            answers = predict(subject.model, subject.tokenizer, subject.tokens).argmax(axis=1)
+        report = EvaluationReport(
+            model_name,
+            subject.test_data,
+            accuracy_of(answers, subject.tokens),
+            describe_environment(),
+            weights,
+            findings=subject.findings(subject.rows["label"][:], answers.tolist()),
+        )
         if output is not None and processes.is_first():
             report.save(output)
         return report
@@ -116,7 +153,7 @@ def attack(
         raise ConfigError(f"Name an attack: --attack {','.join(ATTACKS)}, or some of them.")
     check_attacks(config)
     path = config.output or data.attack_folder(model_name)
-    data_of = json.dumps(anchored(asdict(data)))
+    data_of = json.dumps(anchored(data.to_dict()))
     begun_as = {"command": "attack", "model": model_name, "data": data_of}
     folder = RunFolder(path, begun_as, config.to_dict())
     note_idle_devices(observer)
@@ -141,15 +178,15 @@ def attack(
             model=model_name,
             data=subject.data_name,
             data_fingerprint=digest,
-            label_names=[
-                subject.model.config.id2label[index] for index in range(subject.model.config.num_labels)
-            ],
+            label_names=subject.outputs,
             config=config.to_dict(),
             environment=describe_environment(),
             attacks=records,
             test_data=subject.test_data,
         )
         if processes.is_first():
+            answers = _clean_answers(records.values(), folder.path)
+            report = replace(report, findings=subject.findings(*answers))
             report.save(folder.path)
         return report
 
@@ -173,20 +210,24 @@ def load_subject(
         observer.note(note)
     place = model_in(model_name)
     with observer.stage("Loading model and data"):
+        names = _given_names(place, data)
         model, tokenizer = load_classifier(place, observer.note), load_tokenizer(place)
         check_names_classes(model.config, model_name)
-        outputs = [model.config.id2label[index] for index in range(model.config.num_labels)]
-        rows = _rows(model_name, data, source, outputs)
+        outputs = _name_outputs(model, place, names, data)
+        judged = _rows(model_name, data, source, outputs)
+        for note in (*judged.notes, judged.matching.describe(outputs)):
+            observer.note(note)
         return subject_of(
             model,
             tokenizer,
             source.task or Path(str(source.test_file or source.train_file)).name,
-            rows,
-            dict(zip(outputs, outputs, strict=True)),
+            judged.rows,
+            judged.matching.named(outputs),
             cast("int", source.max_length),
             observer,
             insists=data.max_length is not None and source.is_set("max_length"),
             changes_texts=changes_texts,
+            matched_by=judged.matching.by,
         )
 
 
@@ -201,6 +242,7 @@ def subject_of(
     *,
     insists: bool,
     changes_texts: bool,
+    matched_by: str = "name",
 ) -> Subject:
     """Tokenise rows for a classifier, and see whether it can read them.
 
@@ -214,6 +256,7 @@ def subject_of(
         observer: Is told what is not read.
         insists: Whether the user has asked for `wanted`.
         changes_texts: As for `load_subject`.
+        matched_by: How the outputs were matched to the classes, see `Matching`.
 
     Raises:
         EarlyRobustError: If the model cannot read the rows.
@@ -221,10 +264,45 @@ def subject_of(
     reading = read_texts({"test": rows}, model, tokenizer, wanted, observer, insists=insists)
     tokens = reading.tokens["test"]
     try_out(model, tokenizer, [tokens], observer, changes_texts=changes_texts)
-    return Subject(data_name, model, tokenizer, rows, tokens, reading.max_length, labels, reading.cut["test"])
+    cut = reading.cut["test"]
+    return Subject(data_name, model, tokenizer, rows, tokens, reading.max_length, labels, cut, matched_by)
 
 
-def _rows(model_name: str, data: TestData, source: RunConfig, outputs: list[str]) -> Dataset:
+def _given_names(place: str, data: TestData) -> list[str] | None:
+    """What the configuration of a classifier calls its outputs; None if it does not, or is not asked."""
+    try:
+        return output_names(place)
+    except ModelError:
+        if data.labels is None:
+            raise
+        return None  # the user says what they stand for
+
+
+def _name_outputs(model: PreTrainedModel, place: str, names: list[str] | None, data: TestData) -> list[str]:
+    """Give a classifier's outputs their names, and return these in the order of the outputs."""
+    count = model.config.num_labels
+    if names is not None and len(names) != count:
+        if data.labels is None:
+            raise ModelError(
+                f"The configuration of '{place}' names {len(names)} outputs, and the model has {count}: "
+                "correct its config.json, or give --labels with the class of each output, in their order."
+            )
+        names = None
+    names = names or [f"LABEL_{index}" for index in range(count)]
+    model.config.id2label = dict(enumerate(names))
+    model.config.label2id = {name: index for index, name in enumerate(names)}
+    return names
+
+
+def _clean_answers(records: Iterable[AttackRecord], folder: Path) -> tuple[list[int], list[int]]:
+    """The right class of each attacked example, and the class that it was given before the attack."""
+    record = next(iter(records))  # all attacks begin with the same examples
+    _, examples = read_journal(folder / str(record.journal))
+    answers = [item.predicted if item.status == "skipped" else item.label for item in examples]
+    return [item.label for item in examples], answers
+
+
+def _rows(model_name: str, data: TestData, source: RunConfig, outputs: list[str]) -> TestRows:
     """The examples, their labels numbered as the classifier's outputs."""
     if data.test_file is not None:
         return load_test_file(
@@ -233,17 +311,24 @@ def _rows(model_name: str, data: TestData, source: RunConfig, outputs: list[str]
             pair_column=source.pair_column,
             label_column=source.label_column,
             outputs=outputs,
+            labels=data.labels,
             form=source.text_format,
         )
     task = source.known_task()
     if task is not None and data.task is not None:
-        return load_task_test(task, data_dir=source.data_dir, outputs=outputs)
+        return load_task_test(task, data_dir=source.data_dir, outputs=outputs, labels=data.labels)
     run = run_of(model_name)
     assert run is not None  # `source` has seen to it
     texts = load_own(run, source)
-    if list(texts.label_names) != outputs:
-        raise DataError(
-            f"The labels of '{source.train_file or source.task}' are no longer those that the model was "
-            "trained on: give --test-file."
-        )
-    return texts.test
+    names = texts.label_names
+    changed = DataError(
+        f"The labels of '{source.train_file or source.task}' are no longer those that the model was "
+        "trained on: give --test-file."
+    )
+    if len(names) != len(outputs):
+        raise changed
+    try:
+        matching = match_classes(names, outputs, "the run's data", order=names, option=data.labels)
+    except DataError as error:
+        raise changed from error
+    return renumber(texts.test, matching)

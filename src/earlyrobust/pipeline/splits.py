@@ -64,7 +64,7 @@ def load_splits(config: RunConfig, observer: Observer) -> Splits:
             observer,
             insists=config.is_set("max_length"),
         )
-    for line in describe_rows(data):
+    for line in (*data.label_notes, *describe_rows(data)):
         observer.note(line)
     seconds = time.perf_counter() - began
     return Splits(

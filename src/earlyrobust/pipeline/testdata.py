@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.config import RunConfig
@@ -34,6 +35,8 @@ class TestData:
         delimiter: Character between its fields.
         encoding: Its encoding.
         max_length: Longest input in tokens; without a run the task's.
+        labels: Which output of the classifier stands for which class, see `match_classes`; None to find it by
+            their names.
     """
 
     task: str | None = None
@@ -46,6 +49,11 @@ class TestData:
     delimiter: str | None = None
     encoding: str | None = None
     max_length: int | None = None
+    labels: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options by name, without one that earlier versions did not know and that is not given."""
+        return {name: value for name, value in asdict(self).items() if name != "labels" or value is not None}
 
     def source(self, model: str) -> RunConfig:
         """Options of a run whose test data this is.

@@ -19,7 +19,7 @@ from earlyrobust.results.evaluation import EVALUATION_NAME, EvaluationReport, Te
 from earlyrobust.results.experiment import EXPERIMENT_NAME, ExperimentRecord
 from earlyrobust.results.export import EXPORT_NAME, CheckRecord, Compared, ExportRecord
 from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
-from earlyrobust.results.findings import faults_of_ticket, find_faults
+from earlyrobust.results.findings import fault_of_swapped, faults_of_ticket, find_faults, swapped_classes
 from earlyrobust.results.measures import Accuracy, Mean
 from earlyrobust.results.run import (
     RECORD_NAME,
@@ -70,6 +70,8 @@ __all__ = [
     "TicketRecord",
     "TrainingLog",
     "WeightsRecord",
+    "fault_of_swapped",
     "faults_of_ticket",
     "find_faults",
+    "swapped_classes",
 ]

@@ -25,6 +25,7 @@ class TestDataRecord:
         labels: The model's output that stands for each class: class of the data → name of the output.
         max_length: Most tokens of a text that the model reads; None where nothing limits them.
         cut: Number of texts that are longer and lose their end.
+        matched_by: How the outputs were found: by "name", "number", "position" or "option" (`--labels`).
     """
 
     name: str
@@ -33,6 +34,7 @@ class TestDataRecord:
     labels: dict[str, str]
     max_length: int | None
     cut: int
+    matched_by: str = "name"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ coefficients came to rank anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from earlyrobust.results.run import DataRecord, ModelRecord, RunRecord, SearchRecord, TicketRecord
 
@@ -16,6 +18,8 @@ from earlyrobust.results.run import DataRecord, ModelRecord, RunRecord, SearchRe
 _MOVING = 0.5
 # Share of the training texts from which on what is cut off them may be why nothing was learned.
 _MANY = 0.5
+# Largest probability that answers at random are taken for those of swapped classes.
+_SURE = 0.001
 _ANOTHER_TRAINING = "Try a smaller --learning-rate, more --epochs, or another --seed."
 
 
@@ -28,6 +32,49 @@ def find_faults(record: RunRecord) -> list[str]:
         if model is not None and (fault := _fault_of(record, title, model)) is not None
     ]
     return found + faults_of_ticket(record.ticket_origin, record.search, record.ticket)
+
+
+def swapped_classes(labels: Sequence[int], answers: Sequence[int], names: Sequence[str]) -> dict[str, str]:
+    """Classes that a model gives other names so regularly that another order of the classes explains it.
+
+    Args:
+        labels: The right class of each text.
+        answers: The class that the model names.
+        names: The classes.
+
+    Returns:
+        Class → class that most of its texts are given, for at least two classes of different answers; nothing
+        where answers at random may look so.
+    """
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(counts, (np.asarray(labels, np.int64), np.asarray(answers, np.int64)), 1)
+    rows = counts.sum(axis=1)
+    usual = {int(label): int(counts[label].argmax()) for label in np.flatnonzero(rows)}
+    usual = {label: answer for label, answer in usual.items() if 2 * counts[label, answer] > rows[label]}
+    moved = {label: answer for label, answer in usual.items() if label != answer}
+    if len(moved) < 2 or len(set(usual.values())) < len(usual):
+        return {}
+    from scipy.stats import binomtest
+
+    explained = sum(int(counts[pair]) for pair in moved.items())
+    if binomtest(explained, int(rows[list(moved)].sum()), alternative="greater").pvalue >= _SURE:
+        return {}
+    return {names[label]: names[answer] for label, answer in moved.items()}
+
+
+def fault_of_swapped(swapped: Mapping[str, str], model: str, advice: str) -> str | None:
+    """What is wrong with a model whose classes may be swapped; None if they are not.
+
+    Args:
+        swapped: As `swapped_classes` found them.
+        model: What the model is called.
+        advice: What to try.
+    """
+    if not swapped:
+        return None
+    pairs = [f"of '{label}' the class '{answer}'" for label, answer in swapped.items()]
+    shown = ", ".join(pairs[:5]) + (f" and {len(pairs) - 5} more" if len(pairs) > 5 else "")
+    return f"{model} gives most texts {shown}: the classes may be swapped. {advice}"
 
 
 def faults_of_ticket(
@@ -52,6 +99,8 @@ def faults_of_ticket(
 
 
 def _fault_of(record: RunRecord, title: str, model: ModelRecord) -> str | None:
+    if model.swapped:
+        return fault_of_swapped(model.swapped, f"The {title}", "Check the labels of the test data.")
     if model.classes_named == 1 and len(record.data.label_names) > 1:
         told = "gives every text of the test split the same class"
     elif record.guesses(model):

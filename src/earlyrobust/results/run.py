@@ -59,6 +59,7 @@ class ModelRecord:
         bytes: Size of the saved weights.
         attacks: What each attack did to it, by the attack's name.
         classes_named: Number of classes that it names on the test split; None in an older version's record.
+        swapped: Classes of the test split that it seems to take for one another: class → class that it names.
     """
 
     test: Accuracy
@@ -68,6 +69,7 @@ class ModelRecord:
     bytes: int
     attacks: dict[str, AttackRecord] = field(default_factory=dict)
     classes_named: int | None = None
+    swapped: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
