@@ -14,7 +14,7 @@ from transformers import TrainerCallback, TrainingArguments
 from earlyrobust.adversarial import ADVERSARIES
 from earlyrobust.attacks import Resources
 from earlyrobust.attacks.resources import collection
-from earlyrobust.encoders import classifiers, device_name, fastest_device, load_classifier, on_device
+from earlyrobust.encoders import classifiers, device_name, fastest_device, load_classifier, on_device, silent
 from earlyrobust.encoders.devices import synchronize
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import latency, measure_speed, speed
@@ -265,11 +265,11 @@ def test_a_benchmark_times_a_model_where_it_was(monkeypatch, tmp_path):
     small = prune(models.classifier("bert"), models.ticket("bert"))
     moved, exported = [], []
     monkeypatch.setattr(nn.Module, "cpu", lambda self: moved.append(self) or self)
-    monkeypatch.setattr(benchmarking, "load_classifier", lambda place: small)
+    monkeypatch.setattr(benchmarking, "load_classifier", lambda place, note=silent: small)
     monkeypatch.setattr(benchmarking, "load_tokenizer", lambda place: models.tokenizer())
     monkeypatch.setattr(benchmarking, "export_onnx", lambda model, *_, **__: exported.append(model))
     monkeypatch.setattr(benchmarking, "find_spec", lambda package: True)
-    forms = list(benchmarking._forms("model", tmp_path, named=False))
+    forms = list(benchmarking._forms("model", tmp_path, named=False, note=silent))
     assert [form.name for form in forms][-3:] == ["ticket", "onnx", "onnx-int8"]
     assert exported == [small, small]
     assert moved == []
@@ -330,8 +330,9 @@ def test_a_checkpoint_is_due_for_all_when_it_is_for_one(monkeypatch):
     control = SimpleNamespace(should_training_stop=False, should_save=False)
     clock = training._Checkpoints()
     state = SimpleNamespace(global_step=0, max_steps=9)
-    clock.on_train_begin(SimpleNamespace(device=torch.device("cpu")), state, control)
-    clock.on_step_end(None, state, control)
+    args = SimpleNamespace(device=torch.device("cpu"))
+    clock.on_train_begin(args, state, control)
+    clock.on_step_end(args, state, control)
     assert (told, control.should_save) == ([False], True)
 
 

@@ -152,9 +152,9 @@ def write(path: Path, texts: list[Any], labels: list[Any]) -> Path:
     return path
 
 
-def write_class_labels(path: Path, labels: list[int], names: list[str]) -> Path:
+def write_class_labels(path: Path, labels: list[int], names: list[str], of: str = "text") -> Path:
     """A Parquet file as the library datasets writes it."""
-    table = pa.table({"text": [f"text {index}" for index in range(len(labels))], "label": labels})
+    table = pa.table({"text": [f"{of} {index}" for index in range(len(labels))], "label": labels})
     features = {
         "text": {"dtype": "string", "_type": "Value"},
         "label": {"names": names, "_type": "ClassLabel"},
@@ -265,9 +265,10 @@ def test_names_in_a_parquet_file_are_used_in_their_order(tmp_path: Path) -> None
     path = write_class_labels(tmp_path / "a.parquet", [1, 0, 2, 1], ["very bad", "bad", "a good one"])
     assert read(path)[0] == ["bad", "very bad", "a good one", "bad"]
     path = write_class_labels(path, [0, 1] * 10, ["worse", "better"])
-    data = load_files(path, path, text_column="text", pair_column=None, label_column="label")
+    test = write_class_labels(tmp_path / "b.parquet", [1, 0] * 3, ["worse", "better"], of="another text")
+    data = load_files(path, test, text_column="text", pair_column=None, label_column="label")
     assert data.label_names == ("worse", "better")
-    assert data.test["label"][:] == [0, 1] * 10
+    assert data.test["label"][:] == [1, 0] * 3
     for label, told in ((-1, "missing"), (2, "not one of the 2 classes")):
         with pytest.raises(DataError, match=told):
             read(write_class_labels(path, [0, label], ["worse", "better"]))

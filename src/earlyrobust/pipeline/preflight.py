@@ -167,7 +167,7 @@ def _pass(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, row: Datas
     model.train(False)
     tokens = row[0]["length"]
     try:
-        batch = collate(tokenizer, row, model.device)
+        batch = collate(tokenizer, row, model)
         batch.pop("labels", None)
         with torch.inference_mode():
             shape = tuple(model(**batch).logits.cpu().shape)
