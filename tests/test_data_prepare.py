@@ -382,6 +382,8 @@ def test_second_call_reads_the_cache(tmp_path: Path, encodings: list[int]) -> No
 def test_everything_that_matters_is_in_the_key(tmp_path: Path) -> None:
     left = tiny_tokenizer()
     left.truncation_side = "left"
+    splitting = tiny_tokenizer()
+    splitting.split_special_tokens = True
     untyped = tiny_tokenizer()
     untyped.model_input_names = ["input_ids", "attention_mask"]
     variants = [
@@ -390,6 +392,7 @@ def test_everything_that_matters_is_in_the_key(tmp_path: Path) -> None:
         (SPLIT, tiny_tokenizer("bad", "good"), 5),
         (SPLIT, left, 5),
         (SPLIT, untyped, 5),
+        (SPLIT, splitting, 5),
         (SPLIT.select([1, 0]), tiny_tokenizer(), 5),
         (split_of(text=SPLIT["text"][:], label=[1, 1]), tiny_tokenizer(), 5),
         (split_of(text=["good", "film a bad bad film"], label=[1, 0]), tiny_tokenizer(), 5),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from earlyrobust.attacks.engine import Ask, Attacking, NamedModel
+from earlyrobust.attacks.engine import Ask, Attacking, NamedModel, fingerprint_as
 from earlyrobust.attacks.text import Text
 
 if TYPE_CHECKING:
@@ -222,4 +222,4 @@ class SentenceSimilarity(Constraint):
 
     def fingerprints(self) -> dict[str, str]:
         """The encoder's."""
-        return {"sentence_encoder_fingerprint": self._encoder.fingerprint}
+        return fingerprint_as("sentence_encoder", self._encoder)

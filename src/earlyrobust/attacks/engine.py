@@ -84,9 +84,11 @@ class NamedModel(Model, Protocol):
 
     name: str
 
-    @property
-    def fingerprint(self) -> str:
-        """Equal for two models of one name if and only if they have the same weights."""
+
+def fingerprint_as(part: str, model: NamedModel) -> dict[str, str]:
+    """The hash of a model's weights under a part's name; nothing for a model of the user's that has none."""
+    found = getattr(model, "fingerprint", None)
+    return {} if found is None else {f"{part}_fingerprint": found}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import cosine_similarity
 
 from earlyrobust.attacks.constraints import Candidate, Constraint
-from earlyrobust.attacks.engine import Ask, Attacking, NamedModel
+from earlyrobust.attacks.engine import Ask, Attacking, NamedModel, fingerprint_as
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.swaps import Swaps
 from earlyrobust.attacks.text import Text
@@ -151,7 +151,7 @@ class WordSwapAttack:
         parts: list[Swaps | Constraint] = [self._swaps, *self._constraints]
         found = {name: value for part in parts for name, value in part.fingerprints().items()}
         if self._encoder is not None:
-            found["sentence_encoder_fingerprint"] = self._encoder.fingerprint
+            found |= fingerprint_as("sentence_encoder", self._encoder)
         words = "\n".join(sorted(self._stop_words)).encode("utf-8", "surrogatepass")
         return {**found, "stop_words_fingerprint": hashlib.sha256(words).hexdigest()}
 
