@@ -141,7 +141,7 @@ def test_what_is_given_wins_over_the_scale_and_not_over_the_arms(tmp_path: Path)
     [
         (("table9", "--scale", "smoke"), "'table9'"),
         (("table3", "--scale", "smoke", "--seeds", "0"), "--seeds"),
-        (("table3", "--scale", "smoke", "--launcher", "slurm"), "--launcher"),
+        (("table3", "--scale", "smoke", "--launcher", "slurm"), "no launcher 'slurm'"),
         (("table3", "--scale", "smoke", "--output", "file"), "file"),
         (("table1", "--scale", "cpu", "--data-dir", "nowhere"), "nowhere"),
         (("table1", "--scale", "smoke", "--neighbours", "no.parquet"), "no.parquet"),
