@@ -24,6 +24,7 @@ from earlyrobust.pipeline.exporting import _Job, export
 from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.judge import evaluate, load_subject
 from earlyrobust.pipeline.splits import load_data
+from earlyrobust.pipeline.testdata import options_of
 from earlyrobust.results import EvaluationReport, ExportRecord
 from earlyrobust.results import TestDataRecord as RowsRecord
 from earlyrobust.storage import locked
@@ -254,6 +255,27 @@ def test_data_that_is_not_the_run_s_any_more_is_refused(
         assert shown in str(error.value)
     other = write_singles(tmp_path / "other.csv", 6)
     assert evaluate(str(run), Data(test_file=other)).data.rows == 6
+
+
+def test_texts_that_a_run_was_trained_on_are_counted(place: Path, tmp_path: Path) -> None:
+    own = write_singles(tmp_path / "own.csv", 60)
+    run = begin(tmp_path / "run", place / "encoder", train_file=own, **SINGLE)
+    held_out = set(load_data(options_of(run)).test["text"])
+    new = write_singles(tmp_path / "new.csv", 10, first=100)
+    half = write_singles(tmp_path / "half.csv", 120)
+    for file, known in ((own, 60 - len(held_out)), (new, 0), (half, 60 - len(held_out))):
+        report = evaluate(str(run), Data(test_file=file))
+        assert report.data.known == known
+        told = [finding for finding in report.findings if "trained on" in finding]
+        assert told == [
+            f"{known} of the {report.data.rows} texts are in the data that the model was trained "
+            "on, so its accuracy flatters: judge it on other texts."
+        ] * bool(known)
+    assert evaluate(str(run), Data()).data.known is None  # its own test split, which it was not trained on
+    columns = {"text_column": "review", "label_column": "mood"}
+    assert evaluate(str(place / "encoder"), Data(test_file=own, **columns)).data.known is None
+    own.unlink()
+    assert evaluate(str(run), Data(test_file=new)).data.known is None
 
 
 def test_a_run_finds_its_data_from_any_folder(

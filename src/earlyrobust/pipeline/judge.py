@@ -24,10 +24,10 @@ from earlyrobust.pipeline.environment import describe_environment, note_idle_dev
 from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.identity import anchored
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.own_data import load_own
+from earlyrobust.pipeline.own_data import count_known, load_own
 from earlyrobust.pipeline.preflight import check_names_classes, try_out
 from earlyrobust.pipeline.reading import read_texts
-from earlyrobust.pipeline.testdata import TestData, model_in, run_of
+from earlyrobust.pipeline.testdata import TestData, model_in, options_of, run_of
 from earlyrobust.results import (
     AttackRecord,
     AttackReport,
@@ -60,6 +60,7 @@ class Subject:
     labels: dict[str, str]
     cut: int
     matched_by: str = "name"
+    known: int | None = None
 
     @property
     def outputs(self) -> list[str]:
@@ -77,12 +78,19 @@ class Subject:
             self.max_length,
             self.cut,
             self.matched_by,
+            self.known,
         )
 
     def findings(self, labels: Sequence[int], answers: Sequence[int]) -> list[str]:
         """What looks wrong with the classifier's answers, a sentence each."""
         fault = fault_of_swapped(swapped_classes(labels, answers, self.outputs), "The model", _CHECK_LABELS)
-        return [] if fault is None else [fault]
+        found = [] if fault is None else [fault]
+        if self.known:
+            found.append(
+                f"{self.known:,} of the {len(self.rows):,} texts are in the data that the model was trained "
+                "on, so its accuracy flatters: judge it on other texts."
+            )
+        return found
 
 
 def evaluate(
@@ -217,7 +225,7 @@ def load_subject(
         judged = _rows(model_name, data, source, outputs)
         for note in (*judged.notes, judged.matching.describe(outputs)):
             observer.note(note)
-        return subject_of(
+        subject = subject_of(
             model,
             tokenizer,
             source.task or Path(str(source.test_file or source.train_file)).name,
@@ -229,6 +237,10 @@ def load_subject(
             changes_texts=changes_texts,
             matched_by=judged.matching.by,
         )
+        run = run_of(model_name)
+        if run is not None and (data.test_file is not None or data.task is not None):
+            subject = replace(subject, known=count_known(run, options_of(run), subject.rows))
+        return subject
 
 
 def subject_of(

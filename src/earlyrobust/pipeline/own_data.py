@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datasets import concatenate_datasets
+
+from earlyrobust.data import count_overlap
 from earlyrobust.encoders import files_digest
 from earlyrobust.errors import DataError
 from earlyrobust.pipeline.config import RunConfig
@@ -12,6 +15,8 @@ from earlyrobust.pipeline.folder import fingerprints_of
 from earlyrobust.pipeline.splits import load_data
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from earlyrobust.data import TextData
 
 _WAY_OUT = "give --test-file or --task"
@@ -45,6 +50,26 @@ def load_own(run: Path, source: RunConfig) -> TextData:
             f"{name} has changed since, so that what it was trained on may be in its test split: {_WAY_OUT}."
         )
     return texts
+
+
+def count_known(run: Path, source: RunConfig, rows: Dataset) -> int | None:
+    """Count the examples whose text is in the training or selection data of a run.
+
+    Args:
+        run: The run's folder.
+        source: The run's options.
+        rows: Columns `text` and, for pairs, `pair`.
+
+    Returns:
+        The number; None where the run's data is on a hub, is not there any more, or has changed.
+    """
+    if source.train_file is None and source.data_dir is None:
+        return None  # to count is not worth a download
+    try:
+        own = load_own(run, source)
+    except DataError:
+        return None
+    return count_overlap(rows, concatenate_datasets([own.train, own.selection]))
 
 
 def has_other_model(run: Path, model: str) -> bool:

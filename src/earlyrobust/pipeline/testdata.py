@@ -128,7 +128,7 @@ class TestData:
 
     def _inherited(self, run: Path) -> dict[str, str | int | None]:
         """What a run says of how data is read, other data than its own included."""
-        trained = _options_of(run)
+        trained = options_of(run)
         options: dict[str, str | int | None] = {"max_length": trained.max_length}
         if self.test_file is not None and trained.train_file is not None:
             options |= {name: getattr(trained, name) for name in _COLUMNS}
@@ -163,13 +163,14 @@ def name_of(model: str) -> str:
     return f"{run.name}-{place.name}"
 
 
-def _options_of(run: Path) -> RunConfig:
+def options_of(run: Path) -> RunConfig:
+    """Read the options that a run was begun with from its folder."""
     return RunConfig.parse({}, run / CONFIG_NAME).resolved()
 
 
 def _check_pairs(run: Path, data: RunConfig) -> None:
     """Refuse single texts for a model of pairs, and pairs for one of single texts."""
-    trained, judged = (_has_pairs(config) for config in (_options_of(run), data))
+    trained, judged = (_has_pairs(config) for config in (options_of(run), data))
     if trained == judged:
         return
     kinds = ("single texts", "pairs of texts")

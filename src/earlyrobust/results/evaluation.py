@@ -26,6 +26,8 @@ class TestDataRecord:
         max_length: Most tokens of a text that the model reads; None where nothing limits them.
         cut: Number of texts that are longer and lose their end.
         matched_by: How the outputs were found: by "name", "number", "position" or "option" (`--labels`).
+        known: Number of examples whose text is in the data that the run trained the classifier on; None where
+            no run tells.
     """
 
     name: str
@@ -35,6 +37,7 @@ class TestDataRecord:
     max_length: int | None
     cut: int
     matched_by: str = "name"
+    known: int | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class EvaluationReport:
         differing = [
             name.replace("_", " ")
             for name, value in dataclasses.asdict(data).items()
-            if getattr(found.data, name) != value
+            if name != "known" and getattr(found.data, name) != value
         ]
         if found.fingerprint != fingerprint:
             differing = ["model"]
