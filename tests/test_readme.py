@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -13,8 +15,9 @@ from typing import Any
 
 import pytest
 from conftest import call, write_reviews
+from safetensors.numpy import load_file, save_file
 
-from earlyrobust import experiments, pipeline
+from earlyrobust import encoders, experiments, pipeline
 from earlyrobust.data.tasks import TASKS
 from earlyrobust.pipeline import folder
 from earlyrobust.pipeline.config import OWN_DATA, RunConfig
@@ -174,6 +177,7 @@ def test_every_file_that_the_readme_promises_of_a_run_is_there(finished: tuple[P
 def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -> None:
     """The commands on one's own data, then the Python examples, which use what the commands have made."""
     write_reviews(tmp_path / "reviews.csv", 120)
+    write_shallow_minilm(tmp_path, layers=1)
     own = [command for command in commands(README) if "reviews" in " ".join(command)]
     assert len(own) >= 5
     for command in own:
@@ -191,6 +195,24 @@ def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -
     assert (tmp_path / "grid" / "report.html").exists()
     assert "'label'" in shown[0]
     assert (tmp_path / "classifier" / "ticket.json").exists()
+
+
+def write_shallow_minilm(folder: Path, layers: int) -> None:
+    """Put the first layers of the embedded encoder where Python looks for its package first."""
+    package, _ = encoders.EMBEDDED["minilm"]
+    shallow = folder / package
+    shutil.copytree(encoders.locate("minilm"), shallow / "model")
+    (shallow / "__init__.py").touch()
+    config = json.loads((shallow / "model" / "config.json").read_text(encoding="utf-8"))
+    config["num_hidden_layers"] = layers
+    (shallow / "model" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    weights = load_file(shallow / "model" / "model.safetensors")
+    kept = {
+        name: weight
+        for name, weight in weights.items()
+        if not name.startswith("encoder.layer.") or int(name.split(".")[2]) < layers
+    }
+    save_file(kept, shallow / "model" / "model.safetensors", {"format": "pt"})
 
 
 def run(folder: Path, *arguments: str) -> str:
