@@ -73,6 +73,7 @@ MATCHED: list[tuple[Any, Any, str | None, Any, list[int], str]] = [
     (numbers(1, 2, 3, 4), default(4), "1,2,3,4", None, [0, 1, 2, 3], "option"),
     (numbers(1, 2, 3, 4), default(5), "0,1,2,3,4", None, [1, 2, 3, 4], "option"),
     (numbers(0, 1), ["NEG", "POS"], "NEG,POS", None, [0, 1], "option"),
+    (SST, ["NEG", "POS"], "negative,\n  positive\r\n", SST, [0, 1], "option"),
     (numbers(1, 2), ["NEG", "POS"], "NEG,POS", None, [0, 1], "option"),
     (numbers(0, 1), ["NEG", "POS"], "0.0,1.0", None, [0, 1], "option"),
     (["bad", "so so"], ["N", "P"], "P=bad , N = so so", None, [1, 0], "option"),
