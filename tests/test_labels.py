@@ -217,6 +217,9 @@ def test_one_class_has_one_name(
         (["03", "3"], "nearly alike"),
         (["so  so", "so so"], "nearly alike"),
         (["ﬁne", "fine"], "nearly alike"),
+        (["non-toxic", "non\u2010toxic", "Non\u2013Toxic"], "nearly alike"),
+        (["not_hate", "not hate", "not-hate"], "nearly alike"),
+        (["hate\u00adful", "hate\u200bful", "hateful"], "nearly alike"),
     ],
 )
 def test_spellings_are_named_with_their_counts(tmp_path: Path, labels: list[Any], told: str) -> None:
@@ -226,7 +229,7 @@ def test_spellings_are_named_with_their_counts(tmp_path: Path, labels: list[Any]
 
 
 def test_different_classes_are_not_worth_a_note(tmp_path: Path) -> None:
-    _, reader = read(write(tmp_path / "a.csv", ["x"] * 6, ["0", "1", "good", "bad", "C", "C++"]))
+    _, reader = read(write(tmp_path / "a.csv", ["x"] * 9, ["0", "1", "good", "bad", "C", "C++", "A", "A-", "A+"]))
     assert list(reader.notes("it")) == []
 
 
@@ -334,6 +337,7 @@ def test_names_of_outputs(tmp_path: Path, facts: dict[str, Any], names: list[str
             "has ['a', 'b'] for id2label instead of a table: correct its config.json.",
         ),
         ({"id2label": "ab"}, "instead of a table"),
+        ({"id2label": {}}, "names no output in id2label: correct its config.json."),
         ({"id2label": {"a": 0, "b": 1}}, "an index in id2label that is no number"),
         ({"label2id": {"a": 0, "b": 0}}, "gives one output two names"),
         ({"label2id": {"a": 1, "b": 2}}, "numbers its outputs 1, 2 in label2id"),

@@ -193,7 +193,7 @@ def _match_by_option(
     classes: Sequence[str], outputs: Sequence[str], where: str, order: Sequence[str] | None, option: str
 ) -> Matching:
     # A list may be written over several lines.
-    line = " ".join(option.split())
+    line = " ".join(option.splitlines())
     items = [plain(item) for item in next(csv.reader([line], skipinitialspace=True), [])]
 
     def refuse(reason: str) -> ConfigError:
