@@ -17,7 +17,7 @@ from tiny_encoder import write_encoder
 
 from earlyrobust.encoders import files_digest
 from earlyrobust.errors import ConfigError, DataError, OutputError
-from earlyrobust.pipeline import AttackConfig, Observer, RunConfig
+from earlyrobust.pipeline import AttackConfig, Observer, RunConfig, run
 from earlyrobust.pipeline import TestData as Data
 from earlyrobust.pipeline.export_options import ExportConfig, export_folder
 from earlyrobust.pipeline.exporting import _Job, export
@@ -73,6 +73,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = RunConfig.build({"model": str(model), "task": "qnli", "max_length": 40}).to_dict()
     (folder / "qnli" / "config.yaml").write_text(yaml.safe_dump(options), encoding="utf-8")
     return folder
+
+
+def test_a_finished_run_on_files_that_changed_is_not_taken_for_one_on_them(
+    place: Path, tmp_path: Path
+) -> None:
+    own = write_singles(tmp_path / "own.csv")
+    options = {"model": str(place / "encoder"), "train_file": own, "output": tmp_path / "run", **SINGLE}
+    config = RunConfig.build({**options, "method": "finetune", "attack": [], "epochs": 0.2})
+    first = run(config)
+    assert run(config) == first
+    own.rename(tmp_path / "elsewhere.csv")
+    assert run(config) == first  # it is not needed to show the record
+    write_singles(own, 41)
+    with pytest.raises(OutputError, match="was begun on other data"):
+        run(config)
 
 
 # --- The run's own length and columns ----------------------------------------------------------------------

@@ -52,6 +52,24 @@ def load_own(run: Path, source: RunConfig) -> TextData:
     return texts
 
 
+def digest_of_files(source: RunConfig) -> str | None:
+    """Hash of the data that the user's own files make now, to be held against that of a finished run.
+
+    Args:
+        source: The run's options.
+
+    Returns:
+        The hash; None where the run reads a task, or a file of it is not there any more.
+
+    Raises:
+        DataError: If the files cannot be used any more.
+    """
+    files = [file for file in (source.train_file, source.test_file) if file is not None]
+    if source.train_file is None or not all(file.exists() for file in files):
+        return None
+    return load_data(source).fingerprint
+
+
 def count_known(run: Path, source: RunConfig, rows: Dataset) -> int | None:
     """Count the examples whose text is in the training or selection data of a run.
 
