@@ -289,8 +289,11 @@ def test_texts_that_a_run_was_trained_on_are_counted(place: Path, tmp_path: Path
     assert evaluate(str(run), Data()).data.known is None  # its own test split, which it was not trained on
     columns = {"text_column": "review", "label_column": "mood"}
     assert evaluate(str(place / "encoder"), Data(test_file=own, **columns)).data.known is None
-    own.unlink()
-    assert evaluate(str(run), Data(test_file=new)).data.known is None
+    for change in (lambda: write_singles(own, 61), own.unlink):
+        change()
+        listener = Listener()
+        assert evaluate(str(run), Data(test_file=new), observer=listener).data.known is None
+        assert [note for note in listener.notes if "is not known: the data of the run" in note]
 
 
 def test_a_run_finds_its_data_from_any_folder(

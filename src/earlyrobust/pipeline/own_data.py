@@ -12,6 +12,7 @@ from earlyrobust.encoders import files_digest
 from earlyrobust.errors import DataError
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import fingerprints_of
+from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.splits import load_data
 
 if TYPE_CHECKING:
@@ -70,13 +71,14 @@ def digest_of_files(source: RunConfig) -> str | None:
     return load_data(source).fingerprint
 
 
-def count_known(run: Path, source: RunConfig, rows: Dataset) -> int | None:
+def count_known(run: Path, source: RunConfig, rows: Dataset, observer: Observer) -> int | None:
     """Count the examples whose text is in the training or selection data of a run.
 
     Args:
         run: The run's folder.
         source: The run's options.
         rows: Columns `text` and, for pairs, `pair`.
+        observer: Is told if they cannot be counted.
 
     Returns:
         The number; None where the run's data is on a hub, is not there any more, or has changed.
@@ -86,6 +88,10 @@ def count_known(run: Path, source: RunConfig, rows: Dataset) -> int | None:
     try:
         own = load_own(run, source)
     except DataError:
+        observer.note(
+            f"Whether the model was trained on any of these texts is not known: the data of the run in "
+            f"'{run}' has changed, or is not there."
+        )
         return None
     return count_overlap(rows, concatenate_datasets([own.train, own.selection]))
 
