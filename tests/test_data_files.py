@@ -358,6 +358,11 @@ def test_line_feeds_that_are_half_of_another_character(tmp_path: Path) -> None:
     [
         (b"text,label\ncaf\xe9,1\n", None, ["Line 2", "UTF-8", "0xe9 at offset 14", "--encoding cp1252"]),
         ("text,label\na,1\n".encode("utf-16"), None, ["Line 1", "--encoding utf-16"]),
+        ("text,label\na,1\n".encode("utf-32"), None, ["Line 1", "--encoding utf-32"]),
+        (b"PK\x03\x04\x14\0\0\0", None, ["not text but a zip archive, as Excel's workbooks are"]),
+        (b"\x1f\x8b\x08\0\0\n", "latin-1", ["not text but compressed by gzip"]),
+        (b"\xd0\xcf\x11\xe0\xa1", "cp1252", ["a workbook of an old Excel"]),
+        (b"PAR1\x15\0PAR1", None, ["not text but Parquet"]),
         (b"text,label\na,1\n\x81,0\n", "cp1252", ["Line 3", "cp1252", "0x81 at offset 15", "--encoding"]),
         (b"text,label\na,1\n", "utf-16", ["Line 1", "utf-16", "--encoding"]),
         ("text,label\né,1\n".encode(), "ascii", ["Line 2", "ascii", "0xc3 at offset 11"]),
