@@ -47,6 +47,8 @@ def write(path: Path, content: str | bytes) -> Path:
         ("bom.csv", b"\xef\xbb\xbftext,label\nfine,1\npoor,0\n"),
         ("a.tsv", "label\ttext\n1\tfine\n0\tpoor"),
         ("blank-lines.csv", "\ntext,label\n\nfine,1\n\npoor,0\n\n"),
+        ("blanks.csv", "  \ntext,label\nfine,1\npoor,0\n   \n"),
+        ("blanks.tsv", "text\tlabel\nfine\t1\n  \npoor\t0\n \n"),
         ("a.jsonl", '{"text": "fine", "label": "1"}\n\n{"label": "0", "text": "poor", "extra": [1]}\n'),
         ("bom.jsonl", b'\xef\xbb\xbf{"text": "fine", "label": "1"}\r\n{"text": "poor", "label": "0"}\r\n'),
     ],
@@ -109,7 +111,7 @@ BAD_FILES = [
         ["Line 3 of", "a.csv", "3 field(s)", "has 2", "comma"],
         id="too many",
     ),
-    pytest.param("a.tsv", "text\tlabel\nb\n", ["Line 2 of", "1 field(s)", "has 2", "tab"], id="too few"),
+    pytest.param("a.tsv", "text\tlabel\nb\n", ["Line 2 of", "1 field(s)", "has 2", "fill in", "tab"], id="too few"),
     pytest.param(
         "a.csv", 'text,label\n"a\nb",1\nc\n', ["Line 4 of", "1 field(s)"], id="line numbers count all lines"
     ),

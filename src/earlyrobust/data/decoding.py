@@ -15,10 +15,10 @@ _NO_TEXT = {
     b"PK\x03\x04": "a zip archive, as Excel's workbooks are",
     b"\xd0\xcf\x11\xe0": "a workbook of an old Excel",
     b"\x1f\x8b": "compressed by gzip",
-    b"BZh": "compressed by bzip2",
+    b"BZh91AY": "compressed by bzip2",
     b"\xfd7zXZ": "compressed by xz",
     b"\x28\xb5\x2f\xfd": "compressed by zstd",
-    b"PAR1": "Parquet",
+    b"PAR1\x15": "Parquet",
 }
 
 
