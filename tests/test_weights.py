@@ -112,6 +112,11 @@ FAULTS: dict[str, tuple[Edit | dict[str, object], tuple[str, ...], str]] = {
     "sharded": (renamed("", "_fsdp_wrapped_module."), EVERYWHERE, "inside FSDP"),
     "in a module of the user's": (renamed("", "model."), EVERYWHERE, "take 'model.' off the names"),
     "in a module named otherwise": (renamed("", "net.encoder."), EVERYWHERE, "take 'net.encoder.' off"),
+    "more classes by the configuration": (
+        {"id2label": {str(index): f"class {index}" for index in range(4)}},
+        ("classifier",),
+        "correct its config.json, of a classifier id2label and num_labels",
+    ),
     "NaN": (filled("query.weight", float("nan")), EVERYWHERE, "is not a number (NaN or infinite"),
     "infinite": (filled("LayerNorm.bias", float("inf")), EVERYWHERE, "LayerNorm.bias"),
     "minus infinite": (filled("word_emb", float("-inf")), EVERYWHERE, "word_embeddings.weight"),
