@@ -111,7 +111,9 @@ BAD_FILES = [
         ["Line 3 of", "a.csv", "3 field(s)", "has 2", "comma"],
         id="too many",
     ),
-    pytest.param("a.tsv", "text\tlabel\nb\n", ["Line 2 of", "1 field(s)", "has 2", "fill in", "tab"], id="too few"),
+    pytest.param(
+        "a.tsv", "text\tlabel\nb\n", ["Line 2 of", "1 field(s)", "has 2", "fill in", "tab"], id="too few"
+    ),
     pytest.param(
         "a.csv", 'text,label\n"a\nb",1\nc\n', ["Line 4 of", "1 field(s)"], id="line numbers count all lines"
     ),

@@ -20,6 +20,10 @@ from earlyrobust.data.labels import LabelReader
 from earlyrobust.data.matching import match_classes
 from earlyrobust.encoders import output_names
 from earlyrobust.errors import ConfigError, DataError, ModelError
+from earlyrobust.pipeline import Observer
+from earlyrobust.pipeline import TestData as Data
+from earlyrobust.pipeline.exporting import _compare
+from earlyrobust.pipeline.judge import load_subject
 from earlyrobust.results import RunRecord, fault_of_swapped, swapped_classes
 
 AG = TASKS["ag_news"].label_names
@@ -229,7 +233,9 @@ def test_spellings_are_named_with_their_counts(tmp_path: Path, labels: list[Any]
 
 
 def test_different_classes_are_not_worth_a_note(tmp_path: Path) -> None:
-    _, reader = read(write(tmp_path / "a.csv", ["x"] * 9, ["0", "1", "good", "bad", "C", "C++", "A", "A-", "A+"]))
+    _, reader = read(
+        write(tmp_path / "a.csv", ["x"] * 9, ["0", "1", "good", "bad", "C", "C++", "A", "A-", "A+"])
+    )
     assert list(reader.notes("it")) == []
 
 
@@ -543,6 +549,11 @@ def test_an_export_keeps_the_names_and_records_the_classes(
     assert check["accuracy"]["model"]["correct"] == 300
     assert check["test_data"]["labels"]["SPORTS"] == "Sports"
     assert output_names(str(tmp_path / "out")) == list(AG)
+    assert check["findings"] == []
+    swapped = Data(test_file=data, labels=",".join(map(str.upper, SHIFTED)))
+    subject = load_subject(str(model), swapped, Observer())
+    (finding,) = _compare(subject, subject.model, True).findings
+    assert "may be swapped" in finding
     lost = call("export", model, "--to", "dense", "--labels", "a,b,c,d", "--output", tmp_path / "other")
     assert (lost.code, "--labels is for data" in lost.err) == (2, True)
 
