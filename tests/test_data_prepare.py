@@ -303,8 +303,8 @@ def test_one_column_is_not_read_as_two_things(tmp_path: Path, columns: dict[str,
     with pytest.raises(DataError) as error:
         load(path, **columns)
     assert named in message_of(error)
+    given: dict[str, Any] = {"text_column": "text", "pair_column": None, "label_column": "label", **columns}
     with pytest.raises(DataError) as error:
-        given = {"text_column": "text", "pair_column": None, "label_column": "label", **columns}
         load_test_file(path, outputs=["no", "yes"], **given)
     assert named in message_of(error)
 

@@ -178,7 +178,8 @@ def test_pairs_are_judged_as_pairs_and_it_is_said(place: Path) -> None:
                 ("singles", {"task": "sst2"}),
             )
         ),
-        ("pairs", {"data_dir": "d"}, "--data-dir"),
+        ("pairs", {"data_dir": "d"}, "--data-dir is for a task, and the run in"),
+        ("pairs", {"quotes": False}, "--no-quotes is for your own data"),
         ("builtin", {"data_dir": "d"}, "--data-dir"),
         ("pairs", {"data_dir": "d", "test_file": "t.csv"}, "--data-dir"),
         ("pairs", {"task": "sst2", "test_file": "t.csv"}, "--task"),

@@ -165,9 +165,9 @@ def _skeleton(name: str) -> str:
     """A class name without what the eye overlooks: width, case, runs of blanks, kinds of dashes."""
     characters = unicodedata.normalize("NFKC", " ".join(name.split()))
     kinds = {character: unicodedata.category(character) for character in set(characters)}
-    same = {ord(character): "-" for character, kind in kinds.items() if kind in ("Pd", "Pc", "Zs")}
-    unseen = {ord(character): None for character, kind in kinds.items() if kind == "Cf"}
-    return folded(characters.translate(same | unseen))
+    same = {"Pd": "-", "Pc": "-", "Zs": "-", "Cf": ""}
+    table = {ord(character): same[kind] for character, kind in kinds.items() if kind in same}
+    return folded(characters.translate(table))
 
 
 def _counted(counts: Mapping[str, int]) -> str:
