@@ -349,6 +349,22 @@ def test_encodings(tmp_path: Path, name: str, encoding: str) -> None:
     assert table.columns == {"text": ["café", "ü\nÄ, é"], "label": ["1", "0"]}
 
 
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        ("text,label\nÃ©,1\né,0\n".encode("cp1252"), "cp1252"),  # not all of it is UTF-8
+        ("text,label\n谩,1\n".encode("gbk"), "gbk"),  # two bytes that are one character in both
+        (b"text,label\nplain,1\n", "latin-1"),
+        ("text,label\né,1\n".encode(), "UTF8"),
+    ],
+)
+def test_what_may_be_another_encoding_is_read_as_the_user_says(
+    tmp_path: Path, content: bytes, encoding: str
+) -> None:
+    table = read_table(write(tmp_path / "a.csv", content), COLUMNS, TextFormat(encoding=encoding))
+    assert table.columns["text"][0] == content.decode(encoding).split("\n")[1].split(",")[0]
+
+
 def test_line_feeds_that_are_half_of_another_character(tmp_path: Path) -> None:
     text = "\u0a0a\u0a41 Ċ"  # two have the byte of a line feed in both halves, or in one
     path = write(tmp_path / "a.csv", f"\ufefftext,label\n{text},1\n".encode("utf-16-be"))
@@ -363,6 +379,9 @@ def test_line_feeds_that_are_half_of_another_character(tmp_path: Path) -> None:
         (b"text,label\ncaf\xe9,1\n", None, ["Line 2", "UTF-8", "0xe9 at offset 14", "--encoding cp1252"]),
         ("text,label\na,1\n".encode("utf-16"), None, ["Line 1", "--encoding utf-16"]),
         ("text,label\na,1\n".encode("utf-32"), None, ["Line 1", "--encoding utf-32"]),
+        ("text,label\na,1\ncafé,0\n".encode(), "cp1252", ["is UTF-8 text and not cp1252", "--encoding"]),
+        ("text,label\né,1\n“x”,0\n".encode(), "latin-1", ["is UTF-8 text and not latin-1", "--encoding"]),
+        ("text,label\nдом,1\n".encode(), "koi8-r", ["is UTF-8 text and not koi8-r", "--encoding"]),
         (b"PK\x03\x04\x14\0\0\0", None, ["not text but a zip archive, as Excel's workbooks are"]),
         (b"\x1f\x8b\x08\0\0\n", "latin-1", ["not text but compressed by gzip"]),
         (b"\xd0\xcf\x11\xe0\xa1", "cp1252", ["a workbook of an old Excel"]),

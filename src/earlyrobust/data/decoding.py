@@ -30,10 +30,11 @@ def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
         encoding: Name of a codec; None for UTF-8.
 
     Raises:
-        DataError: The file cannot be read, or is not in that encoding.
+        DataError: The file cannot be read, or is not in that encoding; of UTF-8 under another name at the end.
     """
     decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
     line, number, offset = "", 1, 0
+    looks_otherwise: bool | None = None  # whether all that is not ASCII is UTF-8, as far as is read
     try:
         with path.open("rb") as file:
             while True:
@@ -44,6 +45,8 @@ def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
                     text = decoder.decode(content, final=not content)
                 except UnicodeError as error:
                     raise _not_text(path, encoding, error, number, offset + len(content)) from error
+                if encoding is not None and looks_otherwise is not False and not content.isascii():
+                    looks_otherwise = len(text) == len(content) and _is_utf8(content)
                 if not offset:
                     text = text.removeprefix(_BYTE_ORDER_MARK)
                 offset += len(content)
@@ -62,6 +65,11 @@ def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
                     break
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
+    if looks_otherwise:  # a character for each byte, and still UTF-8: nothing but that looks so
+        raise DataError(
+            f"{path} is UTF-8 text and not {encoding}: leave --encoding out, and save files that are read "
+            "together in one encoding."
+        )
     if line:
         yield line
 
@@ -82,6 +90,14 @@ def lines_of(path: Path, encoding: str | None = None) -> Iterator[str]:
             yield from io.StringIO(line, newline="")
         else:
             yield line
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _require_text(path: Path, start: bytes) -> None:

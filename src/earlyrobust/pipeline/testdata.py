@@ -83,8 +83,8 @@ class TestData:
             )
         if self.data_dir is not None and options_of(run).train_file is not None:
             raise ConfigError(
-                f"--data-dir is for a task, and the run in '{run}' was trained on a file: give --task too, or "
-                "leave --data-dir out."
+                f"--data-dir is for a task, and the run in '{run}' was trained on a file: give --task too, "
+                "or leave --data-dir out."
             )
         # Where anything is written a folder that came from elsewhere shall not say; a run's own does not.
         given = {"data_dir": self.data_dir, "max_length": self.max_length}
