@@ -30,7 +30,8 @@ def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
         encoding: Name of a codec; None for UTF-8.
 
     Raises:
-        DataError: The file cannot be read, or is not in that encoding; of UTF-8 under another name at the end.
+        DataError: The file cannot be read, or is not in that encoding. That it is UTF-8 instead is said at
+            the end.
     """
     decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
     line, number, offset = "", 1, 0
