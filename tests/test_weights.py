@@ -280,6 +280,9 @@ def test_a_folder_that_could_be_a_name_on_the_hub_is_said(
     load_pretrained(name, LABELS, 0, notes.append)
     said = f"'{name}' is read from the folder of that name here, not from the Hugging Face hub."
     assert notes == [said] * 2 * count
+    (Path(name).parent / "progress.json").touch()
+    load_classifier(name, notes.append)  # is the model of a run
+    assert notes == [said] * 2 * count
 
 
 # --- Padding -----------------------------------------------------------------------------------------------
