@@ -250,6 +250,19 @@ def test_the_same_comparison_again_runs_nothing(
     assert ["finished already" in note for note in listener.notes] == [True]
 
 
+def test_a_finished_comparison_of_a_file_that_changed_is_not_shown_for_it(
+    grid: Path, plan: Plan, few: Path
+) -> None:
+    content, before = few.read_text(encoding="utf-8"), finished(grid)
+    try:
+        few.write_text(f"{content}one more,positive\n", encoding="utf-8")
+        with pytest.raises(OutputError, match="is of other data than there is now"):
+            compare(plan(grid))
+    finally:
+        few.write_text(content, encoding="utf-8")
+    assert finished(grid) == before
+
+
 def test_cells_that_came_without_their_comparison_are_taken_over(
     grid: Path, plan: Plan, whole: tuple[Comparison, Path, Listener]
 ) -> None:

@@ -47,6 +47,8 @@ def write(path: Path, content: str | bytes) -> Path:
         ("bom.csv", b"\xef\xbb\xbftext,label\nfine,1\npoor,0\n"),
         ("a.tsv", "label\ttext\n1\tfine\n0\tpoor"),
         ("blank-lines.csv", "\ntext,label\n\nfine,1\n\npoor,0\n\n"),
+        ("blanks.csv", "  \ntext,label\nfine,1\npoor,0\n   \n"),
+        ("blanks.tsv", "text\tlabel\nfine\t1\n  \npoor\t0\n \n"),
         ("a.jsonl", '{"text": "fine", "label": "1"}\n\n{"label": "0", "text": "poor", "extra": [1]}\n'),
         ("bom.jsonl", b'\xef\xbb\xbf{"text": "fine", "label": "1"}\r\n{"text": "poor", "label": "0"}\r\n'),
     ],
@@ -109,7 +111,9 @@ BAD_FILES = [
         ["Line 3 of", "a.csv", "3 field(s)", "has 2", "comma"],
         id="too many",
     ),
-    pytest.param("a.tsv", "text\tlabel\nb\n", ["Line 2 of", "1 field(s)", "has 2", "tab"], id="too few"),
+    pytest.param(
+        "a.tsv", "text\tlabel\nb\n", ["Line 2 of", "1 field(s)", "has 2", "fill in", "tab"], id="too few"
+    ),
     pytest.param(
         "a.csv", 'text,label\n"a\nb",1\nc\n', ["Line 4 of", "1 field(s)"], id="line numbers count all lines"
     ),
@@ -303,6 +307,10 @@ def test_a_quote_that_swallows_rows_is_refused(
         ("a.csv", "text\tlabel", "--delimiter tab"),
         ("a.csv", "text|label", "--delimiter '|'"),
         ("a.csv", "review;sentiment", "--delimiter ';'"),
+        ("a.csv", '"text";"label"', "--delimiter ';'"),
+        ("a.csv", '"text"\t"label"', "--delimiter tab"),
+        ("a.csv", '"text" | "label"', "--delimiter '|'"),
+        ("a.tsv", '"text","label"', "--delimiter ','"),
         ("a.tsv", "text,label", "--delimiter ','"),
         ("a.tsv", "text;label", "--delimiter ';'"),
         ("a.csv", "t\0e\0x\0t\0,\0l\0", "--encoding utf-16-le"),
@@ -341,6 +349,22 @@ def test_encodings(tmp_path: Path, name: str, encoding: str) -> None:
     assert table.columns == {"text": ["café", "ü\nÄ, é"], "label": ["1", "0"]}
 
 
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        ("text,label\nÃ©,1\né,0\n".encode("cp1252"), "cp1252"),  # not all of it is UTF-8
+        ("text,label\n谩,1\n".encode("gbk"), "gbk"),  # two bytes that are one character in both
+        (b"text,label\nplain,1\n", "latin-1"),
+        ("text,label\né,1\n".encode(), "UTF8"),
+    ],
+)
+def test_what_may_be_another_encoding_is_read_as_the_user_says(
+    tmp_path: Path, content: bytes, encoding: str
+) -> None:
+    table = read_table(write(tmp_path / "a.csv", content), COLUMNS, TextFormat(encoding=encoding))
+    assert table.columns["text"][0] == content.decode(encoding).split("\n")[1].split(",")[0]
+
+
 def test_line_feeds_that_are_half_of_another_character(tmp_path: Path) -> None:
     text = "\u0a0a\u0a41 Ċ"  # two have the byte of a line feed in both halves, or in one
     path = write(tmp_path / "a.csv", f"\ufefftext,label\n{text},1\n".encode("utf-16-be"))
@@ -354,6 +378,14 @@ def test_line_feeds_that_are_half_of_another_character(tmp_path: Path) -> None:
     [
         (b"text,label\ncaf\xe9,1\n", None, ["Line 2", "UTF-8", "0xe9 at offset 14", "--encoding cp1252"]),
         ("text,label\na,1\n".encode("utf-16"), None, ["Line 1", "--encoding utf-16"]),
+        ("text,label\na,1\n".encode("utf-32"), None, ["Line 1", "--encoding utf-32"]),
+        ("text,label\na,1\ncafé,0\n".encode(), "cp1252", ["is UTF-8 text and not cp1252", "--encoding"]),
+        ("text,label\né,1\n“x”,0\n".encode(), "latin-1", ["is UTF-8 text and not latin-1", "--encoding"]),
+        ("text,label\nдом,1\n".encode(), "koi8-r", ["is UTF-8 text and not koi8-r", "--encoding"]),
+        (b"PK\x03\x04\x14\0\0\0", None, ["not text but a zip archive, as Excel's workbooks are"]),
+        (b"\x1f\x8b\x08\0\0\n", "latin-1", ["not text but compressed by gzip"]),
+        (b"\xd0\xcf\x11\xe0\xa1", "cp1252", ["a workbook of an old Excel"]),
+        (b"PAR1\x15\0PAR1", None, ["not text but Parquet"]),
         (b"text,label\na,1\n\x81,0\n", "cp1252", ["Line 3", "cp1252", "0x81 at offset 15", "--encoding"]),
         (b"text,label\na,1\n", "utf-16", ["Line 1", "utf-16", "--encoding"]),
         ("text,label\né,1\n".encode(), "ascii", ["Line 2", "ascii", "0xc3 at offset 11"]),

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 
-from earlyrobust.data import TASKS, TextData, load_files, load_task, tokenize
+from earlyrobust.data import TASKS, TextData, load_files, load_task, load_test_file, tokenize
 from earlyrobust.data.splits import allocate, stratified_draw
 from earlyrobust.errors import DataError, ModelError
 from earlyrobust.storage import A_DAY, TEMPORARY
@@ -287,6 +287,26 @@ def test_long_listings_of_labels_are_cut(tmp_path: Path) -> None:
     message = message_of(error)
     assert "'class 09' and 30 more" in message
     assert len(message) < 600 + 2 * len(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"),
+    [
+        ({"pair_column": "text"}, "--text-column and --pair-column are both 'text'"),
+        ({"pair_column": "label"}, "--pair-column and --label-column are both 'label'"),
+        ({"label_column": "text"}, "--text-column and --label-column are both 'text'"),
+        ({"text_column": "label", "pair_column": "pair"}, "are both 'label'"),
+    ],
+)
+def test_one_column_is_not_read_as_two_things(tmp_path: Path, columns: dict[str, str], named: str) -> None:
+    path = write_csv(tmp_path / "a.csv", ["no", "yes"] * 10)
+    with pytest.raises(DataError) as error:
+        load(path, **columns)
+    assert named in message_of(error)
+    given: dict[str, Any] = {"text_column": "text", "pair_column": None, "label_column": "label", **columns}
+    with pytest.raises(DataError) as error:
+        load_test_file(path, outputs=["no", "yes"], **given)
+    assert named in message_of(error)
 
 
 def test_errors_of_files_come_through(tmp_path: Path) -> None:

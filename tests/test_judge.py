@@ -17,7 +17,7 @@ from tiny_encoder import write_encoder
 
 from earlyrobust.encoders import files_digest
 from earlyrobust.errors import ConfigError, DataError, OutputError
-from earlyrobust.pipeline import AttackConfig, Observer, RunConfig
+from earlyrobust.pipeline import AttackConfig, Observer, RunConfig, run
 from earlyrobust.pipeline import TestData as Data
 from earlyrobust.pipeline.export_options import ExportConfig, export_folder
 from earlyrobust.pipeline.exporting import _Job, export
@@ -73,6 +73,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = RunConfig.build({"model": str(model), "task": "qnli", "max_length": 40}).to_dict()
     (folder / "qnli" / "config.yaml").write_text(yaml.safe_dump(options), encoding="utf-8")
     return folder
+
+
+def test_a_finished_run_on_files_that_changed_is_not_taken_for_one_on_them(
+    place: Path, tmp_path: Path
+) -> None:
+    own = write_singles(tmp_path / "own.csv")
+    options = {"model": str(place / "encoder"), "train_file": own, "output": tmp_path / "run", **SINGLE}
+    config = RunConfig.build({**options, "method": "finetune", "attack": [], "epochs": 0.2})
+    first = run(config)
+    assert run(config) == first
+    own.rename(tmp_path / "elsewhere.csv")
+    assert run(config) == first  # it is not needed to show the record
+    write_singles(own, 41)
+    with pytest.raises(OutputError, match="was begun on other data"):
+        run(config)
 
 
 # --- The run's own length and columns ----------------------------------------------------------------------
@@ -163,7 +178,8 @@ def test_pairs_are_judged_as_pairs_and_it_is_said(place: Path) -> None:
                 ("singles", {"task": "sst2"}),
             )
         ),
-        ("pairs", {"data_dir": "d"}, "--data-dir"),
+        ("pairs", {"data_dir": "d"}, "--data-dir is for a task, and the run in"),
+        ("pairs", {"quotes": False}, "--no-quotes is for your own data"),
         ("builtin", {"data_dir": "d"}, "--data-dir"),
         ("pairs", {"data_dir": "d", "test_file": "t.csv"}, "--data-dir"),
         ("pairs", {"task": "sst2", "test_file": "t.csv"}, "--task"),
@@ -274,8 +290,11 @@ def test_texts_that_a_run_was_trained_on_are_counted(place: Path, tmp_path: Path
     assert evaluate(str(run), Data()).data.known is None  # its own test split, which it was not trained on
     columns = {"text_column": "review", "label_column": "mood"}
     assert evaluate(str(place / "encoder"), Data(test_file=own, **columns)).data.known is None
-    own.unlink()
-    assert evaluate(str(run), Data(test_file=new)).data.known is None
+    for change in (lambda: write_singles(own, 61), own.unlink):
+        change()
+        listener = Listener()
+        assert evaluate(str(run), Data(test_file=new), observer=listener).data.known is None
+        assert [note for note in listener.notes if "is not known: the data of the run" in note]
 
 
 def test_a_run_finds_its_data_from_any_folder(

@@ -20,6 +20,10 @@ from earlyrobust.data.labels import LabelReader
 from earlyrobust.data.matching import match_classes
 from earlyrobust.encoders import output_names
 from earlyrobust.errors import ConfigError, DataError, ModelError
+from earlyrobust.pipeline import Observer
+from earlyrobust.pipeline import TestData as Data
+from earlyrobust.pipeline.exporting import _compare
+from earlyrobust.pipeline.judge import load_subject
 from earlyrobust.results import RunRecord, fault_of_swapped, swapped_classes
 
 AG = TASKS["ag_news"].label_names
@@ -73,6 +77,7 @@ MATCHED: list[tuple[Any, Any, str | None, Any, list[int], str]] = [
     (numbers(1, 2, 3, 4), default(4), "1,2,3,4", None, [0, 1, 2, 3], "option"),
     (numbers(1, 2, 3, 4), default(5), "0,1,2,3,4", None, [1, 2, 3, 4], "option"),
     (numbers(0, 1), ["NEG", "POS"], "NEG,POS", None, [0, 1], "option"),
+    (SST, ["NEG", "POS"], "negative,\n  positive\r\n", SST, [0, 1], "option"),
     (numbers(1, 2), ["NEG", "POS"], "NEG,POS", None, [0, 1], "option"),
     (numbers(0, 1), ["NEG", "POS"], "0.0,1.0", None, [0, 1], "option"),
     (["bad", "so so"], ["N", "P"], "P=bad , N = so so", None, [1, 0], "option"),
@@ -216,6 +221,9 @@ def test_one_class_has_one_name(
         (["03", "3"], "nearly alike"),
         (["so  so", "so so"], "nearly alike"),
         (["ﬁne", "fine"], "nearly alike"),
+        (["non-toxic", "non\u2010toxic", "Non\u2013Toxic"], "nearly alike"),
+        (["not_hate", "not hate", "not-hate"], "nearly alike"),
+        (["hate\u00adful", "hate\u200bful", "hateful"], "nearly alike"),
     ],
 )
 def test_spellings_are_named_with_their_counts(tmp_path: Path, labels: list[Any], told: str) -> None:
@@ -225,7 +233,9 @@ def test_spellings_are_named_with_their_counts(tmp_path: Path, labels: list[Any]
 
 
 def test_different_classes_are_not_worth_a_note(tmp_path: Path) -> None:
-    _, reader = read(write(tmp_path / "a.csv", ["x"] * 6, ["0", "1", "good", "bad", "C", "C++"]))
+    _, reader = read(
+        write(tmp_path / "a.csv", ["x"] * 9, ["0", "1", "good", "bad", "C", "C++", "A", "A-", "A+"])
+    )
     assert list(reader.notes("it")) == []
 
 
@@ -333,6 +343,7 @@ def test_names_of_outputs(tmp_path: Path, facts: dict[str, Any], names: list[str
             "has ['a', 'b'] for id2label instead of a table: correct its config.json.",
         ),
         ({"id2label": "ab"}, "instead of a table"),
+        ({"id2label": {}}, "names no output in id2label: correct its config.json."),
         ({"id2label": {"a": 0, "b": 1}}, "an index in id2label that is no number"),
         ({"label2id": {"a": 0, "b": 0}}, "gives one output two names"),
         ({"label2id": {"a": 1, "b": 2}}, "numbers its outputs 1, 2 in label2id"),
@@ -538,6 +549,11 @@ def test_an_export_keeps_the_names_and_records_the_classes(
     assert check["accuracy"]["model"]["correct"] == 300
     assert check["test_data"]["labels"]["SPORTS"] == "Sports"
     assert output_names(str(tmp_path / "out")) == list(AG)
+    assert check["findings"] == []
+    swapped = Data(test_file=data, labels=",".join(map(str.upper, SHIFTED)))
+    subject = load_subject(str(model), swapped, Observer())
+    (finding,) = _compare(subject, subject.model, True).findings
+    assert "may be swapped" in finding
     lost = call("export", model, "--to", "dense", "--labels", "a,b,c,d", "--output", tmp_path / "other")
     assert (lost.code, "--labels is for data" in lost.err) == (2, True)
 

@@ -286,6 +286,16 @@ def small_vocabulary(folder: Path) -> None:
     write_model(folder, "bert", vocab_size=80)
 
 
+def write_other(folder: Path, architecture: str, **settings: Any) -> None:
+    """Put a classifier of another architecture in the place of one."""
+    names = {"id2label": {0: "even", 1: "odd"}, "label2id": {"even": 0, "odd": 1}}
+    sizes = _BERT | {"vocab_size": models.VOCABULARY, "initializer_range": 0.4}
+    config = AutoConfig.for_model(architecture, **sizes, **settings, **names)
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+
+
 # What is wrong with a classifier or its tokenizer, and the sentence that says so.
 MISFITS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "more words than embeddings": ("bert", small_vocabulary, "where there are 80 embeddings"),
@@ -310,6 +320,11 @@ MISFITS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         lambda folder: (write_tokenizer(folder, pad_token=None), change_config(folder, pad_token_id=None)),
         "no token to pad with",
     ),
+    "one length for all": (
+        "bert",
+        lambda folder: write_other(folder, "nystromformer", num_landmarks=4, segment_means_seq_len=POSITIONS),
+        "cannot read the shortest text of the data",
+    ),
     "no start of the decoder": (
         "mt5",
         lambda folder: change_config(folder, decoder_start_token_id=None),
@@ -331,6 +346,14 @@ def test_a_model_that_cannot_be_fed_is_refused_in_a_sentence(
         )
         assert (outcome.code, told in outcome.err) == (2, True), outcome
         assert not (tmp_path / "out").exists()
+
+
+def test_a_model_whose_answers_depend_on_padding_is_named(words: Path, tmp_path: Path) -> None:
+    write_model(tmp_path, "bert")
+    assert "depends on how far it is padded" not in call("evaluate", tmp_path, "--test-file", words).out
+    write_other(tmp_path, "fnet")
+    outcome = call("evaluate", tmp_path, "--test-file", words)
+    assert (outcome.code, "depends on how far it is padded" in outcome.out) == (0, True), outcome
 
 
 # What disagrees and can be brought together, and the sentence that says how, if that decides anything.

@@ -112,6 +112,11 @@ FAULTS: dict[str, tuple[Edit | dict[str, object], tuple[str, ...], str]] = {
     "sharded": (renamed("", "_fsdp_wrapped_module."), EVERYWHERE, "inside FSDP"),
     "in a module of the user's": (renamed("", "model."), EVERYWHERE, "take 'model.' off the names"),
     "in a module named otherwise": (renamed("", "net.encoder."), EVERYWHERE, "take 'net.encoder.' off"),
+    "more classes by the configuration": (
+        {"id2label": {str(index): f"class {index}" for index in range(4)}},
+        ("classifier",),
+        "correct its config.json, of a classifier id2label and num_labels",
+    ),
     "NaN": (filled("query.weight", float("nan")), EVERYWHERE, "is not a number (NaN or infinite"),
     "infinite": (filled("LayerNorm.bias", float("inf")), EVERYWHERE, "LayerNorm.bias"),
     "minus infinite": (filled("word_emb", float("-inf")), EVERYWHERE, "word_embeddings.weight"),
@@ -274,6 +279,9 @@ def test_a_folder_that_could_be_a_name_on_the_hub_is_said(
     load_classifier(name, notes.append)
     load_pretrained(name, LABELS, 0, notes.append)
     said = f"'{name}' is read from the folder of that name here, not from the Hugging Face hub."
+    assert notes == [said] * 2 * count
+    (Path(name).parent / "progress.json").touch()
+    load_classifier(name, notes.append)  # is the model of a run
     assert notes == [said] * 2 * count
 
 

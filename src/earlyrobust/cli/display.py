@@ -223,6 +223,7 @@ class Display(Observer):
             f"Logits differ by {check.largest_difference:.2g} at most, and so do {check.predictions_changed} "
             f"of {check.examples} predictions."
         )
+        self._warn(check.findings)
         if record.to == "dense":
             self._say("It is as large and as slow as before it was cut: zeros take their time, too.")
         self._say(f"The export is in {self._folder} ({record.bytes / 1e6:.1f} MB).")

@@ -10,6 +10,16 @@ from pathlib import Path
 from earlyrobust.errors import DataError
 
 _BYTE_ORDER_MARK = "\ufeff"
+# How files begin that are no text, whatever they are called.
+_NO_TEXT = {
+    b"PK\x03\x04": "a zip archive, as Excel's workbooks are",
+    b"\xd0\xcf\x11\xe0": "a workbook of an old Excel",
+    b"\x1f\x8b": "compressed by gzip",
+    b"BZh91AY": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"PAR1\x15": "Parquet",
+}
 
 
 def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
@@ -20,18 +30,24 @@ def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
         encoding: Name of a codec; None for UTF-8.
 
     Raises:
-        DataError: The file cannot be read, or is not in that encoding.
+        DataError: The file cannot be read, or is not in that encoding. That it is UTF-8 instead is said at
+            the end.
     """
     decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
     line, number, offset = "", 1, 0
+    looks_otherwise: bool | None = None  # whether all that is not ASCII is UTF-8, as far as is read
     try:
         with path.open("rb") as file:
             while True:
                 content = file.readline()
+                if not offset:
+                    _require_text(path, content)
                 try:
                     text = decoder.decode(content, final=not content)
                 except UnicodeError as error:
                     raise _not_text(path, encoding, error, number, offset + len(content)) from error
+                if encoding is not None and looks_otherwise is not False and not content.isascii():
+                    looks_otherwise = len(text) == len(content) and _is_utf8(content)
                 if not offset:
                     text = text.removeprefix(_BYTE_ORDER_MARK)
                 offset += len(content)
@@ -50,6 +66,11 @@ def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
                     break
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
+    if looks_otherwise:  # a character for each byte, and still UTF-8: nothing but that looks so
+        raise DataError(
+            f"{path} is UTF-8 text and not {encoding}: leave --encoding out, and save files that are read "
+            "together in one encoding."
+        )
     if line:
         yield line
 
@@ -72,6 +93,21 @@ def lines_of(path: Path, encoding: str | None = None) -> Iterator[str]:
             yield line
 
 
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _require_text(path: Path, start: bytes) -> None:
+    """Refuse a file of another kind."""
+    for mark, kind in _NO_TEXT.items():
+        if start.startswith(mark):
+            raise DataError(f"{path} is not text but {kind}: unpack it, or save the table as UTF-8 text.")
+
+
 def _not_text(path: Path, encoding: str | None, error: UnicodeError, number: int, read: int) -> DataError:
     """The sentence for bytes that are no text; `read` bytes of the file have been seen."""
     place = ""
@@ -79,10 +115,12 @@ def _not_text(path: Path, encoding: str | None, error: UnicodeError, number: int
         offset = read - len(error.object) + error.start
         place = f" (byte 0x{error.object[error.start]:02x} at offset {offset})"
     with path.open("rb") as file:
-        start = file.read(2)
+        start = file.read(4)
     if encoding is not None:
         way_out = "name the encoding that it is in with --encoding"
-    elif start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+    elif start in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        way_out = "save the file as UTF-8, or give --encoding utf-32"
+    elif start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         way_out = "save the file as UTF-8, or give --encoding utf-16"
     else:
         way_out = (

@@ -143,7 +143,11 @@ def _read_separated(
     path: Path, columns: Sequence[str], rows: int, form: TextFormat, separator: str
 ) -> Iterator[Table]:
     separator = form.delimiter or separator
-    found = separated_rows(path, form, separator, columns[-1])
+    found = (
+        (number, row)
+        for number, row in separated_rows(path, form, separator, columns[-1])
+        if len(row) > 1 or row[0].strip()
+    )
     first = next(found, None)
     if first is None:
         raise DataError(f"{path} is empty: give a file with a header line and rows of data.")
@@ -156,14 +160,16 @@ def _read_separated(
             if len(row) != len(header):
                 raise DataError(
                     f"Line {number} of {path} has {len(row)} field(s) where the header has {len(header)}: "
-                    + _way_out_of_ragged(form, separator)
+                    + _way_out_of_ragged(form, separator, is_short=len(row) < len(header))
                 )
         by_column = {column: [row[index] for _, row in part] for column, index in indices.items()}
         yield Table(path, by_column, "line", [number for number, _ in part])
 
 
-def _way_out_of_ragged(form: TextFormat, separator: str) -> str:
+def _way_out_of_ragged(form: TextFormat, separator: str, *, is_short: bool) -> str:
     name = _SEPARATOR_NAMES.get(separator, repr(separator))
+    if is_short:
+        return f"fill in what is missing, with {name} between fields, or delete the line."
     if form.quotes is False:
         return f"without quotes no field can contain {name}, so take it out, or leave out --no-quotes."
     return f"put double quotes around a field that contains {name}."

@@ -105,7 +105,7 @@ class LabelReader:
         alike: dict[Any, Counter[str]] = {}
         for name, counts in self.spellings.items():
             number = number_of(name)
-            key = " ".join(folded(unicodedata.normalize("NFKC", name)).split()) if number is None else number
+            key = _skeleton(name) if number is None else number
             alike.setdefault(key, Counter())[name] = counts.total()
         for counts in alike.values():
             if len(counts) > 1:
@@ -159,6 +159,15 @@ def name_some(classes: Sequence[str]) -> str:
     """List class names for a message, the first few where there are many."""
     shown = ", ".join(map(reprlib.repr, classes[:10]))
     return shown if len(classes) <= 10 else f"{shown} and {len(classes) - 10} more"
+
+
+def _skeleton(name: str) -> str:
+    """A class name without what the eye overlooks: width, case, runs of blanks, kinds of dashes."""
+    characters = unicodedata.normalize("NFKC", " ".join(name.split()))
+    kinds = {character: unicodedata.category(character) for character in set(characters)}
+    same = {"Pd": "-", "Pc": "-", "Zs": "-", "Cf": ""}
+    table = {ord(character): same[kind] for character, kind in kinds.items() if kind in same}
+    return folded(characters.translate(table))
 
 
 def _counted(counts: Mapping[str, int]) -> str:

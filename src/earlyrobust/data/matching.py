@@ -192,7 +192,9 @@ def _forms(classes: Sequence[str], outputs: Sequence[str]) -> str:
 def _match_by_option(
     classes: Sequence[str], outputs: Sequence[str], where: str, order: Sequence[str] | None, option: str
 ) -> Matching:
-    items = [plain(item) for item in next(csv.reader([option], skipinitialspace=True), [])]
+    # A list may be written over several lines.
+    line = " ".join(option.splitlines())
+    items = [plain(item) for item in next(csv.reader([line], skipinitialspace=True), [])]
 
     def refuse(reason: str) -> ConfigError:
         return ConfigError(

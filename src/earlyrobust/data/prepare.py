@@ -187,7 +187,7 @@ def load_files(
     form.check_used(train_file, test_file)
     require_two_files(train_file, test_file)
     rng = np.random.default_rng(seed)
-    text_columns = [text_column] if pair_column is None else [text_column, pair_column]
+    text_columns = _text_columns(text_column, pair_column, label_column)
     labels = LabelReader(label_column)
     table, classes = _read_labelled(train_file, text_columns, labels, form)
     merged, notes = labels.merged, list(labels.notes(f"'{train_file}'"))
@@ -253,7 +253,7 @@ def load_test_file(
         ConfigError: `labels` cannot be used.
     """
     form.check_used(path)
-    text_columns = [text_column] if pair_column is None else [text_column, pair_column]
+    text_columns = _text_columns(text_column, pair_column, label_column)
     reader = LabelReader(label_column)
     rows, classes = _read_labelled(path, text_columns, reader, form)
     matching = match_classes(classes, outputs, f"'{path}'", order=reader.defined, option=labels)
@@ -293,6 +293,24 @@ def renumber(rows: datasets.Dataset, matching: Matching) -> TestRows:
     """
     table = rows.with_format("arrow")[:]
     return TestRows(datasets.Dataset(_renumbered(table, matching.outputs)), matching)
+
+
+def _text_columns(text: str, pair: str | None, label: str) -> list[str]:
+    """The columns of the texts, in order.
+
+    Raises:
+        DataError: One column is to be read as two things: a model that reads the label is always right.
+    """
+    options: dict[str, str] = {}
+    for option, column in (("--text-column", text), ("--pair-column", pair), ("--label-column", label)):
+        if column is None:
+            continue
+        if column in options:
+            raise DataError(
+                f"{options[column]} and {option} are both {column!r}: name a column of its own for each."
+            )
+        options[column] = option
+    return [text] if pair is None else [text, pair]
 
 
 def _read_labelled(

@@ -150,6 +150,8 @@ def _quoted_rows(path: Path, lines: _Lines, delimiter: str) -> Iterator[Numbered
             with _unlimited_fields():
                 row = next(reader, None)
         except csv.Error as error:
+            if number == 1 and delimiter not in lines.row[0]:  # quoted names, separated by something else
+                check_header(path, [lines.row[0].rstrip("\r\n")], delimiter)
             raise DataError(
                 f"The quotes in the row that begins at line {number} of {path} do not match: "
                 "close every quoted field and double each quote inside one, or give --no-quotes if all "

@@ -20,8 +20,9 @@ _WHOLE = ("model.safetensors", "pytorch_model.bin")
 _WEIGHTS = tuple(name for whole in _WHOLE for name in (whole, f"{whole}.index.json"))
 # What stands in the place of a large file that git has not fetched.
 _POINTER = b"version https://git-lfs"
-# Written beside what this package saves, in folders that nobody takes for a name on the hub.
-_OURS = ("export.json", "ticket.json", "weight_ticket.json")
+# Written beside what this package saves, or above a run's model, in folders that nobody takes for a name on
+# the hub.
+_OURS = ("export.json", "ticket.json", "weight_ticket.json", "../progress.json")
 
 
 def silent(_: str) -> None:

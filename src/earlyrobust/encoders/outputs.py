@@ -51,7 +51,9 @@ def _keyed(name: str, table: str, given: Any) -> dict[int, Any]:
     """A table of names by index."""
     fault = f"has {reprlib.repr(given)} for {table} instead of a table"
     try:
-        if isinstance(given, dict):
+        if given == {} and table == "id2label":
+            fault = "names no output in id2label"
+        elif isinstance(given, dict):
             return {int(index): label for index, label in given.items()}
     except (TypeError, ValueError):
         fault = f"has an index in {table} that is no number"

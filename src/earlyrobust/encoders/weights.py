@@ -71,7 +71,11 @@ def check_whole(model: PreTrainedModel, loading: Mapping[str, Any], name: str, w
     if loading["missing_keys"]:
         raise ModelError(without_head)
     if loading["mismatched_keys"]:
-        raise ModelError(f"{_not_as_described(name)}: {_shapes(sorted(loading['mismatched_keys']))}.")
+        raise ModelError(
+            f"The configuration of '{name}' does not describe the head that its file holds "
+            f"({_shapes(sorted(loading['mismatched_keys']))}): correct its config.json, of a classifier "
+            "id2label and num_labels."
+        )
 
 
 def _check_surplus(model: PreTrainedModel, loading: Mapping[str, Any], name: str) -> None:

@@ -12,10 +12,10 @@ from earlyrobust.experiments.cells import Cell, plan_cells
 from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.launchers import LAUNCHERS, Failure, check_ray
 from earlyrobust.pipeline.attacking import build_attacks
-from earlyrobust.pipeline.folder import close_again, what_matters
+from earlyrobust.pipeline.folder import close_again, fingerprints_of, what_matters
 from earlyrobust.pipeline.identity import differences, told
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.own_data import has_other_model
+from earlyrobust.pipeline.own_data import digest_of_files, has_other_model
 from earlyrobust.pipeline.splits import load_data
 from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
 from earlyrobust.storage import check_can_be_made, content_of, locked, remove_leftovers
@@ -57,6 +57,8 @@ def _run(config: CompareConfig, observer: Observer, title: str, command: str) ->
     finished, waiting = (
         [cell for cell in _distinct(cells) if cell.is_finished is whether] for whether in (True, False)
     )
+    if not waiting:
+        _check_data(config, finished[0])
     remove_leftovers(folder)
     _record(config, cells, {}, title, command).save(folder)  # claims the folder
     for cell in finished:
@@ -149,6 +151,20 @@ def _check_folder(config: CompareConfig) -> None:
         raise OutputError(
             f"'{folder}' holds another comparison ({differing}): arms and seeds can be added to it, not "
             "changed or taken away; choose another --output."
+        )
+
+
+def _check_data(config: CompareConfig, cell: Cell) -> None:
+    """Refuse to show a finished comparison for files that have changed since.
+
+    Raises:
+        OutputError: If they have.
+    """
+    now = digest_of_files(cell.config)
+    if now is not None and now != fingerprints_of(cell.folder).get("data", now):
+        raise OutputError(
+            f"The comparison in '{config.output_folder}' is of other data than there is now: choose another "
+            "--output, or delete it."
         )
 
 

@@ -244,4 +244,5 @@ def _compare(subject: Subject, made: PreTrainedModel, has_labels: bool) -> Check
         accuracy=Compared(*(Accuracy.of(count, len(rows)) for count in right)) if has_labels else None,
         attacks={},
         test_data=subject.test_data,
+        findings=subject.findings(rows["label"][:], predictions[0].tolist()) if has_labels else [],
     )

@@ -141,12 +141,24 @@ class RunFolder:
                 "--output, or delete it."
             )
 
-    def _claim(self, fingerprint: str, model: str | None) -> None:
-        begun = self._progress.setdefault("data_fingerprint", fingerprint)
-        if begun != fingerprint:
+    def check_data(self, fingerprint: str | None) -> None:
+        """Refuse to go on with other data than the run was begun with.
+
+        Args:
+            fingerprint: Of the data there is now; None if it is not known, which is no reason to refuse.
+
+        Raises:
+            OutputError: If it is other data.
+        """
+        begun = self._progress.get("data_fingerprint")
+        if None not in (begun, fingerprint) and begun != fingerprint:
             raise OutputError(
                 f"The run in '{self.path}' was begun on other data: choose another --output, or delete it."
             )
+
+    def _claim(self, fingerprint: str, model: str | None) -> None:
+        self.check_data(fingerprint)
+        self._progress["data_fingerprint"] = fingerprint
         self.check_model(model)
         if model is not None:
             self._progress["model_fingerprint"] = model

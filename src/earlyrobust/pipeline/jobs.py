@@ -44,6 +44,7 @@ from earlyrobust.pipeline.folder import (
     find_ticket,
 )
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.own_data import digest_of_files
 from earlyrobust.pipeline.preflight import try_out
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.splits import Splits, load_splits
@@ -97,7 +98,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     recipe = Recipe.of(config)
     folder = RunFolder(config.output_folder, {"command": "run"}, config.to_dict())
     if folder.is_complete and not folder.has_moved:
-        return _finished(folder, observer)
+        return _finished(folder, config, observer)
     check_can_train(config)
     _check_ratios(config)
     # What they lean on may be missing: better known before the training.
@@ -106,7 +107,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     _check_sample(config, splits)
     with _begun(config, recipe, splits, folder, observer) as job:
         if folder.is_complete:  # its data has moved, and is still the same
-            return _finished(folder, observer)
+            return _finished(folder, config, observer)
         has_dense = recipe.starts_from_finetuned or (config.dense and not recipe.is_plain)
         dense = _dense_model(job) if has_dense else None
         ticket = _ticket(job) if recipe.has_ticket else None
@@ -133,6 +134,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
         raise ConfigError(f"The method '{config.method}' has no ticket to search: choose another --method.")
     folder = RunFolder(config.output_folder, {"command": "search"}, config.to_dict())
     if folder.is_finished(TICKET) and not folder.has_moved:
+        folder.check_data(digest_of_files(config))
         folder.check_model(files_digest(config.model))
         close_again(folder.path)
         observer.note(f"The search in {folder.path} is finished already; this is its ticket.")
@@ -175,7 +177,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     recipe = Recipe.of(config)
     folder = RunFolder(config.output_folder, command, config.to_dict())
     if folder.is_complete and not folder.has_moved:
-        return _finished(folder, observer)
+        return _finished(folder, config, observer)
     check_can_train(config)
     check_ticket(ticket, config.model)
     attacks = build_attacks(config, observer.note)
@@ -183,7 +185,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     _check_sample(config, splits)
     with _begun(config, recipe, splits, folder, observer) as job:
         if folder.is_complete:
-            return _finished(folder, observer)
+            return _finished(folder, config, observer)
         return _record(job, "finetune-ticket", attacks, ticket, _model(job, ticket), None)
 
 
@@ -262,8 +264,9 @@ def _begun(
         yield job
 
 
-def _finished(folder: RunFolder, observer: Observer) -> RunRecord:
+def _finished(folder: RunFolder, config: RunConfig, observer: Observer) -> RunRecord:
     record = RunRecord.load(folder.path)
+    folder.check_data(digest_of_files(config))
     folder.check_model(files_digest(record.config["model"]))
     close_again(folder.path)
     observer.note(f"The run in {folder.path} is finished already; this is its record.")

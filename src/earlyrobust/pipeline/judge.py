@@ -239,7 +239,7 @@ def load_subject(
         )
         run = run_of(model_name)
         if run is not None and (data.test_file is not None or data.task is not None):
-            subject = replace(subject, known=count_known(run, options_of(run), subject.rows))
+            subject = replace(subject, known=count_known(run, options_of(run), subject.rows, observer))
         return subject
 
 

@@ -12,6 +12,7 @@ from earlyrobust.encoders import files_digest
 from earlyrobust.errors import DataError
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import fingerprints_of
+from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.splits import load_data
 
 if TYPE_CHECKING:
@@ -52,13 +53,32 @@ def load_own(run: Path, source: RunConfig) -> TextData:
     return texts
 
 
-def count_known(run: Path, source: RunConfig, rows: Dataset) -> int | None:
+def digest_of_files(source: RunConfig) -> str | None:
+    """Hash of the data that the user's own files make now, to be held against that of a finished run.
+
+    Args:
+        source: The run's options.
+
+    Returns:
+        The hash; None where the run reads a task, or a file of it is not there any more.
+
+    Raises:
+        DataError: If the files cannot be used any more.
+    """
+    files = [file for file in (source.train_file, source.test_file) if file is not None]
+    if source.train_file is None or not all(file.exists() for file in files):
+        return None
+    return load_data(source).fingerprint
+
+
+def count_known(run: Path, source: RunConfig, rows: Dataset, observer: Observer) -> int | None:
     """Count the examples whose text is in the training or selection data of a run.
 
     Args:
         run: The run's folder.
         source: The run's options.
         rows: Columns `text` and, for pairs, `pair`.
+        observer: Is told if they cannot be counted.
 
     Returns:
         The number; None where the run's data is on a hub, is not there any more, or has changed.
@@ -68,6 +88,10 @@ def count_known(run: Path, source: RunConfig, rows: Dataset) -> int | None:
     try:
         own = load_own(run, source)
     except DataError:
+        observer.note(
+            f"Whether the model was trained on any of these texts is not known: the data of the run in "
+            f"'{run}' has changed, or is not there."
+        )
         return None
     return count_overlap(rows, concatenate_datasets([own.train, own.selection]))
 

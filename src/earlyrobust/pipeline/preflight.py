@@ -1,4 +1,4 @@
-"""Trying a model and a tokenizer on the longest text of the data before anything is trained or judged."""
+"""Trying a model and a tokenizer on texts of the data before anything is trained or judged."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from datasets import concatenate_datasets
 
 from earlyrobust.errors import DataError, ModelError, explain
 from earlyrobust.evaluation.clean import collate
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Of what libraries say a sentence holds so many characters.
 _LONGEST_REASON = 200
+# Answers that differ by less, of their size, differ by rounding, in 16 bits at most.
+_ROUNDING = 0.1
 _OWN = "put the tokenizer beside the model that it was trained with"
 
 
@@ -43,17 +46,18 @@ def try_out(
     *,
     changes_texts: bool,
 ) -> None:
-    """See whether a model can read tokens, and let it read the longest row.
+    """See whether a model can read tokens, and let it read the longest row and the shortest one.
 
     Args:
         model: A classifier; it is left in the mode that it was in.
         tokenizer: What has made the tokens.
         splits: Tokenised rows.
-        observer: Is told of tokens that the model lacks and the data, too.
+        observer: Is told of tokens that the model lacks and the data, too, and of a model whose answer to a
+            text depends on the texts beside it.
         changes_texts: Whether texts will be changed, and may come to hold any token.
 
     Raises:
-        ModelError: If the model has no embedding for a token, or fails on the longest row.
+        ModelError: If the model has no embedding for a token, or fails on a row.
         DataError: If it cannot tell where a text ends.
     """
     splits = [rows for rows in splits if len(rows)]
@@ -62,8 +66,21 @@ def try_out(
     _check_tokens(model, tokenizer, splits, observer, changes_texts=changes_texts)
     _check_types(model, tokenizer, splits)
     _check_ends(model, tokenizer, splits)
-    rows = max(splits, key=lambda rows: _largest(rows, "length"))
-    _pass(model, tokenizer, rows.select([int(np.argmax(rows["length"]))]))
+    lengths = [np.asarray(rows["length"][:]) for rows in splits]
+    of_longest = int(np.argmax([of_rows.max() for of_rows in lengths]))
+    of_shortest = int(np.argmin([of_rows.min() for of_rows in lengths]))
+    longest = splits[of_longest].select([int(lengths[of_longest].argmax())])
+    shortest = splits[of_shortest].select([int(lengths[of_shortest].argmin())])
+    _pass(model, tokenizer, longest, "the longest text of the data")
+    if shortest[0]["length"] < longest[0]["length"]:
+        alone = _pass(model, tokenizer, shortest, "the shortest text of the data")[0]
+        both = concatenate_datasets([longest, shortest])
+        beside = _pass(model, tokenizer, both, "texts of different lengths at once")[1]
+        if (beside - alone).abs().max() > _ROUNDING * (1 + alone.abs().max()):
+            observer.note(
+                "The model's answer to a text depends on how far it is padded, so that accuracy and attacks "
+                "depend on which texts the model is asked about at once."
+            )
 
 
 def _check_tokens(
@@ -161,28 +178,41 @@ def _occurrences(rows: Dataset, token: int) -> set[int]:
     return found
 
 
-def _pass(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, row: Dataset) -> None:
-    """Pass a row through a model, and say in one sentence what goes wrong, if anything does."""
+def _pass(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Dataset, what: str
+) -> torch.Tensor:
+    """Pass rows through a model, and say in one sentence what goes wrong, if anything does.
+
+    Args:
+        model: A classifier.
+        tokenizer: Pads the rows.
+        rows: Tokenised rows.
+        what: What the rows are, for the sentence.
+
+    Returns:
+        The logits, shape (rows, classes).
+    """
     training = model.training
     model.train(False)
-    tokens = row[0]["length"]
+    tokens = max(rows["length"])
     try:
-        batch = collate(tokenizer, row, model)
+        batch = collate(tokenizer, rows, model)
         batch.pop("labels", None)
         with torch.inference_mode():
-            shape = tuple(model(**batch).logits.cpu().shape)
+            logits = model(**batch).logits.float().cpu()
     except Exception as error:  # whatever an architecture may raise that is not fed as it expects
         if explain(error) is not None:
             raise
         reason = " ".join(str(error).split()).split(". ")[0].removesuffix(".")[:_LONGEST_REASON]
         raise ModelError(
-            f"The model cannot read the longest text of the data, {tokens} tokens ({type(error).__name__}: "
-            f"{reason}): choose a smaller --max-length, or {_OWN}."
+            f"The model cannot read {what}, {tokens} tokens ({type(error).__name__}: {reason}): choose a "
+            f"smaller --max-length, or {_OWN}."
         ) from error
     finally:
         model.train(training)
-    if shape != (1, model.config.num_labels):
+    if logits.shape != (len(rows), model.config.num_labels):
         raise ModelError(
-            f"The model's configuration names {model.config.num_labels} classes, and its output for a text "
-            f"has the shape {list(shape)}: correct its config.json."
+            f"The model's configuration names {model.config.num_labels} classes, and its output for "
+            f"{len(rows)} text(s) has the shape {list(logits.shape)}: correct its config.json."
         )
+    return cast("torch.Tensor", logits)

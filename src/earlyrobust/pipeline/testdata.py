@@ -81,6 +81,11 @@ class TestData:
                 f"Nothing says what '{model}' is to be judged on: give --task (see `earlyrobust list tasks`) "
                 "or --test-file."
             )
+        if self.data_dir is not None and options_of(run).train_file is not None:
+            raise ConfigError(
+                f"--data-dir is for a task, and the run in '{run}' was trained on a file: give --task too, "
+                "or leave --data-dir out."
+            )
         # Where anything is written a folder that came from elsewhere shall not say; a run's own does not.
         given = {"data_dir": self.data_dir, "max_length": self.max_length}
         return RunConfig.parse(given, run / CONFIG_NAME).model_copy(update={"output": None}).resolved()
@@ -92,8 +97,9 @@ class TestData:
             ConfigError: If there are any.
         """
         for name in _OF_FILES if self.test_file is None else ():
-            if getattr(self, name) is not None:
-                option = name.replace("_", "-")
+            value = getattr(self, name)
+            if value is not None:
+                option = "no-quotes" if value is False else name.replace("_", "-")
                 raise ConfigError(f"--{option} is for your own data: give --test-file too.")
 
     def note(self, model: str) -> str | None:

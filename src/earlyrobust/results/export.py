@@ -41,6 +41,7 @@ class CheckRecord:
         accuracy: Clean accuracy; None where nothing says what the right answers are.
         attacks: Both under each attack, by its name.
         test_data: The examples and how the model reads them; None in the record of an older version.
+        findings: What looks wrong, a sentence each.
     """
 
     data: str
@@ -50,6 +51,7 @@ class CheckRecord:
     accuracy: Compared | None
     attacks: dict[str, tuple[AttackRecord, AttackRecord]]
     test_data: TestDataRecord | None = None
+    findings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
