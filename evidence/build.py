@@ -56,8 +56,8 @@ Intervals are of 95 %, over seeds. *p* is that of Student's paired test under th
 counts as told from chance below 0.05; with so many comparisons one in twenty does so by chance alone. Attacks
 lean on the resources that each record names; numbers do not compare with those of other resources.
 
-InfoBERT and SMART were recorded before their steps followed their releases: InfoBERT took its anchors from a clean
-pass, and SMART's step had the same length for each text instead of each token.
+InfoBERT and SMART were recorded before their steps followed their releases: InfoBERT took its anchors from a
+clean pass, and SMART's step had the same length for each text instead of each token.
 """
 
 
