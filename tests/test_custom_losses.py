@@ -306,6 +306,63 @@ def test_one_search_at_a_time_is_on_a_model_and_a_search_can_be_run_again(tmp_pa
 # What Trainer's ways do not allow for is said.
 
 
+def stepping(base, *, calls_super):
+    class Own(base):
+        def training_step(self, model, inputs, num_items_in_batch=None):
+            if calls_super:
+                return super().training_step(model, inputs, num_items_in_batch)
+            model.train()
+            loss = self.compute_loss(model, self._prepare_inputs(inputs))
+            self.accelerator.backward(loss)
+            return loss.detach()
+
+    return Own
+
+
+PASSED_BY = r"^Own.training_step passes the adversary and the penalty by: let it call super\(\).*\.$"
+
+
+@every_training
+def test_a_training_step_of_one_s_own_must_call_that_of_the_adversary(tmp_path, name):
+    through, past = (stepping(AdversarialTrainer, calls_super=calls) for calls in (True, False))
+    assert_close(train(tmp_path, name, trainer_class=through), train(tmp_path, name))
+    if name is None:
+        assert train(tmp_path, name, trainer_class=past)
+        return
+    with pytest.raises(ConfigError, match=PASSED_BY):
+        train(tmp_path, name, trainer_class=past)
+
+
+@every_search
+def test_a_search_refuses_a_training_step_that_passes_its_penalty_by(tmp_path, name):
+    past = stepping(Trainer, calls_super=False)
+    with pytest.raises(ConfigError, match=PASSED_BY):
+        search_of(tmp_path, name, trainer_class=past, adversary=None).run()
+
+
+@pytest.mark.parametrize("name", ADVERSARIES)
+@pytest.mark.parametrize("given", ["model_init", "optimizers"])
+def test_what_would_leave_out_the_parts_of_an_adversary_is_refused(tmp_path, name, given):
+    def trained():
+        model = tiny.classifier() if given == "optimizers" else None
+        optimizers = (torch.optim.SGD(model.parameters(), 0.1) if model else None, None)
+        own = {"optimizers": optimizers} if model else {"model_init": lambda: tiny.classifier()}
+        return AdversarialTrainer(
+            model,
+            tiny.arguments(tmp_path),
+            adversary=tiny.adversary(name),
+            train_dataset=tiny.dataset(4),
+            processing_class=tiny.tokenizer(),
+            **own,
+        ).train()
+
+    if name not in {"model_init": ("infobert", "wordswap"), "optimizers": ("infobert",)}[given]:
+        assert trained()
+        return
+    with pytest.raises(ConfigError, match=rf"^{type(tiny.adversary(name)).__name__} .*{given}.*: .*\.$"):
+        trained()
+
+
 def own_class(returns, keeps=lambda inputs: inputs):
     class Own(AdversarialTrainer):
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):

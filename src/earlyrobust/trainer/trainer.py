@@ -19,6 +19,7 @@ from earlyrobust.adversarial import Adversary, Objective
 from earlyrobust.errors import ConfigError, TrainingError
 from earlyrobust.trainer.arguments import own_arguments
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
+from earlyrobust.trainer.guard import StepGuard
 from earlyrobust.trainer.passes import PARTS_NAME, TrainerPasses
 from earlyrobust.trainer.replays import Memories, RepeatedGroups
 from earlyrobust.trainer.sampling import ReplayableSampler
@@ -42,6 +43,9 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
     batch at hand and divided by the accumulation steps; a class that divides its loss by
     `num_items_in_batch` says so by the attribute `loss_is_scaled_for_ga = True`.
 
+    The adversary and the penalty are part of `training_step`. A subclass that overrides it calls
+    `super().training_step(...)` for each batch; one that does not is refused before its first optimiser step.
+
     Args:
         model: The classifier.
         args: Training arguments. Under an adversary that replays batches the epochs are divided by its
@@ -52,8 +56,9 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         **kwargs: As for `transformers.Trainer`.
 
     Raises:
-        ConfigError: If `compute_loss` does not take what Trainer gives it, or the adversary replays batches
-            and the data set has no known length.
+        ConfigError: If `compute_loss` does not take what Trainer gives it, the adversary replays batches and
+            the data set has no known length, or it keeps or trains something beside the model that
+            `model_init` or `optimizers` would leave out.
     """
 
     def __init__(
@@ -86,6 +91,9 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
                     f"{type(adversary).__name__} replays batches, so it needs a data set of known length."
                 )
             self.add_callback(self._memories)
+        self._steps = StepGuard(type(self))
+        if adversary is not None or penalty is not None:
+            self.add_callback(self._steps)
         # Classifiers average their loss over the batch they are given. Trainer takes any model that accepts
         # keyword arguments to have normalised the loss over the whole accumulated batch, and would then not
         # divide by the accumulation steps. A class that says it does so needs the number of items.
@@ -94,6 +102,23 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         # Trainer has just seeded the random generators; training goes on with them as without parts.
         with torch.random.fork_rng(devices=[]):
             self._parts = None if adversary is None else adversary.parts(self.model)
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        """Refuse what would go on without the adversary's parts, which nobody would notice."""
+        if self._parts is None:
+            return
+        name = type(self.adversary).__name__
+        if self.model_init is not None:
+            raise ConfigError(
+                f"{name} keeps something beside the model, which model_init would make anew without it: hand "
+                "over the model itself."
+            )
+        if self.optimizer is not None and any(True for _ in self._parts.parameters()):
+            raise ConfigError(
+                f"{name} trains weights beside the model's, which the optimizers that were given do not "
+                "know: choose the optimiser by TrainingArguments(optim=...) or optimizer_cls_and_kwargs."
+            )
 
     @property
     def examples_per_step(self) -> int:
@@ -132,6 +157,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         """
         if not self._labels_are_checked:  # which costs a synchronisation
             check_labels(inputs.get("labels"), self.model)
+        self._steps.taken = True
         self._penalty_is_due = True
         loss = self._adversarial_step(model, inputs, num_items_in_batch)
         # A loss scaler, which half precision has, expects infinite gradients and mends them by itself.
