@@ -6,6 +6,7 @@ the masks that c ranks have settled, which takes a fraction of an epoch. Then th
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ from earlyrobust.trainer import AdversarialTrainer
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +142,20 @@ class SearchConfig:
         The masks of the first have none to be compared with, and the search still begins to learn there.
         """
         return (self.patience + 2) * self.steps_per_miniepoch(steps_per_epoch) / steps_per_epoch
+
+    def describe_haste(self, steps_per_epoch: int) -> str | None:
+        """The beginning of a sentence on why masks cannot settle within the limit; None if they can.
+
+        Args:
+            steps_per_epoch: Optimiser steps of an epoch.
+        """
+        if self.draw_after is not None or self.max_epochs >= self.epochs_to_settle(steps_per_epoch):
+            return None
+        return (
+            f"An epoch of these texts has {steps_per_epoch} steps and a miniepoch "
+            f"{self.steps_per_miniepoch(steps_per_epoch)}, so masks need "
+            f"{self.epochs_to_settle(steps_per_epoch):.2g} epochs to settle"
+        )
 
 
 class EarlyRobustSearch:
@@ -243,6 +260,12 @@ class EarlyRobustSearch:
             ModelError: If another search is under way on the model.
         """
         checkpoint = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
+        if (why := self.config.describe_haste(self._steps_per_epoch)) is not None:
+            _LOG.warning(
+                "%s: the search stops after %g, settled or not; max_epochs allows for more, and min_steps "
+                "for shorter miniepochs.",
+                *(why, self.config.max_epochs),
+            )
         model = self.trainer.model
         self._gates.attach_to(model)
         self._history.clear()
