@@ -17,7 +17,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from earlyrobust import processes
 from earlyrobust.adversarial import Adversary, Objective
 from earlyrobust.errors import ConfigError, TrainingError
-from earlyrobust.trainer.arguments import own_arguments
+from earlyrobust.trainer.arguments import own_arguments, own_tokenizer
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
 from earlyrobust.trainer.guard import StepGuard
 from earlyrobust.trainer.passes import PARTS_NAME, TrainerPasses
@@ -76,6 +76,8 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
             # Rounded down: Trainer rounds the number of steps up.
             args.num_train_epochs = math.nextafter(args.num_train_epochs / self._replays, 0)
         _check_signature(type(self))
+        if model is not None and "processing_class" in kwargs:
+            kwargs["processing_class"] = own_tokenizer(kwargs["processing_class"], model.config)
         super().__init__(model, args, **kwargs)
         self.adversary = adversary
         self._penalty = penalty
