@@ -23,8 +23,9 @@ _WEIGHTS = tuple(name for whole in _WHOLE for name in (whole, f"{whole}.index.js
 _POINTER = b"version https://git-lfs"
 # The types of weights as safetensors calls them.
 _TRAINED = ("F64", "F32", "F16", "BF16")
-# Written beside what this package saves, in folders that nobody takes for a name on the hub.
+# Written beside what this package saves, in folders that nobody takes for a name on the hub, or above them.
 _OURS = ("export.json", "ticket.json", "weight_ticket.json")
+_ABOVE_OURS = "progress.json"
 
 
 def silent(_: str) -> None:
@@ -80,7 +81,7 @@ def note_choices(name: str, place: str, note: Note) -> None:
         note(f"'{name}' is the embedded encoder, not the folder of that name here, which is './{name}'.")
     if not Path(place).is_dir():
         return
-    ours = any((named / file).is_file() for file in _OURS)
+    ours = any(file.is_file() for file in (*(named / file for file in _OURS), named.parent / _ABOVE_OURS))
     if place == name and not ours and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name):
         note(f"'{name}' is read from the folder of that name here, not from the Hugging Face hub.")
     chosen, *others = weights_in(Path(place)) or [""]
