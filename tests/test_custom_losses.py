@@ -285,6 +285,25 @@ def test_what_a_search_cannot_take_is_refused_in_a_sentence(tmp_path, name, sett
 
 
 @every_search
+@pytest.mark.parametrize(
+    ("rows", "last", "match"),
+    [
+        (lambda: None, False, "known length"),
+        (lambda: tiny.dataset(16).to_iterable_dataset(), False, "known length"),
+        (lambda: (row for row in tiny.dataset(16)), False, "known length"),
+        (lambda: tiny.dataset(16).select([]), False, "has 0 examples"),
+        (list, False, "has 0 examples"),
+        (lambda: tiny.dataset(7), True, "has 7 examples"),
+    ],
+    ids=["none", "stream", "generator", "empty", "empty list", "less than a batch"],
+)
+def test_a_search_refuses_data_without_a_batch_before_it_begins(tmp_path, name, rows, last, match):
+    kind, arguments = SEARCHES[name], {"per_device_train_batch_size": 8, "dataloader_drop_last": last}
+    with pytest.raises(DataError, match=match):
+        kind(tiny.classifier(), tiny.arguments(tmp_path, **arguments), rows())
+
+
+@every_search
 def test_one_search_at_a_time_is_on_a_model_and_a_search_can_be_run_again(tmp_path, name):
     model = tiny.classifier()
     before = model.state_dict().keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -12,7 +13,7 @@ import transformers
 from transformers import EarlyStoppingCallback, Trainer
 
 from earlyrobust.adversarial import Adversary, FreeLB
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, DataError
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.arguments import own_arguments
 
@@ -37,6 +38,29 @@ def check_adversary(adversary: Adversary | None) -> None:
             f"{type(adversary).__name__} trains on every batch {adversary.replays} times, which a search "
             "cannot do: choose another adversary for it."
         )
+
+
+def steps_of_epoch(dataset: Any, args: TrainingArguments) -> int:
+    """Count the optimiser steps of an epoch.
+
+    Args:
+        dataset: Tokenised examples.
+        args: Training arguments, of one device for each process.
+
+    Raises:
+        DataError: If they cannot be counted, or there are none.
+    """
+    if not hasattr(dataset, "__len__"):
+        raise DataError("A search needs a train_dataset of known length: give it one, and not a stream.")
+    whole = math.floor if args.dataloader_drop_last else math.ceil
+    batches = whole(len(dataset) / (args.train_batch_size * args.world_size))
+    if not batches:
+        raise DataError(
+            f"The train_dataset has {len(dataset)} examples, fewer than a batch: give the search more, or a "
+            "smaller batch size."
+        )
+    steps: int = math.ceil(batches / args.gradient_accumulation_steps)
+    return steps
 
 
 def search_arguments(args: TrainingArguments, epochs: float, evaluates: bool = False) -> TrainingArguments:

@@ -28,6 +28,7 @@ from earlyrobust.search.base import (
     facts,
     search_arguments,
     search_trainer,
+    steps_of_epoch,
 )
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
 from earlyrobust.settling import Settling, SettlingRule
@@ -183,6 +184,7 @@ class EarlyRobustSearch:
         ModelError: If the model is cut already, or its architecture is not supported.
         ConfigError: If the ratios leave some layer without any head or neuron, or the adversary replays
             batches.
+        DataError: If the length of the data set is not known, or less than a batch.
     """
 
     name: ClassVar[str] = "earlyrobust"
@@ -213,10 +215,8 @@ class EarlyRobustSearch:
         self._model_type = model.config.model_type
         self._origin = origin or {}
         args = search_arguments(args, self.config.epochs, options.get("eval_dataset") is not None)
+        self._steps_per_epoch = steps_of_epoch(train_dataset, args)
         self._gates = ImportanceCoefficients.of(model)
-        whole = math.floor if args.dataloader_drop_last else math.ceil
-        batches = whole(len(train_dataset) / (args.train_batch_size * args.world_size))
-        self._steps_per_epoch = math.ceil(batches / args.gradient_accumulation_steps)
         self._steps_per_miniepoch = self.config.steps_per_miniepoch(self._steps_per_epoch)
         steps = math.ceil(self.config.epochs * self._steps_per_epoch)
         limit = steps // self._steps_per_miniepoch
