@@ -80,7 +80,7 @@ def train(
     watch = tiny.Gradients()
     adversary = None if name is None else tiny.adversary(name)
     trainer = trainer_class(
-        model or tiny.classifier(),
+        tiny.classifier() if model is None else model,
         tiny.arguments(
             folder,
             per_device_train_batch_size=8 // accumulation,
@@ -268,16 +268,39 @@ def test_a_search_takes_what_trainer_takes_and_switches_off_what_does_not_fit(tm
     assert search_of(tmp_path, name, arguments=loading | {"eval_on_start": True}).run()
 
 
+class Fixed(Trainer):
+    def __init__(self, model, args, train_dataset, processing_class):
+        super().__init__(model, args, train_dataset=train_dataset, processing_class=processing_class)
+
+
+class Handing(Trainer):
+    def __init__(self, *args, weights=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.weights = weights
+
+
+@every_search
+def test_a_search_takes_trainer_itself_and_classes_with_options_of_their_own(tmp_path, name):
+    expected = search_of(tmp_path, name).run()
+    for own in ({"trainer_class": Trainer}, {"trainer_class": Handing, "weights": WEIGHTS}):
+        search = search_of(tmp_path, name, **own)
+        assert getattr(search.trainer, "weights", None) == own.get("weights")
+        for one, other in zip(scores_of(search.run()), scores_of(expected), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 @every_search
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
         ({"optimizers": (object(), None)}, "cannot be given optimizers"),
         ({"model_init": tiny.classifier}, "cannot be given model_init"),
+        ({"trainer_class": Fixed}, r"^Fixed.__init__ does not take adversary, penalty, callbacks: write "),
+        ({"arguments": {"torch_compile": True}}, "^A compiled model does not see"),
         ({"trainer_class": dict}, "trainer_class is"),
         ({"trainer_class": tiny.classifier}, "trainer_class is"),
     ],
-    ids=["optimizers", "model_init", "no-trainer", "no-class"],
+    ids=["optimizers", "model_init", "fixed", "compiled", "no-trainer", "no-class"],
 )
 def test_what_a_search_cannot_take_is_refused_in_a_sentence(tmp_path, name, settings, match):
     with pytest.raises(ConfigError, match=match):
@@ -357,6 +380,19 @@ def test_a_search_refuses_a_training_step_that_passes_its_penalty_by(tmp_path, n
     past = stepping(Trainer, calls_super=False)
     with pytest.raises(ConfigError, match=PASSED_BY):
         search_of(tmp_path, name, trainer_class=past, adversary=None).run()
+
+
+@pytest.mark.parametrize("name", ADVERSARIES)
+@pytest.mark.parametrize("way", ["argument", "wrapped", "in place"])
+def test_a_compiled_model_which_sees_no_perturbation_is_refused(tmp_path, name, way):
+    model = tiny.classifier()
+    if way == "in place":
+        model.compile(backend="eager")
+    compiled = torch.compile(model, backend="eager") if way == "wrapped" else model
+    with pytest.raises(
+        ConfigError, match=r"^A compiled model does not see .*: leave out torch_compile, .*\.$"
+    ):
+        train(tmp_path, name, model=compiled, arguments={"torch_compile": way == "argument"})
 
 
 @pytest.mark.parametrize("name", ADVERSARIES)

@@ -120,6 +120,16 @@ def search_trainer(
                 "choose the optimiser by TrainingArguments(optim=...) or optimizer_cls_and_kwargs, and hand "
                 "over the model itself."
             )
+    if kind is Trainer:
+        kind = AdversarialTrainer
+    taken = inspect.signature(kind).parameters
+    if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+        missing = [name for name in (*options, "callbacks") if name not in taken]
+        if missing:
+            raise ConfigError(
+                f"{kind.__name__}.__init__ does not take {', '.join(missing)}: write __init__(self, *args, "
+                "**kwargs), and hand them on to super().__init__(*args, **kwargs)."
+            )
     options["callbacks"] = [one for one in callbacks if not _stops_early(one)]
     bases = (own, kind) if issubclass(kind, AdversarialTrainer) else (own, kind, AdversarialTrainer)
     return cast("AdversarialTrainer", type(kind.__name__, bases, {})(**options))

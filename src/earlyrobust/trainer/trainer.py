@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +18,7 @@ from earlyrobust.adversarial import Adversary, Objective
 from earlyrobust.errors import ConfigError, TrainingError
 from earlyrobust.trainer.arguments import own_arguments, own_tokenizer
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
-from earlyrobust.trainer.guard import StepGuard
+from earlyrobust.trainer.guard import StepGuard, check_model, check_parts, check_signature
 from earlyrobust.trainer.passes import PARTS_NAME, TrainerPasses
 from earlyrobust.trainer.replays import Memories, RepeatedGroups
 from earlyrobust.trainer.sampling import ReplayableSampler
@@ -56,9 +55,9 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         **kwargs: As for `transformers.Trainer`.
 
     Raises:
-        ConfigError: If `compute_loss` does not take what Trainer gives it, the adversary replays batches and
-            the data set has no known length, or it keeps or trains something beside the model that
-            `model_init` or `optimizers` would leave out.
+        ConfigError: If `compute_loss` does not take what Trainer gives it; the adversary replays batches and
+            the data set has no known length, or keeps or trains something beside the model that `model_init`
+            or `optimizers` would leave out; or the model is compiled under an adversary or a penalty.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         if self._replays > 1:
             # Rounded down: Trainer rounds the number of steps up.
             args.num_train_epochs = math.nextafter(args.num_train_epochs / self._replays, 0)
-        _check_signature(type(self))
+        check_signature(type(self))
         if model is not None and "processing_class" in kwargs:
             kwargs["processing_class"] = own_tokenizer(kwargs["processing_class"], model.config)
         super().__init__(model, args, **kwargs)
@@ -104,23 +103,10 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         # Trainer has just seeded the random generators; training goes on with them as without parts.
         with torch.random.fork_rng(devices=[]):
             self._parts = None if adversary is None else adversary.parts(self.model)
-        self._check_parts()
-
-    def _check_parts(self) -> None:
-        """Refuse what would go on without the adversary's parts, which nobody would notice."""
-        if self._parts is None:
-            return
-        name = type(self.adversary).__name__
-        if self.model_init is not None:
-            raise ConfigError(
-                f"{name} keeps something beside the model, which model_init would make anew without it: hand "
-                "over the model itself."
-            )
-        if self.optimizer is not None and any(True for _ in self._parts.parameters()):
-            raise ConfigError(
-                f"{name} trains weights beside the model's, which the optimizers that were given do not "
-                "know: choose the optimiser by TrainingArguments(optim=...) or optimizer_cls_and_kwargs."
-            )
+        if adversary is not None or penalty is not None:
+            check_model(self.model, args)
+        if self._parts is not None:
+            check_parts(self, self._parts)
 
     @property
     def examples_per_step(self) -> int:
@@ -320,17 +306,6 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
             logs["penalty"] = total.item() / steps
             self._penalties = (0.0, 0.0)
         super().log(logs, *args, **kwargs)
-
-
-def _check_signature(kind: type[AdversarialTrainer]) -> None:
-    taken = inspect.signature(kind.compute_loss).parameters
-    takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
-    missing = [name for name in ("return_outputs", "num_items_in_batch") if name not in taken]
-    if missing and not takes_all:
-        raise ConfigError(
-            f"{kind.__name__}.compute_loss does not take {' and '.join(missing)}, but Trainer gives it: "
-            "write compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None)."
-        )
 
 
 def _fault_of(loss: Tensor) -> int:
