@@ -122,17 +122,24 @@ def search_trainer(
             )
     if kind is Trainer:
         kind = AdversarialTrainer
-    taken = inspect.signature(kind).parameters
-    if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
-        missing = [name for name in (*options, "callbacks") if name not in taken]
-        if missing:
-            raise ConfigError(
-                f"{kind.__name__}.__init__ does not take {', '.join(missing)}: write __init__(self, *args, "
-                "**kwargs), and hand them on to super().__init__(*args, **kwargs)."
-            )
+    _check_init(kind, [*options, "callbacks"])
     options["callbacks"] = [one for one in callbacks if not _stops_early(one)]
     bases = (own, kind) if issubclass(kind, AdversarialTrainer) else (own, kind, AdversarialTrainer)
     return cast("AdversarialTrainer", type(kind.__name__, bases, {})(**options))
+
+
+def _check_init(kind: type[Trainer], options: Sequence[str]) -> None:
+    """Refuse a class of trainer whose own `__init__` does not hand on what it does not know."""
+    own: Any = kind.__init__
+    if own in (Trainer.__init__, AdversarialTrainer.__init__):
+        return
+    taken = inspect.signature(own).parameters
+    missing = [name for name in options if name not in taken]
+    if missing and not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+        raise ConfigError(
+            f"{kind.__name__}.__init__ does not take {', '.join(missing)}: write __init__(self, *args, "
+            "**kwargs), and hand them on to super().__init__(*args, **kwargs)."
+        )
 
 
 def _stops_early(callback: Any) -> bool:
