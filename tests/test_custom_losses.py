@@ -499,6 +499,33 @@ def test_labels_that_are_no_classes_are_refused_before_they_are_trained_on(tmp_p
     assert len(steps.steps) == (3 if reads == "batch" else 0)
 
 
+@pytest.mark.parametrize("name", ADVERSARIES)
+def test_a_row_without_a_token_does_no_harm(tmp_path, name):
+    empty = {"input_ids": [], "attention_mask": [], "token_type_ids": [], "labels": 0}
+    rows = [*tiny.dataset(15).remove_columns("length").to_list(), empty]
+    trainer = AdversarialTrainer(
+        tiny.classifier(),
+        tiny.arguments(tmp_path, max_steps=4, logging_steps=1, train_sampling_strategy="sequential"),
+        train_dataset=rows,
+        processing_class=tiny.tokenizer(),
+        adversary=tiny.adversary(name, **({"replays": 1} if name == "freeat" else {})),
+    )
+    trainer.train()
+    assert np.isfinite(tiny.losses_of(trainer)).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels"), [("regression", 1), (None, 1), ("regression", 2), ("multi_label_classification", 3)]
+)
+def test_smart_refuses_outputs_that_are_no_classes(tmp_path, kind, labels):
+    model = tiny.classifier()
+    model.config.problem_type, model.config.num_labels = kind, labels
+    with pytest.raises(
+        ConfigError, match=r"^SMART compares .* for (regression|multi label classif.*): .*\.$"
+    ):
+        train(tmp_path, "smart", model=model)
+
+
 def test_labels_that_losses_leave_out_and_other_kinds_of_labels_are_let_through(tmp_path):
     rows = [
         {**row, "labels": -100 if at % 3 == 0 else row["labels"]} for at, row in enumerate(tiny.dataset(16))
