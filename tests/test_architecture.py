@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "ticket_study": {"ticket"},
     "pruning": {"families", "ticket", "weight_ticket"},
     "adversarial": set(),
-    "trainer": {"adversarial", "families"},
+    "trainer": {"adversarial", "encoders", "families"},
     "search": {"trainer", "adversarial", "pruning", "families", "ticket", "weight_ticket", "settling"},
     "data": {"lazy"},
     "journal": set(),

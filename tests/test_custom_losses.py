@@ -80,7 +80,7 @@ def train(
     watch = tiny.Gradients()
     adversary = None if name is None else tiny.adversary(name)
     trainer = trainer_class(
-        model or tiny.classifier(),
+        tiny.classifier() if model is None else model,
         tiny.arguments(
             folder,
             per_device_train_batch_size=8 // accumulation,
@@ -268,20 +268,62 @@ def test_a_search_takes_what_trainer_takes_and_switches_off_what_does_not_fit(tm
     assert search_of(tmp_path, name, arguments=loading | {"eval_on_start": True}).run()
 
 
+class Fixed(Trainer):
+    def __init__(self, model, args, train_dataset, processing_class):
+        super().__init__(model, args, train_dataset=train_dataset, processing_class=processing_class)
+
+
+class Handing(Trainer):
+    def __init__(self, *args, weights=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.weights = weights
+
+
+@every_search
+def test_a_search_takes_trainer_itself_and_classes_with_options_of_their_own(tmp_path, name):
+    expected = search_of(tmp_path, name).run()
+    for own in ({"trainer_class": Trainer}, {"trainer_class": Handing, "weights": WEIGHTS}):
+        search = search_of(tmp_path, name, **own)
+        assert getattr(search.trainer, "weights", None) == own.get("weights")
+        for one, other in zip(scores_of(search.run()), scores_of(expected), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 @every_search
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
         ({"optimizers": (object(), None)}, "cannot be given optimizers"),
         ({"model_init": tiny.classifier}, "cannot be given model_init"),
+        ({"trainer_class": Fixed}, r"^Fixed.__init__ does not take adversary, penalty, callbacks: write "),
+        ({"arguments": {"torch_compile": True}}, "^A compiled model does not see"),
         ({"trainer_class": dict}, "trainer_class is"),
         ({"trainer_class": tiny.classifier}, "trainer_class is"),
     ],
-    ids=["optimizers", "model_init", "no-trainer", "no-class"],
+    ids=["optimizers", "model_init", "fixed", "compiled", "no-trainer", "no-class"],
 )
 def test_what_a_search_cannot_take_is_refused_in_a_sentence(tmp_path, name, settings, match):
     with pytest.raises(ConfigError, match=match):
         search_of(tmp_path, name, **settings)
+
+
+@every_search
+@pytest.mark.parametrize(
+    ("rows", "last", "match"),
+    [
+        (lambda: None, False, "known length"),
+        (lambda: tiny.dataset(16).to_iterable_dataset(), False, "known length"),
+        (lambda: (row for row in tiny.dataset(16)), False, "known length"),
+        (lambda: tiny.dataset(16).select([]), False, "has 0 examples"),
+        (list, False, "has 0 examples"),
+        (lambda: tiny.dataset(7), True, "has 7 examples"),
+    ],
+    ids=["none", "stream", "generator", "empty", "empty list", "less than a batch"],
+)
+def test_a_search_refuses_data_without_a_batch_before_it_begins(tmp_path, name, rows, last, match):
+    kind, arguments = SEARCHES[name], {"per_device_train_batch_size": 8, "dataloader_drop_last": last}
+    with pytest.raises(DataError, match=match):
+        kind(tiny.classifier(), tiny.arguments(tmp_path, **arguments), rows())
 
 
 @every_search
@@ -304,6 +346,76 @@ def test_one_search_at_a_time_is_on_a_model_and_a_search_can_be_run_again(tmp_pa
 
 
 # What Trainer's ways do not allow for is said.
+
+
+def stepping(base, *, calls_super):
+    class Own(base):
+        def training_step(self, model, inputs, num_items_in_batch=None):
+            if calls_super:
+                return super().training_step(model, inputs, num_items_in_batch)
+            model.train()
+            loss = self.compute_loss(model, self._prepare_inputs(inputs))
+            self.accelerator.backward(loss)
+            return loss.detach()
+
+    return Own
+
+
+PASSED_BY = r"^Own.training_step passes the adversary and the penalty by: let it call super\(\).*\.$"
+
+
+@every_training
+def test_a_training_step_of_one_s_own_must_call_that_of_the_adversary(tmp_path, name):
+    through, past = (stepping(AdversarialTrainer, calls_super=calls) for calls in (True, False))
+    assert_close(train(tmp_path, name, trainer_class=through), train(tmp_path, name))
+    if name is None:
+        assert train(tmp_path, name, trainer_class=past)
+        return
+    with pytest.raises(ConfigError, match=PASSED_BY):
+        train(tmp_path, name, trainer_class=past)
+
+
+@every_search
+def test_a_search_refuses_a_training_step_that_passes_its_penalty_by(tmp_path, name):
+    past = stepping(Trainer, calls_super=False)
+    with pytest.raises(ConfigError, match=PASSED_BY):
+        search_of(tmp_path, name, trainer_class=past, adversary=None).run()
+
+
+@pytest.mark.parametrize("name", ADVERSARIES)
+@pytest.mark.parametrize("way", ["argument", "wrapped", "in place"])
+def test_a_compiled_model_which_sees_no_perturbation_is_refused(tmp_path, name, way):
+    model = tiny.classifier()
+    if way == "in place":
+        model.compile(backend="eager")
+    compiled = torch.compile(model, backend="eager") if way == "wrapped" else model
+    with pytest.raises(
+        ConfigError, match=r"^A compiled model does not see .*: leave out torch_compile, .*\.$"
+    ):
+        train(tmp_path, name, model=compiled, arguments={"torch_compile": way == "argument"})
+
+
+@pytest.mark.parametrize("name", ADVERSARIES)
+@pytest.mark.parametrize("given", ["model_init", "optimizers"])
+def test_what_would_leave_out_the_parts_of_an_adversary_is_refused(tmp_path, name, given):
+    def trained():
+        model = tiny.classifier() if given == "optimizers" else None
+        optimizers = (torch.optim.SGD(model.parameters(), 0.1) if model else None, None)
+        own = {"optimizers": optimizers} if model else {"model_init": lambda: tiny.classifier()}
+        return AdversarialTrainer(
+            model,
+            tiny.arguments(tmp_path),
+            adversary=tiny.adversary(name),
+            train_dataset=tiny.dataset(4),
+            processing_class=tiny.tokenizer(),
+            **own,
+        ).train()
+
+    if name not in {"model_init": ("infobert", "wordswap"), "optimizers": ("infobert",)}[given]:
+        assert trained()
+        return
+    with pytest.raises(ConfigError, match=rf"^{type(tiny.adversary(name)).__name__} .*{given}.*: .*\.$"):
+        trained()
 
 
 def own_class(returns, keeps=lambda inputs: inputs):
@@ -385,6 +497,33 @@ def test_labels_that_are_no_classes_are_refused_before_they_are_trained_on(tmp_p
     with pytest.raises(DataError, match=rf"^A label is {label}, but the model has 2 classes, 0 to 1: .*\.$"):
         trainer.train()
     assert len(steps.steps) == (3 if reads == "batch" else 0)
+
+
+@pytest.mark.parametrize("name", ADVERSARIES)
+def test_a_row_without_a_token_does_no_harm(tmp_path, name):
+    empty = {"input_ids": [], "attention_mask": [], "token_type_ids": [], "labels": 0}
+    rows = [*tiny.dataset(15).remove_columns("length").to_list(), empty]
+    trainer = AdversarialTrainer(
+        tiny.classifier(),
+        tiny.arguments(tmp_path, max_steps=4, logging_steps=1, train_sampling_strategy="sequential"),
+        train_dataset=rows,
+        processing_class=tiny.tokenizer(),
+        adversary=tiny.adversary(name, **({"replays": 1} if name == "freeat" else {})),
+    )
+    trainer.train()
+    assert np.isfinite(tiny.losses_of(trainer)).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels"), [("regression", 1), (None, 1), ("regression", 2), ("multi_label_classification", 3)]
+)
+def test_smart_refuses_outputs_that_are_no_classes(tmp_path, kind, labels):
+    model = tiny.classifier()
+    model.config.problem_type, model.config.num_labels = kind, labels
+    with pytest.raises(
+        ConfigError, match=r"^SMART compares .* for (regression|multi label classif.*): .*\.$"
+    ):
+        train(tmp_path, "smart", model=model)
 
 
 def test_labels_that_losses_leave_out_and_other_kinds_of_labels_are_let_through(tmp_path):

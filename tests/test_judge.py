@@ -25,7 +25,7 @@ from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.judge import evaluate, load_subject
 from earlyrobust.pipeline.splits import load_data
 from earlyrobust.pipeline.testdata import options_of
-from earlyrobust.results import EvaluationReport, ExportRecord
+from earlyrobust.results import EvaluationReport, ExportRecord, RunRecord
 from earlyrobust.results import TestDataRecord as RowsRecord
 from earlyrobust.storage import locked
 
@@ -535,6 +535,29 @@ def test_an_evaluation_does_not_overwrite_another(
         evaluate(str(place / model), Data(**given), evaluated)
     assert named.replace("another name, ", "") in str(error.value)
     assert (evaluated / "evaluation.json").read_bytes() == before
+
+
+def test_which_weights_were_chosen_is_told_and_recorded(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(place / "singles", "run")  # a run's own model is no name on the hub
+    shutil.copytree(place / "encoder", "somebody/model")
+    Path("somebody/model/pytorch_model.bin").write_bytes(b"")
+    chosen = [
+        "'somebody/model' is read from the folder of that name here, not from the Hugging Face hub.",
+        "The weights of 'somebody/model' are read from model.safetensors, not from pytorch_model.bin beside "
+        "it.",
+    ]
+    data = Data(test_file=place / "singles.csv", **SINGLE)
+    for model, expected in (("run", []), ("run/model", []), ("somebody/model", chosen)):
+        listener = Listener()
+        evaluate(model, data, tmp_path / "out" / model, listener)
+        assert EvaluationReport.load(tmp_path / "out" / model).choices == expected
+        assert [note for note in listener.notes if "read from" in note] == expected
+    config = {"model": "somebody/model", "train_file": str(place / "singles.csv"), **SINGLE}
+    record = run(RunConfig.build({**config, "method": "finetune", "attack": [], "output": "trained"}))
+    assert RunRecord.load(Path("trained")).choices == record.choices == chosen
 
 
 @pytest.mark.parametrize(

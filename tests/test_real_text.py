@@ -33,7 +33,8 @@ FLOOR = {"sst2": 0.55, "qnli": 0.45}
 @pytest.mark.parametrize("task", FLOOR)
 def test_the_main_job_on_real_text(task: str, tmp_path: Path) -> None:
     command = ("run", "--task", task, "--data-dir", DATA, "--train-samples", 1600, "--epochs", 1)
-    options = ("--learning-rate", 1e-4, "--search-adversary", "freelb,steps=2", "--output", tmp_path / "run")
+    search = ("--search-adversary", "freelb,steps=2", "--search-epochs", 0.5)
+    options = ("--learning-rate", 1e-4, *search, "--output", tmp_path / "run")
     lists, tagger = DATA / "counterfit" / "neighbors_top8_d0.7.parquet", DATA.parent / "nltk_data"
     attack = ("--attack", "textfooler", "--examples", 16, "--neighbours", lists, "--nltk-data", tagger)
     outcome = call(*command, *options, *attack)

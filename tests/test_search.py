@@ -408,3 +408,38 @@ def test_earlybert_differs_from_the_robust_search_in_these_settings_alone():
         "head_scope": "layerwise",
         "draw_after": 0.2,
     }
+
+
+@pytest.mark.parametrize(("began", "goes_on"), [(0.5, 1.0), (2.0, 1.0)])
+def test_a_search_goes_on_under_another_limit_than_it_began_with(tmp_path, began, goes_on):
+    def search(epochs, resume=None, **changes):
+        config = replace(CONFIG, gamma=0.0, max_epochs=epochs)
+        return search_of(tmp_path, config, learning_rate=0.05, **changes).run(resume)
+
+    with pytest.raises(KeyboardInterrupt):
+        search(began, save_strategy="steps", save_steps=4, callbacks=[tiny.Interrupt(5)])
+    checkpoint = tmp_path / "checkpoint-4"
+    assert_same_ticket(search(goes_on, checkpoint), search(goes_on))
+    with pytest.raises(
+        ConfigError, match=r"^The checkpoint is that of a search of 2 miniepochs so far, .*\.$"
+    ):
+        search(2 / 16, checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "masks need 0.88 epochs to settle: the search stops after 0.8, settled or not"),
+        ({"patience": 40}, "masks need 5.2 epochs to settle"),
+        ({"min_steps": 20}, "An epoch of these texts has 16 steps and a miniepoch 20"),
+        ({"max_epochs": 0.875}, None),
+        ({"draw_after": 0.5}, None),
+    ],
+    ids=str,
+)
+def test_a_limit_within_which_masks_cannot_settle_is_said(tmp_path, caplog, changes, said):
+    config = replace(CONFIG, max_epochs=0.8)
+    search_of(tmp_path, replace(config, **changes), learning_rate=0.05).run()
+    told = [entry.getMessage() for entry in caplog.records if "to settle" in entry.getMessage()]
+    assert len(told) == (said is not None)
+    assert said is None or said in told[0]

@@ -596,3 +596,25 @@ def test_infobert_s_critic_depends_on_the_seed_alone_and_draws_no_one_else_s_num
         assert torch.equal(drawn[-1], torch.rand(3))
     assert_same_weights(critics[0], critics[1])
     assert not any(torch.equal(critics[0][name], critics[2][name]) for name in CRITIC)
+
+
+@pytest.mark.parametrize("name", [None, "freelb", "infobert"], ids=str)
+def test_a_tokenizer_that_pads_on_the_left_trains_as_one_that_pads_on_the_right(tmp_path, name, caplog):
+    def train(side):
+        tokenizer, model = tiny.tokenizer(), tiny.classifier()
+        tokenizer.padding_side = side
+        trainer = AdversarialTrainer(
+            model,
+            tiny.arguments(tmp_path, max_steps=2),
+            adversary=adversary_of(name),
+            train_dataset=tiny.dataset(),
+            processing_class=tokenizer,
+        )
+        trainer.train()
+        assert tokenizer.padding_side == side
+        return dict(model.state_dict()), trainer.predict(tiny.dataset(8, seed=2)).predictions
+
+    left, right = train("left"), train("right")
+    assert_close(left, right, rtol=0, atol=0)
+    said = [entry.getMessage() for entry in caplog.records if "padded on the right" in entry.getMessage()]
+    assert len(said) == 1

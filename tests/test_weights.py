@@ -80,6 +80,21 @@ def filled(part: str, value: float) -> Edit:
     return fill
 
 
+def beside(name: str) -> Edit:
+    """One more weight, named as others of its layer are."""
+
+    def add(weights: Weights) -> Weights:
+        known = next(key for key in weights if "layer.0.attention.self.query.weight" in key)
+        prefix = known.partition("layer.0")[0]
+        return weights | {f"{prefix}{name}.weight": torch.ones(2, models.HIDDEN)}
+
+    return add
+
+
+def cast(kind: torch.dtype) -> Edit:
+    return lambda weights: {key: value.to(kind) for key, value in weights.items()}
+
+
 LOADERS: dict[str, Callable[[str], object]] = {
     "classifier": load_classifier,
     "encoder": lambda name: load_pretrained(name, LABELS, seed=0),
@@ -117,6 +132,17 @@ FAULTS: dict[str, tuple[Edit | dict[str, object], tuple[str, ...], str]] = {
         ("classifier",),
         "correct its config.json, of a classifier id2label and num_labels",
     ),
+    "LoRA within": (beside("layer.0.attention.self.query.lora_A.default"), EVERYWHERE, "merge it into"),
+    "LoRA around": (renamed("query.weight", "query.base_layer.weight"), EVERYWHERE, "merge it into"),
+    "bottlenecks": (beside("layer.2.output.adapters.mine.down"), EVERYWHERE, "have no place for"),
+    "relative positions": (
+        beside("layer.1.attention.self.distance_embedding"),
+        EVERYWHERE,
+        "distance_embedding.weight",
+    ),
+    "of whole numbers": (cast(torch.int8), EVERYWHERE, "are of type I8"),
+    "of bytes": (cast(torch.uint8), EVERYWHERE, "are of type U8"),
+    "of eight bits": (cast(torch.float8_e4m3fn), EVERYWHERE, "are of type F8_E4M3"),
     "NaN": (filled("query.weight", float("nan")), EVERYWHERE, "is not a number (NaN or infinite"),
     "infinite": (filled("LayerNorm.bias", float("inf")), EVERYWHERE, "LayerNorm.bias"),
     "minus infinite": (filled("word_emb", float("-inf")), EVERYWHERE, "word_embeddings.weight"),

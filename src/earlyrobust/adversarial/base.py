@@ -281,7 +281,8 @@ class Perturbation:
         if magnitude == 0:
             return noise
         noise.uniform_(-1, 1)
-        scale = (magnitude / (self.lengths * self.channels).sqrt())[:, None, None]
+        # A row without any token, as an empty text may be, has nothing to be moved.
+        scale = (magnitude / (self.lengths.clamp(min=1) * self.channels).sqrt())[:, None, None]
         return _project(noise * self.mask * scale, bound, 2)
 
     def normal(self, deviation: float, bound: float = 0) -> Tensor:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from earlyrobust.adversarial.base import ASCENT, Adversary, AdversaryConfig, Passes, Perturbation, in_full
+from earlyrobust.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,21 @@ class SMART(Adversary):
     def cost(self, layers: int) -> float:
         """A clean and a perturbed pass, and the ascents, which use the clean pass's predictions."""
         return 1 if self.config.weight == 0 else 2 + self.config.steps * ASCENT
+
+    def parts(self, model: PreTrainedModel) -> None:
+        """None; refuses a model whose outputs are no classes, between which there is nothing to diverge.
+
+        Raises:
+            ConfigError: If it is one.
+        """
+        kind = model.config.problem_type
+        if self.config.weight and (
+            model.config.num_labels == 1 or kind not in (None, "single_label_classification")
+        ):
+            raise ConfigError(
+                "SMART compares what a model says of classes that exclude one another, but this one is for "
+                f"{(kind or 'regression').replace('_', ' ')}: choose another adversary."
+            )
 
     def _step(self, perturbation: Perturbation, passes: Passes) -> Tensor:
         config = self.config

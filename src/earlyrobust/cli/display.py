@@ -79,6 +79,8 @@ class Display(Observer):
         transformers_logging.set_verbosity_error()
         transformers_logging.disable_progress_bar()
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+        # The package's own warnings are for programs: the observer is told the same.
+        logging.getLogger("earlyrobust").setLevel(logging.ERROR)
         if threading.current_thread() is threading.main_thread():
             self._handler = signal.signal(signal.SIGTERM, _terminate)
         return self
@@ -86,6 +88,7 @@ class Display(Observer):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        logging.getLogger("earlyrobust").setLevel(logging.NOTSET)
         if self._handler is not None:
             signal.signal(signal.SIGTERM, self._handler)
         if kind is not None and issubclass(kind, KeyboardInterrupt):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
 from transformers.utils import cached_file
 
 from earlyrobust.errors import ModelError
@@ -20,9 +21,11 @@ _WHOLE = ("model.safetensors", "pytorch_model.bin")
 _WEIGHTS = tuple(name for whole in _WHOLE for name in (whole, f"{whole}.index.json"))
 # What stands in the place of a large file that git has not fetched.
 _POINTER = b"version https://git-lfs"
-# Written beside what this package saves, or above a run's model, in folders that nobody takes for a name on
-# the hub.
-_OURS = ("export.json", "ticket.json", "weight_ticket.json", "../progress.json")
+# The types of weights as safetensors calls them.
+_TRAINED = ("F64", "F32", "F16", "BF16")
+# Written beside what this package saves, in folders that nobody takes for a name on the hub, or above them.
+_OURS = ("export.json", "ticket.json", "weight_ticket.json")
+_ABOVE_OURS = "progress.json"
 
 
 def silent(_: str) -> None:
@@ -61,6 +64,8 @@ def check_files(name: str, place: str) -> None:
                 raise ModelError(
                     f"'{file}' is only git's pointer to the weights: fetch them with `git lfs pull`."
                 )
+        if file.suffix == ".safetensors" and not _names_its_kind(folder):
+            _check_kind(name, file)
 
 
 def note_choices(name: str, place: str, note: Note) -> None:
@@ -76,7 +81,7 @@ def note_choices(name: str, place: str, note: Note) -> None:
         note(f"'{name}' is the embedded encoder, not the folder of that name here, which is './{name}'.")
     if not Path(place).is_dir():
         return
-    ours = any((named / file).is_file() for file in _OURS)
+    ours = any(file.is_file() for file in (*(named / file for file in _OURS), named.parent / _ABOVE_OURS))
     if place == name and not ours and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name):
         note(f"'{name}' is read from the folder of that name here, not from the Hugging Face hub.")
     chosen, *others = weights_in(Path(place)) or [""]
@@ -117,6 +122,29 @@ def _check_adapter(name: str, adapter: Path | None, *, is_whole: bool) -> None:
         "`AutoPeftModelForSequenceClassification.from_pretrained(...).merge_and_unload()`, save the result "
         "and its tokenizer, and name that folder."
     )
+
+
+def _names_its_kind(folder: Path) -> bool:
+    """Whether a model says how it is quantised, so that transformers loads it by that, or refuses it."""
+    try:
+        return "quantization_config" in (folder / "config.json").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+
+
+def _check_kind(name: str, file: Path) -> None:
+    """Check that weights are numbers as they are trained, not those that stand for them in quantisation."""
+    try:
+        with safe_open(file, framework="pt") as content:
+            kinds = {key: content.get_slice(key).get_dtype() for key in content.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError):
+        return  # the loader says what is wrong with it
+    wrong = [key for key in sorted(kinds) if key.endswith(".weight") and kinds[key] not in _TRAINED]
+    if wrong:
+        raise ModelError(
+            f"The weights of '{name}' are of type {kinds[wrong[0]]} ({wrong[0]}), so they are quantised: "
+            "choose the model that they were made from."
+        )
 
 
 def _check_parts(name: str, index: Path) -> None:

@@ -21,6 +21,9 @@ _WRAPPERS = {
     "_fsdp_wrapped_module": "FSDP",
     "_checkpoint_wrapped_module": "activation checkpointing",
 }
+# The parts of names by which adapters stand within a model.
+_ADAPTED = ("base_layer", "lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B")
+_LAYER = re.compile(r".*?\.\d+\.")
 
 
 def check_encoder(model: PreTrainedModel, loading: Mapping[str, Any], name: str) -> list[str]:
@@ -79,18 +82,28 @@ def check_whole(model: PreTrainedModel, loading: Mapping[str, Any], name: str, w
 
 
 def _check_surplus(model: PreTrainedModel, loading: Mapping[str, Any], name: str) -> None:
-    """Refuse a file with layers that the model does not have."""
+    """Refuse a file with layers, or with weights within layers, that the model does not have."""
     prefix = f"{model.base_model_prefix}."  # the files of encoders have it or not
     known = {_numberless(key) for key in model.state_dict()}
-    surplus = sorted(
-        key
-        for key in loading["unexpected_keys"]
-        if {_numberless(form) for form in (key, prefix + key, key.removeprefix(prefix))} & known
-    )
+    forms = {key: (key, prefix + key, key.removeprefix(prefix)) for key in loading["unexpected_keys"]}
+    surplus = sorted(key for key in forms if {_numberless(form) for form in forms[key]} & known)
     if surplus:
         raise ModelError(
             f"The file of '{name}' has layers that its configuration leaves out ({_first_of(surplus)}): mend "
             "config.json, or save the model again."
+        )
+    layers = tuple({found.group() for key in model.state_dict() if (found := _LAYER.match(key))})
+    homeless = sorted(
+        key
+        for key in forms
+        if (key.endswith(".weight") and any(form.startswith(layers) for form in forms[key]))
+        or any(part in _ADAPTED for part in key.split("."))
+    )
+    if homeless:
+        raise ModelError(
+            f"The file of '{name}' has weights that the layers of its architecture have no place for "
+            f"({_first_of(homeless)}): if they are an adapter's (LoRA or another of PEFT), merge it into the "
+            "model and save that; if not, choose another model."
         )
 
 

@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -198,6 +198,7 @@ class _Job:
     splits: Splits
     folder: RunFolder
     observer: Observer
+    choices: list[str] = field(default_factory=list)
 
     def pretrained(self, note: Note = silent) -> PreTrainedModel:
         """The encoder with a fresh head, the same each time."""
@@ -250,9 +251,8 @@ def _begun(
     if config.bf16 and not has_bf16():
         observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
     job = _Job(config, recipe, splits, folder, observer)
-    model = job.pretrained(
-        observer.note
-    )  # whether it can be loaded is better known before the folder is taken
+    # Whether it can be loaded is better known before the folder is taken.
+    model = job.pretrained(observer.noting(job.choices))
     if config.gradient_checkpointing and not model.supports_gradient_checkpointing:
         raise ConfigError(
             f"transformers has no gradient checkpointing for '{config.model}': do without "
@@ -422,6 +422,7 @@ def _record(
         speed=speed,
         needs_dense=job.recipe.starts_from_finetuned,
         training=folder.training,
+        choices=job.choices,
     )
     record = replace(record, findings=find_faults(record))
     if processes.is_first():

@@ -61,6 +61,7 @@ class Subject:
     cut: int
     matched_by: str = "name"
     known: int | None = None
+    choices: Sequence[str] = ()
 
     @property
     def outputs(self) -> list[str]:
@@ -131,6 +132,7 @@ def evaluate(
             describe_environment(),
             weights,
             findings=subject.findings(subject.rows["label"][:], answers.tolist()),
+            choices=[*subject.choices],
         )
         if output is not None and processes.is_first():
             report.save(output)
@@ -191,6 +193,7 @@ def attack(
             environment=describe_environment(),
             attacks=records,
             test_data=subject.test_data,
+            choices=[*subject.choices],
         )
         if processes.is_first():
             answers = _clean_answers(records.values(), folder.path)
@@ -219,7 +222,8 @@ def load_subject(
     place = model_in(model_name)
     with observer.stage("Loading model and data"):
         names = _given_names(place, data)
-        model, tokenizer = load_classifier(place, observer.note), load_tokenizer(place)
+        choices: list[str] = []
+        model, tokenizer = load_classifier(place, observer.noting(choices)), load_tokenizer(place)
         check_names_classes(model.config, model_name)
         outputs = _name_outputs(model, place, names, data)
         judged = _rows(model_name, data, source, outputs)
@@ -240,7 +244,7 @@ def load_subject(
         run = run_of(model_name)
         if run is not None and (data.test_file is not None or data.task is not None):
             subject = replace(subject, known=count_known(run, options_of(run), subject.rows, observer))
-        return subject
+        return replace(subject, choices=choices)
 
 
 def subject_of(

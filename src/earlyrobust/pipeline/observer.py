@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -33,3 +33,16 @@ class Observer:
 
     def note(self, message: str) -> None:
         """Told something worth knowing."""
+
+    def noting(self, kept: list[str]) -> Callable[[str], None]:
+        """A function that tells what it is told, and keeps it for the record.
+
+        Args:
+            kept: Where it is kept.
+        """
+
+        def note(message: str) -> None:
+            kept.append(message)
+            self.note(message)
+
+        return note

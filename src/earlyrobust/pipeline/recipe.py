@@ -101,19 +101,16 @@ class Recipe:
             observer: Is told of a longer limit, or of one that is too short.
         """
         settings = self.search_config
-        if not isinstance(settings, SearchConfig) or settings.draw_after is not None:
+        if not isinstance(settings, SearchConfig):
             return self
-        needed = settings.epochs_to_settle(steps_per_epoch)
-        if settings.max_epochs >= needed:
+        if (why := settings.describe_haste(steps_per_epoch)) is None:
             return self
-        why = (
-            f"An epoch of these texts has {steps_per_epoch} steps and a miniepoch "
-            f"{settings.steps_per_miniepoch(steps_per_epoch)}, so masks need {needed:.2g} epochs to settle"
-        )
         of_method = METHODS[config.method].search_epochs if config.search is None else None
         if config.search_epochs is None and of_method is None:
             observer.note(f"{why}: the search may take as long, instead of {settings.max_epochs:g}.")
-            return replace(self, search_config=replace(settings, max_epochs=needed))
+            return replace(
+                self, search_config=replace(settings, max_epochs=settings.epochs_to_settle(steps_per_epoch))
+            )
         observer.note(
             f"{why}: the search stops after {settings.max_epochs:g}, settled or not; --search-epochs allows "
             "for more, and --miniepoch-min-steps for shorter miniepochs."

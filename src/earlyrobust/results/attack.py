@@ -89,6 +89,7 @@ class AttackReport:
         attacks: The record of each attack, by its name.
         test_data: What it was attacked on and how it reads it; None in the record of an older version.
         findings: What looks wrong, a sentence each.
+        choices: Which weights were chosen where there was a choice, a sentence each.
         schema_version: Version of this layout.
     """
 
@@ -101,6 +102,7 @@ class AttackReport:
     attacks: dict[str, AttackRecord]
     test_data: TestDataRecord | None = None
     findings: list[str] = field(default_factory=list)
+    choices: list[str] = field(default_factory=list)
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def save(self, folder: Path) -> None:

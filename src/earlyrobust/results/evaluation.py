@@ -51,6 +51,7 @@ class EvaluationReport:
         environment: Where it was measured.
         fingerprint: Hash over the classifier's weights; None where the record is not written into a file.
         findings: What looks wrong, a sentence each.
+        choices: Which weights were chosen where there was a choice, a sentence each.
         schema_version: Version of this layout.
     """
 
@@ -60,6 +61,7 @@ class EvaluationReport:
     environment: EnvironmentRecord
     fingerprint: str | None = None
     findings: list[str] = field(default_factory=list)
+    choices: list[str] = field(default_factory=list)
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def save(self, folder: Path) -> None:

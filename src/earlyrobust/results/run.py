@@ -200,6 +200,8 @@ class RunRecord:
         needs_dense: Whether the ticket was searched on the dense model, whose training is then part of it.
         findings: What has gone wrong, and what to try: see `find_faults`.
         training: What the training of each stage logged; empty in the record of an older version.
+        choices: Which weights were chosen where there was a choice, and what was made up beside the head, a
+            sentence each.
         schema_version: Version of this layout.
     """
 
@@ -218,6 +220,7 @@ class RunRecord:
     needs_dense: bool = False
     findings: list[str] = field(default_factory=list)
     training: dict[str, TrainingLog] = field(default_factory=dict)
+    choices: list[str] = field(default_factory=list)
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property

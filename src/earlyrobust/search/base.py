@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -12,7 +13,7 @@ import transformers
 from transformers import EarlyStoppingCallback, Trainer
 
 from earlyrobust.adversarial import Adversary, FreeLB
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, DataError
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.arguments import own_arguments
 
@@ -37,6 +38,29 @@ def check_adversary(adversary: Adversary | None) -> None:
             f"{type(adversary).__name__} trains on every batch {adversary.replays} times, which a search "
             "cannot do: choose another adversary for it."
         )
+
+
+def steps_of_epoch(dataset: Any, args: TrainingArguments) -> int:
+    """Count the optimiser steps of an epoch.
+
+    Args:
+        dataset: Tokenised examples.
+        args: Training arguments, of one device for each process.
+
+    Raises:
+        DataError: If they cannot be counted, or there are none.
+    """
+    if not hasattr(dataset, "__len__"):
+        raise DataError("A search needs a train_dataset of known length: give it one, and not a stream.")
+    whole = math.floor if args.dataloader_drop_last else math.ceil
+    batches = whole(len(dataset) / (args.train_batch_size * args.world_size))
+    if not batches:
+        raise DataError(
+            f"The train_dataset has {len(dataset)} examples, fewer than a batch: give the search more, or a "
+            "smaller batch size."
+        )
+    steps: int = math.ceil(batches / args.gradient_accumulation_steps)
+    return steps
 
 
 def search_arguments(args: TrainingArguments, epochs: float, evaluates: bool = False) -> TrainingArguments:
@@ -96,9 +120,26 @@ def search_trainer(
                 "choose the optimiser by TrainingArguments(optim=...) or optimizer_cls_and_kwargs, and hand "
                 "over the model itself."
             )
+    if kind is Trainer:
+        kind = AdversarialTrainer
+    _check_init(kind, [*options, "callbacks"])
     options["callbacks"] = [one for one in callbacks if not _stops_early(one)]
     bases = (own, kind) if issubclass(kind, AdversarialTrainer) else (own, kind, AdversarialTrainer)
     return cast("AdversarialTrainer", type(kind.__name__, bases, {})(**options))
+
+
+def _check_init(kind: type[Trainer], options: Sequence[str]) -> None:
+    """Refuse a class of trainer whose own `__init__` does not hand on what it does not know."""
+    own: Any = kind.__init__
+    if own in (Trainer.__init__, AdversarialTrainer.__init__):
+        return
+    taken = inspect.signature(own).parameters
+    missing = [name for name in options if name not in taken]
+    if missing and not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+        raise ConfigError(
+            f"{kind.__name__}.__init__ does not take {', '.join(missing)}: write __init__(self, *args, "
+            "**kwargs), and hand them on to super().__init__(*args, **kwargs)."
+        )
 
 
 def _stops_early(callback: Any) -> bool:

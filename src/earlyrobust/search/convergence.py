@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from earlyrobust import processes
-from earlyrobust.errors import TicketError
+from earlyrobust.errors import ConfigError, TicketError
 from earlyrobust.pruning import ImportanceCoefficients
 from earlyrobust.settling import SettlingRule
 from earlyrobust.ticket import Mask, Miniepoch, Scores, mask_distance
@@ -57,6 +57,28 @@ class MaskHistory(nn.Module):
 
     def __len__(self) -> int:
         return int(self.steps.count_nonzero())
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Take the masks of a search that had another limit, as far as there are any.
+
+        Raises:
+            ConfigError: If they are more than this search's limit allows for.
+        """
+        limit = len(self.steps)
+        saved = state_dict.get(f"{prefix}steps")
+        if saved is not None and len(saved) != limit:
+            count = int(saved.count_nonzero())
+            if count > limit:
+                raise ConfigError(
+                    f"The checkpoint is that of a search of {count} miniepochs so far, but this one ends "
+                    f"after {limit}: give it the limit that it began with."
+                )
+            for name in ("heads", "neurons", "steps"):
+                part = state_dict[f"{prefix}{name}"][:limit]
+                state_dict[f"{prefix}{name}"] = torch.cat(
+                    [part, part.new_zeros(limit - len(part), *part.shape[1:])]
+                )
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def clear(self) -> None:
         """Forget a search before this one."""

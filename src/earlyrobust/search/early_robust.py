@@ -6,6 +6,7 @@ the masks that c ranks have settled, which takes a fraction of an epoch. Then th
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from earlyrobust.search.base import (
     facts,
     search_arguments,
     search_trainer,
+    steps_of_epoch,
 )
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
 from earlyrobust.settling import Settling, SettlingRule
@@ -46,6 +48,8 @@ from earlyrobust.trainer import AdversarialTrainer
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +144,20 @@ class SearchConfig:
         """
         return (self.patience + 2) * self.steps_per_miniepoch(steps_per_epoch) / steps_per_epoch
 
+    def describe_haste(self, steps_per_epoch: int) -> str | None:
+        """The beginning of a sentence on why masks cannot settle within the limit; None if they can.
+
+        Args:
+            steps_per_epoch: Optimiser steps of an epoch.
+        """
+        if self.draw_after is not None or self.max_epochs >= self.epochs_to_settle(steps_per_epoch):
+            return None
+        return (
+            f"An epoch of these texts has {steps_per_epoch} steps and a miniepoch "
+            f"{self.steps_per_miniepoch(steps_per_epoch)}, so masks need "
+            f"{self.epochs_to_settle(steps_per_epoch):.2g} epochs to settle"
+        )
+
 
 class EarlyRobustSearch:
     """Searches a ticket on a pretrained classifier.
@@ -166,6 +184,7 @@ class EarlyRobustSearch:
         ModelError: If the model is cut already, or its architecture is not supported.
         ConfigError: If the ratios leave some layer without any head or neuron, or the adversary replays
             batches.
+        DataError: If the length of the data set is not known, or less than a batch.
     """
 
     name: ClassVar[str] = "earlyrobust"
@@ -196,10 +215,8 @@ class EarlyRobustSearch:
         self._model_type = model.config.model_type
         self._origin = origin or {}
         args = search_arguments(args, self.config.epochs, options.get("eval_dataset") is not None)
+        self._steps_per_epoch = steps_of_epoch(train_dataset, args)
         self._gates = ImportanceCoefficients.of(model)
-        whole = math.floor if args.dataloader_drop_last else math.ceil
-        batches = whole(len(train_dataset) / (args.train_batch_size * args.world_size))
-        self._steps_per_epoch = math.ceil(batches / args.gradient_accumulation_steps)
         self._steps_per_miniepoch = self.config.steps_per_miniepoch(self._steps_per_epoch)
         steps = math.ceil(self.config.epochs * self._steps_per_epoch)
         limit = steps // self._steps_per_miniepoch
@@ -243,6 +260,12 @@ class EarlyRobustSearch:
             ModelError: If another search is under way on the model.
         """
         checkpoint = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
+        if (why := self.config.describe_haste(self._steps_per_epoch)) is not None:
+            _LOG.warning(
+                "%s: the search stops after %g, settled or not; max_epochs allows for more, and min_steps "
+                "for shorter miniepochs.",
+                *(why, self.config.max_epochs),
+            )
         model = self.trainer.model
         self._gates.attach_to(model)
         self._history.clear()

@@ -29,6 +29,7 @@ from earlyrobust.search.base import (
     facts,
     search_arguments,
     search_trainer,
+    steps_of_epoch,
 )
 from earlyrobust.ticket import Miniepoch, Scores
 from earlyrobust.trainer import AdversarialTrainer
@@ -94,6 +95,7 @@ class RobustTicketSearch:
     Raises:
         ModelError: If the model's architecture is not supported.
         ConfigError: If the adversary replays batches.
+        DataError: If the length of the data set is not known, or less than a batch.
     """
 
     name: ClassVar[str] = "robust-ticket"
@@ -122,6 +124,7 @@ class RobustTicketSearch:
         self._origin = origin or {}
         self._masks = {name: HardConcrete(linear.weight.shape) for name, linear in self._matrices.items()}
         args = search_arguments(args, self.config.epochs, options.get("eval_dataset") is not None)
+        steps_of_epoch(train_dataset, args)  # refuses what it cannot train on
         args.learning_rate = self.config.learning_rate
         args.weight_decay = 0.0
         self.trainer = search_trainer(

@@ -1,11 +1,14 @@
-"""Training arguments as they fit models that adversaries and searches train: one device for each process."""
+"""Arguments of a trainer as they fit models that adversaries and searches train."""
 
 from __future__ import annotations
 
 import copy
 import logging
+from typing import Any
 
-from transformers import TrainingArguments
+from transformers import PreTrainedTokenizerBase, TrainingArguments
+
+from earlyrobust.encoders import padding_side
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,3 +38,19 @@ def own_arguments(args: TrainingArguments) -> TrainingArguments:
             *(args.n_gpu, args.n_gpu),
         )
     return on_one_device(args)
+
+
+def own_tokenizer(tokenizer: Any, config: Any) -> Any:
+    """Copy a tokenizer such that it pads where a model's answers stay as they are, and say so if it did not.
+
+    Args:
+        tokenizer: Left as it is. What is no tokenizer, or pads where it should, is returned itself.
+        config: The configuration of the model.
+    """
+    side = padding_side(config)
+    if not isinstance(tokenizer, PreTrainedTokenizerBase) or tokenizer.padding_side == side:
+        return tokenizer
+    _LOG.warning("The tokenizer pads on the %s: batches are padded on the %s.", tokenizer.padding_side, side)
+    tokenizer = copy.copy(tokenizer)
+    tokenizer.padding_side = side
+    return tokenizer

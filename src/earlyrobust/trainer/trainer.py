@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -17,8 +16,9 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from earlyrobust import processes
 from earlyrobust.adversarial import Adversary, Objective
 from earlyrobust.errors import ConfigError, TrainingError
-from earlyrobust.trainer.arguments import own_arguments
+from earlyrobust.trainer.arguments import own_arguments, own_tokenizer
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
+from earlyrobust.trainer.guard import StepGuard, check_model, check_parts, check_signature
 from earlyrobust.trainer.passes import PARTS_NAME, TrainerPasses
 from earlyrobust.trainer.replays import Memories, RepeatedGroups
 from earlyrobust.trainer.sampling import ReplayableSampler
@@ -42,6 +42,9 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
     batch at hand and divided by the accumulation steps; a class that divides its loss by
     `num_items_in_batch` says so by the attribute `loss_is_scaled_for_ga = True`.
 
+    The adversary and the penalty are part of `training_step`. A subclass that overrides it calls
+    `super().training_step(...)` for each batch; one that does not is refused before its first optimiser step.
+
     Args:
         model: The classifier.
         args: Training arguments. Under an adversary that replays batches the epochs are divided by its
@@ -52,8 +55,9 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         **kwargs: As for `transformers.Trainer`.
 
     Raises:
-        ConfigError: If `compute_loss` does not take what Trainer gives it, or the adversary replays batches
-            and the data set has no known length.
+        ConfigError: If `compute_loss` does not take what Trainer gives it; the adversary replays batches and
+            the data set has no known length, or keeps or trains something beside the model that `model_init`
+            or `optimizers` would leave out; or the model is compiled under an adversary or a penalty.
     """
 
     def __init__(
@@ -70,7 +74,9 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         if self._replays > 1:
             # Rounded down: Trainer rounds the number of steps up.
             args.num_train_epochs = math.nextafter(args.num_train_epochs / self._replays, 0)
-        _check_signature(type(self))
+        check_signature(type(self))
+        if model is not None and "processing_class" in kwargs:
+            kwargs["processing_class"] = own_tokenizer(kwargs["processing_class"], model.config)
         super().__init__(model, args, **kwargs)
         self.adversary = adversary
         self._penalty = penalty
@@ -86,6 +92,9 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
                     f"{type(adversary).__name__} replays batches, so it needs a data set of known length."
                 )
             self.add_callback(self._memories)
+        self._steps = StepGuard(type(self))
+        if adversary is not None or penalty is not None:
+            self.add_callback(self._steps)
         # Classifiers average their loss over the batch they are given. Trainer takes any model that accepts
         # keyword arguments to have normalised the loss over the whole accumulated batch, and would then not
         # divide by the accumulation steps. A class that says it does so needs the number of items.
@@ -94,6 +103,10 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         # Trainer has just seeded the random generators; training goes on with them as without parts.
         with torch.random.fork_rng(devices=[]):
             self._parts = None if adversary is None else adversary.parts(self.model)
+        if adversary is not None or penalty is not None:
+            check_model(self.model, args)
+        if self._parts is not None:
+            check_parts(self, self._parts)
 
     @property
     def examples_per_step(self) -> int:
@@ -132,6 +145,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         """
         if not self._labels_are_checked:  # which costs a synchronisation
             check_labels(inputs.get("labels"), self.model)
+        self._steps.taken = True
         self._penalty_is_due = True
         loss = self._adversarial_step(model, inputs, num_items_in_batch)
         # A loss scaler, which half precision has, expects infinite gradients and mends them by itself.
@@ -292,17 +306,6 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
             logs["penalty"] = total.item() / steps
             self._penalties = (0.0, 0.0)
         super().log(logs, *args, **kwargs)
-
-
-def _check_signature(kind: type[AdversarialTrainer]) -> None:
-    taken = inspect.signature(kind.compute_loss).parameters
-    takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
-    missing = [name for name in ("return_outputs", "num_items_in_batch") if name not in taken]
-    if missing and not takes_all:
-        raise ConfigError(
-            f"{kind.__name__}.compute_loss does not take {' and '.join(missing)}, but Trainer gives it: "
-            "write compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None)."
-        )
 
 
 def _fault_of(loss: Tensor) -> int:
