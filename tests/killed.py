@@ -23,6 +23,7 @@ from earlyrobust.cli import main
 from earlyrobust.pipeline import training
 
 training.SECONDS_BETWEEN_CHECKPOINTS = 0.1
+training.STEPS_BETWEEN_LOGS = 2
 gc.freeze()  # every training collects garbage: nothing that was imported is any
 for line in sys.stdin:
     order = json.loads(line)

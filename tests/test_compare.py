@@ -601,6 +601,7 @@ def test_an_interrupted_comparison_ends_as_if_it_had_not_been(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(training, "STEPS_BETWEEN_LOGS", 1)
     draw, third = random.Random(1), whole[2].count // 6
     listener = Listener(*(third * part + draw.randrange(third) for part in range(3)))
     config, done = plan(tmp_path / "grid", seeds=1), []
@@ -667,7 +668,8 @@ def test_a_comparison_killed_three_times_ends_as_if_it_had_not_been(
     folder, file = tmp_path / "grid", write_yaml(tmp_path / "grid.yaml", options)
     command = ("compare", "--config", str(file), "--output", str(folder))
     program = (
-        "from earlyrobust.pipeline import training; training.SECONDS_BETWEEN_CHECKPOINTS = 0; "
+        "from earlyrobust.pipeline import training; "
+        "training.SECONDS_BETWEEN_CHECKPOINTS = 0; training.STEPS_BETWEEN_LOGS = 1; "
         "from earlyrobust.cli import main; main()"
     )
 

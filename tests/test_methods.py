@@ -135,6 +135,7 @@ def test_an_interrupted_method_ends_as_if_it_had_not_been(
     name: str, run: Any, encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(training, "STEPS_BETWEEN_LOGS", 1)
     expected, _ = run("--method", name)
     config = RunConfig.build({"output": tmp_path / "run"}, expected / "config.yaml")
     with pytest.raises(KeyboardInterrupt):

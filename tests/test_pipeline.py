@@ -70,6 +70,7 @@ class Watcher(Observer):
 @pytest.fixture(autouse=True)
 def _checkpoint_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(training, "STEPS_BETWEEN_LOGS", 1)
 
 
 @pytest.fixture(scope="module")

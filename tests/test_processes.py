@@ -23,6 +23,7 @@ from earlyrobust.results import RunRecord
 PROGRAM = """
 from earlyrobust.pipeline import training
 training.SECONDS_BETWEEN_CHECKPOINTS = 0.1
+training.STEPS_BETWEEN_LOGS = 2
 from earlyrobust.cli import main
 main()
 """

@@ -181,7 +181,7 @@ def _drop_others(newest: Path) -> None:
 
 
 class _Checkpoints(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint every minute, and keeps count of the seconds of training in it.
+    """Asks for a checkpoint every minute, when there has just been logged, and keeps count of the seconds of training in it.
 
     Seconds in which a checkpoint is written do not count: they depend on the disk, not on the method.
     """
@@ -211,8 +211,11 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         finished = control.should_training_stop or state.global_step >= state.max_steps
+        # What is logged is a mean over the steps since the last time, so a training that goes on from a
+        # checkpoint logs the same only if it was saved then.
+        logged = state.global_step % STEPS_BETWEEN_LOGS == 0
         due = not finished and time.perf_counter() - self._saved > SECONDS_BETWEEN_CHECKPOINTS
-        if processes.largest(due):  # clocks differ, and all must save at the same step
+        if logged and processes.largest(due):  # clocks differ, and all must save at the same step
             control.should_save = True
             synchronize(args.device)  # what is under way is training
         self._stepped = time.perf_counter()
