@@ -181,7 +181,7 @@ def _drop_others(newest: Path) -> None:
 
 
 class _Checkpoints(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint every minute, right after a log, and keeps count of the seconds of training in it.
+    """Asks for a checkpoint every minute, right after a log, and counts the seconds of training in it.
 
     Seconds in which a checkpoint is written do not count: they depend on the disk, not on the method.
     """
