@@ -126,10 +126,14 @@ def grid(whole: tuple[Comparison, Path, Listener], tmp_path: Path) -> Path:
 
 
 def results(comparison: Comparison) -> dict[tuple[str, int], RunRecord]:
-    """What came of every cell, but for times and places."""
+    """What came of every cell, but for times, places, and how often was logged."""
     return {
         (arm, seed): dataclasses.replace(
-            run, seconds={}, speed=None, config={**run.config, "output": None, "train_file": None}
+            run,
+            seconds={},
+            speed=None,
+            training={},
+            config={**run.config, "output": None, "train_file": None},
         )
         for arm, runs in comparison.runs.items()
         for seed, run in runs.items()

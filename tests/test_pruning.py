@@ -291,7 +291,7 @@ def test_gradients_of_the_coefficients_are_finite_differences(family: str) -> No
     # Some compute a part of it in float32 whatever their weights are, which a tiny step is lost in.
     step, relative, absolute = 1e-6, 1e-4, 1e-8
     if family in ("deberta-v2", "modernbert"):
-        step, relative, absolute = 1e-3, 2e-2, 1e-4
+        step, relative, absolute = 1e-3, 2e-2, 2e-4
     for part, width in ((gates.heads, HEADS), (gates.neurons, NEURONS)):
         for layer in range(LAYERS):
             for index in range(0, width, max(1, width // 4)):
