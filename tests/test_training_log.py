@@ -91,6 +91,21 @@ def test_without_a_place_to_report_to_nothing_is_reported(tmp_path, target):
         assert callbacks == []
 
 
+def test_a_checkpoint_is_due_only_where_there_has_just_been_logged(monkeypatch, tmp_path):
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    args, state = tiny.arguments(tmp_path), TrainerState(max_steps=1000)
+    clock = _Checkpoints()
+    clock.on_train_begin(args, state, TrainerControl())
+    now[0] = 1000.0
+    saved = []
+    for state.global_step in range(1, 31):
+        control = TrainerControl()
+        clock.on_step_end(args, state, control)
+        saved += [state.global_step] * control.should_save
+    assert saved == [10, 20, 30]
+
+
 def test_an_unknown_place_to_report_to_is_refused():
     with pytest.raises(ConfigError, match=r"^--report-to is 'comet', but it should be"):
         RunConfig.parse({"report_to": "comet"})
@@ -103,17 +118,19 @@ def test_the_seconds_of_a_training_leave_out_those_of_its_checkpoints(monkeypatc
     state, control = TrainerState(max_steps=1000), TrainerControl()
     clock = _Checkpoints()
     clock.on_train_begin(args, state, control)
-    for step in (1, 2):
-        now[0] += 61  # a step, after which a checkpoint is due
+    for count, step in enumerate((10, 20), start=1):
+        now[0] += 31
+        state.global_step, control.should_save = step - 1, False
+        clock.on_step_end(args, state, control)
+        now[0] += 30  # a step, after which a checkpoint is due
         state.global_step = step
-        control.should_save = False
         clock.on_step_end(args, state, control)
         assert control.should_save
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
         now[0] += 1000  # the checkpoint is written
         clock.on_save(args, state, control)
-        assert json.loads((folder / ELAPSED_NAME).read_text())["seconds"] == 61 * step
+        assert json.loads((folder / ELAPSED_NAME).read_text())["seconds"] == 61 * count
     now[0] += 7
     clock.on_train_end(args, state, control)
     assert clock.elapsed == 61 * 2 + 7
