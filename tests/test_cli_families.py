@@ -118,7 +118,7 @@ def test_texts_of_other_scripts(tmp_path: Path) -> None:
     assert outcome.code == 0, outcome
     record = RunRecord.load(tmp_path / "run")
     assert record.model.attacks["textbugger"].clean.total == 6
-    assert record.model.test.total == 8
+    assert record.model.test.total == 9  # a tenth is 8, but equal texts stay on one side of the cut
     assert call("export", tmp_path / "run", "--to", "dense").code == 0
     assert "хороший" in (tmp_path / "run" / "attacks" / "ticket-textbugger.jsonl").read_text(encoding="utf-8")
 
