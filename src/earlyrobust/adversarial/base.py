@@ -68,7 +68,7 @@ class AdversaryConfig:
 
 @cache
 def _kinds_of(config: Any) -> dict[str, tuple[TypeAdapter[Any], str]]:
-    """What each setting must be, by its annotation, and how messages call that."""
+    """Return the type that each setting must have, by its annotation, and its name in messages."""
     annotations = get_type_hints(config)
     return {
         field.name: (

@@ -22,14 +22,14 @@ class InfoBERTConfig(FreeLBConfig):
 
     Attributes:
         steps: K of its FreeLB (3: the release, for ANLI).
-        step_size: Length of one normalised ascent (0.04: the same).
-        initial_magnitude: ε₀ of the uniform start (0.08: the same).
-        bottleneck_weight: β, of the upper bound on what local features hold (5e-3: the same).
-        anchor_weight: α, of the lower bound on what anchors and the sentence share (5e-3: the same).
+        step_size: Length of one normalised ascent (0.04: the release).
+        initial_magnitude: ε₀ of the uniform start (0.08: the release).
+        bottleneck_weight: β, of the upper bound on what local features hold (5e-3: the release).
+        anchor_weight: α, of the lower bound on what anchors and the sentence share (5e-3: the release).
         anchors_from: Share of an example's tokens, those of the smallest gradients, below which there are no
-            anchors (0.5: the same).
-        anchors_to: Share of them above which there are none (0.9: the same).
-        critic_size: Hidden units of the critic (300: the same).
+            anchors (0.5: the release).
+        anchors_to: Share of them above which there are none (0.9: the release).
+        critic_size: Hidden units of the critic (300: the release).
     """
 
     steps: int = 3

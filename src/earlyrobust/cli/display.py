@@ -79,7 +79,7 @@ class Display(Observer):
         transformers_logging.set_verbosity_error()
         transformers_logging.disable_progress_bar()
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-        # The package's own warnings are for programs: the observer is told the same.
+        # The package's own warnings are for programs. A command gets them from its observer instead.
         logging.getLogger("earlyrobust").setLevel(logging.ERROR)
         if threading.current_thread() is threading.main_thread():
             self._handler = signal.signal(signal.SIGTERM, _terminate)

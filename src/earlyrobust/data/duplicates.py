@@ -40,7 +40,7 @@ def count_overlap(rows: Dataset, others: Dataset) -> int:
 def text_keys(parts: Iterable[pa.Table]) -> KeyArray:
     """Return a number for each row that is equal for equal texts.
 
-    It is a hash of 64 bits: among a million texts, two that differ have the same with a chance of 3e-8.
+    It is a hash of 64 bits: two different texts among a million share a number with a chance of 3e-8.
 
     Args:
         parts: The rows, a table after the other, with columns `text` and, for pairs, `pair`.

@@ -94,7 +94,7 @@ class LabelReader:
         }
 
     def notes(self, where: str) -> Iterator[str]:
-        """What is worth knowing about the classes' spellings, a sentence each.
+        """Describe classes that are spelt in several ways, or nearly alike, a sentence each.
 
         Args:
             where: Where the classes come from.

@@ -67,16 +67,16 @@ def tokenize_and_count(
 
     Args:
         split: As for `tokenize`.
-        tokenizer: The same.
-        max_length: The same.
-        cache_dir: The same.
+        tokenizer: A fast tokenizer.
+        max_length: Longest input in tokens, special tokens included.
+        cache_dir: As for `tokenize`.
 
     Returns:
         The data set, and how many of its rows have lost tokens.
 
     Raises:
-        ModelError: As for `tokenize`.
-        DataError: The same.
+        ModelError: The tokenizer is not a fast one.
+        DataError: The cache cannot be written.
     """
     if not tokenizer.is_fast:
         raise ModelError(f"{type(tokenizer).__name__} is not a fast tokenizer: use a model that has one.")

@@ -203,7 +203,7 @@ class RunFolder:
 
     @property
     def training(self) -> dict[str, TrainingLog]:
-        """What the training of each stage logged, as far as it is known."""
+        """The training log of each stage that has one."""
         return {stage: TrainingLog(**log) for stage, log in self._progress.get("training", {}).items()}
 
     def keep_log(self, stage: str, log: TrainingLog) -> None:
@@ -274,7 +274,7 @@ def find_ticket(folder: Path) -> AnyTicket:
 
 
 def fingerprints_of(folder: Path) -> dict[str, str]:
-    """What a run was begun with, as far as its folder tells.
+    """Read the fingerprints that a run was begun with from its folder.
 
     Args:
         folder: Of the run, finished or not.

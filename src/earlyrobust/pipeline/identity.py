@@ -85,7 +85,7 @@ def told(differing: Iterable[Difference]) -> str:
 
 
 def facts_of_test_data(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What an attack or export was begun with, in the layout of any version.
+    """Return the options that an attack or export was begun with, whichever version wrote them.
 
     Args:
         options: Its options; those of its data may be in JSON.

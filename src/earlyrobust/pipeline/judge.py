@@ -83,7 +83,7 @@ class Subject:
         )
 
     def findings(self, labels: Sequence[int], answers: Sequence[int]) -> list[str]:
-        """What looks wrong with the classifier's answers, a sentence each."""
+        """Describe faults of the classifier's answers, a sentence each."""
         fault = fault_of_swapped(swapped_classes(labels, answers, self.outputs), "The model", _CHECK_LABELS)
         found = [] if fault is None else [fault]
         if self.known:
@@ -285,7 +285,7 @@ def subject_of(
 
 
 def _given_names(place: str, data: TestData) -> list[str] | None:
-    """What the configuration of a classifier calls its outputs; None if it does not, or is not asked."""
+    """Names of a classifier's outputs by its configuration; None if `--labels` makes up for their lack."""
     try:
         return output_names(place)
     except ModelError:

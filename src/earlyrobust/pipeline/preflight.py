@@ -115,7 +115,7 @@ def _embeddings(model: PreTrainedModel) -> int | None:
     """The number of tokens that a model has embeddings for; None where nothing tells it."""
     try:
         table = model.get_input_embeddings()
-    except (AttributeError, NotImplementedError):  # an ONNX graph, or a model that is fed with characters
+    except (AttributeError, NotImplementedError):  # ONNX graphs and character models have no table
         return getattr(model.config, "vocab_size", None)
     weight = getattr(table, "weight", None)
     return len(weight) if isinstance(weight, torch.Tensor) else None

@@ -50,11 +50,11 @@ class TrainerPasses(Passes):
 
     @property
     def tokens(self) -> Tensor:
-        """As the base says."""
+        """Return the tokens of the batch, shape (B, T)."""
         return cast("Tensor", self._inputs["input_ids"])
 
     def accumulate(self, weight: float = 1.0, objective: Objective | None = None, **options: Any) -> Tensor:
-        """As the base says, by the trainer's own step."""
+        """Run forward and backward once, by the trainer's own step; see `Passes.accumulate`."""
         inputs = {**self._inputs, **options}
         self._done += weight
         exchange = nullcontext if self._is_complete else self._trainer.accelerator.no_sync
@@ -102,12 +102,12 @@ class TrainerPasses(Passes):
             handle.remove()
 
     def gradient(self, of: Tensor, objective: Objective | None = None) -> Tensor:
-        """As the base says."""
+        """Run forward and backward as far as one tensor, on the model without its wrapper."""
         loss = self._trainer.task_loss(self._bare, self._inputs, objective, self._items)
         return self._gradient(loss, of, keep=False)
 
     def gradient_of(self, loss: Tensor, of: Tensor) -> Tensor:
-        """As the base says."""
+        """Differentiate a loss that is computed already with respect to one tensor."""
         return self._gradient(loss, of, keep=True)
 
     def _gradient(self, loss: Tensor, of: Tensor, *, keep: bool) -> Tensor:
@@ -118,15 +118,15 @@ class TrainerPasses(Passes):
         return gradient
 
     def outputs(self) -> Any:
-        """As the base says."""
+        """Run forward once on the model without its wrapper."""
         return self._trainer.outputs(self._bare, self._inputs, self._items)
 
     def first_layer(self) -> nn.Module:
-        """As the base says; `ModelError` if the model's architecture is not supported."""
+        """Return the first of the encoder's layers; `ModelError` if the architecture is not supported."""
         return family_of(self._bare.config).layers(self._bare)[0]
 
     def output_of(self, module: nn.Module) -> Tensor:
-        """As the base says."""
+        """Run forward until a part of the model is computed, and return its output."""
 
         def stop(_module: nn.Module, _inputs: Any, output: Tensor | tuple[Tensor, ...]) -> None:
             raise _ReachedError(output if isinstance(output, Tensor) else output[0])
