@@ -26,7 +26,6 @@ import torch
 from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.random import RandomState
 from scipy import stats
 from test_attack_oracle import GOLDEN, GoldenResources
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
@@ -44,18 +43,10 @@ from earlyrobust.attacks import (
     swaps,
 )
 from earlyrobust.attacks import models as asked_models
+from earlyrobust.attacks.characters import DeleteCharacter, InsertSpace, Lookalikes, SwapCharacters
 from earlyrobust.attacks.constraints import Candidate, Constraint
 from earlyrobust.attacks.engine import Ask, Attacking, Encoded, padded_length
-from earlyrobust.attacks.swaps import (
-    AnyOf,
-    DeleteCharacter,
-    InsertSpace,
-    Lookalikes,
-    MaskedLMSwaps,
-    NeighbourSwaps,
-    SwapCharacters,
-    Swaps,
-)
+from earlyrobust.attacks.swaps import AnyOf, Draws, MaskedLMSwaps, NeighbourSwaps, Swaps
 from earlyrobust.attacks.text import Text, words_of
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation import evaluate_under_attack
@@ -495,7 +486,7 @@ class Nudge(Swaps):
     def __init__(self, candidates: int) -> None:
         self._candidates = candidates
 
-    def words(self, word: str, random: RandomState) -> list[str]:
+    def words(self, word: str, random: Draws) -> list[str]:
         return [word + "s" * more for more in range(1, self._candidates + 1)]
 
     def describe(self) -> dict[str, Any]:
@@ -902,7 +893,7 @@ class Choices(Swaps):
         self._table = {word: new.split() for word, new in table.items()}
         self.asked: list[str] = []
 
-    def words(self, word: str, random: RandomState) -> list[str]:
+    def words(self, word: str, random: Draws) -> list[str]:
         self.asked.append(word)
         return self._table.get(word, [])
 
@@ -1088,7 +1079,7 @@ def test_the_outcome_tells_how_similar_the_texts_are() -> None:
 class Doubling(Swaps):
     """What a contributor may write: every letter that can be, doubled."""
 
-    def words(self, word: str, random: RandomState) -> list[str]:
+    def words(self, word: str, random: Draws) -> list[str]:
         return [word[:place] + letter + word[place:] for place, letter in enumerate(word)]
 
 
@@ -1105,7 +1096,7 @@ def test_an_attack_written_by_hand(single: tuple[Any, Any]) -> None:
         before, after = Text.of(example.texts), Text.of(example.final)
         assert after.words_changed(before) == example.words_changed
         for old, new in zip(before.words, after.words, strict=True):
-            assert new == old or new in Doubling().words(old, RandomState(0))
+            assert new == old or new in Doubling().words(old, Draws(0))
 
 
 # --- What is proposed --------------------------------------------------------------------------------------
@@ -1179,18 +1170,18 @@ def test_neighbours_take_the_letter_case_of_the_word(word: str, expected: str) -
         return ["nIce"]
 
     source = SimpleNamespace(name="source", nearest=nearest)
-    assert NeighbourSwaps(source, 7).words(word, RandomState(0)) == [expected]  # type: ignore[arg-type]
+    assert NeighbourSwaps(source, 7).words(word, Draws(0)) == [expected]  # type: ignore[arg-type]
     assert asked == [(word.lower(), 7)]
 
 
 @pytest.mark.parametrize("kind", [InsertSpace, DeleteCharacter, SwapCharacters])
 @given(word=st.text(min_size=1, max_size=9), seed=st.integers(0, 99))
 def test_a_misspelt_word_keeps_its_ends(kind: type[Swaps], word: str, seed: int) -> None:
-    proposed = kind().words(word, RandomState(seed))
+    proposed = kind().words(word, Draws(seed))
     assert len(proposed) == (len(word) >= (4 if kind is SwapCharacters else 3))
     for new in proposed:
         assert (new[0], new[-1]) == (word[0], word[-1])
-        assert kind().words(word, RandomState(seed)) == proposed
+        assert kind().words(word, Draws(seed)) == proposed
         if kind is InsertSpace:
             assert len(new) == len(word) + 1
             assert new in [f"{word[:place]} {word[place:]}" for place in range(1, len(word))]
@@ -1210,14 +1201,14 @@ def test_a_misspelt_word_keeps_its_ends(kind: type[Swaps], word: str, seed: int)
     ],
 )
 def test_every_inner_place_is_misspelt_sometimes(kind: type[Swaps], expected: set[str]) -> None:
-    found = {new for seed in range(200) for new in kind().words("wonderful", RandomState(seed))}
+    found = {new for seed in range(200) for new in kind().words("wonderful", Draws(seed))}
     assert found >= expected
     assert len(found) == {InsertSpace: 7, DeleteCharacter: 7, SwapCharacters: 6}[kind]
 
 
 def test_look_alikes_at_every_place() -> None:
-    assert Lookalikes().words("Go-1", RandomState(0)) == ["Gо-1", "Go˗1", "Go-l"]
-    assert AnyOf(Lookalikes(), Lookalikes()).words("o", RandomState(0)) == ["о"]
+    assert Lookalikes().words("Go-1", Draws(0)) == ["Gо-1", "Go˗1", "Go-l"]
+    assert AnyOf(Lookalikes(), Lookalikes()).words("o", Draws(0)) == ["о"]
 
 
 # --- The masked language model -----------------------------------------------------------------------------
@@ -1258,7 +1249,7 @@ def propose(
 ) -> list[str]:
     """What is proposed where the model finds these tokens, best first, the likeliest for each token."""
     model = SimpleNamespace(tokenizer=byte_level(), name="m", candidates=candidates, max_length=max_length)
-    proposing = MaskedLMSwaps(model).propose(text, position, RandomState(0))  # type: ignore[arg-type]
+    proposing = MaskedLMSwaps(model).propose(text, position, Draws(0))  # type: ignore[arg-type]
     ask = next(proposing)
     assert (ask.model, ask.inputs) == (model, [(text.full,)])
     ids = [[VOCABULARY.index(token) for token in tokens.split()] for tokens in likeliest]

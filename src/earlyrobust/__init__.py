@@ -14,8 +14,12 @@ from earlyrobust.lazy import lazily
 if TYPE_CHECKING:
     from earlyrobust.adversarial import PGD, SMART, YOPO, FreeAT, FreeLB, InfoBERT
     from earlyrobust.attacks import (
+        PWWS,
         BertAttack,
         BertAttackEarlyRobust,
+        DeepWordBug,
+        Evasion,
+        EvasionNormalised,
         Resources,
         TextBugger,
         TextFooler,
@@ -41,15 +45,19 @@ __version__ = "0.1.0"
 
 __all__ = [
     "PGD",
+    "PWWS",
     "SMART",
     "YOPO",
     "AdversarialTrainer",
     "BertAttack",
     "BertAttackEarlyRobust",
+    "DeepWordBug",
     "EarlyBERTConfig",
     "EarlyBERTSearch",
     "EarlyRobustError",
     "EarlyRobustSearch",
+    "Evasion",
+    "EvasionNormalised",
     "FreeAT",
     "FreeLB",
     "ImportanceCoefficients",
@@ -79,7 +87,11 @@ __all__ = [
 ]
 
 _HOME = {
+    "DeepWordBug": "attacks",
+    "Evasion": "attacks",
+    "EvasionNormalised": "attacks",
     "PGD": "adversarial",
+    "PWWS": "attacks",
     "SMART": "adversarial",
     "YOPO": "adversarial",
     "AdversarialTrainer": "trainer",

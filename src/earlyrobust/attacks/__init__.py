@@ -1,25 +1,32 @@
 """Attacks: algorithms that edit a text, word by word, until a classifier errs.
 
 `engine` runs many of them side by side and asks the models in batches; `greedy` is what they have in common;
-`swaps` and `constraints` are the parts they are made of. To add one: a new file that puts parts together, and
-one line in `ATTACKS`.
+`swaps`, `characters` and `constraints` are the parts they are made of. To add one: a new file that puts parts
+together, and one line in `ATTACKS`.
 """
 
 from __future__ import annotations
 
 from earlyrobust.attacks.bert_attack import BertAttack
 from earlyrobust.attacks.bert_attack_earlyrobust import BertAttackEarlyRobust
+from earlyrobust.attacks.deepwordbug import DeepWordBug
 from earlyrobust.attacks.engine import Server, run_attacks
+from earlyrobust.attacks.evasion import Evasion, EvasionNormalised
 from earlyrobust.attacks.greedy import Example, Outcome, WordSwapAttack
 from earlyrobust.attacks.models import Victim
+from earlyrobust.attacks.pwws import PWWS
 from earlyrobust.attacks.resources import Resources
 from earlyrobust.attacks.textbugger import TextBugger
 from earlyrobust.attacks.textfooler import TextFooler
 
 __all__ = [
     "ATTACKS",
+    "PWWS",
     "BertAttack",
     "BertAttackEarlyRobust",
+    "DeepWordBug",
+    "Evasion",
+    "EvasionNormalised",
     "Example",
     "Outcome",
     "Resources",
@@ -36,4 +43,8 @@ ATTACKS: dict[str, type[WordSwapAttack]] = {
     TextBugger.name: TextBugger,
     BertAttack.name: BertAttack,
     BertAttackEarlyRobust.name: BertAttackEarlyRobust,
+    PWWS.name: PWWS,
+    DeepWordBug.name: DeepWordBug,
+    Evasion.name: Evasion,
+    EvasionNormalised.name: EvasionNormalised,
 }

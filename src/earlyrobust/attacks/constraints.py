@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from earlyrobust.attacks.engine import Ask, Attacking, NamedModel, fingerprint_as
 from earlyrobust.attacks.text import Text
+from earlyrobust.errors import ConfigError, ResourceError
 
 if TYPE_CHECKING:
     from earlyrobust.attacks.resources.neighbours import Neighbours
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 # Words before and after a word that the tagger sees.
 _BEFORE, _AFTER = 4, 3
 _INTERCHANGEABLE = {"NOUN", "VERB"}
+# The smallest cosine that TextFooler's authors chose, for counter-fitted vectors.
+_WORD_COSINE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +64,40 @@ class Constraint(ABC):
 class WordSimilarity(Constraint):
     """The new word's vector is close to that of the word that stood there before the attack.
 
-    Words without a vector may be used, and so may all words where the source of neighbours has no vectors.
+    Words without a vector may be used.
 
     Args:
         neighbours: Where the vectors come from.
-        minimum: Smallest cosine.
+        minimum: Smallest cosine. None for 0.5 where the vectors are made to measure meaning, and for no limit
+            elsewhere.
+
+    Raises:
+        ConfigError: If there is a smallest cosine, and the source of neighbours has no vectors.
     """
 
-    def __init__(self, neighbours: Neighbours, minimum: float) -> None:
+    def __init__(self, neighbours: Neighbours, minimum: float | None = None) -> None:
+        if minimum is not None and not neighbours.has_vectors:
+            raise ConfigError(
+                f"There are no word vectors in the {neighbours.name}: leave --min-word-cosine out, or name "
+                "--neighbours that have them."
+            )
         self._neighbours = neighbours
-        self._minimum = minimum
+        self._minimum = _WORD_COSINE if minimum is None and neighbours.measures_meaning else minimum
 
     def allows(self, text: Text, current: Text, original: Text) -> bool:
         """Whether every new word is close enough."""
-        return all(
+        return self._minimum is None or all(
             place < len(original.words) and self._close(original.words[place], text.words[place])
             for place in text.newest
         )
 
     def _close(self, old: str, new: str) -> bool:
         cosine = self._neighbours.cosine(old.lower(), new.lower())
-        return cosine is None or cosine >= self._minimum
+        return cosine is None or self._minimum is None or cosine >= self._minimum
 
     def describe(self) -> dict[str, Any]:
-        """Smallest cosine; None where there are no vectors to tell."""
-        return {"min_word_cosine": self._minimum if self._neighbours.has_vectors else None}
+        """Smallest cosine; None where there is no limit."""
+        return {"min_word_cosine": self._minimum}
 
 
 class SamePartOfSpeech(Constraint):
@@ -137,6 +150,32 @@ class WordLimit(Constraint):
     def describe(self) -> dict[str, Any]:
         """The share."""
         return {"word_limit": self._share}
+
+
+class EditDistance(Constraint):
+    """At most so many characters differ from the text before the attack (Levenshtein's distance).
+
+    Args:
+        most: Characters inserted, deleted or replaced.
+
+    Raises:
+        ResourceError: If the package that computes the distance is not installed.
+    """
+
+    def __init__(self, most: int) -> None:
+        if find_spec("rapidfuzz") is None:
+            raise ResourceError("rapidfuzz is not installed: pip install 'earlyrobust[attack]'.")
+        self._most = most
+
+    def allows(self, text: Text, current: Text, original: Text) -> bool:
+        """Whether few enough characters differ."""
+        from rapidfuzz.distance import Levenshtein
+
+        return Levenshtein.distance(original.full, text.full, score_cutoff=self._most) <= self._most
+
+    def describe(self) -> dict[str, Any]:
+        """The number of characters."""
+        return {"max_edits": self._most}
 
 
 class SentenceSimilarity(Constraint):

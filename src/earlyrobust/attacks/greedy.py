@@ -7,24 +7,24 @@ All attacks of this package are of this kind. Each differs in what it proposes (
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.random import RandomState
+import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cosine_similarity
 
 from earlyrobust.attacks.constraints import Candidate, Constraint
 from earlyrobust.attacks.engine import Ask, Attacking, NamedModel, fingerprint_as
 from earlyrobust.attacks.models import Victim
-from earlyrobust.attacks.swaps import Swaps
+from earlyrobust.attacks.swaps import Draws, Swaps
 from earlyrobust.attacks.text import Text
 
 Status = Literal["succeeded", "failed", "skipped"]
 # What stands in a word's place while its importance is measured.
-_PLACEHOLDERS = {"delete": "", "unk": "[UNK]"}
+_PLACEHOLDERS = {"delete": "", "unk": "[UNK]", "weighted-saliency": "[UNK]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +101,16 @@ class WordSwapAttack:
         swaps: Proposes replacements.
         constraints: Which candidates may be offered, asked in this order.
         stop_words: Words never touched, compared as they are written.
-        ranking: How a word's importance is measured: the score with the word deleted, or replaced by "[UNK]".
+        ranking: How a word's importance is measured. "delete": by the score of the text without the word.
+            "unk": by that of the text with "[UNK]" in its place. "weighted-saliency": by the softmax of the
+            latter over all words, times the score of the best replacement (PWWS).
         keeps_first_column: Whether the first text of a pair is left alone.
         ranks_all_words: Whether importance is measured for words that cannot be touched too, which costs
             queries and changes nothing else (TextAttack 0.3.4).
+        follows_words: Whether an edit that makes several words of one leaves the attack on the words that it
+            ranked. TextAttack keeps to their numbers, and so touches the words before them.
+        victim_reads: How the classifier that is attacked changes a text before it reads it; None for not at
+            all.
         sentence_encoder: Measures the similarity that outcomes report.
     """
 
@@ -117,9 +123,11 @@ class WordSwapAttack:
         swaps: Swaps,
         constraints: Sequence[Constraint],
         stop_words: frozenset[str],
-        ranking: Literal["delete", "unk"],
+        ranking: Literal["delete", "unk", "weighted-saliency"],
         keeps_first_column: bool = False,
         ranks_all_words: bool = False,
+        follows_words: bool = False,
+        victim_reads: Callable[[str], str] | None = None,
         sentence_encoder: NamedModel | None = None,
     ) -> None:
         self._swaps = swaps
@@ -128,6 +136,8 @@ class WordSwapAttack:
         self._ranking = ranking
         self._keeps_first_column = keeps_first_column
         self._ranks_all_words = ranks_all_words
+        self._follows_words = follows_words
+        self._victim_reads = victim_reads
         self._encoder = sentence_encoder
 
     def describe(self) -> dict[str, Any]:
@@ -144,6 +154,9 @@ class WordSwapAttack:
             "ranking": self._ranking,
             "keeps_first_column": self._keeps_first_column,
             "ranks_all_words": self._ranks_all_words,
+            # Said only where it is so: journals of earlier versions do not know of it.
+            **({"follows_words": True} if self._follows_words else {}),
+            **({"victim_reads": self._victim_reads.__name__} if self._victim_reads is not None else {}),
         }
 
     def fingerprints(self) -> dict[str, str]:
@@ -169,11 +182,14 @@ class WordSwapAttack:
         start = (yield from self._ask(victim, [Candidate(original)], example.label))[0]
         if start.is_wrong:
             return self._outcome("skipped", 1, original, start, start, 0, None)
-        random = RandomState(example.seed)
-        order, queries = yield from self._rank(victim, original, example.label)
+        random = Draws(example.seed)
+        order, queries = yield from self._rank(victim, original, example.label, random)
         queries += 1
         best, changed = start, 0
-        for position in order:
+        longer: dict[int, int] = {}
+        for ranked in order:
+            before = sum(more for place, more in longer.items() if place < ranked)
+            position = ranked + before if self._follows_words else ranked
             candidates = yield from self._candidates(best.candidate.text, original, position, random)
             if not candidates:
                 continue
@@ -182,6 +198,7 @@ class WordSwapAttack:
             scored.sort(key=lambda result: -result.score)
             if scored[0].score <= best.score:
                 continue
+            longer[ranked] = len(scored[0].candidate.text.words) - len(best.candidate.text.words)
             best, changed = scored[0], changed + 1
             if best.is_wrong:
                 best = _most_similar(scored)
@@ -191,10 +208,15 @@ class WordSwapAttack:
         return self._outcome(status, queries, original, start, best, changed, similarity)
 
     def _ask(self, victim: Victim, candidates: Sequence[Candidate], label: int) -> Attacking[list[_Scored]]:
-        answers = yield Ask(victim, [candidate.text.columns for candidate in candidates])
+        texts = [candidate.text.columns for candidate in candidates]
+        if (reads := self._victim_reads) is not None:
+            texts = [tuple(map(reads, columns)) for columns in texts]
+        answers = yield Ask(victim, texts)
         return [_Scored(*pair, label) for pair in zip(candidates, answers, strict=True)]
 
-    def _rank(self, victim: Victim, text: Text, label: int) -> Attacking[tuple[list[int], int]]:
+    def _rank(
+        self, victim: Victim, text: Text, label: int, random: Draws
+    ) -> Attacking[tuple[list[int], int]]:
         """Positions to replace, the most important first, and the queries that finding this out took."""
         positions = [
             position
@@ -204,8 +226,25 @@ class WordSwapAttack:
         placeholder = _PLACEHOLDERS[self._ranking]
         without = [Candidate(text.replace(position, placeholder)) for position in positions]
         scores = [scored.score for scored in (yield from self._ask(victim, without, label))]
+        queries = len(positions)
+        if self._ranking == "weighted-saliency":
+            best, more = yield from self._best_scores(victim, text, label, positions, random)
+            saliency = torch.softmax(torch.tensor(scores, dtype=torch.float32), dim=0)
+            scores = [weight * score for weight, score in zip(saliency.tolist(), best, strict=True)]
+            queries += more
         ranked = sorted(range(len(positions)), key=lambda number: -scores[number])
-        return [positions[number] for number in ranked], len(positions)
+        return [positions[number] for number in ranked], queries
+
+    def _best_scores(
+        self, victim: Victim, text: Text, label: int, positions: Sequence[int], random: Draws
+    ) -> Attacking[tuple[list[float], int]]:
+        """The score of the best replacement at each position, 0 without any; and the queries it took."""
+        offered = []
+        for position in positions:
+            offered.append((yield from self._candidates(text, text, position, random)))
+        answers = iter((yield from self._ask(victim, [each for own in offered for each in own], label)))
+        best = [max((next(answers).score for _ in own), default=0.0) for own in offered]
+        return best, sum(map(len, offered))
 
     def _may_touch(self, text: Text, position: int) -> bool:
         return (
@@ -218,7 +257,7 @@ class WordSwapAttack:
         )
 
     def _candidates(
-        self, current: Text, original: Text, position: int, random: RandomState
+        self, current: Text, original: Text, position: int, random: Draws
     ) -> Attacking[list[Candidate]]:
         """What may be offered to the victim for one position, in the order of the texts."""
         # Positions were ranked in the original; an edit that made two words of one has shifted the words

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from random import Random
+from string import ascii_letters
 from typing import TYPE_CHECKING, Any
 
 from numpy.random import RandomState
@@ -21,20 +23,30 @@ if TYPE_CHECKING:
 
 # Texts that stand for how a beginning ends, see `_combinations`.
 _NO_WORD, _INSIDE, _BEHIND = "", "a", "a "
-# A character that looks like it for each that has one.
-_LOOKALIKES = dict(
-    zip(
-        "-9876543210'abcdefghijklmnopqrstuvwxyz",
-        "˗৭Ȣ𝟕бƼᏎƷᒿlO`ɑЬϲԁе𝚏ɡհіϳ𝒌ⅼｍոорԛⲅѕ𝚝սѵԝ×уᴢ",
-        strict=True,
-    )
-)
+
+
+class Draws(RandomState):
+    """An example's own source of randomness.
+
+    Numbers are drawn as from NumPy's source, letters from Python's beside it, as TextAttack does.
+
+    Args:
+        seed: Of both.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self._letters = Random(seed)
+
+    def letter(self) -> str:
+        """Draw a letter, lower or upper case."""
+        return self._letters.choice(ascii_letters)
 
 
 class Swaps(ABC):
     """Proposes replacements for a word."""
 
-    def propose(self, text: Text, position: int, random: RandomState) -> Attacking[list[str]]:
+    def propose(self, text: Text, position: int, random: Draws) -> Attacking[list[str]]:
         """Replacements for the word at a position; may ask models.
 
         Args:
@@ -49,7 +61,7 @@ class Swaps(ABC):
         return self.words(text.words[position], random)
 
     @abstractmethod
-    def words(self, word: str, random: RandomState) -> list[str]:
+    def words(self, word: str, random: Draws) -> list[str]:
         """Replacements for a word, where its surroundings do not matter."""
 
     def describe(self) -> dict[str, Any]:
@@ -62,26 +74,28 @@ class Swaps(ABC):
 
 
 class NeighbourSwaps(Swaps):
-    """The nearest words in a space of word vectors, in the letter case of the word they replace.
+    """The nearest words of a source of neighbours.
 
     Args:
         neighbours: Where neighbours come from.
         candidates: K, how many.
+        keeps_case: Whether they get the letter case of the word that they replace.
 
     Raises:
         ConfigError: If that is none.
     """
 
-    def __init__(self, neighbours: Neighbours, candidates: int) -> None:
+    def __init__(self, neighbours: Neighbours, candidates: int, *, keeps_case: bool = True) -> None:
         if candidates < 1:
             raise ConfigError(f"{candidates} candidates: choose at least 1.")
         self._neighbours = neighbours
         self._candidates = candidates
+        self._keeps_case = keeps_case
 
-    def words(self, word: str, random: RandomState) -> list[str]:
+    def words(self, word: str, random: Draws) -> list[str]:
         """The nearest first."""
         nearest = self._neighbours.nearest(word.lower(), self._candidates)
-        return [_in_case_of(word, neighbour) for neighbour in nearest]
+        return [_in_case_of(word, neighbour) for neighbour in nearest] if self._keeps_case else nearest
 
     def describe(self) -> dict[str, Any]:
         """Source and K."""
@@ -105,51 +119,6 @@ def _in_case_of(model: str, word: str) -> str:
     return word
 
 
-class InsertSpace(Swaps):
-    """A space at a random place inside the word."""
-
-    def words(self, word: str, random: RandomState) -> list[str]:
-        """One replacement; none for words of one or two letters."""
-        if len(word) < 3:
-            return []
-        place = random.randint(1, len(word) - 1)
-        return [f"{word[:place]} {word[place:]}"]
-
-
-class DeleteCharacter(Swaps):
-    """A random inner character missing."""
-
-    def words(self, word: str, random: RandomState) -> list[str]:
-        """One replacement; none for words of one or two letters."""
-        if len(word) < 3:
-            return []
-        place = random.randint(1, len(word) - 1)
-        return [word[:place] + word[place + 1 :]]
-
-
-class SwapCharacters(Swaps):
-    """Two random neighbouring inner characters in each other's place."""
-
-    def words(self, word: str, random: RandomState) -> list[str]:
-        """One replacement; none for words of fewer than four letters."""
-        if len(word) < 4:
-            return []
-        place = random.randint(1, len(word) - 2)
-        return [word[:place] + word[place + 1] + word[place] + word[place + 2 :]]
-
-
-class Lookalikes(Swaps):
-    """A character replaced by one that looks like it, at each place in turn."""
-
-    def words(self, word: str, random: RandomState) -> list[str]:
-        """As many replacements as the word has lower-case letters, digits, hyphens and apostrophes."""
-        return [
-            word[:place] + _LOOKALIKES[character] + word[place + 1 :]
-            for place, character in enumerate(word)
-            if character in _LOOKALIKES
-        ]
-
-
 class AnyOf(Swaps):
     """What several transformations propose, each replacement once.
 
@@ -160,7 +129,7 @@ class AnyOf(Swaps):
     def __init__(self, *swaps: Swaps) -> None:
         self._swaps = swaps
 
-    def words(self, word: str, random: RandomState) -> list[str]:
+    def words(self, word: str, random: Draws) -> list[str]:
         """Those of the first transformation first."""
         proposed = [new for swaps in self._swaps for new in swaps.words(word, random)]
         return list(dict.fromkeys(proposed))
@@ -192,11 +161,11 @@ class MaskedLMSwaps(Swaps):
         marks = (mark for mark in "Ġ▁" if any(token.startswith(mark) for token in vocabulary))
         self._beginning = next(marks, None)
 
-    def words(self, word: str, random: RandomState) -> list[str]:
+    def words(self, word: str, random: Draws) -> list[str]:
         """None: without its surroundings a word has no replacement here."""
         return []
 
-    def propose(self, text: Text, position: int, random: RandomState) -> Attacking[list[str]]:
+    def propose(self, text: Text, position: int, random: Draws) -> Attacking[list[str]]:
         """The likeliest first."""
         likeliest = (yield Ask(self._masked_lm, [(text.full,)]))[0]
         pieces, unmarked = self._pieces(text, position)

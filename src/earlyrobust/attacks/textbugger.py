@@ -13,17 +13,11 @@ As in TextAttack 0.3.11. Where that differs from the paper:
 
 from __future__ import annotations
 
+from earlyrobust.attacks.characters import DeleteCharacter, InsertSpace, Lookalikes, SwapCharacters
 from earlyrobust.attacks.constraints import SentenceSimilarity
 from earlyrobust.attacks.greedy import WordSwapAttack
 from earlyrobust.attacks.resources import Resources
-from earlyrobust.attacks.swaps import (
-    AnyOf,
-    DeleteCharacter,
-    InsertSpace,
-    Lookalikes,
-    NeighbourSwaps,
-    SwapCharacters,
-)
+from earlyrobust.attacks.swaps import AnyOf, NeighbourSwaps
 
 
 class TextBugger(WordSwapAttack):

@@ -4,7 +4,9 @@ Jin et al., "Is BERT Really Robust?", AAAI 2020, arXiv 1907.11932.
 
 As in TextAttack 0.3.11, with which most results since were made. Where that differs from the paper:
 
-* The cosine of word vectors must be at least 0.5. The paper says 0.7, its released code uses 0.5.
+* The cosine of word vectors must be at least 0.5. The paper says 0.7, its released code uses 0.5. This floor
+  was made for counter-fitted vectors. Lists have no vectors, and the input embeddings of encoders do not
+  measure meaning: there no floor holds, unless the user asks for one.
 * The similarity threshold looks odd because the released code compares the angle without dividing it by π:
   0.5 there is 1 - 0.5 / π = 0.840845057 here.
 * Candidates are compared with the current text, in a window of 15 words; texts of fewer words pass.
@@ -25,9 +27,13 @@ class TextFooler(WordSwapAttack):
     Args:
         resources: Neighbours, sentence encoder and tagger.
         candidates: K, neighbours tried for each word (50: the paper).
-        min_word_cosine: Smallest cosine of word vectors (0.5: the released code).
+        min_word_cosine: Smallest cosine of word vectors. None for 0.5 (the released code) where the vectors
+            are made to measure meaning, and for no floor elsewhere.
         min_similarity: Smallest angular similarity (0.840845057: the released code, see above).
         ranks_all_words: Measure the importance of stop words too, as TextAttack 0.3.4 did.
+
+    Raises:
+        ConfigError: If `min_word_cosine` is given, and the neighbours have no vectors.
     """
 
     name = "textfooler"
@@ -38,7 +44,7 @@ class TextFooler(WordSwapAttack):
         resources: Resources | None = None,
         *,
         candidates: int = 50,
-        min_word_cosine: float = 0.5,
+        min_word_cosine: float | None = None,
         min_similarity: float = 0.840845057,
         ranks_all_words: bool = False,
     ) -> None:

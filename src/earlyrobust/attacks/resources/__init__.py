@@ -1,7 +1,7 @@
 """What attacks lean on besides the model: neighbours of words, part-of-speech taggers, stop words."""
 
 from earlyrobust.attacks.resources.collection import Resources
-from earlyrobust.attacks.resources.lists import NeighbourLists
+from earlyrobust.attacks.resources.lists import NeighbourLists, read_lists, wordnet_synonyms
 from earlyrobust.attacks.resources.neighbours import Neighbours, load_neighbours
 from earlyrobust.attacks.resources.stopwords import nltk_stop_words, textfooler_stop_words
 from earlyrobust.attacks.resources.tagging import NltkTagger, PatternTagger, Tagger, load_tagger
@@ -19,5 +19,7 @@ __all__ = [
     "load_neighbours",
     "load_tagger",
     "nltk_stop_words",
+    "read_lists",
     "textfooler_stop_words",
+    "wordnet_synonyms",
 ]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from earlyrobust.attacks.resources.lists import NeighbourLists, wordnet_synonyms
 from earlyrobust.attacks.resources.neighbours import Neighbours, load_neighbours
 from earlyrobust.attacks.resources.stopwords import nltk_stop_words, textfooler_stop_words
 from earlyrobust.attacks.resources.tagging import Tagger, load_tagger
+from earlyrobust.attacks.resources.wordnet_files import find_wordnet
 from earlyrobust.encoders import Note, fastest_device, load_masked_lm, load_sentence_encoder, silent
 
 if TYPE_CHECKING:
@@ -60,8 +62,27 @@ class Resources:
             ResourceError: If there is no such source.
         """
         if self._neighbours is None or isinstance(self._neighbours, str):
-            return load_neighbours(self._neighbours)
+            found = load_neighbours(self._neighbours)
+            if isinstance(found, NeighbourLists) and found.unused:
+                self._note(
+                    f"{found.words:,} words have neighbours in the {found.name}. {found.unused:,} entries "
+                    "are not used: their word is not a single word, or they name no other word."
+                )
+            return found
         return self._neighbours
+
+    @cached_property
+    def synonyms(self) -> Neighbours:
+        """Synonyms of words: the neighbours, if a source of them is named; else those of WordNet.
+
+        WordNet's own files where NLTK's data holds them, else the synonyms that the package carries.
+
+        Raises:
+            ResourceError: If there is no such source, or it is damaged.
+        """
+        if self._neighbours is not None:
+            return self.neighbours
+        return find_wordnet(self._nltk_data) or wordnet_synonyms()
 
     @cached_property
     def tagger(self) -> Tagger:

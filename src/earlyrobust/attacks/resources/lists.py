@@ -1,42 +1,47 @@
-"""Neighbours from a file that lists them."""
+"""Neighbours of words from lists: those of a file, and the synonyms from WordNet that the package carries."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import as_file, files
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from earlyrobust.attacks.resources.list_files import read_entries
 from earlyrobust.attacks.resources.places import fingerprint
-from earlyrobust.errors import ResourceError
+from earlyrobust.attacks.text import words_of
 
 
 class NeighbourLists:
-    """Neighbours from a Parquet file: columns `word` (text) and `neighbors` (lists of text, nearest first).
+    """Neighbours of words from lists, nearest first. Letter case of the listed words does not matter.
 
     Args:
-        path: The file.
+        entries: Words with their neighbours. Entries of one word add up, in their order.
+        name: How results name the lists.
 
-    Raises:
-        ResourceError: The file cannot be read or has other columns.
+    Attributes:
+        words: Number of words that have neighbours.
+        unused: Number of entries that no attack can use: their word is not one word of a text, or they name
+            no other word.
     """
 
     has_vectors = False
+    measures_meaning = False
 
-    def __init__(self, path: Path) -> None:
-        self.name = f"neighbour lists {path.name} ({fingerprint(path)[:12]})"
-        wanted = pa.schema([("word", pa.string()), ("neighbors", pa.list_(pa.string()))])
-        try:
-            table = pq.read_table(path, columns=wanted.names).cast(wanted)
-        except (pa.ArrowException, ValueError, OSError) as error:
-            raise ResourceError(
-                f"{path} is not a Parquet file of the columns 'word' (text) and 'neighbors' (lists of text)."
-            ) from error
-        columns = table.to_pydict()
-        self._lists: dict[str, list[str]] = {
-            word: [other for other in others or () if other not in (word, None)]
-            for word, others in zip(columns["word"], columns["neighbors"], strict=True)
-        }
+    def __init__(self, entries: Iterable[tuple[str, Iterable[str | None] | None]], name: str) -> None:
+        self.name = name
+        self.unused = 0
+        lists: dict[str, dict[str, None]] = {}
+        for word, others in entries:
+            key = word.strip().lower()
+            usable = [other.strip() for other in others or () if other is not None]
+            usable = [other for other in usable if other and other.lower() != key]
+            if not usable or words_of(key) != [key]:
+                self.unused += 1
+                continue
+            lists.setdefault(key, {}).update(dict.fromkeys(usable))
+        self._lists: Mapping[str, list[str]] = {word: list(others) for word, others in lists.items()}
+        self.words = len(self._lists)
 
     def nearest(self, word: str, count: int) -> list[str]:
         """Return the first `count` neighbours of the word's list, none for an unknown word."""
@@ -44,3 +49,20 @@ class NeighbourLists:
 
     def cosine(self, a: str, b: str) -> None:
         """Return None: lists hold no vectors."""
+
+
+def read_lists(path: Path) -> NeighbourLists:
+    """Read neighbour lists from a Parquet, CSV, TSV, JSON or JSONL file; see `read_entries` for the layouts.
+
+    Raises:
+        ResourceError: The file cannot be read, has another layout, or holds no neighbour of any word.
+    """
+    digest = fingerprint(path)
+    return NeighbourLists(read_entries(path), f"neighbour lists {path.name} ({digest[:12]})")
+
+
+@cache
+def wordnet_synonyms() -> NeighbourLists:
+    """Return the synonyms from WordNet 3.0 that the package carries, at most 16 a word."""
+    with as_file(files("earlyrobust.attacks.resources") / "wordnet" / "synonyms.parquet") as path:
+        return NeighbourLists(read_entries(path), f"WordNet synonyms ({fingerprint(path)[:12]})")

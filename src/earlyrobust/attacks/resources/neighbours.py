@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Protocol
 
 from earlyrobust.attacks.resources.counterfitted import fetched_counterfitted, load_counterfitted
-from earlyrobust.attacks.resources.lists import NeighbourLists
+from earlyrobust.attacks.resources.list_files import SUFFIXES as LIST_SUFFIXES
+from earlyrobust.attacks.resources.lists import read_lists, wordnet_synonyms
+from earlyrobust.attacks.resources.vector_files import SUFFIXES as VECTOR_SUFFIXES
 from earlyrobust.attacks.resources.vector_files import read_vectors
 from earlyrobust.attacks.resources.vectors import embedding_neighbours
 from earlyrobust.errors import ModelError, ResourceError
 
 COUNTER_FITTED = "counter-fitted"
-EMBEDDED_DEFAULT = "minilm"
+WORDNET = "wordnet"
+EMBEDDED_ENCODER = "minilm"
 
 
 class Neighbours(Protocol):
@@ -21,10 +24,13 @@ class Neighbours(Protocol):
     Attributes:
         name: How results name the source.
         has_vectors: Whether it can tell how near two words are.
+        measures_meaning: Whether it has vectors that are made for that, so that a smallest cosine keeps apart
+            words of other meanings. Input embeddings of encoders are not: "good" is near "bad" there.
     """
 
     name: str
     has_vectors: bool
+    measures_meaning: bool
 
     def nearest(self, word: str, count: int) -> list[str]:
         """Return up to `count` neighbours of a lower-case word, nearest first, without the word itself.
@@ -42,31 +48,34 @@ def load_neighbours(source: str | None = None) -> Neighbours:
     """Load a source of neighbours.
 
     Args:
-        source: 'counter-fitted'; an encoder, for its input embeddings; or the path of word vectors (`.txt` or
-            `.zip`) or of neighbour lists (`.parquet`). If None, the counter-fitted vectors if they were
-            fetched, else the embedded encoder 'minilm'.
+        source: 'wordnet', for the synonyms that the package carries; 'counter-fitted'; an encoder, for its
+            input embeddings; or the path of word vectors (`.txt` or `.zip`) or of neighbour lists (`.csv`,
+            `.tsv`, `.json`, `.jsonl` or `.parquet`, see `read_entries`). If None, the counter-fitted vectors
+            if they were fetched, else 'wordnet'.
 
     Raises:
         ResourceError: There is no such source, or it cannot be read.
         ModelError: The encoder cannot be used.
     """
     if source is None:
-        source = EMBEDDED_DEFAULT if fetched_counterfitted() is None else COUNTER_FITTED
+        source = WORDNET if fetched_counterfitted() is None else COUNTER_FITTED
+    if source == WORDNET:
+        return wordnet_synonyms()
     if source == COUNTER_FITTED:
         return load_counterfitted()
     path = Path(source).expanduser()
-    match path.suffix.lower():
-        case ".parquet":
-            return NeighbourLists(path)
-        case ".txt" | ".zip":
-            return read_vectors(path)
-    if path.is_dir() or source == EMBEDDED_DEFAULT:
+    suffix = path.suffix.lower()
+    if suffix in LIST_SUFFIXES:
+        return read_lists(path)
+    if suffix in VECTOR_SUFFIXES:
+        return read_vectors(path)
+    if path.is_dir() or source == EMBEDDED_ENCODER:
         return embedding_neighbours(source)
     try:
         return embedding_neighbours(source)
     except ModelError as error:
         raise ResourceError(
-            f"There are no neighbours '{source}': choose '{COUNTER_FITTED}', an encoder "
-            f"('{EMBEDDED_DEFAULT}', a folder, or a name on the Hugging Face hub), or the path of a .txt, "
-            ".zip or .parquet file."
+            f"There are no neighbours '{source}': choose '{WORDNET}', '{COUNTER_FITTED}', an encoder "
+            f"('{EMBEDDED_ENCODER}', a folder, or a name on the Hugging Face hub), or the path of a file "
+            f"({', '.join((*LIST_SUFFIXES, *VECTOR_SUFFIXES))})."
         ) from error

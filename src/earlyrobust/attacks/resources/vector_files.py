@@ -19,6 +19,7 @@ from earlyrobust.attacks.resources.vectors import WordVectors
 from earlyrobust.errors import ResourceError
 from earlyrobust.storage import cache_folder, write_atomically
 
+SUFFIXES = (".txt", ".zip")
 # Words, and their vectors: float32 of shape (words, values).
 Table = tuple[list[str], NDArray[np.float32]]
 

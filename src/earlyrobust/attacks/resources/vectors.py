@@ -34,12 +34,16 @@ class WordVectors:
         words: The vocabulary, lower case, each word once.
         matrix: The vectors, of any length, shape (words, values).
         name: How results name the source.
+        measures_meaning: Whether the vectors are made to tell words of other meanings apart.
     """
 
     has_vectors = True
 
-    def __init__(self, words: Sequence[str], matrix: NDArray[np.float32], name: str) -> None:
+    def __init__(
+        self, words: Sequence[str], matrix: NDArray[np.float32], name: str, *, measures_meaning: bool = True
+    ) -> None:
         self.name = name
+        self.measures_meaning = measures_meaning
         self._words = list(words)
         self._rows = {word: row for row, word in enumerate(self._words)}
         lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
@@ -118,7 +122,12 @@ def embedding_neighbours(encoder: str = "minilm") -> WordVectors:
         )
     model = load_pretrained(encoder, ("", " "), seed=0)
     embeddings = model.get_input_embeddings().weight.detach().numpy()
-    return WordVectors(list(rows), embeddings[list(rows.values())], f"input embeddings of {encoder}")
+    return WordVectors(
+        list(rows),
+        embeddings[list(rows.values())],
+        f"input embeddings of {encoder}",
+        measures_meaning=False,
+    )
 
 
 def _word_rows(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:

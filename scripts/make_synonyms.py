@@ -1,0 +1,222 @@
+r"""Make the synonym table that the package carries from WordNet 3.0 and word lists.
+
+    apt-get download wordnet-base wamerican wbritish
+    for file in *.deb; do dpkg-deb -x "$file" unpacked; done
+    python scripts/make_synonyms.py --wordnet unpacked/usr/share/wordnet \
+        --words unpacked/usr/share/dict/american-english unpacked/usr/share/dict/british-english
+
+The table has one row for each word of the lists that has a synonym. Column `word` holds the word, and column
+`neighbors` at most 16 synonyms, those of the commonest senses first. WordNet lists lemmas only. So the script
+traces an inflected word to its lemmas, and puts each synonym into the same form: "movies" has "films". It
+makes forms by the rules of English spelling and by WordNet's lists of exceptions, and keeps those that the
+word lists hold. It leaves out synonyms that are vulgar, slurs, or disparaging.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+TABLE = Path(__file__).parents[1] / "src/earlyrobust/attacks/resources/wordnet/synonyms.parquet"
+MOST = 16
+# Parts of speech: WordNet's file, and the letters by which its sense counts name them.
+FILES = {"noun": "n", "verb": "v", "adj": "as", "adv": "r"}
+NUMBERS = {"1": "noun", "2": "verb", "3": "adj", "4": "adv", "5": "adj"}
+WORD = re.compile(r"[a-z]+(-[a-z]+)*")
+# Forms: of a noun its plural, of a verb -s, -ing and the past, of an adjective or adverb -er and -est.
+SUFFIXES = {
+    "noun": {"s": "plural"},
+    "verb": {"s": "s", "ing": "ing", "ed": "past"},
+    "adj": {"er": "er", "est": "est"},
+    "adv": {"er": "er", "est": "est"},
+}
+BASE = "base"
+# Usages that a synonym must not have, and the pointer that marks a usage.
+OFFENSIVE = {"disparagement", "ethnic_slur", "obscenity"}
+USAGE = ";u"
+# Words that are vulgar or slurs in common use and that WordNet does not mark.
+_VULGAR = (
+    "arse ass bastard bitch bugger cocksucker coon cunt dago dike dyke fag faggot fuck gook jap kike nigger "
+    "piss poof prick pussy queer retard screw shag shit slut spic tit tranny twat wank whore wop"
+)
+VULGAR = set(_VULGAR.split())
+
+
+@dataclass(frozen=True)
+class Sense:
+    """One meaning of a lemma: how often it was seen in annotated text, its rank, and its words in order."""
+
+    count: int
+    rank: int
+    words: tuple[str, ...]
+
+
+def read_senses(folder: Path, part: str) -> dict[str, list[Sense]]:
+    """The senses of each lemma of a part of speech that is a single word."""
+    usages = {line[:8] for line in _lines(folder / "data.noun") if line.split(" ")[4] in OFFENSIVE}
+    words = {line[:8]: _words(line, usages) for line in _lines(folder / f"data.{part}")}
+    counts = _counts(folder, part)
+    senses = {}
+    for line in _lines(folder / f"index.{part}"):
+        fields = line.split()
+        lemma, synsets = fields[0], fields[-int(fields[2]) :]
+        if WORD.fullmatch(lemma):
+            senses[lemma] = [
+                Sense(counts[lemma, rank], rank, words[synset])
+                for rank, synset in enumerate(synsets, start=1)
+            ]
+    return senses
+
+
+def _words(line: str, usages: set[str]) -> tuple[str, ...]:
+    """The single words of a set of synonyms that are of none of some usages."""
+    fields = line.split(" ")
+    count = int(fields[3], 16)
+    # A mark in parentheses says where an adjective may stand.
+    words = [re.sub(r"\(.*\)$", "", word) for word in fields[4 : 4 + 2 * count : 2]]
+    pointers = fields[5 + 2 * count :]
+    marked = {
+        int(pointers[place + 3][:2], 16)
+        for place, symbol in enumerate(pointers)
+        if symbol == USAGE and pointers[place + 1] in usages
+    }
+    if 0 in marked:  # the pointer is of the whole set
+        return ()
+    return tuple(
+        word
+        for number, word in enumerate(words, start=1)
+        if number not in marked and word not in VULGAR and WORD.fullmatch(word)
+    )
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a file of WordNet, without the licence at its head."""
+    with path.open(encoding="latin-1") as file:
+        yield from (line.rstrip("\n") for line in file if not line.startswith("  "))
+
+
+def _counts(folder: Path, part: str) -> Counter[tuple[str, int]]:
+    """How often each sense was seen, by lemma and number of the sense."""
+    counts: Counter[tuple[str, int]] = Counter()
+    for line in _lines(folder / "cntlist.rev"):
+        key, number, count = line.split()
+        lemma, _, rest = key.partition("%")
+        if NUMBERS[rest[0]] == part:
+            counts[lemma, int(number)] = int(count)
+    return counts
+
+
+def read_exceptions(folder: Path, part: str) -> dict[str, list[str]]:
+    """The lemmas of each irregular form."""
+    lines = (line.split() for line in _lines(folder / f"{part}.exc"))
+    return {form: lemmas for form, *lemmas in lines if WORD.fullmatch(form)}
+
+
+def regular(lemma: str, suffix: str) -> str:
+    """A lemma with a suffix, as English spells it."""
+    consonant_y = re.search(r"[^aeiou]y$", lemma)
+    if suffix == "s":
+        if consonant_y:
+            return lemma[:-1] + "ies"
+        return lemma + ("es" if re.search(r"(s|x|z|ch|sh)$", lemma) else "s")
+    if suffix == "ing":
+        if lemma.endswith("ie"):
+            return lemma[:-2] + "ying"
+        return (lemma[:-1] if re.search(r"[^eoy]e$", lemma) else lemma) + "ing"
+    if lemma.endswith("e"):
+        return lemma + suffix[1:]
+    return (lemma[:-1] + "i" if consonant_y else lemma) + suffix
+
+
+class Inflection:
+    """The forms of the lemmas of one part of speech."""
+
+    def __init__(self, part: str, lemmas: Iterable[str], exceptions: dict[str, list[str]]) -> None:
+        irregular: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for form, of in exceptions.items():
+            for lemma in of:
+                irregular[lemma, self._name(part, form)].append(form)
+        self.forms: dict[tuple[str, str], list[str]] = {}
+        self.analyses: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for lemma in lemmas:
+            self._add(lemma, BASE, [lemma])
+            for suffix, name in SUFFIXES[part].items():
+                self._add(lemma, name, irregular.get((lemma, name)) or self._regular(lemma, suffix))
+
+    @staticmethod
+    def _name(part: str, form: str) -> str:
+        """The form that an irregular word has, by how it ends."""
+        if part == "noun":
+            return "plural"
+        if part == "verb":
+            return "ing" if form.endswith("ing") else "s" if form in {"has", "is", "does", "goes"} else "past"
+        return "est" if form.endswith("st") else "er"
+
+    @staticmethod
+    def _regular(lemma: str, suffix: str) -> list[str]:
+        forms = [regular(lemma, suffix)]
+        # The word lists tell whether the last consonant is doubled.
+        if suffix != "s" and re.search(r"[^aeiou][aeiou][bdgklmnprtvz]$", lemma):
+            forms.append(lemma + lemma[-1] + suffix)
+        return forms
+
+    def _add(self, lemma: str, name: str, forms: list[str]) -> None:
+        self.forms[lemma, name] = forms
+        for form in forms:
+            self.analyses[form].append((lemma, name))
+
+
+def synonyms(folder: Path, known: set[str]) -> dict[str, list[str]]:
+    """The synonyms of each known word, those of its commonest senses first."""
+    found: dict[str, list[tuple[int, int, int, list[str]]]] = defaultdict(list)
+    for order, part in enumerate(FILES):
+        senses = read_senses(folder, part)
+        inflection = Inflection(part, senses, read_exceptions(folder, part))
+        for word in known & inflection.analyses.keys():
+            for lemma, name in inflection.analyses[word]:
+                for sense in senses[lemma]:
+                    forms = [
+                        form
+                        for other in sense.words
+                        if other != lemma
+                        for form in inflection.forms.get((other, name), ())
+                        if form in known and form != word
+                    ]
+                    found[word].append((-sense.count, order, sense.rank, forms))
+    table = {}
+    for word, senses_of in sorted(found.items()):
+        ordered = (form for *_, forms in sorted(senses_of, key=lambda sense: sense[:3]) for form in forms)
+        if chosen := list(dict.fromkeys(ordered))[:MOST]:
+            table[word] = chosen
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--wordnet", type=Path, required=True, help="folder of WordNet's data.* and index.* files"
+    )
+    parser.add_argument("--words", type=Path, nargs="+", required=True, help="word lists, one word a line")
+    parser.add_argument("--table", type=Path, default=TABLE, help="the Parquet file to write")
+    options = parser.parse_args()
+    known = {word for path in options.words for word in path.read_text(encoding="utf-8").split()}
+    table = synonyms(options.wordnet, {word for word in known if WORD.fullmatch(word)})
+    schema = pa.schema([("word", pa.string()), ("neighbors", pa.list_(pa.string()))])
+    columns = {"word": list(table), "neighbors": list(table.values())}
+    options.table.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns, schema), options.table, compression="zstd", compression_level=22)
+    pairs = sum(map(len, table.values()))
+    print(
+        f"{len(table):,} words, {pairs:,} synonyms, {options.table.stat().st_size:,} bytes: {options.table}"
+    )
+
+
+if __name__ == "__main__":
+    main()
