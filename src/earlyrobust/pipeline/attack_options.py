@@ -18,8 +18,8 @@ class AttackOptions(Options):
     Attributes:
         attack: Names of attacks in `ATTACKS`; in one string they are separated by commas.
         examples: Examples to attack, drawn from the test split with the shares of its classes.
-        neighbours: Source of neighbours; None for the counter-fitted vectors if they were fetched, else those
-            of the embedded encoder.
+        neighbours: Source of neighbours; None for the counter-fitted vectors if they were fetched, else the
+            synonyms from WordNet that the package carries.
         sentence_encoder: A sentence-transformers model, or `use`.
         masked_lm: Masked language model of BERT-Attack.
         nltk_data: Folder of NLTK's data; None for where NLTK looks.

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+# Neighbours of a word that are looked through for such as are tokens.
+_SEARCHED = 50
+
+
 def equip(
     adversaries: Sequence[Adversary | None],
     source: str | None,
@@ -72,7 +76,8 @@ def token_neighbours(tokenizer: PreTrainedTokenizerBase, neighbours: Neighbours,
     index_of = {word: index for index, word in words.items()}
     found = 0
     for index, word in words.items():
-        near = [index_of[other] for other in neighbours.nearest(word, count) if other in index_of]
+        near = [index_of[other] for other in neighbours.nearest(word, _SEARCHED) if other in index_of]
+        near = near[:count]
         table[index, : len(near)] = torch.tensor(near, dtype=torch.int64)
         found += bool(near)
     if not found:

@@ -45,7 +45,7 @@ class NeighbourLists:
 
     def nearest(self, word: str, count: int) -> list[str]:
         """Return the first `count` neighbours of the word's list, none for an unknown word."""
-        return self._lists.get(word, [])[:count]
+        return self._lists.get(word.lower(), [])[:count]
 
     def cosine(self, a: str, b: str) -> None:
         """Return None: lists hold no vectors."""

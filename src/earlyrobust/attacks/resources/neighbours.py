@@ -33,9 +33,9 @@ class Neighbours(Protocol):
     measures_meaning: bool
 
     def nearest(self, word: str, count: int) -> list[str]:
-        """Return up to `count` neighbours of a lower-case word, nearest first, without the word itself.
+        """Return up to `count` neighbours of a word, nearest first, without the word itself.
 
-        An unknown word has none.
+        Letter case does not matter. An unknown word has none.
         """
         ...
 

@@ -60,6 +60,7 @@ class WordVectors:
 
     def nearest(self, word: str, count: int) -> list[str]:
         """Return the `count` words of highest cosine, nearest first, equally near ones by vocabulary."""
+        word = word.lower()
         if word not in self._rows:
             return []
         count = min(count, len(self._words) - 1)
