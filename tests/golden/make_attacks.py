@@ -192,18 +192,21 @@ class Victim(ModelWrapper):
     def __init__(self, folder: Path) -> None:
         self.model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        # Texts of the same tokens, such as "The" and "THe", get the same bits, whatever their batches are.
+        self._known: dict[tuple[int, ...], torch.Tensor] = {}
 
     @torch.inference_mode()
     def __call__(self, text_input_list: list[str | Texts], **_: Any) -> torch.Tensor:
         # Logits and not probabilities: TextAttack takes the softmax unless all rows add up to one.
         encoded = [self._encoded(texts) for texts in text_input_list]
-        lengths = [len(row["input_ids"]) for row in encoded]
-        logits = torch.empty(len(encoded), self.model.config.num_labels)
-        for length in sorted(set(lengths)):
-            rows = [i for i, other in enumerate(lengths) if other == length]
-            batch = {name: torch.tensor([encoded[i][name] for i in rows]) for name in encoded[rows[0]]}
-            logits[rows] = self.model(**batch).logits
-        return logits
+        keys = [tuple(row["input_ids"] + row["token_type_ids"]) for row in encoded]
+        missing = {key: row for key, row in zip(keys, encoded, strict=True) if key not in self._known}
+        for length in sorted(set(map(len, missing))):
+            rows = {key: row for key, row in missing.items() if len(key) == length}
+            names = next(iter(rows.values()))
+            batch = {name: torch.tensor([row[name] for row in rows.values()]) for name in names}
+            self._known.update(zip(rows, self.model(**batch).logits, strict=True))
+        return torch.stack([self._known[key] for key in keys])
 
     def _encoded(self, texts: str | Texts) -> Any:
         columns = (texts,) if isinstance(texts, str) else texts
