@@ -23,8 +23,8 @@ def chapter(records: Path) -> Iterator[str]:
         return
     yield TITLE
     yield (
-        "Accuracy under attack (Aua%) of one model under every attack, on the same examples. The lower it is, the "
-        "stronger is the attack. Intervals are of 95 %, over examples (Wilson)."
+        "Accuracy under attack (Aua%) of one model under every attack, on the same examples. The lower it "
+        "is, the stronger is the attack. Intervals are of 95 %, over examples (Wilson)."
     )
     for name, rows in found.items():
         if rows:

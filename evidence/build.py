@@ -52,6 +52,7 @@ What was measured on real data with the embedded encoder `minilm` (6 layers, 384
 computed from the records under [evidence/records](../evidence/README.md) by `evidence/build.py`; a test
 regenerates this page.
 
+Aua% is accuracy under attack: texts still classified right after it, of all that were attacked.
 Intervals are of 95 %, over seeds. *p* is that of Student's paired test under the same seeds. A difference
 counts as told from chance below 0.05; with so many comparisons one in twenty does so by chance alone. Attacks
 lean on the resources that each record names; numbers do not compare with those of other resources.

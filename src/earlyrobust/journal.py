@@ -44,6 +44,14 @@ class AttackedExample:
         probability_before: Of the label, before the attack.
         probability_after: Of the label, for the final texts.
         similarity: Cosine of the sentence embeddings of both; None without a change or without an encoder.
+        touchable: Words that the attack may touch at all. This count and those below are None in the journal
+            of an older version. Those below concern only the positions that the attack came to before it
+            ended.
+        tried: Positions for which it looked for replacements.
+        known: How many of their words the source of neighbours holds; None for an attack without one.
+        answered: At how many of them at least one candidate was offered to the classifier.
+        proposed: Candidates that were made for them.
+        offered: How many of these passed the attack's constraints and were offered to the classifier.
     """
 
     index: int
@@ -58,11 +66,26 @@ class AttackedExample:
     probability_before: float
     probability_after: float
     similarity: float | None
+    touchable: int | None = None
+    tried: int | None = None
+    known: int | None = None
+    answered: int | None = None
+    proposed: int | None = None
+    offered: int | None = None
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for numbers that no attack leaves."""
         if self.queries < 0 or not 0 <= self.words_changed <= self.words:
             raise ValueError("queries, words or words_changed is out of range")
+        pairs = [
+            (self.touchable, self.words),
+            (self.known, self.tried),
+            (self.answered, self.tried),
+            (self.answered, self.offered),
+            (self.offered, self.proposed),
+        ]
+        if any(part is not None and not 0 <= part <= (whole or 0) for part, whole in pairs):
+            raise ValueError("a count of what the attack tried is out of range")
 
 
 _EXAMPLE = TypeAdapter(AttackedExample)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from typing import ClassVar
 
 from earlyrobust.attacks.characters import Homoglyphs, Leetspeak, RepeatedLetters, Spacing, ZeroWidth
 from earlyrobust.attacks.constraints import EditDistance
@@ -38,13 +37,19 @@ class Evasion(WordSwapAttack):
     Args:
         resources: Stop words, and the sentence encoder that measures the similarity of results.
         max_edits: Most characters that differ from the original text.
+        victim_reads: How the classifier changes a text before it reads it; None for not at all.
     """
 
     name = "evasion"
     description = "disguises words as spam does: homoglyphs, invisible characters, spacing, leetspeak"
-    _victim_reads: ClassVar[Callable[[str], str] | None] = None
 
-    def __init__(self, resources: Resources | None = None, *, max_edits: int = 30) -> None:
+    def __init__(
+        self,
+        resources: Resources | None = None,
+        *,
+        max_edits: int = 30,
+        victim_reads: Callable[[str], str] | None = None,
+    ) -> None:
         resources = resources or Resources()
         super().__init__(
             swaps=AnyOf(Homoglyphs(), ZeroWidth(), Spacing(), RepeatedLetters(), Leetspeak()),
@@ -52,7 +57,7 @@ class Evasion(WordSwapAttack):
             stop_words=resources.nltk_stop_words,
             ranking="delete",
             follows_words=True,
-            victim_reads=type(self)._victim_reads,
+            victim_reads=victim_reads,
             sentence_encoder=resources.sentence_encoder,
         )
 
@@ -67,4 +72,6 @@ class EvasionNormalised(Evasion):
 
     name = "evasion-normalised"
     description = "the same disguises before a classifier that normalises Unicode first"
-    _victim_reads = staticmethod(normalised)
+
+    def __init__(self, resources: Resources | None = None, *, max_edits: int = 30) -> None:
+        super().__init__(resources, max_edits=max_edits, victim_reads=normalised)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from earlyrobust.attacks.constraints import Candidate, Constraint
 from earlyrobust.attacks.engine import Ask, Attacking, NamedModel, fingerprint_as
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.swaps import Draws, Swaps
+from earlyrobust.attacks.tally import Tally
 from earlyrobust.attacks.text import Text
 
 Status = Literal["succeeded", "failed", "skipped"]
@@ -57,6 +58,12 @@ class Outcome:
         probability_before: Of the label, for the untouched text.
         probability_after: Of the label, for the text as the attack left it.
         similarity: Cosine of the embeddings of both texts; None without a change or without an encoder.
+        touchable: Words that may be touched. This count and those below are explained at `Tally`.
+        tried: Positions for which replacements were looked for.
+        known: How many of their words the source of neighbours holds.
+        answered: At how many of them a candidate was offered.
+        proposed: Candidates that were made.
+        offered: Candidates that were offered to the victim.
     """
 
     status: Status
@@ -68,6 +75,12 @@ class Outcome:
     probability_before: float
     probability_after: float
     similarity: float | None = None
+    touchable: int | None = None
+    tried: int | None = None
+    known: int | None = None
+    answered: int | None = None
+    proposed: int | None = None
+    offered: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +192,10 @@ class WordSwapAttack:
             The outcome.
         """
         original = Text.of(example.columns)
+        tally = Tally(sum(self._may_touch(original, place) for place in range(len(original.words))))
         start = (yield from self._ask(victim, [Candidate(original)], example.label))[0]
         if start.is_wrong:
-            return self._outcome("skipped", 1, original, start, start, 0, None)
+            return self._outcome("skipped", 1, original, start, start, 0, None, tally)
         random = Draws(example.seed)
         order, queries = yield from self._rank(victim, original, example.label, random)
         queries += 1
@@ -190,7 +204,7 @@ class WordSwapAttack:
         for ranked in order:
             before = sum(more for place, more in longer.items() if place < ranked)
             position = ranked + before if self._follows_words else ranked
-            candidates = yield from self._candidates(best.candidate.text, original, position, random)
+            candidates = yield from self._candidates(best.candidate.text, original, position, random, tally)
             if not candidates:
                 continue
             queries += len(candidates)
@@ -205,7 +219,7 @@ class WordSwapAttack:
                 break
         status: Status = "succeeded" if best.is_wrong else "failed"
         similarity = yield from self._similarity(original, best.candidate.text)
-        return self._outcome(status, queries, original, start, best, changed, similarity)
+        return self._outcome(status, queries, original, start, best, changed, similarity, tally)
 
     def _ask(self, victim: Victim, candidates: Sequence[Candidate], label: int) -> Attacking[list[_Scored]]:
         texts = [candidate.text.columns for candidate in candidates]
@@ -257,9 +271,14 @@ class WordSwapAttack:
         )
 
     def _candidates(
-        self, current: Text, original: Text, position: int, random: Draws
+        self,
+        current: Text,
+        original: Text,
+        position: int,
+        random: Draws,
+        tally: Tally | None = None,
     ) -> Attacking[list[Candidate]]:
-        """What may be offered to the victim for one position, in the order of the texts."""
+        """What may be offered to the victim for one position, in the order of the texts; the tally counts."""
         # Positions were ranked in the original; an edit that made two words of one has shifted the words
         # since. TextAttack does not follow them, and neither do we.
         if not self._may_touch(current, position):
@@ -267,9 +286,12 @@ class WordSwapAttack:
         proposed = yield from self._swaps.propose(current, position, random)
         edited = [current.replace(position, new) for new in proposed if new != current.words[position]]
         candidates = [Candidate(text) for text in edited if text.full != current.full]
+        made = len(candidates)
         for constraint in self._constraints:
             if candidates:
                 candidates = yield from constraint.keep(candidates, current, original)
+        if tally is not None:
+            tally.add(self._swaps.knows(current.words[position]), made, len(candidates))
         return sorted(candidates, key=lambda candidate: candidate.text.full)
 
     def _similarity(self, original: Text, final: Text) -> Attacking[float | None]:
@@ -287,6 +309,7 @@ class WordSwapAttack:
         end: _Scored,
         changed: int,
         similarity: float | None,
+        tally: Tally,
     ) -> Outcome:
         return Outcome(
             status=status,
@@ -298,6 +321,7 @@ class WordSwapAttack:
             probability_before=float(start.probabilities[start.label]),
             probability_after=float(end.probabilities[end.label]),
             similarity=similarity,
+            **asdict(tally),
         )
 
 

@@ -64,6 +64,10 @@ class Swaps(ABC):
     def words(self, word: str, random: Draws) -> list[str]:
         """Replacements for a word, where its surroundings do not matter."""
 
+    def knows(self, word: str) -> bool | None:
+        """Whether the source of neighbours holds a word; None for a transformation without such a source."""
+        return None
+
     def describe(self) -> dict[str, Any]:
         """Settings and resources, as JSON types."""
         return {}
@@ -98,6 +102,10 @@ class NeighbourSwaps(Swaps):
             return self._neighbours.nearest(word, self._candidates)
         nearest = self._neighbours.nearest(word.lower(), self._candidates)
         return [_in_case_of(word, neighbour) for neighbour in nearest]
+
+    def knows(self, word: str) -> bool:
+        """Whether the word has a neighbour."""
+        return bool(self._neighbours.nearest(word if not self._keeps_case else word.lower(), 1))
 
     def describe(self) -> dict[str, Any]:
         """Source and K."""
@@ -135,6 +143,11 @@ class AnyOf(Swaps):
         """Those of the first transformation first."""
         proposed = [new for swaps in self._swaps for new in swaps.words(word, random)]
         return list(dict.fromkeys(proposed))
+
+    def knows(self, word: str) -> bool | None:
+        """Whether any of the sources of neighbours holds the word; None if there is none."""
+        told = [known for swaps in self._swaps if (known := swaps.knows(word)) is not None]
+        return any(told) if told else None
 
     def describe(self) -> dict[str, Any]:
         """Settings and resources of all."""

@@ -40,5 +40,5 @@ def attack(
 
         report = pipeline.attack(model, data, config, display)
         if processes.is_first():
-            draw_journals(report.attacks, report.label_names, folder)
+            draw_journals(report.attacks, report.label_names, folder, report.findings)
         display.summarise_attacks(model, report)

@@ -32,6 +32,7 @@ from earlyrobust.reports.benchmark import benchmark_tables, benchmark_verdicts
 from earlyrobust.reports.overview import RATIOS, comparison_tables, headlines
 from earlyrobust.reports.pages import REPORT_PAGE
 from earlyrobust.reports.tables import Table as Content
+from earlyrobust.reports.validity import MEANING_OF_AUA, NEVER_OFFERED, doubts_of_arms, validity_rows
 from earlyrobust.results import (
     Accuracy,
     AttackRecord,
@@ -53,7 +54,7 @@ from earlyrobust.weight_ticket import WeightTicket
 # Exit codes, as shells know them.
 INTERRUPTED, TERMINATED = 130, 143
 # What a run shows of each attack, and what all attacks name among their settings.
-_ATTACK_ROWS_OF_A_RUN = ("Aua%", "#Query")
+_ATTACK_ROWS_OF_A_RUN = ("Aua%", "#Query", NEVER_OFFERED)
 _RESOURCES = ("neighbours", "sentence_encoder", "tagger", "masked_lm")
 
 
@@ -148,7 +149,8 @@ class Display(Observer):
         self._progress.update(
             task.id,
             completed=len(done),
-            note=f"Aua% {100 * robust / len(done):.1f}, {queries / (task.elapsed or 1):.0f} queries/s",
+            note=f"under attack {100 * robust / len(done):.1f} % right, "
+            f"{queries / (task.elapsed or 1):.0f} queries/s",
         )
 
     def note(self, message: str) -> None:
@@ -157,7 +159,10 @@ class Display(Observer):
 
     def summarise(self, record: RunRecord) -> None:
         """Show the table that a run ends with."""
-        table = Table(title=f"{record.data.name}: {record.config['model']}, seed {record.config['seed']}")
+        table = Table(
+            title=f"{record.data.name}: {record.config['model']}, seed {record.config['seed']}",
+            caption=MEANING_OF_AUA if record.model.attacks else None,
+        )
         table.add_column("")
         if record.dense is not None:
             table.add_column("dense", justify="right")
@@ -200,6 +205,7 @@ class Display(Observer):
             self._show(content)
         for sentence in headlines(comparison, summaries):
             self._say(sentence)
+        self._warn(doubts_of_arms(comparison))
         self._say(f"The report is in {folder / REPORT_PAGE}, the tables beside it.")
 
     def summarise_evaluation(self, report: EvaluationReport) -> None:
@@ -212,7 +218,10 @@ class Display(Observer):
         """Show how an export compares with the model that it was made of."""
         check = record.check
         assert check is not None
-        table = Table(title=f"{record.model} on {check.examples} examples of {check.data}")
+        table = Table(
+            title=f"{record.model} on {check.examples} examples of {check.data}",
+            caption=MEANING_OF_AUA if check.attacks else None,
+        )
         for name in ("", "model", record.to):
             table.add_column(name, justify="right" if name else "left")
         if check.accuracy is not None:
@@ -233,7 +242,10 @@ class Display(Observer):
 
     def summarise_attacks(self, model: str, report: AttackReport) -> None:
         """Show the table that an attack ends with."""
-        table = Table(title=f"{model} on {report.data}, {report.config['examples']} examples at most")
+        table = Table(
+            title=f"{model} on {report.data}, {report.config['examples']} examples at most",
+            caption=MEANING_OF_AUA,
+        )
         table.add_column("(95 % interval)")
         for name in report.attacks:
             table.add_column(name, justify="right")
@@ -346,6 +358,7 @@ def _attack_rows(record: AttackRecord) -> Iterator[tuple[str, str]]:
     yield "#Query", _mean(record.queries, 1, ".1f")
     yield "Words changed %", _mean(record.words_changed, 100, ".1f")
     yield "Similarity", _mean(record.similarity, 1, ".3f")
+    yield from validity_rows(record).items()
 
 
 def _mean(mean: Mean | None, scale: float, form: str) -> str:

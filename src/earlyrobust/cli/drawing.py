@@ -23,6 +23,6 @@ def draw_run(record: RunRecord, folder: Path) -> None:
     from earlyrobust.results import ATTACKS_FOLDER
 
     draw_pictures(record, folder)
-    draw_journals(record.attacks, record.data.label_names, folder / ATTACKS_FOLDER)
+    draw_journals(record.attacks, record.data.label_names, folder / ATTACKS_FOLDER, record.findings)
     draw_report(folder)
     draw_card(record, folder / MODEL)

@@ -36,7 +36,15 @@ from earlyrobust.pipeline.identity import differences, facts_of_test_data, told
 from earlyrobust.pipeline.judge import Subject, load_subject, subject_of
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.testdata import TestData, model_in
-from earlyrobust.results import ATTACKS_FOLDER, Accuracy, AttackRecord, CheckRecord, Compared, ExportRecord
+from earlyrobust.results import (
+    ATTACKS_FOLDER,
+    Accuracy,
+    AttackRecord,
+    CheckRecord,
+    Compared,
+    ExportRecord,
+    doubts_of_each,
+)
 from earlyrobust.storage import check_can_be_made, content_of, locked, remove_leftovers, write_folder
 
 if TYPE_CHECKING:
@@ -110,7 +118,11 @@ def _export(job: _Job, folder: Path, config: ExportConfig, attacks: Sequence[Wor
             )
         )
     if found:
-        check = replace(check, attacks={name: (found[0][name], found[1][name]) for name in found[0]})
+        check = replace(
+            check,
+            attacks={name: (found[0][name], found[1][name]) for name in found[0]},
+            findings=[*check.findings, *doubts_of_each(*found)],
+        )
     record = replace(record, check=check)
     record.save(folder)
     return record

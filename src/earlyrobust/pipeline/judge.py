@@ -33,6 +33,8 @@ from earlyrobust.results import (
     AttackReport,
     EvaluationReport,
     TestDataRecord,
+    doubts_of_each,
+    fault_of_guessing,
     fault_of_swapped,
     swapped_classes,
 )
@@ -197,9 +199,20 @@ def attack(
         )
         if processes.is_first():
             answers = _clean_answers(records.values(), folder.path)
-            report = replace(report, findings=subject.findings(*answers))
+            report = replace(report, findings=_findings(subject, records, *answers))
             report.save(folder.path)
         return report
+
+
+def _findings(
+    subject: Subject, records: dict[str, AttackRecord], labels: list[int], answers: list[int]
+) -> list[str]:
+    """Describe faults of the classifier's answers, and why the accuracy under attack means little."""
+    found = subject.findings(labels, answers)
+    guess = fault_of_guessing(next(iter(records.values())))  # all attacks begin with the same examples
+    if guess is not None and not swapped_classes(labels, answers, subject.outputs):
+        found.append(guess)
+    return found + doubts_of_each(records)
 
 
 def load_subject(

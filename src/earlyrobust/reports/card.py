@@ -69,8 +69,7 @@ def _parts(record: RunRecord) -> Iterator[str]:
 
 
 def _tables(record: RunRecord) -> Iterator[Table]:
-    accuracy, _ = run_tables(record)
-    yield accuracy
+    yield from run_tables(record)[:-1]  # all but that of seconds
     sizes = ", ".join(f"{rows:,} {split}" for split, rows in record.data.sizes.items())
     facts = [["data", f"{escape(record.data.name)}: {sizes}"]]
     facts.append(["classes", ", ".join(map(escape, record.data.label_names))])

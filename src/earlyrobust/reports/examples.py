@@ -51,6 +51,7 @@ def draw_examples(
     sections: Sequence[tuple[str, AttackRecord, Sequence[AttackedExample]]],
     label_names: Sequence[str],
     path: Path,
+    findings: Sequence[str] = (),
 ) -> None:
     """Write the page of examples.
 
@@ -58,11 +59,12 @@ def draw_examples(
         sections: For each attack its title, its record, and its examples.
         label_names: Name of each class, in the order of the classes.
         path: Where the page is written.
+        findings: What the reader has to beware of, a sentence each.
     """
     made = environment()
     made.filters["class_name"] = class_namer(label_names)
     shown = [attack_section(title, record, examples) for title, record, examples in sections]
-    write_page(made, EXAMPLES_PAGE, path, sections=shown, compare=compare_columns)
+    write_page(made, EXAMPLES_PAGE, path, sections=shown, compare=compare_columns, findings=findings)
 
 
 def attack_section(
@@ -91,7 +93,12 @@ def attack_section(
     }
 
 
-def draw_journals(records: Mapping[str, AttackRecord], label_names: Sequence[str], folder: Path) -> None:
+def draw_journals(
+    records: Mapping[str, AttackRecord],
+    label_names: Sequence[str],
+    folder: Path,
+    findings: Sequence[str] = (),
+) -> None:
     """Write the page of all attacks whose journals are in a folder, into that folder; nothing for none.
 
     Records travel without their journals, which hold the texts.
@@ -100,6 +107,7 @@ def draw_journals(records: Mapping[str, AttackRecord], label_names: Sequence[str
         records: The attacks, by the title under which they are shown.
         label_names: Name of each class, in the order of the classes.
         folder: Of the journals that the records name.
+        findings: What the reader has to beware of, a sentence each.
 
     Raises:
         OutputError: If a journal is damaged.
@@ -110,7 +118,7 @@ def draw_journals(records: Mapping[str, AttackRecord], label_names: Sequence[str
         if (journal := folder / str(record.journal)).exists()
     ]
     if sections:
-        draw_examples(sections, label_names, folder / EXAMPLES_PAGE)
+        draw_examples(sections, label_names, folder / EXAMPLES_PAGE, findings)
 
 
 def compare(before: str, after: str) -> tuple[list[Piece], list[Piece]]:
@@ -206,12 +214,41 @@ def _figures(record: AttackRecord) -> list[_Figure]:
     """The numbers of an attack, as the page words them."""
     return [
         _share("Clean%", "right before the attack", record.clean),
-        _share("Aua%", "right under attack", record.under_attack),
+        _share("Aua%", "accuracy under attack: still right after it", record.under_attack),
         _share("Attack success rate", "of attacks on what was right", record.success_rate),
         _mean("#Query", "texts asked per example", record.queries, 1),
         _mean("Words changed", "in a successful attack", record.words_changed, 1, share=True),
         _mean("Similarity", "after a successful attack", record.similarity, 3),
+        *_could_try(record),
     ]
+
+
+def _could_try(record: AttackRecord) -> Iterator[_Figure]:
+    """What the attack could try; nothing for the record of an older version."""
+    validity = record.validity
+    if validity is None or validity.never_offered_share is None:
+        return
+    counts = f"{validity.never_offered:,} of {validity.counted:,} attacked examples"
+    yield _Figure(
+        "Never offered a candidate", "and so withstood", percent(validity.never_offered_share), counts
+    )
+    if validity.candidates_per_word is not None:
+        tried = f"{validity.offered:,} for {validity.tried:,} words"
+        value = f"{validity.candidates_per_word:.1f}"
+        yield _Figure("Candidates a word", "offered, for each word tried", value, tried)
+    if validity.touchable_share is not None:
+        counts = f"{validity.touchable:,} of {validity.words:,} words"
+        yield _Figure(
+            "Words that may be touched", "of all attacked texts", percent(validity.touchable_share), counts
+        )
+    if record.cut is not None:
+        total = record.clean.total
+        yield _Figure(
+            "Read in part",
+            "longer than the model reads",
+            percent(record.cut / total),
+            f"{record.cut:,} of {total:,} examples",
+        )
 
 
 def _share(name: str, meaning: str, share: Accuracy | None) -> _Figure:

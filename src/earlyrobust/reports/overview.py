@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from earlyrobust.reports.runs import settling_headline
 from earlyrobust.reports.tables import Cell, Number, Table
+from earlyrobust.reports.validity import MEANING_OF_AUA, validity_of_arms
 from earlyrobust.results import Comparison, Mean
 from earlyrobust.results.summary import (
     AUA,
@@ -21,6 +22,7 @@ from earlyrobust.results.summary import (
     frontier,
     of_attack,
 )
+from earlyrobust.results.wording import listed as _and
 
 # The names of the table of failures, and of that of all ratios of training time.
 FAILED = "failed"
@@ -49,7 +51,7 @@ def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ta
             [summary.name, str(len(summary.seeds)), *(_best(summaries, summary, name) for name in names)]
             for summary in summaries
         ],
-        note=" ".join([*told, *_not_counted(summaries)]),
+        note=" ".join([*([MEANING_OF_AUA] if comparison.attacks else []), *told, *_not_counted(summaries)]),
     )
 
 
@@ -129,6 +131,7 @@ def comparison_tables(comparison: Comparison, summaries: Sequence[ArmSummary]) -
         return [table for table in [failure_table(comparison)] if table is not None]
     tables = [
         results_table(comparison, summaries),
+        validity_of_arms(comparison),
         cost_table(comparison, summaries),
         difference_table(comparison, summaries),
         ratio_table(summaries) if len(summaries) > 1 else None,
@@ -272,10 +275,6 @@ def _told_from_random(comparison: Comparison, summaries: Sequence[ArmSummary]) -
 def _overall_measures(comparison: Comparison) -> list[str]:
     """What is shown first: further columns may be out of sight on a narrow page."""
     return [CLEAN, _MEAN_AUA] if len(comparison.attacks) > 1 else [CLEAN]
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _best(summaries: Sequence[ArmSummary], summary: ArmSummary, name: str) -> Cell:

@@ -18,6 +18,7 @@ from earlyrobust.reports.html import environment, plain, setting, write_page
 from earlyrobust.reports.overview import FAILED, comparison_tables, frontier_points, headlines
 from earlyrobust.reports.runs import run_headlines, run_tables
 from earlyrobust.reports.tables import Table, to_csv, to_latex, to_markdown
+from earlyrobust.reports.validity import doubts_of_arms
 from earlyrobust.results import (
     ATTACKS_FOLDER,
     COMPARISON_NAME,
@@ -163,9 +164,8 @@ def _chapter(title: str, comparison: Comparison, views: Sequence[View], sweep: s
     for arm, runs in comparison.runs.items():
         for seed, run in sorted(runs.items())[:1]:
             pictures += _pictures_of_run(run, f"{arm}, seed {seed}: ", views)
-    return Chapter(
-        title, headlines(comparison, summaries), comparison_tables(comparison, summaries), pictures
-    )
+    told = [*headlines(comparison, summaries), *doubts_of_arms(comparison)]
+    return Chapter(title, told, comparison_tables(comparison, summaries), pictures)
 
 
 def _curves(

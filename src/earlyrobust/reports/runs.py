@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from earlyrobust.reports.tables import Cell, Number, Table
+from earlyrobust.reports.validity import MEANING_OF_AUA, validity_of_models
 from earlyrobust.results import Accuracy, Mean, ModelRecord, RunRecord, SearchRecord
 
 
@@ -73,7 +74,10 @@ def settling_headline(search: SearchRecord, gamma: float, patience: int, settlin
 
 
 def run_tables(record: RunRecord) -> list[Table]:
-    """The table of a run: a column for the dense model, if there is one, and one for the method's."""
+    """The tables of a run: a column for the dense model, if there is one, and one for the method's.
+
+    The first is that of accuracy, the last that of seconds.
+    """
     models = {"dense": record.dense, record.title: record.model}
     shown = {title: model for title, model in models.items() if model is not None}
 
@@ -93,10 +97,15 @@ def run_tables(record: RunRecord) -> list[Table]:
         row("MB", lambda model: f"{model.bytes / 1e6:.1f}"),
     ]
     seconds: list[list[Cell]] = [[stage, f"{took:.1f}"] for stage, took in record.seconds.items()]
-    return [
-        Table("Accuracy and size", ["", *shown], rows, "In brackets the 95 % interval."),
+    note = "In brackets the 95 % interval."
+    tables = [
+        Table(
+            "Accuracy and size", ["", *shown], rows, f"{MEANING_OF_AUA} {note}" if record.attacks else note
+        ),
+        validity_of_models(shown),
         Table("Seconds", ["stage", "s"], seconds),
     ]
+    return [table for table in tables if table is not None]
 
 
 def _share(share: Accuracy) -> Number:

@@ -15,6 +15,7 @@ from earlyrobust.results.benchmark import (
     LatencyRecord,
 )
 from earlyrobust.results.comparison import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord
+from earlyrobust.results.doubts import doubts, doubts_of_each, fault_of_guessing
 from earlyrobust.results.evaluation import EVALUATION_NAME, EvaluationReport, TestDataRecord
 from earlyrobust.results.experiment import EXPERIMENT_NAME, ExperimentRecord
 from earlyrobust.results.export import EXPORT_NAME, CheckRecord, Compared, ExportRecord
@@ -32,6 +33,7 @@ from earlyrobust.results.run import (
     WeightsRecord,
 )
 from earlyrobust.results.training import TrainingLog
+from earlyrobust.results.validity import ValidityRecord
 
 __all__ = [
     "ATTACKS_FOLDER",
@@ -69,7 +71,11 @@ __all__ = [
     "TestDataRecord",
     "TicketRecord",
     "TrainingLog",
+    "ValidityRecord",
     "WeightsRecord",
+    "doubts",
+    "doubts_of_each",
+    "fault_of_guessing",
     "fault_of_swapped",
     "faults_of_ticket",
     "find_faults",

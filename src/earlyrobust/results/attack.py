@@ -12,6 +12,7 @@ from earlyrobust.journal import AttackedExample
 from earlyrobust.results.evaluation import TestDataRecord
 from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
 from earlyrobust.results.measures import Accuracy, Mean
+from earlyrobust.results.validity import ValidityRecord
 from earlyrobust.storage import write_json
 
 ATTACK_NAME = "attack.json"
@@ -34,6 +35,8 @@ class AttackRecord:
         journal: Name of the file that holds the examples; None if none was kept.
         cut: Number of attacked examples that the classifier does not read whole; None in the record of an
             older version.
+        validity: What the attack could try, which tells how much the numbers mean; None in the record of an
+            older version.
     """
 
     settings: dict[str, Any]
@@ -45,6 +48,7 @@ class AttackRecord:
     similarity: Mean | None
     journal: str | None = None
     cut: int | None = None
+    validity: ValidityRecord | None = None
 
     @classmethod
     def of(
@@ -72,6 +76,7 @@ class AttackRecord:
             ),
             journal=journal,
             cut=cut,
+            validity=ValidityRecord.of(examples),
         )
 
 

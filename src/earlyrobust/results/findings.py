@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from earlyrobust.results.doubts import doubts_of_each, looks_like_guessing
 from earlyrobust.results.run import DataRecord, ModelRecord, RunRecord, SearchRecord, TicketRecord
 
 # Share of the distance of masks drawn by chance from which on masks count as still moving.
@@ -24,14 +25,15 @@ _ANOTHER_TRAINING = "Try a smaller --learning-rate, more --epochs, or another --
 
 
 def find_faults(record: RunRecord) -> list[str]:
-    """What is wrong with a run's models and ticket, a sentence each and one on what to try."""
+    """What is wrong with a run's models, ticket and attacks, a sentence each and one on what to try."""
     models = {"dense model": record.dense, record.title: record.model}
     found = [
         fault
         for title, model in models.items()
         if model is not None and (fault := _fault_of(record, title, model)) is not None
     ]
-    return found + faults_of_ticket(record.ticket_origin, record.search, record.ticket)
+    found += faults_of_ticket(record.ticket_origin, record.search, record.ticket)
+    return found + doubts_of_each(*(model.attacks for model in models.values() if model is not None))
 
 
 def swapped_classes(labels: Sequence[int], answers: Sequence[int], names: Sequence[str]) -> dict[str, str]:
@@ -101,11 +103,11 @@ def faults_of_ticket(
 def _fault_of(record: RunRecord, title: str, model: ModelRecord) -> str | None:
     if model.swapped:
         return fault_of_swapped(model.swapped, f"The {title}", "Check the labels of the test data.")
-    if model.classes_named == 1 and len(record.data.label_names) > 1:
-        told = "gives every text of the test split the same class"
-    elif record.guesses(model):
-        told = "is no more accurate than always naming the largest class"
-    else:
+    classes = len(record.data.label_names)
+    told = looks_like_guessing(
+        model.test, record.chance, model.classes_named, classes, "text of the test split"
+    )
+    if told is None:
         return None
     return f"The {title} {told}: its accuracy under attack means nothing. {_advice(record.data)}"
 

@@ -37,6 +37,10 @@ class Accuracy:
         """Correct / total."""
         return self.correct / self.total
 
+    def beats(self, chance: float) -> bool:
+        """Whether the whole interval is above a share, such as that of the largest class."""
+        return self.low > chance
+
 
 @dataclass(frozen=True)
 class Mean:

@@ -239,7 +239,7 @@ class RunRecord:
 
     def guesses(self, model: ModelRecord) -> bool:
         """Whether one of the run's models may do so."""
-        return model.test.low <= self.chance
+        return not model.test.beats(self.chance)
 
     @property
     def chance(self) -> float:

@@ -1,0 +1,85 @@
+"""What an attack could try, as screens and pages show it beside the accuracy under it."""
+
+from __future__ import annotations
+
+from earlyrobust.reports.tables import Cell, Table
+from earlyrobust.results import AttackRecord, Comparison, ModelRecord, ValidityRecord, doubts_of_each
+
+NEVER_OFFERED = "Never offered a candidate"
+MEANING_OF_AUA = "Aua%: accuracy under attack, the share still right after it."
+_TITLE = "What the attacks could try"
+_NOTE = (
+    "Never offered a candidate: attacked examples for which no changed text was ever put to the model; they "
+    "count as withstood. Candidates a word: put to the model, for each word that an attack came to. Read in "
+    "part: examples that are longer than the model reads."
+)
+
+
+def validity_rows(record: AttackRecord) -> dict[str, str]:
+    """Name each share of what an attack could try, with its counts; a dash for one that is not known."""
+    validity, total = record.validity, record.clean.total
+    return {
+        **_shares(validity),
+        "Read in part": "–" if record.cut is None else _of(record.cut, total),
+    }
+
+
+def validity_of_models(models: dict[str, ModelRecord]) -> Table | None:
+    """Lay out what the attacks on a run's models could try; None if nothing is known of any.
+
+    Args:
+        models: By the heading of their column; all were attacked by the same attacks.
+    """
+    columns = {
+        (title, name): validity_rows(record)
+        for title, model in models.items()
+        for name, record in model.attacks.items()
+        if record.validity is not None and record.validity.counted
+    }
+    if not columns:
+        return None
+    names = dict.fromkeys(name for _, name in columns)
+    rows: list[list[Cell]] = [
+        [f"{row}, {name}", *(columns.get((title, name), {}).get(row, "–") for title in models)]
+        for name in names
+        for row in next(iter(columns.values()))
+    ]
+    return Table(_TITLE, ["", *models], rows, _NOTE)
+
+
+def validity_of_arms(comparison: Comparison) -> Table | None:
+    """Lay out what each attack could try on each arm, added up over its seeds; None if nothing is known."""
+    rows: list[list[Cell]] = []
+    for arm, runs in comparison.runs.items():
+        for name in comparison.attacks:
+            records = [run.model.attacks[name] for run in runs.values() if name in run.model.attacks]
+            counted = [record.validity for record in records if record.validity is not None]
+            if not any(validity.counted for validity in counted):
+                continue
+            cut = [record for record in records if record.cut is not None]
+            total = sum(record.clean.total for record in cut)
+            in_part = _of(sum(record.cut or 0 for record in cut), total)
+            rows.append([arm, name, *_shares(ValidityRecord.pooled(counted)).values(), in_part])
+    if not rows:
+        return None
+    columns = ["method", "attack", *_shares(None), "Read in part"]
+    return Table(_TITLE, columns, rows, f"{_NOTE} Added up over seeds.", "validity")
+
+
+def doubts_of_arms(comparison: Comparison) -> list[str]:
+    """Say why the accuracy under an attack means little in a comparison, over all arms and seeds."""
+    return doubts_of_each(*(run.model.attacks for runs in comparison.runs.values() for run in runs.values()))
+
+
+def _shares(validity: ValidityRecord | None) -> dict[str, str]:
+    never, words, touchable = "–", "–", "–"
+    if validity is not None and validity.counted:
+        never = _of(validity.never_offered, validity.counted)
+        touchable = _of(validity.touchable, validity.words)
+        if validity.candidates_per_word is not None:
+            words = f"{validity.candidates_per_word:.1f} (at {validity.tried:,} words)"
+    return {NEVER_OFFERED: never, "Candidates a word": words, "Words that may be touched": touchable}
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part:,} of {whole:,} ({100 * part / whole:.1f} %)" if whole else "–"

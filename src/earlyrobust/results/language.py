@@ -1,0 +1,133 @@
+"""Telling texts that are not English by their letters and their commonest words, without any model.
+
+The tagger, the stop words and the neighbours that attacks lean on are made for English. Words such as "the"
+make up a fifth of English prose, and words such as "und" as much of prose in other languages. Names of
+products, lists of keywords and code hold hardly any of either, so nothing is said of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+# What follows an apostrophe is the rest of a contraction: the "ve" of "I've" is no Turkish word.
+_WORD = re.compile(r"(?<!['’\w])[^\W\d_]+")
+# Fewer letters, or words, tell nothing.
+_FEW_LETTERS, _FEW_WORDS = 30, 20
+# Share of letters of other scripts from which on the texts are not English. It is below a half, because names
+# in Latin letters take more letters than the rest of a Chinese or Japanese text.
+_OTHER_SCRIPTS = 0.3
+# The shares of words of other languages, and of letters with marks, that English texts do not reach.
+_FOREIGN_WORDS, _MARKED_LETTERS = 0.1, 0.04
+# So many times as frequent as English function words must those of other languages be.
+_TIMES = 2.5
+# With marked letters alone as a sign, at most this share of the words are English function words.
+_HARDLY_ENGLISH = 0.03
+_FEW_KINDS = 4
+
+
+@dataclass(frozen=True)
+class LanguageRecord:
+    """Counts over texts that tell whether they are English.
+
+    Attributes:
+        letters: Letters of the texts.
+        other_scripts: How many of them are not of the Latin script.
+        marked: How many are Latin letters that English does not have, such as "é" or "ß".
+        words: Words of the texts.
+        english: How many of them are function words of English and of no other language, such as "the".
+        foreign: How many are function words of other languages and not of English, such as "und".
+        foreign_kinds: Number of different ones among these.
+    """
+
+    letters: int
+    other_scripts: int
+    marked: int
+    words: int
+    english: int
+    foreign: int
+    foreign_kinds: int
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> LanguageRecord:
+        """Count over some texts."""
+        characters: Counter[str] = Counter()
+        words: Counter[str] = Counter()
+        for text in texts:
+            composed = unicodedata.normalize("NFC", text)
+            characters.update(composed)
+            words.update(_WORD.findall(composed.casefold()))
+        scripts: Counter[str] = Counter()
+        for character, count in characters.items():
+            if character.isalpha():
+                scripts[_script(character)] += count
+        english, foreign = _function_words()
+        found = {word: count for word, count in words.items() if word in foreign}
+        return cls(
+            letters=scripts.total(),
+            other_scripts=scripts["other"],
+            marked=scripts["marked"],
+            words=words.total(),
+            english=sum(count for word, count in words.items() if word in english),
+            foreign=sum(found.values()),
+            foreign_kinds=len(found),
+        )
+
+    @classmethod
+    def pooled(cls, records: Sequence[LanguageRecord]) -> LanguageRecord:
+        """Add up the counts of several samples; of kinds of words the most that one has."""
+        counts = {
+            name: sum(getattr(record, name) for record in records)
+            for name in ("letters", "other_scripts", "marked", "words", "english", "foreign")
+        }
+        return cls(**counts, foreign_kinds=max(record.foreign_kinds for record in records))
+
+    @property
+    def is_of_other_script(self) -> bool:
+        """Whether so many letters are of other scripts that the texts are not English."""
+        return self.letters >= _FEW_LETTERS and self.other_scripts >= _OTHER_SCRIPTS * self.letters
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the texts are told to be in another language than English; not if nothing tells."""
+        if self.is_of_other_script:
+            return True
+        if self.words < _FEW_WORDS:
+            return False
+        by_words = (
+            self.foreign_kinds >= _FEW_KINDS
+            and self.foreign >= _FOREIGN_WORDS * self.words
+            and self.foreign >= _TIMES * self.english
+        )
+        by_marks = (
+            self.marked >= _MARKED_LETTERS * self.letters and self.english <= _HARDLY_ENGLISH * self.words
+        )
+        return by_words or by_marks
+
+
+@cache
+def _script(character: str) -> str:
+    """Whether a letter is "plain", as in English, a "marked" Latin one, or of an "other" script."""
+    plain = unicodedata.normalize("NFKC", character)[:1]  # letters of full width, or in mathematical bold
+    if plain.isascii():
+        return "plain"
+    return "marked" if unicodedata.name(plain, "").startswith("LATIN") else "other"
+
+
+@cache
+def _function_words() -> tuple[frozenset[str], frozenset[str]]:
+    """Function words of English alone, and those of other languages alone.
+
+    A word that is both, such as "in", tells nothing.
+    """
+    content = (files("earlyrobust.results") / "function_words.json").read_text(encoding="utf-8")
+    lists = {language: set(words.split()) for language, words in json.loads(content).items()}
+    english = lists.pop("English")
+    others = set().union(*lists.values())
+    return frozenset(english - others), frozenset(others - english)
