@@ -365,7 +365,8 @@ def test_list_and_version() -> None:
 @pytest.mark.parametrize("command", ACCEPTED)
 def test_a_command_takes_and_helps_with_its_options(command: str) -> None:
     assert set(parameters(command)) & OPTIONS == ACCEPTED[command]
-    assert ("labels" in parameters(command)) == (command in ("attack", "evaluate"))
+    for name in ("labels", "json", "fail_under"):
+        assert (name in parameters(command)) == (command in ("attack", "evaluate"))
     outcome = call(command, "--help")
     assert outcome.code == 0
     for name in ACCEPTED[command] - {"model" if command in ("attack", "evaluate") else ""}:

@@ -186,7 +186,7 @@ def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -
     assert len(examples) == 2
     shown = [run(tmp_path, "-c", example) for example in examples]
     attacks = blocks((ROOT / "docs" / "attacks.md").read_text(encoding="utf-8"), "python")
-    assert len(attacks) == 2
+    assert len(attacks) == 4
     for example in attacks:
         assert len(example.splitlines()) < 40
         assert "Aua%" in run(tmp_path, "-c", example)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         PWWS,
         BertAttack,
         BertAttackEarlyRobust,
+        BoundAttack,
         DeepWordBug,
         Evasion,
         EvasionNormalised,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     )
     from earlyrobust.errors import EarlyRobustError
     from earlyrobust.evaluation import evaluate_clean, evaluate_under_attack
+    from earlyrobust.journal import AttackedExample
     from earlyrobust.pruning import ImportanceCoefficients, masked, prune, refill, uncut, zero
     from earlyrobust.search import (
         EarlyBERTConfig,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
         RobustTicketSearch,
         SearchConfig,
     )
+    from earlyrobust.textattack import TextAttackWrapper, read_textattack_csv
     from earlyrobust.ticket import Ticket, draw, mask_distance
     from earlyrobust.ticket_study import Overlap, merge, overlap, redraw
     from earlyrobust.trainer import AdversarialTrainer
@@ -49,8 +52,10 @@ __all__ = [
     "SMART",
     "YOPO",
     "AdversarialTrainer",
+    "AttackedExample",
     "BertAttack",
     "BertAttackEarlyRobust",
+    "BoundAttack",
     "DeepWordBug",
     "EarlyBERTConfig",
     "EarlyBERTSearch",
@@ -67,6 +72,7 @@ __all__ = [
     "RobustTicketConfig",
     "RobustTicketSearch",
     "SearchConfig",
+    "TextAttackWrapper",
     "TextBugger",
     "TextFooler",
     "Ticket",
@@ -80,6 +86,7 @@ __all__ = [
     "merge",
     "overlap",
     "prune",
+    "read_textattack_csv",
     "redraw",
     "refill",
     "uncut",
@@ -95,8 +102,10 @@ _HOME = {
     "SMART": "adversarial",
     "YOPO": "adversarial",
     "AdversarialTrainer": "trainer",
+    "AttackedExample": "journal",
     "BertAttack": "attacks",
     "BertAttackEarlyRobust": "attacks",
+    "BoundAttack": "attacks",
     "EarlyBERTConfig": "search",
     "EarlyBERTSearch": "search",
     "EarlyRobustError": "errors",
@@ -110,6 +119,7 @@ _HOME = {
     "RobustTicketConfig": "search",
     "RobustTicketSearch": "search",
     "SearchConfig": "search",
+    "TextAttackWrapper": "textattack",
     "TextBugger": "attacks",
     "TextFooler": "attacks",
     "Ticket": "ticket",
@@ -123,6 +133,7 @@ _HOME = {
     "merge": "ticket_study",
     "overlap": "ticket_study",
     "prune": "pruning",
+    "read_textattack_csv": "textattack",
     "redraw": "ticket_study",
     "refill": "pruning",
     "uncut": "pruning",

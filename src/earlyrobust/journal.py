@@ -87,6 +87,18 @@ class AttackedExample:
         if any(part is not None and not 0 <= part <= (whole or 0) for part, whole in pairs):
             raise ValueError("a count of what the attack tried is out of range")
 
+    def __str__(self) -> str:
+        """How the attack ended, and below that the texts before and after it."""
+        before, after = (" | ".join(texts) for texts in (self.texts, self.final))
+        if self.status == "skipped":
+            return f"skipped: the text of class {self.label} is given class {self.predicted}\n  {before}"
+        ended = f"class {self.label} → {self.predicted}" if self.status == "succeeded" else "no other class"
+        return (
+            f"{self.status}: {ended}, probability of class {self.label} {self.probability_before:.3f} → "
+            f"{self.probability_after:.3f}, {self.words_changed} of {self.words} words changed, "
+            f"{self.queries} queries\n  {before}\n→ {after}"
+        )
+
 
 _EXAMPLE = TypeAdapter(AttackedExample)
 

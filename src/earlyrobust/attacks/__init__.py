@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from earlyrobust.attacks.bert_attack import BertAttack
 from earlyrobust.attacks.bert_attack_earlyrobust import BertAttackEarlyRobust
+from earlyrobust.attacks.bound import BoundAttack
 from earlyrobust.attacks.deepwordbug import DeepWordBug
 from earlyrobust.attacks.engine import Server, run_attacks
 from earlyrobust.attacks.evasion import Evasion, EvasionNormalised
@@ -24,6 +25,7 @@ __all__ = [
     "PWWS",
     "BertAttack",
     "BertAttackEarlyRobust",
+    "BoundAttack",
     "DeepWordBug",
     "Evasion",
     "EvasionNormalised",

@@ -16,9 +16,12 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Generator, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from earlyrobust.attacks.heap import give_back
+
+if TYPE_CHECKING:
+    import torch
 
 # A CPU is fastest with batches that fit into its caches; an accelerator wants large ones.
 CPU_TOKEN_BUDGET = 2_048
@@ -114,6 +117,12 @@ class Server:
         self._known: dict[Model, _Memory] = {}
         self._gave_back = 0.0
         self.computed = 0
+
+    @classmethod
+    def of(cls, device: torch.device, token_budget: int | None = None) -> Server:
+        """A server for models on a device; a `token_budget` of None takes the one that suits the device."""
+        usual = CPU_TOKEN_BUDGET if device.type == "cpu" else ACCELERATOR_TOKEN_BUDGET
+        return cls(usual if token_budget is None else token_budget)
 
     def answer(self, asks: Sequence[Ask]) -> list[list[Any]]:
         """Answer several asks at once.

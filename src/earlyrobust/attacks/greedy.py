@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,12 @@ from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.swaps import Draws, Swaps
 from earlyrobust.attacks.tally import Tally
 from earlyrobust.attacks.text import Text
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from earlyrobust.attacks.bound import BoundAttack, Texts
+    from earlyrobust.journal import AttackedExample
 
 Status = Literal["succeeded", "failed", "skipped"]
 # What stands in a word's place while its importance is measured.
@@ -180,6 +186,64 @@ class WordSwapAttack:
             found |= fingerprint_as("sentence_encoder", self._encoder)
         words = "\n".join(sorted(self._stop_words)).encode("utf-8", "surrogatepass")
         return {**found, "stop_words_fingerprint": hashlib.sha256(words).hexdigest()}
+
+    def against(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        seed: int = 0,
+        max_length: int | None = None,
+    ) -> BoundAttack:
+        """Bind the attack to a classifier, so that texts can be handed to it, many at once or one by one.
+
+        Args:
+            model: Any sequence classifier, as it is now: bind again after it is trained on. It is in
+                evaluation mode afterwards.
+            tokenizer: Its tokenizer.
+            seed: Of the attack's random choices.
+            max_length: Most tokens of a text that the model is to read; the rest is cut off. None for as many
+                as it reads.
+
+        Raises:
+            ConfigError: If the seed or `max_length` cannot be used.
+        """
+        from earlyrobust.attacks.bound import BoundAttack  # which is made of this module's parts
+
+        return BoundAttack(self, model, tokenizer, seed=seed, max_length=max_length)
+
+    def run(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        texts: Texts,
+        labels: Sequence[int | str],
+        *,
+        seed: int = 0,
+        max_length: int | None = None,
+        watch: Callable[[Sequence[AttackedExample], int], None] | None = None,
+    ) -> list[AttackedExample]:
+        """Attack a classifier on some texts: `against` and `BoundAttack.run` in one call.
+
+        Args:
+            model: As for `against`.
+            tokenizer: As for `against`.
+            texts: As for `BoundAttack.run`.
+            labels: As for `BoundAttack.run`.
+            seed: As for `against`.
+            max_length: As for `against`.
+            watch: As for `BoundAttack.run`.
+
+        Returns:
+            What came of the attack on each text, in the order of the texts.
+
+        Raises:
+            ConfigError: As for `against`.
+            DataError: As for `BoundAttack.run`.
+        """
+        return self.against(model, tokenizer, seed=seed, max_length=max_length).run(
+            texts, labels, watch=watch
+        )
 
     def attack(self, example: Example, victim: Victim) -> Attacking[Outcome]:
         """Attack one example.

@@ -9,6 +9,7 @@ import typer
 
 from earlyrobust import processes
 from earlyrobust.cli.options import ATTACK, TEST_DATA, TRAINING, takes
+from earlyrobust.cli.outcome import AsJson, end_if_below, parse_thresholds, print_record
 
 
 @takes(TEST_DATA, ATTACK, {"seed": TRAINING["seed"]})
@@ -20,6 +21,15 @@ def attack(
         Path | None,
         typer.Option(help="Folder of the results.", show_default="under runs/, named after model and data"),
     ] = None,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="End with exit code 3 if an Aua% is below this: 30 for all attacks, or "
+            "'textfooler=30,textbugger=20'.",
+            show_default="none",
+        ),
+    ] = None,
+    json: AsJson = False,
     **flags: Any,
 ) -> None:
     """Attack a Hugging Face classifier: accuracy under attack, queries, and the examples.
@@ -32,9 +42,10 @@ def attack(
     data = TestData(**{name: value for name in TEST_DATA if (value := flags.pop(name)) is not None})
     folder = output or data.attack_folder(model)
     config = AttackConfig.parse({**flags, "output": folder})
+    thresholds = parse_thresholds(fail_under or (), config.attack)
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
-    with Display(folder) as display:
+    with Display(folder, aside=json) as display:
         from earlyrobust import pipeline
         from earlyrobust.reports.examples import draw_journals
 
@@ -42,3 +53,9 @@ def attack(
         if processes.is_first():
             draw_journals(report.attacks, report.label_names, folder, report.findings)
         display.summarise_attacks(model, report)
+        if json:
+            print_record(report)
+    end_if_below(
+        (f"Aua% under {name}", record.under_attack, thresholds.get(name))
+        for name, record in report.attacks.items()
+    )

@@ -66,12 +66,13 @@ class Display(Observer):
 
     Args:
         folder: Where the command keeps what it has done; None if it keeps nothing.
+        aside: Whether all is shown on standard error, because standard output is for the record.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, aside: bool = False) -> None:
         self._folder = folder
         # Brackets in paths are no markup; of several processes one is heard.
-        self._console = Console(highlight=False, markup=False, quiet=not processes.is_first())
+        self._console = Console(highlight=False, markup=False, quiet=not processes.is_first(), stderr=aside)
         self._progress: Progress | None = None
         self._handler: Any = None
 

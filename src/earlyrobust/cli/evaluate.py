@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from earlyrobust.cli.options import TEST_DATA, takes
+from earlyrobust.cli.outcome import AsJson, Threshold, end_if_below, print_record
 
 
 @takes(TEST_DATA)
@@ -18,6 +19,13 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option(help="Folder for the record, evaluation.json.", show_default="no record")
     ] = None,
+    fail_under: Annotated[
+        str | None,
+        typer.Option(
+            help="End with exit code 3 if the accuracy is below this, in percent.", show_default="none"
+        ),
+    ] = None,
+    json: AsJson = False,
     **flags: Any,
 ) -> None:
     """Measure the accuracy of a Hugging Face classifier on the test split of a task, or on your own file."""
@@ -25,9 +33,14 @@ def evaluate(
 
     data = TestData(**{name: value for name, value in flags.items() if value is not None})
     data.source(model)
+    threshold = None if fail_under is None else Threshold.parse(fail_under)
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
-    with Display() as display:
+    with Display(aside=json) as display:
         from earlyrobust import pipeline
 
-        display.summarise_evaluation(pipeline.evaluate(model, data, output, display))
+        report = pipeline.evaluate(model, data, output, display)
+        display.summarise_evaluation(report)
+        if json:
+            print_record(report)
+    end_if_below([("Clean%", report.accuracy, threshold)])

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from earlyrobust import processes
-from earlyrobust.attacks.engine import (
-    ACCELERATOR_TOKEN_BUDGET,
-    CPU_TOKEN_BUDGET,
-    DEFAULT_IN_FLIGHT,
-    Attacking,
-    Server,
-    run_attacks,
-)
+from earlyrobust.attacks.bound import attack_row
+from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT, Server, run_attacks
 from earlyrobust.attacks.greedy import Example, WordSwapAttack
 from earlyrobust.attacks.models import Victim
 from earlyrobust.data.digests import split_digest
@@ -93,14 +86,12 @@ def evaluate_under_attack(
     cut = header["cut"]
     if journal is not None and _is_of_earlier_version(found := header_of(journal) or {}, header, victim):
         header = found
-    if token_budget is None:
-        token_budget = CPU_TOKEN_BUDGET if model.device.type == "cpu" else ACCELERATOR_TOKEN_BUDGET
-    server = Server(token_budget)
+    server = Server.of(model.device, token_budget)
     done = put_together(journal, header)
     before, finished = len(done), {example.index for example in done}
     waiting = [index for index in chosen if index not in finished]
     own = waiting[processes.rank() :: processes.count()]
-    attacks = (_attack(attack, victim, index, _example(dataset[index], index, seed)) for index in own)
+    attacks = (attack_row(attack, victim, index, _example(dataset[index], index, seed)) for index in own)
     with (
         processes.agreed(),
         nullcontext() if journal is None else Journal(own_journal(journal), header) as book,
@@ -132,12 +123,6 @@ def _is_of_earlier_version(found: dict[str, Any], header: dict[str, Any], victim
         return False
     known = {name: value for name, value in header.items() if name != "cut"}
     return {**found, "max_length": reads} == comparable(known, found)
-
-
-def _attack(attack: WordSwapAttack, victim: Victim, index: int, row: Example) -> Attacking[AttackedExample]:
-    outcome = asdict((yield from attack.attack(row, victim)))
-    final = outcome.pop("columns")
-    return AttackedExample(index=index, label=row.label, texts=row.columns, final=final, **outcome)
 
 
 def sample_examples(dataset: Dataset, examples: int | None, seed: int, classes: int) -> list[int]:
