@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from earlyrobust.reports.overview import cost_table, difference_table, results_table
 from earlyrobust.reports.tables import Cell, Number, Table, to_markdown
 from earlyrobust.results import Comparison, Mean, RunRecord
-from earlyrobust.results.summary import (
-    AUA,
-    CLEAN,
-    LATENCY,
-    OVERALL,
-    ArmSummary,
-    Difference,
-    frontier,
-    of_attack,
-    summarise,
-)
+from earlyrobust.results.differences import Difference
+from earlyrobust.results.measures import AUA, CLEAN, LATENCY, OVERALL, of_attack
+from earlyrobust.results.significance import SIGNIFICANT, holm
+from earlyrobust.results.summary import ArmSummary, frontier, summarise
 
 ROOT = Path(__file__).parents[1]
 RECORDS = Path(__file__).with_name("records")
@@ -52,17 +46,23 @@ What was measured on real data with the embedded encoder `minilm` (6 layers, 384
 computed from the records under [evidence/records](../evidence/README.md) by `evidence/build.py`; a test
 regenerates this page.
 
-Aua% is accuracy under attack: texts still classified right after it, of all that were attacked.
-Intervals are of 95 %, over seeds. *p* is that of Student's paired test under the same seeds. A difference
-counts as told from chance below 0.05; with so many comparisons one in twenty does so by chance alone. Attacks
-lean on the resources that each record names; numbers do not compare with those of other resources.
+Aua% is accuracy under attack: texts still classified right after it, of all that were attacked. Intervals
+are of 95 %, over seeds. The answers to single examples are not on record, so *p* is that of Student's paired
+test under the same seeds, before → after Holm's correction for the number of tests: those of one column under
+a question, and those of one comparison at the end. A difference counts as told from chance where *p* is below
+0.05 after the correction; few seeds and many tests leave little room for that. What a single test would tell
+has a *p* below 0.05 before the correction alone, and is a hint. Intervals are not corrected. Attacks lean on
+the resources that each record names; numbers do not compare with those of other resources.
 
 InfoBERT and SMART were recorded before their steps followed their releases: InfoBERT took its anchors from a
 clean pass, and SMART's step had the same length for each text instead of each token.
 """
 
 
-@dataclass(frozen=True)
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, eq=False)
 class Measured:
     """What is on record of one task.
 
@@ -104,7 +104,7 @@ class Measured:
         pair = {name: runs for name in (arm, other) if (runs := self.comparison.runs.get(name))}
         if len(pair) < 2:
             return {}
-        compared = Comparison(replace(self.comparison.record, baseline=other), pair)
+        compared = replace(self.comparison, record=replace(self.comparison.record, baseline=other), runs=pair)
         return next(summary.differences for summary in summarise(compared) if summary.name == arm)
 
     def time_ratios(self, other: str) -> dict[str, Mean]:
@@ -244,21 +244,27 @@ def searches() -> Iterator[RunRecord]:
 
 def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
     """Paired differences of one arm to some others, on every task."""
+    found = {
+        (measured, other): differences
+        for measured in tasks
+        for other in others
+        if (differences := measured.differences(arm, other))
+    }
+    guesses = {
+        (measured, other): [name for name in (arm, other) if name not in measured.trained]
+        for measured, other in found
+    }
+    clean = corrected({both: differences[CLEAN] for both, differences in found.items()})
+    aua = corrected({both: found[both][MEAN_AUA] for both, names in guesses.items() if not names})
     rows: list[list[Cell]] = []
     told = {"more": 0, "less": 0, "open": 0}
-    for measured in tasks:
-        for other in others:
-            differences = measured.differences(arm, other)
-            if not differences:
-                continue
-            aua = differences[MEAN_AUA]
-            guesses = [name for name in (arm, other) if name not in measured.trained]
-            shown = " and ".join(measured.told_guesses(name) for name in guesses) or _told(aua)
-            rows.append([measured.task, other, _told(differences[CLEAN]), shown])
-            if guesses:
-                continue
-            sure = aua.p is not None and aua.p < 0.05
-            told["open" if not sure else "more" if aua.mean.value > 0 else "less"] += 1
+    for (measured, other), names in guesses.items():
+        both = (measured, other)
+        shown = " and ".join(measured.told_guesses(name) for name in names) or _told(aua[both])
+        rows.append([measured.task, other, _told(clean[both]), shown])
+        if not names:
+            sure = aua[both].adjusted is not None and aua[both].adjusted < SIGNIFICANT
+            told["open" if not sure else "more" if aua[both].mean.value > 0 else "less"] += 1
     counted = sum(told.values())
     verdict = (
         f"*{arm}* is more robust in {told['more']} of {counted} comparisons, less robust in "
@@ -291,15 +297,28 @@ def learning_rates(tasks: Sequence[Measured]) -> str:
 
 def best_baselines(tasks: Sequence[Measured]) -> str:
     """The preset beside the most robust baseline of each task, and its time beside PGD's."""
-    rows: list[list[Cell]] = []
-    for measured in tasks:
-        if PRESET not in measured.arms:
-            continue
-        trained = measured.trained
-        best = max(
-            (trained[name] for name in ("finetune", "earlybert", *ADVERSARIAL) if name in trained),
+    found = {
+        measured: max(
+            (
+                measured.trained[name]
+                for name in ("finetune", "earlybert", *ADVERSARIAL)
+                if name in measured.trained
+            ),
             key=lambda summary: summary.measures[MEAN_AUA].value,
         )
+        for measured in tasks
+        if PRESET in measured.arms
+    }
+    gaps = corrected(
+        {
+            measured: measured.differences(PRESET, best.name)[MEAN_AUA]
+            for measured, best in found.items()
+            if PRESET in measured.trained
+        }
+    )
+    rows: list[list[Cell]] = []
+    for measured, best in found.items():
+        trained = measured.trained
         ratios = measured.time_ratios(PRESET)
         rows.append(
             [
@@ -309,7 +328,7 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
                 Number(trained[PRESET].measures[MEAN_AUA], 1)
                 if PRESET in trained
                 else measured.told_guesses(PRESET),
-                _told(measured.differences(PRESET, best.name)[MEAN_AUA]) if PRESET in trained else "–",
+                _told(gaps[measured]) if measured in gaps else "–",
                 *(Number(ratios[other], 1) if ratios else "–" for other in ("pgd", best.name)),
                 Number(measured.arms["pgd"].time_ratios[PRESET], 1),
                 Number(measured.arms[PRESET].measures[LATENCY], 2),
@@ -345,8 +364,14 @@ def markdown(columns: list[str], rows: list[list[Cell]]) -> str:
     return "\n".join(to_markdown([Table("", columns, rows)]).splitlines()[2:])
 
 
+def corrected(differences: dict[Key, Difference]) -> dict[Key, Difference]:
+    """Differences with Holm's correction for their number."""
+    adjusted = holm({key: gap.p for key, gap in differences.items() if gap.p is not None})
+    return {key: replace(gap, adjusted=adjusted.get(key)) for key, gap in differences.items()}
+
+
 def _told(difference: Difference) -> Number:
-    return Number(difference.mean, 1, signed=True, p=difference.p)
+    return Number(difference.mean, 1, signed=True, p=difference.p, adjusted=difference.adjusted)
 
 
 if __name__ == "__main__":

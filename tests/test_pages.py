@@ -46,6 +46,7 @@ from earlyrobust.results import (
     RunRecord,
     SearchRecord,
 )
+from earlyrobust.results.answers import MISSING
 from earlyrobust.results.experiment import View
 from earlyrobust.results.summary import summarise
 from earlyrobust.ticket import Miniepoch
@@ -86,7 +87,7 @@ def a_comparison(failures: Sequence[tuple[str, int, str]] = (("pgd", 2, REASON),
             for seed in range(2)
         },
         "earlyrobust": {
-            seed: a_run(79 + seed, {"textfooler": 44 + seed, "textbugger": 29 + seed % 2}, 20.25 + seed)
+            seed: a_run(79 + seed, {"textfooler": 74 + 2 * seed, "textbugger": 29 + seed % 2}, 20.25 + seed)
             for seed in range(3)
         },
         "smart": {},
@@ -276,6 +277,7 @@ def from_latex(text: str) -> str:
     words = {
         **{"\\textbackslash{}": "\\", "\\textasciitilde{}": "~", "\\textasciicircum{}": "^"},
         **{"$\\pm$": "±", "$-$": "−", "$\\times$": "×", "$\\gamma$": "γ"},
+        **{"$\\to$": "→", "$<$": "<", "$>$": ">"},
     }
 
     def plain(match: re.Match[str]) -> str:
@@ -370,16 +372,11 @@ def bests(comparison: Comparison) -> list[set[tuple[str, str]]]:
     return [markdown, latex]
 
 
-def test_the_best_of_each_column_is_marked_everywhere(pages: dict[str, tuple[Path, Node]]) -> None:
-    expected = {
-        ("pgd", "Clean%"),
-        ("earlyrobust", "Aua%, textfooler"),
-        ("pgd", "Aua%, textbugger"),
-        ("earlyrobust", "Aua%, mean"),
-        # All attacks asked as much.
-        *((arm, "#Query, textfooler") for arm in ("finetune", "pgd", "earlyrobust")),
-        *((arm, "#Query, textbugger") for arm in ("finetune", "pgd", "earlyrobust")),
-    }
+def test_what_is_surely_the_best_of_a_column_is_marked_everywhere(
+    pages: dict[str, tuple[Path, Node]],
+) -> None:
+    # pgd is ahead on clean texts and under textbugger, by what chance may do.
+    expected = {("earlyrobust", "Aua%, textfooler"), ("earlyrobust", "Aua%, mean")}
     assert bests(a_comparison()) == [expected, expected]
     table = pages["comparison"][1].all("table")[0]
     columns, *rows = grid_of(table)
@@ -403,7 +400,6 @@ def test_an_attack_on_nothing_that_was_right_spoils_no_table(tmp_path: Path) -> 
     hopeless = {"textfooler": an_attack(0, queries=[])}
     runs = {"finetune": {0: a_run(attacks=hopeless)}, "pgd": {0: a_run()}}
     drawn(save_comparison(compared(runs), tmp_path))
-    assert ("pgd", "#Query, textfooler") in bests(compared(runs))[0]
     for file in tmp_path.glob("comparison*"):
         assert not re.search(r"\bnan\b", file.read_text("utf-8")), file.name
     assert ">nan" not in (tmp_path / REPORT_PAGE).read_text("utf-8")
@@ -451,10 +447,13 @@ def test_differences_are_numbers_with_both_ends_of_their_intervals(
 @pytest.mark.parametrize(
     ("arms", "files"),
     [
-        (("finetune", "pgd"), {"results", "cost", "differences", "ratios"}),
-        (("finetune",), {"results", "cost"}),
+        (
+            ("finetune", "pgd"),
+            {"results.csv", "cost.csv", "differences.csv", "differences.json", "ratios.csv"},
+        ),
+        (("finetune",), {"results.csv", "cost.csv"}),
         # Without the baseline there are no differences to it.
-        (("pgd", "freelb"), {"results", "cost", "ratios"}),
+        (("pgd", "freelb"), {"results.csv", "cost.csv", "ratios.csv"}),
         ((), set()),
     ],
 )
@@ -462,7 +461,7 @@ def test_each_table_has_a_file_of_its_name(tmp_path: Path, arms: tuple[str, ...]
     runs = {arm: {0: a_run(80 + place)} for place, arm in enumerate(arms)} | {"smart": {}}
     save_comparison(compared(runs, failures=[("smart", 0, "out of memory")]), tmp_path)
     written = draw_report(tmp_path)
-    expected = {"comparison.md", "comparison.tex", *(f"comparison-{name}.csv" for name in files)}
+    expected = {"comparison.md", "comparison.tex", *(f"comparison-{name}" for name in files)}
     assert {path.name for path in written} == {REPORT_PAGE, *expected}
     assert {path.name for path in tmp_path.glob("comparison*")} == {COMPARISON_NAME, *expected}
 
@@ -566,36 +565,54 @@ def test_headlines_of_one_seed_worked_out_by_hand() -> None:
     }
     comparison = compared(runs)
     assert headlines(comparison, summarise(comparison)) == [
-        "Most robust: earlyrobust, right on 40.0 (30.9 to 49.8) % under attack, for 2.50 × the training time "
-        "of finetune.",
-        "Nothing is both cheaper and more robust than finetune and earlyrobust.",
-        "One seed cannot tell whether any difference to finetune is more than chance.",
+        "Highest accuracy under attack: earlyrobust, right on 40.0 (30.9 to 49.8) % under attack, for "
+        "2.50 × the "
+        "training time of finetune; it cannot be told from pgd.",
+        "By these means alone, nothing is both cheaper and more robust than finetune and earlyrobust.",
+        # Of 100 each, 40 against 20 and 30 against 20, by Fisher's exact test; the smaller p counts twice.
+        "earlyrobust is more robust than finetune under textfooler: +20.0, +7.3 to +31.9 (p = 0.0064 "
+        "after Holm's "
+        "correction).",
+        "pgd: not distinguishable from finetune under textfooler: +10.0, −2.0 to +21.7 (p = 0.14 after "
+        "Holm's "
+        "correction).",
+        f"Not compared with finetune example by example, because {MISSING}: earlyrobust and pgd. Those "
+        f"intervals "
+        "are Newcombe's, of unpaired examples, and tell nothing of other trainings.",
     ]
 
 
+MORE, LESS, OPEN = (
+    " is more robust than finetune",
+    " is less robust than finetune",
+    ": not distinguishable from",
+)
+
+
 @pytest.mark.parametrize(
-    ("others", "says", "says_not"),
+    ("others", "says"),
     [
-        ({"pgd": (50, 51, 53)}, "pgd", "None differs"),
-        ({"pgd": (50, 51, 53), "freelb": (60, 61, 64)}, "More robust than finetune", "Less"),
-        ({"pgd": (50, 51, 53), "freelb": (60, 61, 64)}, ": pgd and freelb.", "One seed"),
-        ({"pgd": (1, 2, 3)}, "Less robust than finetune", "More"),
-        ({"pgd": (10, 21, 37), "freelb": (60, 61, 64)}, "freelb", "pgd"),
-        ({"pgd": (10, 21, 37)}, "None differs from finetune", "One seed"),
+        ({"pgd": (50, 51, 53)}, {"pgd": MORE}),
+        ({"pgd": (50, 51, 53), "freelb": (60, 61, 64)}, {"pgd": MORE, "freelb": MORE}),
+        ({"pgd": (1, 2, 3)}, {"pgd": LESS}),
+        ({"pgd": (10, 21, 37), "freelb": (60, 61, 64)}, {"pgd": OPEN, "freelb": MORE}),
+        ({"pgd": (10, 21, 37)}, {"pgd": OPEN}),
+        # p = 0.03: enough for one arm, but not for the better of two.
+        ({"pgd": (30, 37, 29)}, {"pgd": MORE}),
+        ({"pgd": (30, 37, 29), "freelb": (10, 21, 37)}, {"pgd": OPEN, "freelb": OPEN}),
     ],
 )
-def test_headlines_tell_what_is_more_than_chance(
-    others: dict[str, tuple[int, ...]], says: str, says_not: str
-) -> None:
+def test_each_arm_has_a_verdict(others: dict[str, tuple[int, ...]], says: dict[str, str]) -> None:
     runs = {
         arm: {seed: a_run(attacks={"textfooler": correct}) for seed, correct in enumerate(values)}
         for arm, values in {"finetune": (20, 22, 21), **others}.items()
     }
     comparison = compared(runs)
-    last = headlines(comparison, summarise(comparison))[-1]
-    assert says in last
-    assert says_not not in last
-    assert "p < 0.05" in last
+    told = headlines(comparison, summarise(comparison))[2:]
+    assert len(told) == len(others) + 1
+    for sentence, (arm, words) in zip(told, says.items(), strict=False):
+        assert sentence.startswith(arm + words)
+        assert "after Holm's correction" in sentence
 
 
 def test_a_model_that_names_one_class_is_not_called_robust(tmp_path: Path) -> None:
@@ -610,16 +627,16 @@ def test_a_model_that_names_one_class_is_not_called_robust(tmp_path: Path) -> No
     assert [summary.name for summary in summaries if summary.is_guess] == ["robust-ticket"]
     told = headlines(comparison, summaries)
     assert told[0].startswith("Most robust: pgd")
-    assert told[1] == "Nothing is both cheaper and more robust than pgd."
-    assert told[2] == "More robust than finetune by more than chance (p < 0.05): pgd."
-    assert told[3:] == [
+    assert told[1] == "By these means alone, nothing is both cheaper and more robust than pgd."
+    assert told[2].startswith("pgd is more robust than finetune under textfooler: +22.0")
+    assert told[4:] == [
         "Not counted, because under some seed no more accurate than always naming the largest class, which "
         "no attack can change: robust-ticket."
     ]
     (results, *_) = comparison_tables(comparison, summaries)
-    assert results.note.endswith(told[3])
+    assert results.note.endswith(told[4])
     best = {str(row[0]) for row in results.rows for cell in row[1:] if isinstance(cell, Number) and cell.best}
-    assert best == {"pgd", "finetune"}  # all attacks take as many queries
+    assert best == {"pgd"}
     assert list(frontier_points(comparison, summaries)) == ["finetune", "pgd"]
 
 
@@ -649,7 +666,8 @@ def test_headlines_without_attacks_tell_of_accuracy_time_and_masks() -> None:
     }
     comparison = compared(runs)
     assert headlines(comparison, summarise(comparison)) == [
-        "Most accurate: pgd, right on 83.0 (74.5 to 89.1) %.",
+        "Highest accuracy: pgd, right on 83.0 (74.5 to 89.1) %; it cannot be told from finetune and "
+        "earlyrobust.",
         "Training time, as multiples of finetune's: earlyrobust 1.50, pgd 4.50 and robust-ticket 9.00.",
         "earlyrobust, seed 0: masks change by less than γ = 0.1 from one miniepoch to the next: heads not by "
         "the end, neurons from epoch 0.20 on. The rule that ends a search, both so for 5 in a row, was never "
@@ -702,19 +720,6 @@ def test_when_masks_settled_worked_out_by_hand(
         f"Masks change by less than γ = {gamma} from one miniepoch to the next: {', '.join(told)}. The rule "
         f"that ends a search, both so {rule}, {end}."
     )
-
-
-def test_headlines_tell_which_are_more_robust_and_which_are_less() -> None:
-    values = {"finetune": (20, 22, 21), "pgd": (50, 51, 53), "random ticket": (1, 2, 3)}
-    runs = {
-        arm: {seed: a_run(attacks={"textfooler": correct}) for seed, correct in enumerate(numbers)}
-        for arm, numbers in values.items()
-    }
-    comparison = compared(runs)
-    assert headlines(comparison, summarise(comparison))[-2:] == [
-        "More robust than finetune by more than chance (p < 0.05): pgd.",
-        "Less robust than finetune by more than chance (p < 0.05): random ticket.",
-    ]
 
 
 @pytest.mark.parametrize(
@@ -916,7 +921,7 @@ def test_a_ticket_that_was_only_trained_is_not_searched_again(tmp_path: Path) ->
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    names = {REPORT_PAGE, "comparison.md", "comparison.tex"}
+    names = {REPORT_PAGE, "comparison.md", "comparison.tex", "comparison-differences.json"}
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -928,7 +933,7 @@ def test_reports_are_the_same_in_another_process_which_imports_no_pytorch(
     pages: dict[str, tuple[Path, Node]],
 ) -> None:
     before = {kind: files_in(folder) for kind, (folder, _) in pages.items()}
-    assert [len(files) for files in before.values()] == [1, 7, 13]
+    assert [len(files) for files in before.values()] == [1, 8, 15]
     written = [folder / name for folder, _ in pages.values() for name in files_in(folder)]
     inodes = {path: path.stat().st_ino for path in written}
     code = (
@@ -1090,7 +1095,7 @@ def test_the_command_draws_each_folder_and_names_the_files(tmp_path: Path) -> No
     assert outcome.code == 0
     assert outcome.out.splitlines()[:2] == [str(first / REPORT_PAGE), str(second / REPORT_PAGE)]
     assert all(Path(name).is_file() for name in outcome.out.splitlines())
-    assert len(outcome.out.splitlines()) == 8
+    assert len(outcome.out.splitlines()) == 9
     assert outcome.err == ""
 
 

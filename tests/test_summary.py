@@ -121,7 +121,7 @@ def test_a_mean_and_its_interval_worked_out_by_hand() -> None:
     assert clean.count == 3
 
 
-@pytest.mark.parametrize("clean", [(50, 51), (80, 84, 91), (10, 20, 30, 40, 55), (70, 70, 70)])
+@pytest.mark.parametrize("clean", [(50, 51, 53), (80, 84, 91), (10, 20, 30, 40, 55), (70, 70, 70)])
 def test_intervals_are_those_of_student(clean: tuple[int, ...]) -> None:
     summary = by_arm(compared({"finetune": seeds_of(clean)}))["finetune"]
     found = summary.measures["Clean%"]
@@ -199,10 +199,10 @@ def test_an_attack_on_nothing_that_was_right_has_no_queries() -> None:
     assert "#Query, textfooler" in by_arm(compared(runs))["pgd"].measures
 
 
-# --- one seed ----------------------------------------------------------------------------------------------
+# --- one seed, and two -------------------------------------------------------------------------------------
 
 
-def test_one_seed_has_the_interval_of_its_examples_and_no_test() -> None:
+def test_one_seed_has_the_interval_of_its_examples() -> None:
     runs = {
         "finetune": {3: a_run(8, {"textfooler": 2}, total=10)},
         "pgd": {3: a_run(9, {"textfooler": 5}, total=10)},
@@ -213,7 +213,20 @@ def test_one_seed_has_the_interval_of_its_examples_and_no_test() -> None:
     assert ends(summary.measures["Aua%, textfooler"]) == pytest.approx((5.67, 50.98), abs=0.01)
     differences = by_arm(compared(runs))["pgd"].differences
     assert differences["Clean%"].mean.value == pytest.approx(10)
-    assert {difference.p for difference in differences.values()} == {None}
+    for name, table in (("Clean%", [[9, 1], [8, 2]]), ("Aua%, textfooler", [[5, 5], [2, 8]])):
+        assert differences[name].p == pytest.approx(stats.fisher_exact(table).pvalue)
+        assert differences[name].basis == "counts"
+
+
+@pytest.mark.parametrize("correct", [(50, 51), (10, 90), (0, 1), (100, 100)])
+def test_two_seeds_are_no_surer_than_one(correct: tuple[int, ...]) -> None:
+    """Student's interval of two is no information, and both may have had the same examples."""
+    measures = by_arm(compared({"finetune": seeds_of(correct)}))["finetune"].measures
+    wilson = stats.binomtest(round(np.mean(correct)), 100).proportion_ci(method="wilson")
+    assert ends(measures["Clean%"]) == pytest.approx((100 * wilson.low, 100 * wilson.high))
+    assert measures["Clean%"].value == pytest.approx(np.mean(correct))
+    for name in ("#Query, textfooler", "Training s", "Parameters"):
+        assert measures[name].low == measures[name].value == measures[name].high
 
 
 @pytest.mark.parametrize("correct", [(0, 0), (100, 100), (40, 60), (33, 34), (0, 1, 1)])
@@ -236,7 +249,6 @@ def test_the_mean_over_attacks_is_no_surer_than_one_of_them(correct: tuple[int, 
     [
         ((80, 84, 91), (82, 85, 95)),
         ((80, 84, 91), (79, 90, 60)),
-        ((50, 50), (51, 60)),
         ((40, 41, 42, 43, 44), (60, 60, 61, 65, 70)),
     ],
 )
@@ -272,13 +284,26 @@ def test_only_seeds_that_both_arms_have_are_compared() -> None:
     assert summaries["pgd"].seeds == [1, 2, 3, 7]
 
 
-@pytest.mark.parametrize(("shared", "p_is_known"), [(0, False), (1, False), (2, True)])
-def test_no_test_is_made_of_fewer_than_two_shared_seeds(shared: int, p_is_known: bool) -> None:
+@pytest.mark.parametrize(
+    ("shared", "basis"), [(0, None), (1, "counts"), (2, "counts"), (3, "seeds"), (4, "seeds")]
+)
+def test_seeds_are_tested_where_three_are_shared(shared: int, basis: str | None) -> None:
     mine = {seed: a_run(80 + 3 * seed) for seed in range(shared)} | {50: a_run(70)}
     others = {seed: a_run(70 + seed) for seed in range(shared)} | {60: a_run(60)}
     clean = by_arm(compared({"finetune": others, "pgd": mine}))["pgd"].differences.get("Clean%")
-    assert (clean is not None) == (shared > 0)
-    assert (clean is not None and clean.p is not None) == p_is_known
+    assert (None if clean is None else clean.basis) == basis
+    if clean is None:
+        return
+    assert clean.seeds == shared
+    if basis == "counts":
+        means = [round(80 + 3 * (shared - 1) / 2), round(70 + (shared - 1) / 2)]
+        fisher = stats.fisher_exact([[right, 100 - right] for right in means])
+        assert clean.p == pytest.approx(fisher.pvalue)
+        assert clean.spread is None
+    else:
+        gaps = [10 + 2 * seed for seed in range(shared)]
+        assert clean.p == pytest.approx(stats.ttest_1samp(gaps, 0).pvalue)
+        assert clean.spread == pytest.approx(np.std(gaps, ddof=1))
 
 
 @pytest.mark.filterwarnings("error")
@@ -288,7 +313,6 @@ def test_no_test_is_made_of_fewer_than_two_shared_seeds(shared: int, p_is_known:
         ((80, 84, 91), (80, 84, 91), 0),
         ((70, 70, 70), (75, 75, 75), 5),
         # Three texts more under every seed; as percentages they differ in their last binary digit.
-        ((54, 30), (57, 33), 3),
         ((54, 30, 11, 80), (57, 33, 14, 83), 3),
     ],
 )
@@ -313,16 +337,20 @@ def test_the_baseline_is_not_compared_with_itself() -> None:
 
 def test_ratios_of_time_are_means_of_those_under_the_same_seed() -> None:
     runs = {
-        "finetune": {0: a_run(seconds=10.0), 1: a_run(seconds=20.0), 2: a_run(seconds=1.0)},
-        "pgd": {0: a_run(seconds=40.0), 1: a_run(seconds=50.0), 5: a_run(seconds=1_000.0)},
+        "finetune": {seed: a_run(seconds=took) for seed, took in enumerate((10.0, 20.0, 10.0, 1.0))},
+        "pgd": {
+            **{seed: a_run(seconds=took) for seed, took in enumerate((40.0, 50.0, 30.0))},
+            5: a_run(seconds=1_000.0),
+        },
         "freelb": {5: a_run(seconds=500.0)},
     }
     summaries = by_arm(compared(runs))
     ratio = summaries["pgd"].time_ratios["finetune"]
-    assert (ratio.value, ratio.count) == (pytest.approx((40 / 10 + 50 / 20) / 2), 2)
-    expected = stats.t.interval(0.95, 1, 3.25, stats.sem([4, 2.5]))
+    ratios = [40 / 10, 50 / 20, 30 / 10]
+    assert (ratio.value, ratio.count) == (pytest.approx(np.mean(ratios)), 3)
+    expected = stats.t.interval(0.95, 2, np.mean(ratios), stats.sem(ratios))
     assert ends(ratio) == pytest.approx((max(0, expected[0]), expected[1]))
-    assert summaries["finetune"].time_ratios["pgd"].value == pytest.approx((10 / 40 + 20 / 50) / 2)
+    assert summaries["finetune"].time_ratios["pgd"].value == pytest.approx((10 / 40 + 20 / 50 + 10 / 30) / 3)
     assert summaries["pgd"].time_ratios["freelb"].value == pytest.approx(2)
     assert "freelb" not in summaries["finetune"].time_ratios
     for name, summary in summaries.items():

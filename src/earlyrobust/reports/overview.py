@@ -7,42 +7,61 @@ from collections.abc import Iterator, Sequence
 from earlyrobust.reports.runs import settling_headline
 from earlyrobust.reports.tables import Cell, Number, Table
 from earlyrobust.reports.validity import MEANING_OF_AUA, validity_of_arms
+from earlyrobust.reports.verdicts import MEAN_AUA, averaged, named, told_from_random, verdicts
 from earlyrobust.results import Comparison, Mean
-from earlyrobust.results.summary import (
+from earlyrobust.results.differences import Basis
+from earlyrobust.results.measures import (
     AUA,
     CLEAN,
+    CLEAN_OF_ATTACKED,
     LATENCY,
     MEGABYTES,
-    OVERALL,
     PARAMETERS,
     QUERIES,
     SECONDS,
-    ArmSummary,
-    against_random,
-    frontier,
     of_attack,
 )
+from earlyrobust.results.summary import ArmSummary, compared_measures, frontier
 from earlyrobust.results.wording import listed as _and
 
 # The names of the table of failures, and of that of all ratios of training time.
 FAILED = "failed"
 RATIOS = "ratios"
-# Below it a difference counts as told from chance.
-_SIGNIFICANT = 0.05
-_MEAN_AUA = of_attack(AUA, OVERALL)
+# What the numbers of a table of differences rest on: Clean% on the whole test split, and what the attacked
+# examples tell.
+_CLEAN_NOTES: dict[Basis, str] = {
+    "seeds": "Clean%: Student's interval and paired test over seeds.",
+    "counts": "Clean%: interval and p of two unpaired shares (Newcombe's interval, Fisher's exact test), as "
+    "the answers to the whole test split are not on record.",
+}
+_ATTACKED_NOTES: dict[Basis, str] = {
+    "examples": "Attacked examples are compared one by one: a bootstrap of the examples gives the interval, "
+    "an exact test that flips signs gives p (McNemar's test, for one attack under one seed). Both take the "
+    "trained models as they are; SD is the standard deviation of the difference between seeds.",
+    "examples and seeds": "Attacked examples are compared one by one: interval and p cover the choice of the "
+    "examples and that of the seeds (two-way clustering).",
+    "seeds": "Aua% without the answers to single examples: Student's interval and paired test over seeds.",
+    "counts": "Aua% without the answers to single examples: interval and p of two unpaired shares "
+    "(Newcombe's interval, Fisher's exact test).",
+}
 
 
 def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table:
-    """Clean% and mean Aua%, then Aua% and #Query under each attack; the best of each column is marked."""
+    """Clean% and mean Aua%, then Aua% and #Query under each attack; what is surely the best is marked."""
     names = _overall_measures(comparison)
     for attack in comparison.attacks:
         names += [of_attack(AUA, attack), of_attack(QUERIES, attack)]
-    seeds = {len(summary.seeds) for summary in summaries}
+    seeds = {min(len(summary.seeds), 3) for summary in summaries}
     notes = {
-        True: "Mean over seeds ± half of its 95 % interval (Student's t).",
-        False: "Of one seed, in brackets the 95 % interval (Wilson), which says nothing of other seeds.",
+        3: "Mean over seeds ± half of its 95 % interval (Student's t).",
+        2: "Of two seeds, in brackets the 95 % interval of the examples (Wilson, for as many as one seed "
+        "has), which says nothing of other seeds.",
+        1: "Of one seed, in brackets the 95 % interval of the examples (Wilson), which says nothing of other "
+        "seeds.",
     }
-    told = [notes[several] for several in (True, False) if any((n > 1) is several for n in seeds)]
+    told = [note for count, note in notes.items() if count in seeds]
+    if len(summaries) > 1:
+        told.append("Bold: the best of its column, where a test tells it from every other (p < 0.05 each).")
     return Table(
         name="results",
         title="Accuracy, clean and under attack",
@@ -94,27 +113,51 @@ def ratio_table(summaries: Sequence[ArmSummary]) -> Table:
 
 def difference_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table | None:
     """Differences to the baseline under the same seeds; None where there is nothing to compare."""
-    names = [*_overall_measures(comparison), *(of_attack(AUA, attack) for attack in comparison.attacks)]
-    rows: list[list[Cell]] = [
-        [summary.name, *(_difference(summary, name) for name in names)]
-        for summary in summaries
-        if summary.differences
+    compared = [summary for summary in summaries if summary.differences]
+    names = [
+        name
+        for name in compared_measures(comparison)
+        if any(name in summary.differences for summary in compared)
     ]
-    if not rows:
+    if not names:
         return None
     return Table(
         name="differences",
         title=f"Difference to {comparison.record.baseline} under the same seeds",
         columns=["method", *names],
-        rows=rows,
-        note=" ".join(
-            [
-                "Percentage points, mean over seeds with its 95 % interval; p of Student's paired test, not "
-                "corrected for the number of comparisons.",
-                *_not_counted(summaries),
-            ]
-        ),
+        rows=[[summary.name, *(_difference(summary, name) for name in names)] for summary in compared],
+        note=" ".join([*_notes(compared, names), *_not_counted(summaries)]),
     )
+
+
+def _notes(compared: Sequence[ArmSummary], names: Sequence[str]) -> Iterator[str]:
+    """What the numbers of the table of differences rest on."""
+    yield "Percentage points, mean over seeds with its 95 % interval."
+    for notes, of_clean in ((_CLEAN_NOTES, True), (_ATTACKED_NOTES, False)):
+        used = {
+            summary.differences[name].basis
+            for summary in compared
+            for name in names
+            if (name == CLEAN) is of_clean and name in summary.differences
+        }
+        yield from (note for basis, note in notes.items() if basis in used)
+    if any(name == CLEAN_OF_ATTACKED for name in names):
+        yield f"{CLEAN_OF_ATTACKED}: of the attacked examples, before the attack."
+    counts = [
+        sum(
+            summary.differences[name].adjusted is not None
+            for summary in compared
+            for name in names
+            if name.startswith(CLEAN) is of_clean and name in summary.differences
+        )
+        for of_clean in (True, False)
+    ]
+    told = [f"{count} of {what}" for count, what in zip(counts, ("Clean%", "Aua%"), strict=True) if count]
+    if told:
+        yield (
+            f"p before → after Holm's correction for the tests of this table, {_and(told)}; the latter "
+            "decides."
+        )
 
 
 def failure_table(comparison: Comparison) -> Table | None:
@@ -144,9 +187,9 @@ def frontier_points(comparison: Comparison, summaries: Sequence[ArmSummary]) -> 
     """Training time relative to the baseline and mean Aua% of all arms attacked that do not guess."""
     baseline = comparison.record.baseline
     return {
-        summary.name: (summary.time_ratios[baseline], summary.measures[_MEAN_AUA])
+        summary.name: (summary.time_ratios[baseline], summary.measures[MEAN_AUA])
         for summary in summaries
-        if _MEAN_AUA in summary.measures and baseline in summary.time_ratios and not summary.is_guess
+        if MEAN_AUA in summary.measures and baseline in summary.time_ratios and not summary.is_guess
     }
 
 
@@ -164,13 +207,15 @@ def headlines(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[s
         efficient = frontier(cost)
         best = efficient[-1]
         ratio, aua = points[best]
+        begin, end = _how_sure(summaries, best, MEAN_AUA, "Most robust", "Highest accuracy under attack")
         sentences += [
-            f"Most robust: {best}, right on {Number(aua, 1)} % under attack{_over(comparison)}, for "
-            f"{ratio.value:.2f} × the training time of {comparison.record.baseline}.",
-            f"Nothing is both cheaper and more robust than {_and(efficient)}.",
+            f"{begin}: {best}, right on {Number(aua, 1)} % under attack{_over(comparison)}, for "
+            f"{ratio.value:.2f} × the training time of {comparison.record.baseline}{end}.",
+            f"By these means alone, nothing is both cheaper and more robust than {_and(efficient)}.",
         ]
-        sentences += _told_apart(comparison, summaries)
-        sentences += _told_from_random(comparison, summaries)
+        sentences += told_from_random(comparison, summaries)
+    if comparison.attacks:
+        sentences += verdicts(comparison, summaries)
     sentences += _not_counted(summaries)
     if done < len(cells):
         sentences.append(f"{len(cells) - done} of {len(cells)} runs are missing or failed.")
@@ -183,7 +228,8 @@ def _of_training(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ite
     counted = [summary for summary in summaries if not summary.is_guess]
     if len(summaries) > 1 and counted:
         best = max(counted, key=lambda summary: summary.measures[CLEAN].value)
-        yield f"Most accurate: {best.name}, right on {Number(best.measures[CLEAN], 1)} %."
+        begin, end = _how_sure(summaries, best.name, CLEAN, "Most accurate", "Highest accuracy")
+        yield f"{begin}: {best.name}, right on {Number(best.measures[CLEAN], 1)} %{end}."
     times = {
         summary.name: summary.time_ratios[baseline].value
         for summary in summaries
@@ -201,14 +247,23 @@ def _of_training(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ite
                 yield f"{arm}, seed {seed}: {sentence[0].lower()}{sentence[1:]}"
 
 
+def _how_sure(
+    summaries: Sequence[ArmSummary], best: str, name: str, sure: str, unsure: str
+) -> tuple[str, str]:
+    """How a sentence on the best arm begins and ends, which depends on what it can be told from."""
+    near = next(summary.leads.get(name) for summary in summaries if summary.name == best)
+    if near:
+        return unsure, f"; it cannot be told from {named(near)}"
+    return (unsure, "") if near is None else (sure, "")
+
+
 def _over(comparison: Comparison) -> str:
-    attacks = comparison.attacks
-    return "" if len(attacks) == 1 else f" on average over {len(attacks)} attacks"
+    return "" if len(comparison.attacks) == 1 else f" {averaged(comparison.attacks)}"
 
 
 def _not_counted(summaries: Sequence[ArmSummary]) -> list[str]:
     """Which arms' accuracy under attack means nothing."""
-    guesses = [summary.name for summary in summaries if summary.is_guess and _MEAN_AUA in summary.measures]
+    guesses = [summary.name for summary in summaries if summary.is_guess and MEAN_AUA in summary.measures]
     if not guesses:
         return []
     return [
@@ -217,81 +272,26 @@ def _not_counted(summaries: Sequence[ArmSummary]) -> list[str]:
     ]
 
 
-def _told_apart(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:
-    """Which arms differ from the baseline in accuracy under attack, as far as can be told."""
-    baseline = comparison.record.baseline
-    if any(summary.is_guess for summary in summaries if summary.name == baseline):
-        return []
-    tested = {
-        summary.name: difference
-        for summary in summaries
-        if (difference := summary.differences.get(_MEAN_AUA)) is not None and not summary.is_guess
-    }
-    if not tested:
-        return []
-    if all(difference.mean.count == 1 for difference in tested.values()):
-        return [f"One seed cannot tell whether any difference to {baseline} is more than chance."]
-    sure = {
-        name: difference.mean.value
-        for name, difference in tested.items()
-        if difference.p is not None and difference.p < _SIGNIFICANT
-    }
-    if not sure:
-        return [f"None differs from {baseline} in accuracy under attack by more than chance (p < 0.05)."]
-    sides = {
-        "More": [name for name, gap in sure.items() if gap > 0],
-        "Less": [name for name, gap in sure.items() if gap < 0],
-    }
-    return [
-        f"{side} robust than {baseline} by more than chance (p < 0.05): {_and(names)}."
-        for side, names in sides.items()
-        if names
-    ]
-
-
-def _told_from_random(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:
-    """Whether searched tickets are more robust than random ones, and what to try where they are not."""
-    guesses = {summary.name for summary in summaries if summary.is_guess}
-    sentences = []
-    for (arm, other), difference in against_random(comparison).items():
-        gap, p = difference.mean, difference.p
-        if p is None or guesses & {arm, other}:
-            continue
-        interval = f"{gap.low:+.1f} to {gap.high:+.1f}"
-        told = f"{gap.value:+.1f} points under attack ({interval}) over {gap.count} seeds."
-        longer = "Try more --search-epochs, or a larger --learning-rate"
-        if p >= _SIGNIFICANT:
-            sentences.append(
-                f"Nothing says that the tickets of '{arm}' are better than those of '{other}': {told} "
-                f"{longer}; smaller gaps are told by more --seeds and --examples."
-            )
-        elif gap.value > 0:
-            sentences.append(f"The tickets of '{arm}' are more robust than those of '{other}': {told}")
-        else:
-            sentences.append(f"The tickets of '{arm}' are worse than those of '{other}': {told} {longer}.")
-    return sentences
-
-
 def _overall_measures(comparison: Comparison) -> list[str]:
     """What is shown first: further columns may be out of sight on a narrow page."""
-    return [CLEAN, _MEAN_AUA] if len(comparison.attacks) > 1 else [CLEAN]
+    return [CLEAN, MEAN_AUA] if len(comparison.attacks) > 1 else [CLEAN]
 
 
 def _best(summaries: Sequence[ArmSummary], summary: ArmSummary, name: str) -> Cell:
     mean = summary.measures.get(name)
     if mean is None:
         return "–"
-    if summary.is_guess or len(summaries) == 1:
-        return Number(mean, 1)
-    counted = [other for other in summaries if not other.is_guess and name in other.measures]
-    return Number(mean, 1, best=mean.value == max(other.measures[name].value for other in counted))
+    return Number(mean, 1, best=len(summaries) > 1 and summary.leads.get(name) == [])
 
 
 def _difference(summary: ArmSummary, name: str) -> Cell:
     difference = summary.differences.get(name)
     if difference is None:
         return "–"
-    return Number(difference.mean, 1, signed=True, p=difference.p)
+    spread = difference.spread if difference.basis == "examples" else None
+    return Number(
+        difference.mean, 1, signed=True, p=difference.p, adjusted=difference.adjusted, spread=spread
+    )
 
 
 def _or_nothing(mean: Mean | None, digits: int) -> Cell:

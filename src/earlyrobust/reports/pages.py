@@ -1,7 +1,8 @@
-"""The report of a run, a comparison or an experiment: one page that is drawn from records alone."""
+"""The report of a run, a comparison or an experiment: one page that is drawn from records and journals."""
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from earlyrobust.reports.overview import FAILED, comparison_tables, frontier_poi
 from earlyrobust.reports.runs import run_headlines, run_tables
 from earlyrobust.reports.tables import Table, to_csv, to_latex, to_markdown
 from earlyrobust.reports.validity import doubts_of_arms
+from earlyrobust.reports.verdicts import as_json
 from earlyrobust.results import (
     ATTACKS_FOLDER,
     COMPARISON_NAME,
@@ -31,7 +33,8 @@ from earlyrobust.results import (
     RunRecord,
 )
 from earlyrobust.results.experiment import View
-from earlyrobust.results.summary import AUA, CLEAN, OVERALL, ArmSummary, of_attack, summarise
+from earlyrobust.results.measures import AUA, CLEAN, OVERALL, of_attack
+from earlyrobust.results.summary import ArmSummary, summarise
 from earlyrobust.storage import write_atomically
 
 REPORT_PAGE = "report.html"
@@ -52,6 +55,7 @@ class Chapter:
         pictures: Captions and figures.
         attacks: What it shows of attacks, see `attack_section`.
         pictures_first: Whether they come before the tables.
+        differences: Of a comparison, the tested differences as JSON types; empty where nothing is compared.
     """
 
     title: str
@@ -60,6 +64,7 @@ class Chapter:
     pictures: list[tuple[str, Figure]]
     attacks: list[dict[str, Any]] = field(default_factory=list)
     pictures_first: bool = False
+    differences: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,23 +91,24 @@ class Report:
 
 
 def draw_report(folder: Path) -> list[Path]:
-    """Draw the report of a run, a comparison or an experiment into its folder, from the records alone.
+    """Draw the report of a run, a comparison or an experiment into its folder, from its records and journals.
 
     Args:
         folder: Its folder.
 
     Returns:
-        The files: `report.html`, and of a comparison its tables as Markdown, CSV and LaTeX.
+        The files: `report.html`, and of a comparison its tables as Markdown, CSV and LaTeX, and its tested
+        differences as JSON.
 
     Raises:
         OutputError: If there is no record, or one cannot be read.
     """
     try:
-        report, tables = _read(folder)
+        report, chapters = _read(folder)
         made = environment()
         made.filters["class_name"] = class_namer(report.label_names)
         write_page(made, REPORT_PAGE, folder / REPORT_PAGE, report=report, compare=compare_columns)
-        written = [path for place, of_part in tables.items() for path in _write_tables(place, of_part)]
+        written = [path for place, chapter in chapters.items() for path in _write_tables(place, chapter)]
     except OSError as error:
         raise OutputError(f"'{folder / REPORT_PAGE}' cannot be written: {error.strerror}.") from error
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -111,8 +117,8 @@ def draw_report(folder: Path) -> list[Path]:
     return [folder / REPORT_PAGE, *written]
 
 
-def _read(folder: Path) -> tuple[Report, dict[Path, list[Table]]]:
-    """What a folder's page shows, and the tables that are files of their own, by their folder."""
+def _read(folder: Path) -> tuple[Report, dict[Path, Chapter]]:
+    """What a folder's page shows, and the chapters whose tables are files of their own, by their folder."""
     if (folder / EXPERIMENT_NAME).exists():
         return _experiment(folder)
     if (folder / COMPARISON_NAME).exists():
@@ -120,7 +126,7 @@ def _read(folder: Path) -> tuple[Report, dict[Path, list[Table]]]:
         chapter = _chapter("", comparison, ("frontier",), None)
         record = comparison.record
         report = Report(record.title, [], [], [chapter], record.command, _facts_of(comparison))
-        return report, {folder: chapter.tables}
+        return report, {folder: chapter}
     if (folder / RECORD_NAME).exists():
         return _run(folder), {}
     raise OutputError(
@@ -129,22 +135,19 @@ def _read(folder: Path) -> tuple[Report, dict[Path, list[Table]]]:
     )
 
 
-def _experiment(folder: Path) -> tuple[Report, dict[Path, list[Table]]]:
+def _experiment(folder: Path) -> tuple[Report, dict[Path, Chapter]]:
     record = ExperimentRecord.load(folder)
-    chapters: list[Chapter] = []
-    tables: dict[Path, list[Table]] = {}
+    chapters: dict[Path, Chapter] = {}
     facts: dict[str, list[tuple[str, str]]] = {}
     for task, part in record.parts.items():
         if not (folder / part / COMPARISON_NAME).exists():
             continue  # not begun yet
         comparison = Comparison.load(folder / part)
         chapter = _chapter(task, comparison, record.views, record.sweep)
-        chapter = replace(chapter, pictures_first=record.name.startswith("figure"))
-        chapters.append(chapter)
-        tables[folder / part] = chapter.tables
+        chapters[folder / part] = replace(chapter, pictures_first=record.name.startswith("figure"))
         facts |= {f"{name}, {task}": pairs for name, pairs in _facts_of(comparison).items()}
     title = f"{record.name}: {record.title} (scale {record.scale})"
-    return Report(title, [], record.notes, chapters, record.command, facts), tables
+    return Report(title, [], record.notes, list(chapters.values()), record.command, facts), chapters
 
 
 def _chapter(title: str, comparison: Comparison, views: Sequence[View], sweep: str | None) -> Chapter:
@@ -165,7 +168,9 @@ def _chapter(title: str, comparison: Comparison, views: Sequence[View], sweep: s
         for seed, run in sorted(runs.items())[:1]:
             pictures += _pictures_of_run(run, f"{arm}, seed {seed}: ", views)
     told = [*headlines(comparison, summaries), *doubts_of_arms(comparison)]
-    return Chapter(title, told, comparison_tables(comparison, summaries), pictures)
+    tables = comparison_tables(comparison, summaries)
+    tested = as_json(comparison, summaries) if any(summary.differences for summary in summaries) else {}
+    return Chapter(title, told, tables, pictures, differences=tested)
 
 
 def _curves(
@@ -222,10 +227,15 @@ def _run(folder: Path) -> Report:
     return Report(title, run_headlines(record), [], [chapter], command, facts, record.data.label_names)
 
 
-def _write_tables(folder: Path, tables: list[Table]) -> list[Path]:
-    """Write a comparison's tables beside its page."""
-    files = {"comparison.md": to_markdown(tables), "comparison.tex": to_latex(tables)}
+def _write_tables(folder: Path, chapter: Chapter) -> list[Path]:
+    """Write a comparison's tables and differences beside its page; what it comes to begins the Markdown."""
+    tables = chapter.tables
+    told = [" ".join(f"- {sentence}".splitlines()) for sentence in chapter.headlines]
+    files = {"comparison.md": "\n".join([*told, "", to_markdown(tables)]), "comparison.tex": to_latex(tables)}
     files |= {f"comparison-{table.name}.csv": to_csv(table) for table in tables if table.name != FAILED}
+    if chapter.differences:
+        told_apart = json.dumps(chapter.differences, ensure_ascii=False, indent=2, allow_nan=False)
+        files["comparison-differences.json"] = f"{told_apart}\n"
     for name, text in files.items():
         content = text.encode("utf-8", "backslashreplace")  # halves of surrogate pairs have no encoding
         write_atomically(folder / name, lambda path, content=content: path.write_bytes(content))  # type: ignore[misc]

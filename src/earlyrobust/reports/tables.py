@@ -19,8 +19,10 @@ class Number:
         mean: Value, interval, and how many values it is the mean of.
         digits: Digits after the point that are shown.
         signed: Whether a plus is shown, as for differences.
-        best: Whether it is the best of its column.
+        best: Whether it is the best of its column, told from every other.
         p: Of a test of it against zero; None for none.
+        adjusted: The p after a correction for the number of tests; without it, no p is shown.
+        spread: Standard deviation between seeds, to be shown beside the interval; None for none.
     """
 
     mean: Mean
@@ -28,6 +30,8 @@ class Number:
     signed: bool = False
     best: bool = False
     p: float | None = None
+    adjusted: float | None = None
+    spread: float | None = None
 
     @property
     def value(self) -> str:
@@ -36,23 +40,39 @@ class Number:
 
     @property
     def interval(self) -> str:
-        """The interval, as ± if it is symmetric and that of a mean; empty where there is none."""
+        """What is shown beside the value: the interval, the spread, and p before → after its correction.
+
+        The interval is shown as ± if it is that of a mean over at least three values, and symmetric.
+        """
         mean = self.mean
-        if mean.low == mean.high:
-            return ""
         half = mean.high - mean.value
-        if mean.count > 1 and math.isclose(half, mean.value - mean.low, rel_tol=1e-6):
-            told = f"± {half:.{self.digits}f}"
-        else:
-            told = f"({self._show(mean.low)} to {self._show(mean.high)})"
-        return told if self.p is None else f"{told}, p = {self.p:.2g}"
+        parts = []
+        if mean.low != mean.high or self.adjusted is not None:
+            if mean.count > 2 and math.isclose(half, mean.value - mean.low, rel_tol=1e-6):
+                parts.append(f"± {half:.{self.digits}f}")
+            else:
+                parts.append(f"({self._show(mean.low)} to {self._show(mean.high)})")
+        if self.spread is not None:
+            parts.append(f"SD {self.spread:.{self.digits}f}")
+        if self.p is not None and self.adjusted is not None:
+            before, after = probability(self.p), probability(self.adjusted)
+            parts.append(
+                before if before == after else f"{before} → {after.removeprefix('p ').removeprefix('= ')}"
+            )
+        return ", ".join(parts)
 
     def __str__(self) -> str:
         return f"{self.value} {self.interval}".strip()
 
     def _show(self, value: float) -> str:
         sign = "+" if self.signed else ""
-        return f"{value:{sign},.{self.digits}f}".replace("-", "−")
+        rounded = round(value, self.digits) + 0.0  # no minus before a zero
+        return f"{rounded:{sign},.{self.digits}f}".replace("-", "−")
+
+
+def probability(p: float) -> str:
+    """How the p of a test is shown."""
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
 
 
 Cell = str | Number
@@ -107,14 +127,18 @@ def _one_line(text: str) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Write a table as CSV, with a column each for a number and both ends of its interval."""
+    """Write a table as CSV, with a column each for a number and both ends of its interval.
+
+    Numbers that were tested have three more: p, p after the correction for the number of tests, and the
+    standard deviation between seeds.
+    """
     stream = io.StringIO()
     numeric = [
         any(isinstance(row[place], Number) for row in table.rows) for place in range(len(table.columns))
     ]
     writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     tested = any(isinstance(cell, Number) and cell.p is not None for row in table.rows for cell in row)
-    parts = ("", " low", " high", " p") if tested else ("", " low", " high")
+    parts = ("", " low", " high", *((" p", " p adjusted", " SD between seeds") if tested else ()))
     writer.writerow(
         [
             name + part
@@ -126,7 +150,8 @@ def to_csv(table: Table) -> str:
         cells: list[str | float | None] = []
         for cell, is_number in zip(row, numeric, strict=True):
             if isinstance(cell, Number):
-                cells += [cell.mean.value, cell.mean.low, cell.mean.high, cell.p][: len(parts)]
+                mean = cell.mean
+                cells += [mean.value, mean.low, mean.high, cell.p, cell.adjusted, cell.spread][: len(parts)]
             else:
                 cells += [cell, *[""] * (len(parts) - 1 if is_number else 0)]
         writer.writerow(cells)
@@ -136,7 +161,7 @@ def to_csv(table: Table) -> str:
 _ESCAPES = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"±": r"$\pm$", "−": "$-$", "×": r"$\times$", "γ": r"$\gamma$"},
+    **{"→": r"$\to$", "<": "$<$", ">": "$>$", "±": r"$\pm$", "−": "$-$", "×": r"$\times$", "γ": r"$\gamma$"},
 }
 
 

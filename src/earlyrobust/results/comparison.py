@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from earlyrobust.errors import OutputError
+from earlyrobust.results.answers import MISSING, Answers, read_answers
 from earlyrobust.results.files import SCHEMA_VERSION, read_record
 from earlyrobust.results.run import RECORD_NAME, RunRecord
 from earlyrobust.storage import write_json
@@ -83,10 +85,12 @@ class Comparison:
     Attributes:
         record: The record.
         runs: The runs, by arm, and by seed within it; an arm without any is there too.
+        folder: Its folder, below which the journals of the runs lie; None if it was not read from one.
     """
 
     record: ComparisonRecord
     runs: dict[str, dict[int, RunRecord]]
+    folder: Path | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Comparison:
@@ -102,7 +106,7 @@ class Comparison:
                 raise OutputError(f"The record '{folder / COMPARISON_NAME}' is damaged: no arm '{cell.arm}'.")
             if cell.error is None and (folder / cell.folder / RECORD_NAME).exists():
                 runs[cell.arm][cell.seed] = RunRecord.load(folder / cell.folder)
-        return cls(record, runs)
+        return cls(record, runs, folder)
 
     @property
     def is_whole(self) -> bool:
@@ -114,3 +118,22 @@ class Comparison:
         """Names of the attacks, in the order of the runs."""
         every = (run.model.attacks for runs in self.runs.values() for run in runs.values())
         return list(dict.fromkeys(name for attacks in every for name in attacks))
+
+    def answers(self, arm: str, seed: int, attack: str) -> Answers | str:
+        """Which examples a run is still right on under an attack, or why its journal does not tell.
+
+        A journal is read once, when it is first asked for.
+        """
+        key = (arm, seed, attack)
+        if key not in self._read:
+            cells = [cell for cell in self.record.cells if (cell.arm, cell.seed) == (arm, seed)]
+            self._read[key] = (
+                read_answers(self.folder / cells[0].folder, self.runs[arm][seed].model.attacks[attack])
+                if self.folder is not None and cells
+                else MISSING
+            )
+        return self._read[key]
+
+    @cached_property
+    def _read(self) -> dict[tuple[str, int, str], Answers | str]:
+        return {}

@@ -7,6 +7,19 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# Names of measures, as tables show them; those of an attack are named by `of_attack`.
+CLEAN, AUA, QUERIES, SECONDS = "Clean%", "Aua%", "#Query", "Training s"
+PARAMETERS, MEGABYTES, LATENCY = "Parameters", "MB", "Latency"
+# Clean accuracy on the attacked examples alone, where answers can be compared one by one.
+CLEAN_OF_ATTACKED = "Clean%, attacked"
+# Beside those of each attack: the mean over all of them.
+OVERALL = "mean"
+
+
+def of_attack(measure: str, attack: str) -> str:
+    """The name of an attack's measure."""
+    return f"{measure}, {attack}"
+
 
 @dataclass(frozen=True)
 class Accuracy:

@@ -1,0 +1,183 @@
+"""What the tests of a comparison come to, in sentences: a verdict for each arm, and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from earlyrobust.reports.tables import Number, probability
+from earlyrobust.results import Comparison, Mean
+from earlyrobust.results.differences import ENOUGH_SEEDS, Difference
+from earlyrobust.results.measures import AUA, OVERALL, of_attack
+from earlyrobust.results.significance import SIGNIFICANT
+from earlyrobust.results.summary import ArmSummary, against_random, compared_measures
+
+MEAN_AUA = of_attack(AUA, OVERALL)
+# More names than these are counted.
+_MOST_NAMED = 5
+
+
+def verdicts(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:
+    """Which arms are more or less robust than the baseline: a sentence for each, and what they rest on."""
+    baseline = comparison.record.baseline
+    tested = {
+        summary.name: gaps
+        for summary in summaries
+        if not summary.is_guess and (gaps := _under_attack(summary, comparison.attacks))
+    }
+    if tested and any(summary.is_guess for summary in summaries if summary.name == baseline):
+        return [f"No arm is compared with {baseline} under attack, as {baseline} is not counted."]
+    sentences = [_verdict(arm, baseline, gaps, comparison.attacks) for arm, gaps in tested.items()]
+    used = {(arm, name): gap for arm, gaps in tested.items() for name, gap in gaps.items()}
+    return [*sentences, *_what_they_rest_on(baseline, used)]
+
+
+def verdict_of(difference: Difference) -> str:
+    """What a difference comes to: "more", "less", "not distinguishable", "same answers" or "not tested"."""
+    if difference.adjusted is None:
+        return "not tested"
+    if difference.same:
+        return "same answers"
+    if difference.adjusted >= SIGNIFICANT:
+        return "not distinguishable"
+    return "more" if difference.mean.value > 0 else "less"
+
+
+def as_json(comparison: Comparison, summaries: Sequence[ArmSummary]) -> dict[str, Any]:
+    """All differences to the baseline as JSON types, with what they rest on and what they come to."""
+    names = compared_measures(comparison)
+    return {
+        "baseline": comparison.record.baseline,
+        "verdicts": verdicts(comparison, summaries),
+        "differences": [
+            {
+                "method": summary.name,
+                "measure": name,
+                "difference": gap.mean.value,
+                "low": gap.mean.low,
+                "high": gap.mean.high,
+                "p": gap.p,
+                "p_adjusted": gap.adjusted,
+                "verdict": verdict_of(gap),
+                "rests_on": gap.basis,
+                "seeds": gap.seeds,
+                "examples": gap.examples,
+                "sd_between_seeds": gap.spread,
+                "not_paired_because": gap.reason,
+            }
+            for summary in summaries
+            for name in names
+            if (gap := summary.differences.get(name)) is not None
+        ],
+    }
+
+
+def named(names: Sequence[str]) -> str:
+    """Names in a row; of many the first ones, and how many more there are."""
+    if len(names) > _MOST_NAMED:
+        names = [*names[: _MOST_NAMED - 1], f"{len(names) - _MOST_NAMED + 1} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def averaged(attacks: Sequence[str]) -> str:
+    """Over what an accuracy under attack is a mean."""
+    return f"under {attacks[0]}" if len(attacks) == 1 else f"on average over {len(attacks)} attacks"
+
+
+def _under_attack(summary: ArmSummary, attacks: Sequence[str]) -> dict[str, Difference]:
+    """The differences that a verdict tells of: the mean over attacks, and each of several attacks."""
+    names = [MEAN_AUA, *(of_attack(AUA, attack) for attack in attacks if len(attacks) > 1)]
+    return {name: summary.differences[name] for name in names if name in summary.differences}
+
+
+def _verdict(arm: str, baseline: str, gaps: dict[str, Difference], attacks: Sequence[str]) -> str:
+    single = {f"under {attack}": gap for attack in attacks if (gap := gaps.get(of_attack(AUA, attack)))}
+    if MEAN_AUA not in gaps:  # some attack was not run on both
+        return "; ".join(_clause(arm, baseline, gap, where) for where, gap in single.items()) + "."
+    overall = gaps[MEAN_AUA]
+    found = verdict_of(overall)
+    rest = [
+        f"{where} alone {verdict_of(gap)} robust: {_numbers(gap)}"
+        for where, gap in single.items()
+        if verdict_of(gap) in {"more", "less"} - {found}
+    ]
+    return "; ".join([_clause(arm, baseline, overall, averaged(attacks)), *rest]) + "."
+
+
+def _clause(arm: str, baseline: str, gap: Difference, where: str) -> str:
+    found = verdict_of(gap)
+    if found == "same answers":
+        answers = f"all {gap.examples} examples" if gap.seeds == 1 else f"all examples of {gap.seeds} seeds"
+        return f"{arm} gives the same answers as {baseline} {where}, on {answers}"
+    if found == "not tested":
+        told = _shown(gap.mean.value)
+        return f"{arm} cannot be tested against {baseline} {where}: {told} under each of {gap.seeds} seeds"
+    if found == "not distinguishable":
+        return f"{arm}: not distinguishable from {baseline} {where}: {_numbers(gap)}"
+    return f"{arm} is {found} robust than {baseline} {where}: {_numbers(gap)}"
+
+
+def _numbers(gap: Difference) -> str:
+    mean = gap.mean
+    inner = [] if gap.adjusted is None else [f"{probability(gap.adjusted)} after Holm's correction"]
+    if gap.basis == "examples" and gap.spread is not None:
+        inner.append(f"standard deviation between {gap.seeds} seeds {gap.spread:.1f}")
+    return f"{_shown(mean.value)}, {_shown(mean.low)} to {_shown(mean.high)} ({'; '.join(inner)})"
+
+
+def _shown(value: float) -> str:
+    return Number(Mean(value, value, value, 1), signed=True).value
+
+
+def _what_they_rest_on(baseline: str, used: dict[tuple[str, str], Difference]) -> Iterator[str]:
+    """What the intervals of the verdicts cover, and which arms could not be compared example by example."""
+    fewest = min((gap.seeds for gap in used.values() if gap.basis == "examples"), default=None)
+    if fewest is not None:
+        rest = {
+            1: "one seed says nothing of another training",
+            2: "two seeds say too little of other trainings",
+        }.get(fewest, "how much trainings differ is in the standard deviation between seeds")
+        yield (
+            "These verdicts are on the trained models as they are, not on the methods: the intervals cover "
+            f"the choice of the examples, and {rest}. From {ENOUGH_SEEDS} seeds on, they cover both."
+        )
+    if any(gap.basis == "examples and seeds" for gap in used.values()):
+        yield "The intervals of these verdicts cover both the choice of the examples and that of the seeds."
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for (arm, _), gap in used.items():
+        if gap.reason is not None:
+            arms = reasons.setdefault((gap.reason, gap.basis), [])
+            arms += [arm] if arm not in arms else []
+    for (reason, basis), arms in reasons.items():
+        instead = {
+            "seeds": "Student's over seeds",
+            "counts": "Newcombe's, of unpaired examples, and tell nothing of other trainings",
+        }[basis]
+        yield (
+            f"Not compared with {baseline} example by example, because {reason}: {named(arms)}. "
+            f"Those intervals are {instead}."
+        )
+
+
+def told_from_random(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:
+    """Whether searched tickets are more robust than random ones, and what to try where they are not."""
+    guesses = {summary.name for summary in summaries if summary.is_guess}
+    sentences = []
+    for (arm, other), difference in against_random(comparison).items():
+        gap, p = difference.mean, difference.adjusted
+        # One ticket of each kind says nothing of others.
+        if p is None or difference.seeds < 2 or guesses & {arm, other}:
+            continue
+        interval = f"{gap.low:+.1f} to {gap.high:+.1f}"
+        told = f"{gap.value:+.1f} points under attack ({interval}) over {gap.count} seeds."
+        longer = "Try more --search-epochs, or a larger --learning-rate"
+        if p >= SIGNIFICANT:
+            sentences.append(
+                f"Nothing says that the tickets of '{arm}' are better than those of '{other}': {told} "
+                f"{longer}; smaller gaps are told by more --seeds and --examples."
+            )
+        elif gap.value > 0:
+            sentences.append(f"The tickets of '{arm}' are more robust than those of '{other}': {told}")
+        else:
+            sentences.append(f"The tickets of '{arm}' are worse than those of '{other}': {told} {longer}.")
+    return sentences

@@ -1,0 +1,135 @@
+"""Which attacked examples a run is right on, from its journals, and the answers of two arms side by side."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earlyrobust.errors import OutputError
+from earlyrobust.journal import AttackedExample, read_journal
+from earlyrobust.results.attack import ATTACKS_FOLDER, AttackRecord
+
+# Why the answers of two arms cannot be set side by side.
+MISSING = "their journals are not all there"
+DAMAGED = "a journal of theirs is damaged"
+OF_ANOTHER = "a journal of theirs does not hold what the record of its run says"
+DIFFERENT = "they were attacked on different examples"
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Right or wrong on each example that a run was attacked on, by one attack.
+
+    Attributes:
+        examples: Index and digest of each example, in the order of the indices.
+        clean: Whether the classifier is right before the attack, (examples,).
+        robust: Whether it is still right after the attack, (examples,).
+    """
+
+    examples: tuple[tuple[int, str], ...]
+    clean: NDArray[np.bool_]
+    robust: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """Answers of one arm less those of another, example by example.
+
+    A distinct example is one text with its class: seeds may share some, if they sample from the same split.
+
+    Attributes:
+        differences: Right answers of the one less those of the other, over all attacks, for each seed and
+            example, (rows,).
+        seeds: Number of the seed of each row, from 0, (rows,).
+        examples: Number of the distinct example of each row, from 0, (rows,).
+        attacks: Number of attacks that are added up.
+        same: Whether the two arms give the same answer every time.
+    """
+
+    differences: NDArray[np.int64]
+    seeds: NDArray[np.int64]
+    examples: NDArray[np.int64]
+    attacks: int
+    same: bool
+
+
+def read_answers(folder: Path, record: AttackRecord) -> Answers | str:
+    """Read the answers of a run under an attack.
+
+    Args:
+        folder: Folder of the run.
+        record: The attack's record.
+
+    Returns:
+        The answers, or why there are none.
+    """
+    path = folder / ATTACKS_FOLDER / str(record.journal)
+    if record.journal is None or not path.is_file():
+        return MISSING
+    try:
+        _, examples = read_journal(path)
+    except (OutputError, ValueError):
+        return DAMAGED
+    answers = Answers(
+        tuple((example.index, _digest(example)) for example in examples),
+        np.array([example.status != "skipped" for example in examples], bool),
+        np.array([example.status == "failed" for example in examples], bool),
+    )
+    told = [(share.correct, share.total) for share in (record.clean, record.under_attack)]
+    found = [(int(right.sum()), len(examples)) for right in (answers.clean, answers.robust)]
+    return answers if found == told else OF_ANOTHER
+
+
+def _digest(example: AttackedExample) -> str:
+    """What an example is known by under other seeds: its texts and its class."""
+    digest = hashlib.blake2b(str(example.label).encode(), digest_size=16)
+    for text in example.texts:
+        content = text.encode("utf-8", "surrogatepass")
+        digest.update(len(content).to_bytes(8, "big") + content)
+    return digest.hexdigest()
+
+
+def pair(
+    mine: Mapping[int, Sequence[Answers | str]], theirs: Mapping[int, Sequence[Answers | str]], clean: bool
+) -> Paired | str:
+    """Set the answers of two arms side by side.
+
+    Args:
+        mine: Answers of the one arm under each attack, by seed.
+        theirs: Those of the other, under the same seeds and attacks.
+        clean: Whether to compare the answers before the attack instead of those after it.
+
+    Returns:
+        The differences, or why the answers cannot be paired.
+    """
+    numbers: dict[str, int] = {}
+    differences, seeds, examples, same = [], [], [], True
+    for number, seed in enumerate(sorted(mine)):
+        pairs = list(zip(mine[seed], theirs[seed], strict=True))
+        for answers in (*mine[seed], *theirs[seed]):
+            if isinstance(answers, str):
+                return answers
+        known = [(one, two) for one, two in pairs if isinstance(one, Answers) and isinstance(two, Answers)]
+        drawn = known[0][0].examples
+        if any(answers.examples != drawn for both in known for answers in both):
+            return DIFFERENT
+        gaps = [
+            one.clean.astype(int) - two.clean if clean else one.robust.astype(int) - two.robust
+            for one, two in known
+        ]
+        same = same and not any(gap.any() for gap in gaps)
+        differences.append(np.sum(gaps, axis=0))
+        seeds.append(np.full(len(drawn), number))
+        examples.append([numbers.setdefault(digest, len(numbers)) for _, digest in drawn])
+    return Paired(
+        np.concatenate(differences).astype(np.int64),
+        np.concatenate(seeds).astype(np.int64),
+        np.concatenate(examples).astype(np.int64),
+        max(len(attacked) for attacked in mine.values()),
+        same,
+    )
