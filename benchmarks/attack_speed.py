@@ -7,6 +7,11 @@ what no engine can avoid: to tokenise and compute the distinct texts that the at
 sorted by length, in the best of several batch sizes, and nothing else.
 
     python benchmarks/attack_speed.py --victim runs/sst2/dense --data-dir DATA --textattack PYTHON
+
+With `--precision bf16` the same attack is made with all models in that precision, too, in turns with float32:
+how much faster it is, and what that changes of accuracy under attack.
+
+    python benchmarks/attack_speed.py --victim runs/sst2/dense --data-dir DATA --precision bf16
 """
 
 from __future__ import annotations
@@ -28,8 +33,9 @@ import transformers
 
 from earlyrobust.attacks import ATTACKS, Example, Resources, Server, Victim, run_attacks
 from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT, Encoded, Model
+from earlyrobust.attacks.precision import Precision
 from earlyrobust.data import TASKS, load_task_test
-from earlyrobust.encoders import load_classifier, load_tokenizer
+from earlyrobust.encoders import fastest_device, load_classifier, load_tokenizer
 
 BATCH_SIZES = (8, 16, 32, 64, 128)
 WRAPPERS = ("stock", "dynamic")
@@ -80,8 +86,9 @@ def ours(
         outcome = yield from attack.attack(examples[number], victim)
         results[number] = [outcome.status, outcome.queries]
 
+    server = Server.of(fastest_device())
     began = time.perf_counter()
-    for _ in run_attacks(map(one, range(len(examples))), Server(), in_flight):
+    for _ in run_attacks(map(one, range(len(examples))), server, in_flight):
         pass
     return time.perf_counter() - began, [results[number] for number in range(len(examples))]
 
@@ -100,6 +107,7 @@ def main() -> None:
     parser.add_argument("--nltk-data", type=Path)
     parser.add_argument("--attack", default="textfooler", choices=ATTACKS)
     parser.add_argument("--task", default="sst2", choices=("sst2", "imdb"))
+    parser.add_argument("--precision", choices=("tf32", "bf16"), help="another precision, beside float32")
     parser.add_argument("--examples", type=int, default=20, help="in each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
@@ -108,12 +116,19 @@ def main() -> None:
     transformers.utils.logging.disable_progress_bar()
 
     model, tokenizer = load_classifier(options.victim), load_tokenizer(options.victim)
-    resources = Resources(neighbours="minilm", nltk_data=options.nltk_data)
-    attack = ATTACKS[options.attack](resources)  # type: ignore[call-arg]
-    victim = Victim(model, tokenizer)
+
+    def prepared(precision: Precision) -> tuple[Any, Victim, Resources]:
+        resources = Resources(neighbours="minilm", nltk_data=options.nltk_data, precision=precision)
+        attack = ATTACKS[options.attack](resources)  # type: ignore[call-arg]
+        return attack, Victim(model, tokenizer, precision=precision), resources
+
+    attack, victim, resources = prepared("float32")
+    other = prepared(options.precision) if options.precision else None
     labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
     examples = sample(options.task, options.data_dir, labels, options.examples * options.rounds, options.seed)
     ours(attack, victim, examples[:1], 1)  # warm up
+    if other is not None:
+        ours(*other[:2], examples[:1], 1)
     recorders = [Recorder(victim), Recorder(resources.sentence_encoder)]
 
     worker = None
@@ -144,6 +159,12 @@ def main() -> None:
         row["computing alone"] = sum(computing for _, computing in alone)
         row["models alone"] = row["computing alone"] + sum(tokenising for tokenising, _ in alone)
         row["one in flight"] = ours(attack, victim, chunk, in_flight=1)[0]
+        row["held"] = sum(status == "failed" for status, _ in results)
+        if other is not None:
+            row["lower"], lower = ours(*other[:2], chunk, in_flight=DEFAULT_IN_FLIGHT)
+            row["held, lower"] = sum(status == "failed" for status, _ in lower)
+            row["queries, lower"] = sum(count for _, count in lower)
+            row["same, lower"] = sum(mine == theirs for mine, theirs in zip(results, lower, strict=True))
         for recorder in recorders:
             recorder.inputs.clear()
         for wrapper in WRAPPERS if worker is not None else ():
@@ -171,9 +192,18 @@ def main() -> None:
         f"{torch.get_num_threads()} threads"
     )
     print(f"queries/s: {sum(row['queries'] for row in rows) / sum(row['ours'] for row in rows):.1f}")
-    print(f"time / models alone (goal 1.3): {ratio('ours', 'models alone')}")
+    print(f"time / models alone (goal 1.25): {ratio('ours', 'models alone')}")
     print(f"time / models alone, given tokens: {ratio('ours', 'computing alone')}")
     print(f"one in flight / all: {ratio('one in flight', 'ours')}")
+    if options.precision:
+        total = options.examples * len(rows)
+        print(f"float32 / {options.precision}: {ratio('ours', 'lower')}")
+        speed = sum(row["queries, lower"] for row in rows) / sum(row["lower"] for row in rows)
+        print(f"queries/s in {options.precision}: {speed:.1f}")
+        held = [100 * sum(row[name] for row in rows) / total for name in ("held", "held, lower")]
+        print(f"Aua% {held[0]:.1f} in float32, {held[1]:.1f} in {options.precision}")
+        same = sum(row["same, lower"] for row in rows)
+        print(f"same status and number of queries: {same} of {total} examples")
     if options.textattack:
         print(f"TextAttack, stock wrapper / ours (goal 10): {ratio('stock', 'ours')}")
         print(f"TextAttack, dynamic padding / ours (goal 1.5): {ratio('dynamic', 'ours')}")

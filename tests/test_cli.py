@@ -33,7 +33,7 @@ OPTIONS = set(RunConfig.model_fields)
 SEARCH_ONLY = {name for name in OPTIONS if name.startswith(("miniepoch", "search", "head", "neuron"))} | {
     *("method", "weights", "gamma", "patience", "settling", "draw_after")
 }
-ATTACKING = set(AttackConfig.model_fields) - {"output", "seed"}
+ATTACKING = set(AttackConfig.model_fields) - {"output", "seed", "scrutiny"}
 # What each command takes of the options of a run.
 ACCEPTED = {
     "run": OPTIONS,
@@ -367,6 +367,7 @@ def test_a_command_takes_and_helps_with_its_options(command: str) -> None:
     assert set(parameters(command)) & OPTIONS == ACCEPTED[command]
     for name in ("labels", "json", "fail_under"):
         assert (name in parameters(command)) == (command in ("attack", "evaluate"))
+    assert ("scrutiny" in parameters(command)) == (command == "attack")
     outcome = call(command, "--help")
     assert outcome.code == 0
     for name in ACCEPTED[command] - {"model" if command in ("attack", "evaluate") else ""}:

@@ -71,6 +71,7 @@ SAMPLES: dict[str, Any] = {
     "min_word_cosine": 0.6,
     "word_limit": 0.3,
     "ranks_all_words": True,
+    "precision": "bf16",
     "token_budget": 1000,
     "in_flight": 5,
 }

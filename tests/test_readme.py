@@ -80,7 +80,7 @@ def test_every_command_shown_parses(
     (tmp_path / "runs/reviews/progress.json").write_text("{}", encoding="utf-8")
     (tmp_path / "runs/reviews/config.yaml").write_text("train_file: reviews.csv\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    for name in ("run", "search", "finetune", "attack", "evaluate", "export", "benchmark"):
+    for name in ("run", "search", "finetune", "attack", "evaluate", "export", "benchmark", "replay"):
         monkeypatch.setattr(pipeline, name, called)
     for name in ("compare", "reproduce"):
         monkeypatch.setattr(experiments, name, called)

@@ -7,13 +7,14 @@ together, and one line in `ATTACKS`.
 
 from __future__ import annotations
 
+from earlyrobust.attacks.base import Attack, Example, Outcome
 from earlyrobust.attacks.bert_attack import BertAttack
 from earlyrobust.attacks.bert_attack_earlyrobust import BertAttackEarlyRobust
 from earlyrobust.attacks.bound import BoundAttack
 from earlyrobust.attacks.deepwordbug import DeepWordBug
 from earlyrobust.attacks.engine import Server, run_attacks
 from earlyrobust.attacks.evasion import Evasion, EvasionNormalised
-from earlyrobust.attacks.greedy import Example, Outcome, WordSwapAttack
+from earlyrobust.attacks.greedy import WordSwapAttack
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.pwws import PWWS
 from earlyrobust.attacks.resources import Resources
@@ -23,6 +24,7 @@ from earlyrobust.attacks.textfooler import TextFooler
 __all__ = [
     "ATTACKS",
     "PWWS",
+    "Attack",
     "BertAttack",
     "BertAttackEarlyRobust",
     "BoundAttack",

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from earlyrobust.attacks.base import Example
 from earlyrobust.attacks.engine import Attacking, Server, run_attacks
-from earlyrobust.attacks.greedy import Example
 from earlyrobust.attacks.models import Victim
 from earlyrobust.encoders import LEAST_LENGTH
 from earlyrobust.errors import ConfigError, DataError
@@ -23,7 +23,7 @@ from earlyrobust.journal import AttackedExample
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from earlyrobust.attacks.greedy import WordSwapAttack
+    from earlyrobust.attacks.base import Attack
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ Texts: TypeAlias = Iterable[TextOrPair]
 
 
 class BoundAttack:
-    """An attack on one classifier. Made by `WordSwapAttack.against`.
+    """An attack on one classifier. Made by `Attack.against`.
 
     It remembers what the classifier has answered, so that later calls are quicker. What comes of the attack
     on a text depends on the text, its label and the seed alone: not on the other texts, nor on earlier calls.
@@ -56,7 +56,7 @@ class BoundAttack:
 
     def __init__(
         self,
-        attack: WordSwapAttack,
+        attack: Attack,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         *,
@@ -68,7 +68,7 @@ class BoundAttack:
                 f"The seed must not be negative, and max_length must be at least {LEAST_LENGTH}."
             )
         self._attack = attack
-        self._victim = Victim(model, tokenizer, max_length)
+        self._victim = Victim(model, tokenizer, max_length, score=attack.score)
         self._server = Server.of(model.device)
         self._seed = seed
         self.label_names = [str(model.config.id2label[index]) for index in range(model.config.num_labels)]
@@ -137,9 +137,7 @@ class BoundAttack:
         return self.run([text], [label])[0]
 
 
-def attack_row(
-    attack: WordSwapAttack, victim: Victim, index: int, row: Example
-) -> Attacking[AttackedExample]:
+def attack_row(attack: Attack, victim: Victim, index: int, row: Example) -> Attacking[AttackedExample]:
     """Attack one example, and keep the texts together with what came of them.
 
     Args:

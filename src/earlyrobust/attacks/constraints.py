@@ -159,10 +159,13 @@ class EditDistance(Constraint):
         most: Characters inserted, deleted or replaced.
 
     Raises:
+        ConfigError: If there are none.
         ResourceError: If the package that computes the distance is not installed.
     """
 
     def __init__(self, most: int) -> None:
+        if most < 1:
+            raise ConfigError(f"At most {most} characters may differ: choose at least 1.")
         if find_spec("rapidfuzz") is None:
             raise ResourceError("rapidfuzz is not installed: pip install 'earlyrobust[attack]'.")
         self._most = most

@@ -18,6 +18,9 @@ from collections.abc import Generator, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from earlyrobust.attacks.heap import give_back
 
 if TYPE_CHECKING:
@@ -45,11 +48,11 @@ class Encoded:
 
     Attributes:
         key: Equal for two inputs if and only if the model cannot tell them apart.
-        fields: Token ids and what goes with them, each a list as long as the input in tokens.
+        fields: Token ids and what goes with them, each an array of shape (tokens,).
     """
 
     key: bytes
-    fields: dict[str, list[int]]
+    fields: dict[str, NDArray[np.integer[Any]]]
 
     @property
     def length(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,16 +12,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earlyrobust.attacks.engine import Encoded
-from earlyrobust.attacks.packing import pack
-from earlyrobust.encoders import fingerprint, padding_side, readable_by_encoder, readable_tokens
+from earlyrobust.attacks.padding import cut_up, encoded_from
+from earlyrobust.attacks.precision import Precision
+from earlyrobust.attacks.prepared import Prepared
+from earlyrobust.attacks.scores import PROBABILITY, Answer, Score
+from earlyrobust.encoders import readable_by_encoder, readable_tokens
 from earlyrobust.errors import ConfigError, ModelError, ResourceError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from transformers import BatchEncoding, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 # Where nothing limits a model.
 _WHOLE = 10**9
+
+
+def _named_in(name: str, precision: Precision) -> str:
+    """How results name a model that is computed in a precision; numbers compare only between equal names."""
+    return name if precision == "float32" else f"{name} in {precision}"
 
 
 class _Transformer:
@@ -31,8 +39,10 @@ class _Transformer:
         model: The model; it is put into evaluation mode.
         tokenizer: Its tokenizer.
         max_length: Most tokens of a text that are read; None for as many as the model reads.
+        precision: In which it is computed.
 
     Attributes:
+        precision: In which it is computed.
         reads: How many those are; None where nothing limits them.
         reads_all_it_can: Whether those are as many as the model reads.
         named_positions: The number of positions in the model's configuration; 512 where it names none.
@@ -41,29 +51,33 @@ class _Transformer:
     most_tokens: int | None = None
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int | None = None
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        max_length: int | None = None,
+        precision: Precision = "float32",
     ) -> None:
         most = readable_tokens(model, tokenizer)
         self.reads = min((limit for limit in (max_length, most) if limit is not None), default=None)
         self.reads_all_it_can = self.reads == most
         self.named_positions = getattr(model.config, "max_position_embeddings", None) or 512
         self.max_length = self.reads or _WHOLE
-        packed = pack(model.eval())
-        self._model = packed or model
-        self.counts_rows = packed is None
+        self._prepared = Prepared(model, tokenizer, model.config, precision)
+        self.precision = precision
+        self.counts_rows = self._prepared.counts_rows
         self._tokenizer = tokenizer
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights."""
+        return self._prepared.fingerprint
 
     def encode(self, inputs: Sequence[Any]) -> list[Encoded]:
         """Turn texts, or pairs of them, into tokens; what is longer than `max_length` is cut off."""
         if not inputs:
             return []
-        encoded = self._tokens(inputs, self.max_length)
-        names = [name for name in encoded if name != "attention_mask"]
-        items = []
-        for values in zip(*(encoded[name] for name in names), strict=True):
-            fields = dict(zip(names, values, strict=True))
-            items.append(Encoded(np.asarray(values, np.int32).tobytes(), fields))
-        return items
+        tokens = self._tokens(inputs, self.max_length)
+        return encoded_from({name: tokens[name] for name in tokens if name != "attention_mask"})
 
     def longer(self, inputs: Sequence[Any]) -> int:
         """Count the texts, or pairs of them, that are not read whole."""
@@ -77,41 +91,54 @@ class _Transformer:
         columns = [list(column) for column in zip(*inputs, strict=True)]
         return self._tokenizer(*columns, truncation="longest_first", max_length=max_length)
 
-    def _run(self, batch: Sequence[Encoded], length: int) -> Any:
-        """Outputs for a batch, padded to a length."""
-        padded = _padded(self._tokenizer, batch, length, self._model.config)
-        with torch.inference_mode():
-            return self._model(**padded.to(self._model.device))
-
-
-def _padded(
-    tokenizer: PreTrainedTokenizerBase, batch: Sequence[Encoded], length: int, config: PreTrainedConfig | None
-) -> BatchEncoding:
-    """A batch of inputs, each padded to a length in tokens."""
-    return tokenizer.pad(
-        [item.fields for item in batch],
-        padding="max_length",
-        max_length=length,
-        padding_side=padding_side(config),
-        return_tensors="pt",
-    )
-
 
 class Victim(_Transformer):
-    """The classifier under attack; answers texts, given as tuples of one or two, with class probabilities."""
+    """The classifier under attack; answers texts, given as tuples of one or two.
 
-    def compute(self, batch: Sequence[Encoded], length: int) -> list[NDArray[np.float32]]:
-        """Class probabilities, each of shape (classes,).
+    Args:
+        model: The classifier.
+        tokenizer: Its tokenizer.
+        max_length: Most tokens of a text that are read; None for as many as the model reads.
+        precision: In which it is computed.
+        score: Says how it answers; by default with class probabilities.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        max_length: int | None = None,
+        precision: Precision = "float32",
+        score: Score = PROBABILITY,
+    ) -> None:
+        super().__init__(model, tokenizer, max_length, precision)
+        self._score = score
+
+    def answering(self, score: Score) -> Victim:
+        """Return this victim if it answers as a score says, else one of the same weights that does."""
+        if score.describe() == self._score.describe():
+            return self
+        other = copy(self)
+        other._score = score
+        return other
+
+    @property
+    def classes(self) -> int:
+        """How many it knows."""
+        return int(self._prepared.model.config.num_labels)
+
+    def compute(self, batch: Sequence[Encoded], length: int) -> list[Answer]:
+        """Answers, each of shape (classes,).
 
         Raises:
             ModelError: If they are not numbers.
         """
-        logits = self._run(batch, length).logits.float().cpu()
+        logits = self._prepared.answer(batch, length, lambda model, inputs: model(**inputs).logits)
         if not torch.isfinite(logits).all():
             raise ModelError(
                 "The model's output is not a number (NaN or infinite), so it cannot be attacked."
             )
-        return list(torch.softmax(logits, dim=1).numpy())
+        return self._score.answers(logits)
 
 
 class MaskedLM(_Transformer):
@@ -122,6 +149,7 @@ class MaskedLM(_Transformer):
         tokenizer: Its tokenizer.
         name: How results name it.
         candidates: Tokens to name for each position.
+        precision: In which it is computed.
 
     Raises:
         ResourceError: If the tokenizer has no mask token.
@@ -132,9 +160,14 @@ class MaskedLM(_Transformer):
     most_tokens: int | None = 1_024
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, candidates: int
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        name: str,
+        candidates: int,
+        precision: Precision = "float32",
     ) -> None:
-        super().__init__(model, tokenizer)
+        super().__init__(model, tokenizer, precision=precision)
         if tokenizer.mask_token is None:
             raise ResourceError(
                 f"The tokenizer of '{name}' has no mask token: choose a masked language model."
@@ -143,18 +176,18 @@ class MaskedLM(_Transformer):
             raise ConfigError(
                 f"{candidates} candidates: choose 1 to {model.config.vocab_size}, the tokens of '{name}'."
             )
-        self.name = name
+        self.name = _named_in(name, precision)
         self.tokenizer = tokenizer
         self.candidates = candidates
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights."""
-        return fingerprint(self._model)
-
     def compute(self, batch: Sequence[Encoded], length: int) -> list[NDArray[np.int32]]:
         """Token ids, most likely first, each of shape (tokens of the input, candidates)."""
-        best = self._run(batch, length).logits.topk(self.candidates, dim=-1).indices.to(torch.int32).cpu()
+
+        def likeliest(model: Any, inputs: dict[str, Tensor]) -> Tensor:
+            best: Tensor = model(**inputs).logits.topk(self.candidates, dim=-1).indices
+            return best.to(torch.int32)
+
+        best = self._prepared.answer(batch, length, likeliest)
         # Copies: a view of one input's would keep the answers to the whole batch in memory, padding included.
         return [ids[: item.length].copy() for ids, item in zip(best.numpy(), batch, strict=True)]
 
@@ -165,46 +198,43 @@ class SentenceEncoder:
     Args:
         model: The model.
         name: How results name it.
+        precision: In which it is computed.
     """
 
     most_tokens: int | None = None
 
-    def __init__(self, model: SentenceTransformer, name: str) -> None:
-        self.name = name
-        packed = pack(model.eval())
-        self._model = packed or model
-        self.counts_rows = packed is None
+    def __init__(self, model: SentenceTransformer, name: str, precision: Precision = "float32") -> None:
+        config = getattr(getattr(model[0], "auto_model", None), "config", None)
+        self._prepared = Prepared(model, model.tokenizer, config, precision)
+        self.name = _named_in(name, precision)
+        self.counts_rows = self._prepared.counts_rows
         self.max_length = readable_by_encoder(model) or _WHOLE
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the weights."""
-        return fingerprint(self._model)
+        return self._prepared.fingerprint
 
     def encode(self, inputs: Sequence[str]) -> list[Encoded]:
         """Turn texts into tokens."""
         if not inputs:
             return []
-        features = self._model.preprocess(list(inputs))
-        mask = features["attention_mask"].bool()
-        names = [name for name in features if name != "attention_mask" and isinstance(features[name], Tensor)]
-        items = []
-        for row, valid in enumerate(mask):
-            fields = {name: features[name][row][valid].tolist() for name in names}
-            items.append(Encoded(np.asarray(fields["input_ids"], np.int32).tobytes(), fields))
-        return items
+        features = self._prepared.model.preprocess(list(inputs))
+        tables = {name: values.numpy() for name, values in features.items() if isinstance(values, Tensor)}
+        holds_token = tables.pop("attention_mask").astype(bool)
+        numbers = np.stack([values[holds_token].astype(np.int32) for values in tables.values()])
+        return cut_up(tuple(tables), numbers, holds_token.sum(axis=1).tolist())
 
     def compute(self, batch: Sequence[Encoded], length: int) -> list[Tensor]:
         """Embeddings, each of shape (channels,), not necessarily of length 1."""
-        config = getattr(getattr(self._model[0], "auto_model", None), "config", None)
-        padded = _padded(self._model.tokenizer, batch, length, config)
-        with torch.inference_mode():
-            embeddings = self._model.forward(dict(padded.to(self._model.device)))["sentence_embedding"]
+        embeddings = self._prepared.answer(
+            batch, length, lambda model, inputs: model.forward(inputs)["sentence_embedding"].float()
+        )
         if not torch.isfinite(embeddings).all():
             raise ModelError(
                 f"The sentence encoder '{self.name}' gives NaN or infinite numbers: name another."
             )
-        return [embedding.clone() for embedding in embeddings.float().cpu()]
+        return [embedding.clone() for embedding in embeddings]
 
 
 class UniversalSentenceEncoder:
@@ -234,7 +264,9 @@ class UniversalSentenceEncoder:
 
     def encode(self, inputs: Sequence[str]) -> list[Encoded]:
         """Texts as their bytes: it takes them whole."""
-        return [Encoded(text.encode(), {"input_ids": list(text.encode())}) for text in inputs]
+        return [
+            Encoded(text.encode(), {"input_ids": np.frombuffer(text.encode(), np.uint8)}) for text in inputs
+        ]
 
     def compute(self, batch: Sequence[Encoded], length: int) -> list[Tensor]:
         """Embeddings, each of shape (512,)."""

@@ -1,4 +1,4 @@
-"""Faster inference on the CPU: weights packed for oneDNN, in float32 as before.
+"""Faster inference: weights packed for oneDNN on the CPU, and layers that compute in bfloat16 on any device.
 
 PyTorch's own float32 products go to MKL, which on processors of other makers than Intel runs at a fraction
 of their speed. PyTorch's compiler packs weights for oneDNN instead, and so do we, without compiling anything.
@@ -12,55 +12,110 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from earlyrobust.attacks.precision import Precision
 
 M = TypeVar("M", bound=nn.Module)
+# Up to 480 channels the products of bfloat16 have been seen not to depend on the number of rows, with one and
+# with two threads; this divides the sizes of most encoders.
+_CHANNELS = 384
 
 
-class _PackedLinear(nn.Module):
-    """A linear layer with packed weights; keeps those it was made of, at which some models look."""
+class _Linear(nn.Module):
+    """A linear layer that computes in bfloat16 or float32; keeps its weights, at which some models look."""
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Linear, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
+        self._dtype = dtype
+        self._prepare(linear.weight.detach().to(dtype))
+
+    def _prepare(self, weight: Tensor) -> None:
+        self._used = weight
 
     def forward(self, inputs: Tensor) -> Tensor:
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, self._packed, self.bias, "none", [], "")
+        bias = None if self.bias is None else self.bias.to(self._dtype)
+        with torch.autocast(inputs.device.type, enabled=False):
+            return nn.functional.linear(inputs.to(self._dtype), self._used, bias)
+
+
+class _PackedLinear(_Linear):
+    """A linear layer with packed weights.
+
+    In bfloat16 oneDNN takes another path for some numbers of rows, and the sum over many channels is then
+    rounded in other places. So it is given few channels at a time, and adds up what they make.
+    """
+
+    def _prepare(self, weight: Tensor) -> None:
+        most = weight.shape[1] if weight.dtype == torch.float32 else _CHANNELS
+        self._parts = [
+            torch.ops.mkldnn._reorder_linear_weight(part.contiguous(), None)
+            for part in weight.split(most, 1)  # type: ignore[no-untyped-call]
+        ]
+        self._most = most
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        first, *rest = inputs.to(self._dtype).split(self._most, -1)  # type: ignore[no-untyped-call]
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(first, self._parts[0], self.bias, "none", [], "")
+        for part, weight in zip(rest, self._parts[1:], strict=True):
+            product = torch.ops.mkldnn._linear_pointwise.binary(part, product, weight, None, "add")
         return product
 
 
-def pack(model: M) -> M | None:
+def pack(model: M, precision: Precision = "float32") -> M | None:
     """Make a copy of a model with packed linear layers, which shares all other weights with it.
+
+    In bfloat16 the copy is made on every device, packed where that is to be had. A classifier's own layers
+    behind the encoder, and those of any other head, stay in float32: rounded to bfloat16, the probabilities
+    of many texts would be equal, and an attack could not tell which text is better.
 
     Args:
         model: A model in evaluation mode; it stays as it is.
+        precision: In which it will be computed.
 
     Returns:
-        The copy, for inference only; None where packing is not to be had: the model has no linear layers in
-        float32 on the CPU, or PyTorch was built without oneDNN.
+        The copy, for inference only; None where there is nothing to gain: the model has no linear layers, or
+        none in float32, or in float32 they cannot be packed, because they are not on the CPU or PyTorch was
+        built without oneDNN.
     """
     if not any(type(module) is nn.Linear for module in model.modules()):
         return None
     weights = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
-    if any(tensor.device.type != "cpu" for tensor in weights.values()) or not _is_possible():
-        return None
     if any(tensor.is_floating_point() and tensor.dtype != torch.float32 for tensor in weights.values()):
         return None
+    lowered = torch.bfloat16 if precision == "bf16" else torch.float32
+    on_cpu = all(tensor.device.type == "cpu" for tensor in weights.values())
+    packs = on_cpu and _is_possible(torch.float32) and _is_possible(lowered)
+    if not packs and precision != "bf16":
+        return None
+    kind = _PackedLinear if packs else _Linear
     packed = copy.deepcopy(model, weights)
+    of_encoder = {
+        id(module)
+        for part in packed.modules()
+        if isinstance(part, PreTrainedModel)
+        for module in part.base_model.modules()
+    }
     for parent in list(packed.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.Linear:
-                setattr(parent, name, _PackedLinear(child))
+                setattr(parent, name, kind(child, lowered if id(child) in of_encoder else torch.float32))
     return packed
 
 
-def _is_possible() -> bool:
+def _is_possible(dtype: torch.dtype) -> bool:
     """Whether this PyTorch packs weights, and gets the same product by them."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     linear, row = nn.Linear(4, 2), torch.ones(1, 4)
+    if dtype != torch.float32:  # of so many channels that several parts are added up
+        linear.weight, row = nn.Parameter(torch.ones(2, 2 * _CHANNELS)), torch.ones(1, 2 * _CHANNELS)
+    tolerance = 1e-5 if dtype == torch.float32 else 8.0
     try:
         with torch.inference_mode():
-            return bool(torch.allclose(_PackedLinear(linear)(row), linear(row), atol=1e-5))
+            return bool(
+                torch.allclose(_PackedLinear(linear, dtype)(row).float(), linear(row), atol=tolerance)
+            )
     except (AttributeError, RuntimeError, TypeError):  # another PyTorch, which names or calls them otherwise
         return False

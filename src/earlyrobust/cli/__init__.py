@@ -17,6 +17,7 @@ from earlyrobust.cli import (
     export,
     finetune,
     listing,
+    replay,
     report,
     reproduce,
     resources,
@@ -67,6 +68,7 @@ app.command("compare")(compare.compare)
 app.command("reproduce")(reproduce.reproduce)
 app.command("report")(report.report)
 app.command("attack")(attack.attack)
+app.command("replay")(replay.replay)
 app.command("evaluate")(evaluate.evaluate)
 app.command("benchmark")(benchmark.benchmark)
 app.command("export")(export.export)

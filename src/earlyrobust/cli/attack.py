@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from earlyrobust import processes
-from earlyrobust.cli.options import ATTACK, TEST_DATA, TRAINING, takes
+from earlyrobust.cli.options import ATTACK, SCRUTINY, TEST_DATA, TRAINING, takes
 from earlyrobust.cli.outcome import AsJson, end_if_below, parse_thresholds, print_record
 
 
-@takes(TEST_DATA, ATTACK, {"seed": TRAINING["seed"]})
+@takes(TEST_DATA, ATTACK, SCRUTINY, {"seed": TRAINING["seed"]})
 def attack(
     model: Annotated[
         str, typer.Argument(help="Classifier, cut or not: its folder, that of a run, or a name on the hub.")
@@ -47,11 +47,16 @@ def attack(
 
     with Display(folder, aside=json) as display:
         from earlyrobust import pipeline
+        from earlyrobust.cli.drawing import tell_on_card
         from earlyrobust.reports.examples import draw_journals
+        from earlyrobust.reports.scrutiny import draw_scrutiny
 
         report = pipeline.attack(model, data, config, display)
         if processes.is_first():
+            draw_scrutiny(report, folder)
             draw_journals(report.attacks, report.label_names, folder, report.findings)
+            if config.scrutiny:
+                tell_on_card(model, report, display.note)
         display.summarise_attacks(model, report)
         if json:
             print_record(report)

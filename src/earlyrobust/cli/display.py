@@ -31,6 +31,7 @@ from earlyrobust.pipeline.observer import Observer
 from earlyrobust.reports.benchmark import benchmark_tables, benchmark_verdicts
 from earlyrobust.reports.overview import RATIOS, comparison_tables, headlines
 from earlyrobust.reports.pages import REPORT_PAGE
+from earlyrobust.reports.scrutiny import scrutiny_table
 from earlyrobust.reports.tables import Table as Content
 from earlyrobust.reports.validity import MEANING_OF_AUA, NEVER_OFFERED, doubts_of_arms, validity_rows
 from earlyrobust.results import (
@@ -42,6 +43,7 @@ from earlyrobust.results import (
     EvaluationReport,
     ExportRecord,
     Mean,
+    ReplayReport,
     RunRecord,
     SearchRecord,
     TicketRecord,
@@ -255,8 +257,20 @@ class Display(Observer):
             table.add_row(cells[0][0], *(value for _, value in cells))
         self._console.print("", table)
         self._say_substitutes(report.attacks)
+        for name, record in report.attacks.items():
+            if record.scrutiny is not None:
+                self._show(scrutiny_table(f"{name} under scrutiny", record, record.scrutiny))
         self._warn(report.findings)
         self._say(f"The record, the journals and examples.html are in {self._folder}.")
+
+    def summarise_replay(self, report: ReplayReport) -> None:
+        """Show how many texts that broke another classifier break this one."""
+        self._say(
+            f"{report.texts} texts broke the other classifier. {report.model} is right about "
+            f"{report.clean.correct} of them before the attack."
+        )
+        if (share := report.transferred) is not None:
+            self._say(f"The replay breaks {share.correct} of these {share.total}: {_accuracy(share)} %.")
 
     def summarise_benchmark(self, record: BenchmarkRecord) -> None:
         """Show the tables that a benchmark ends with."""

@@ -183,8 +183,20 @@ ATTACK: Group = {
     "min_word_cosine": option(float, "Attack", "Smallest cosine of word vectors.", "by attack"),
     "word_limit": option(float, "Attack", "Largest share of words replaced.", "by attack"),
     "ranks_all_words": option(bool, "Attack", "Rank stop words too, as TextAttack 0.3.4 did.", "no"),
+    "precision": option(
+        str, "Attack", "Compute the models in float32, tf32 or bf16; the last two are faster.", "float32"
+    ),
     "token_budget": option(int, "Attack", "Most tokens of a batch; no result depends on it.", "by device"),
     "in_flight": option(int, "Attack", "Examples attacked side by side; no result depends on it.", "128"),
+}
+
+SCRUTINY: Group = {
+    "scrutiny": option(
+        bool,
+        "Attack",
+        "Repeat each attack in other ways, to see whether it overstates robustness; takes far longer.",
+        "no",
+    ),
 }
 
 ATTACK_OF_RUN: Group = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import platform
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,7 +33,9 @@ def has_bf16() -> bool:
     """Whether the device that models are trained on computes in bfloat16 itself, instead of emulating it."""
     device = fastest_device()
     if device.type == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        # oneDNN offers it wherever there is AVX-512, and emulates it without instructions of its own.
+        emulates = platform.machine() in ("x86_64", "AMD64") and not torch.cpu._is_avx512_bf16_supported()
+        return not emulates and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from earlyrobust import processes
+from earlyrobust.attacks.base import Attack, Example
 from earlyrobust.attacks.bound import attack_row
 from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT, Server, run_attacks
-from earlyrobust.attacks.greedy import Example, WordSwapAttack
 from earlyrobust.attacks.models import Victim
+from earlyrobust.attacks.precision import Precision
 from earlyrobust.data.digests import split_digest
 from earlyrobust.data.splits import stratified_draw
-from earlyrobust.encoders import LEAST_LENGTH, fingerprint
+from earlyrobust.encoders import LEAST_LENGTH
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation.sharing import own_journal, put_together
 from earlyrobust.journal import AttackedExample, Journal, comparable, header_of
@@ -31,7 +32,7 @@ def evaluate_under_attack(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     dataset: Dataset,
-    attack: WordSwapAttack,
+    attack: Attack,
     *,
     examples: int | None = None,
     seed: int = 0,
@@ -40,6 +41,7 @@ def evaluate_under_attack(
     token_budget: int | None = None,
     in_flight: int = DEFAULT_IN_FLIGHT,
     watch: Callable[[Sequence[AttackedExample], int], None] | None = None,
+    precision: Precision = "float32",
 ) -> AttackRecord:
     """Attack a classifier on a sample of a data set.
 
@@ -58,6 +60,8 @@ def evaluate_under_attack(
         in_flight: Examples attacked side by side; the same.
         watch: Called whenever an example is done, with all that are and their number in the end; of processes
             that share the attack each is told of its own.
+        precision: In which the classifier is computed. `Resources` has a precision of its own for the other
+            models.
 
     Returns:
         Accuracy before and under the attack, and what the attack took, each with a 95 % interval.
@@ -65,18 +69,70 @@ def evaluate_under_attack(
     Raises:
         DataError: If the data set is empty, lacks a column or a text, or has a label that the model does not
             know.
-        ConfigError: If the sample is too small for the classes, or the seed or `max_length` cannot be used.
+        ConfigError: If the sample is too small for the classes, or the seed, `max_length` or `precision`
+            cannot be used.
         OutputError: If the journal is another attack's, or cannot be written.
     """
-    if seed < 0 or (max_length is not None and max_length < LEAST_LENGTH):
-        raise ConfigError(f"The seed must not be negative, and max_length must be at least {LEAST_LENGTH}.")
-    chosen = sample_examples(dataset, examples, seed, model.config.num_labels)
-    victim = Victim(model, tokenizer, max_length)
+    if max_length is not None and max_length < LEAST_LENGTH:
+        raise ConfigError(f"max_length is {max_length}: choose at least {LEAST_LENGTH}.")
+    victim = Victim(model, tokenizer, max_length, precision, attack.score)
+    return evaluate_victim(
+        victim,
+        Server.of(model.device, token_budget),
+        dataset,
+        attack,
+        examples=examples,
+        seed=seed,
+        journal=journal,
+        in_flight=in_flight,
+        watch=watch,
+    )
+
+
+def evaluate_victim(
+    victim: Victim,
+    server: Server,
+    dataset: Dataset,
+    attack: Attack,
+    *,
+    examples: int | None = None,
+    seed: int = 0,
+    journal: Path | None = None,
+    in_flight: int = DEFAULT_IN_FLIGHT,
+    watch: Callable[[Sequence[AttackedExample], int], None] | None = None,
+) -> AttackRecord:
+    """Attack a victim on a sample of a data set, through a server that other attacks on it may share.
+
+    The server computes a text that several attacks ask about only once. Queries are counted all the same.
+
+    Args:
+        victim: The classifier, its tokenizer, and how much it reads in which precision.
+        server: Computes the victim's answers and remembers them.
+        dataset: Rows with `text`, `pair` for sentence pairs, and `label`, numbered as the model's outputs.
+        attack: For example `TextFooler()`.
+        examples: Size of the sample; None for all rows.
+        seed: Of the sample and of the attack's random choices.
+        journal: File that keeps what is done.
+        in_flight: Examples attacked side by side.
+        watch: Called whenever an example is done, with all that are and their number in the end.
+
+    Returns:
+        The record of the attack.
+
+    Raises:
+        EarlyRobustError: As `evaluate_under_attack` does.
+    """
+    if seed < 0:
+        raise ConfigError(f"The seed is {seed}: choose 0 or more.")
+    victim = victim.answering(attack.score)
+    chosen = sample_examples(dataset, examples, seed, victim.classes)
+    precision = {} if victim.precision == "float32" else {"precision": victim.precision}
     rows = dataset.select(chosen)
     header = {
         **attack.describe(),
         **attack.fingerprints(),
-        "model": fingerprint(model),
+        **precision,
+        "model": victim.fingerprint,
         "max_length": victim.reads,
         "data": split_digest(rows),
         "examples": len(chosen),
@@ -86,7 +142,6 @@ def evaluate_under_attack(
     cut = header["cut"]
     if journal is not None and _is_of_earlier_version(found := header_of(journal) or {}, header, victim):
         header = found
-    server = Server.of(model.device, token_budget)
     done = put_together(journal, header)
     before, finished = len(done), {example.index for example in done}
     waiting = [index for index in chosen if index not in finished]
@@ -108,7 +163,8 @@ def evaluate_under_attack(
         raise OutputError(
             f"The journal '{journal}' does not hold each attacked example once: delete it to begin again."
         )
-    return AttackRecord.of(done, attack.describe(), None if journal is None else journal.name, cut)
+    settings = {**attack.describe(), **precision}
+    return AttackRecord.of(done, settings, None if journal is None else journal.name, cut)
 
 
 def _is_of_earlier_version(found: dict[str, Any], header: dict[str, Any], victim: Victim) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from earlyrobust.pipeline.judge import attack, evaluate
     from earlyrobust.pipeline.methods import METHODS, Method
     from earlyrobust.pipeline.observer import Observer
+    from earlyrobust.pipeline.replaying import replay
     from earlyrobust.pipeline.testdata import TestData
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "evaluate",
     "export",
     "finetune",
+    "replay",
     "run",
     "search",
 ]
@@ -54,6 +56,7 @@ _HOMES = {
     "evaluate": "judge",
     "export": "exporting",
     "finetune": "jobs",
+    "replay": "replaying",
     "run": "jobs",
     "search": "jobs",
 }

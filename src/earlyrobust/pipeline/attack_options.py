@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from earlyrobust.pipeline.options import Names, Options
 
 Share = Annotated[float, Field(gt=0, le=1)]
+Precision = Literal["float32", "tf32", "bf16"]
+# Folders that were begun before there was a choice do not name a precision.
+_Chosen = Annotated[Precision | None, AfterValidator(lambda chosen: None if chosen == "float32" else chosen)]
 
 
 class AttackOptions(Options):
@@ -28,6 +31,8 @@ class AttackOptions(Options):
         min_word_cosine: Smallest cosine of word vectors.
         word_limit: Largest share of words replaced.
         ranks_all_words: Measure the importance of stop words too, as TextAttack 0.3.4 did.
+        precision: In which the classifier, the sentence encoder and the masked language model are computed;
+            None for "float32".
         token_budget: Most tokens of a batch; changes speed and memory, not the result. None for what suits
             the device.
         in_flight: Examples attacked side by side; the same.
@@ -44,8 +49,14 @@ class AttackOptions(Options):
     min_word_cosine: Annotated[float, Field(ge=-1, le=1)] | None = None
     word_limit: Share | None = None
     ranks_all_words: bool = False
+    precision: _Chosen = None
     token_budget: Annotated[int, Field(gt=0)] | None = None
     in_flight: Annotated[int, Field(gt=0)] = 128
+
+    @property
+    def used_precision(self) -> Precision:
+        """The precision that models are computed in."""
+        return self.precision or "float32"
 
 
 class AttackConfig(AttackOptions):
@@ -54,7 +65,9 @@ class AttackConfig(AttackOptions):
     Attributes:
         output: Folder of journals, record and page.
         seed: Of the sample and of the attacks' random choices.
+        scrutiny: Whether each attack is repeated in other ways, to see whether it overstates robustness.
     """
 
     output: Path | None = None
+    scrutiny: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from earlyrobust.attacks import ATTACKS, Resources, WordSwapAttack
-from earlyrobust.encoders import Note, silent
+from earlyrobust.attacks import ATTACKS, Resources, Server, Victim, WordSwapAttack
+from earlyrobust.attacks.precision import check_precision
+from earlyrobust.encoders import Note, fastest_device, has_bf16, silent
 from earlyrobust.errors import ConfigError
-from earlyrobust.evaluation import evaluate_under_attack
+from earlyrobust.evaluation import evaluate_victim
 from earlyrobust.pipeline.attack_options import AttackOptions
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.results import AttackRecord
@@ -35,14 +36,18 @@ def check_attacks(options: AttackOptions) -> dict[str, Any]:
     for name in options.attack:
         if name not in ATTACKS:
             raise ConfigError(f"There is no attack '{name}': choose from {', '.join(ATTACKS)}.")
-    values = {name: getattr(options, name) for name in _OWN}
-    given = {name: value for name, value in values.items() if value is not None and value is not False}
+    given = _given(options)
     for option in given:
         if options.attack and not any(option in _parameters(name) for name in options.attack):
             raise ConfigError(
                 f"--{option.replace('_', '-')} is no option of {' or '.join(options.attack)}: leave it out."
             )
     return given
+
+
+def _given(options: AttackOptions) -> dict[str, Any]:
+    values = {name: getattr(options, name) for name in _OWN}
+    return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
 def _parameters(attack: str) -> set[str]:
@@ -59,20 +64,32 @@ def build_attacks(options: AttackOptions, note: Note = silent) -> list[WordSwapA
     Raises:
         EarlyRobustError: As for `check_attacks`, and if a resource cannot be had.
     """
-    given = check_attacks(options)
-    resources = Resources(
+    check_attacks(options)
+    if options.attack:
+        check_precision(options.used_precision, fastest_device())
+        if options.precision == "bf16" and not has_bf16():
+            note("This device does not know bfloat16: attacks take longer with --precision bf16.")
+    resources = resources_of(options, note)
+    return [build_attack(name, options, resources) for name in dict.fromkeys(options.attack)]
+
+
+def build_attack(name: str, options: AttackOptions, resources: Resources) -> WordSwapAttack:
+    """Put together one attack; a setting that it does not have does not concern it."""
+    settings = {option: value for option, value in _given(options).items() if option in _parameters(name)}
+    # Those of the table are put together from resources; mypy sees the base class, which is not.
+    return cast("Callable[..., WordSwapAttack]", ATTACKS[name])(resources, **settings)
+
+
+def resources_of(options: AttackOptions, note: Note = silent) -> Resources:
+    """What attacks lean on, each part loaded when it is first needed; `note` as for `build_attacks`."""
+    return Resources(
         neighbours=options.neighbours,
         sentence_encoder=options.sentence_encoder,
         masked_lm=options.masked_lm,
         nltk_data=options.nltk_data,
+        precision=options.used_precision,
         note=note,
     )
-    attacks = []
-    for name in dict.fromkeys(options.attack):
-        settings = {option: value for option, value in given.items() if option in _parameters(name)}
-        # Those of the table are put together from resources; mypy sees the base class, which is not.
-        attacks.append(cast("Callable[..., WordSwapAttack]", ATTACKS[name])(resources, **settings))
-    return attacks
 
 
 def attack_model(
@@ -90,6 +107,8 @@ def attack_model(
 ) -> dict[str, AttackRecord]:
     """Attack a classifier with several attacks, one after the other.
 
+    A text that several of them ask about, such as each untouched one, is computed for the first of them only.
+
     Args:
         model: The classifier.
         tokenizer: Its tokenizer.
@@ -105,21 +124,21 @@ def attack_model(
     Returns:
         The record of each attack, by its name.
     """
+    victim = Victim(model, tokenizer, max_length, options.used_precision)
+    server = Server.of(model.device, options.token_budget)
     records = {}
     for attack in attacks:
         with observer.stage(
             " ".join(filter(None, [f"Attacking with {attack.name}", title and f"({title})"]))
         ):
-            records[attack.name] = evaluate_under_attack(
-                model,
-                tokenizer,
+            records[attack.name] = evaluate_victim(
+                victim,
+                server,
                 rows,
                 attack,
                 examples=options.examples,
                 seed=seed,
-                max_length=max_length,
                 journal=journals / f"{title and title + '-'}{attack.name}.jsonl",
-                token_budget=options.token_budget,
                 in_flight=options.in_flight,
                 watch=observer.attacked,
             )

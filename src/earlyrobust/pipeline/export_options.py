@@ -14,6 +14,7 @@ from earlyrobust.pipeline.options import Names
 from earlyrobust.pipeline.testdata import name_of, run_of
 
 Target = Literal["dense", "remote-code", "onnx", "onnx-int8"]
+_GRAPHS = ("onnx", "onnx-int8")
 
 
 class ExportConfig(AttackConfig):
@@ -45,9 +46,13 @@ class ExportConfig(AttackConfig):
         if run is not None:
             trained = RunConfig.build({}, run / CONFIG_NAME)
             own = {name: getattr(trained, name) for name in ("seed", *AttackOptions.model_fields)}
+            if given["to"] in _GRAPHS:
+                del own["precision"]
             given = {**own, **({} if given["to"] == "onnx-int8" else {"attack": ()}), **given}
         given.setdefault("output", export_folder(model_name, given["to"]))
         config = cls.parse(given)
+        if config.precision is not None and config.to in _GRAPHS:
+            raise ConfigError("An ONNX file is computed as it was exported: leave --precision out.")
         for name in () if config.attack else (*AttackOptions.model_fields, "seed"):
             if name != "attack" and flags.get(name) is not None:
                 raise ConfigError(f"--{name.replace('_', '-')} is for attacks: give --attack too.")

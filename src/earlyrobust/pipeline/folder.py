@@ -40,8 +40,8 @@ CHECKPOINTS = "checkpoints"
 DENSE, TICKET, MODEL = "dense", "ticket", "model"
 # The model that a ticket was searched on, kept until the fine-tuning has started from its weights.
 SEARCHED = "searched"
-# Options that change no result.
-_NO_MATTER = {"token_budget", "in_flight", "gradient_checkpointing", "report_to"}
+# Options that change no result, and scrutiny, which only adds to it.
+_NO_MATTER = {"token_budget", "in_flight", "gradient_checkpointing", "report_to", "scrutiny"}
 # Written into a checkpoint when all else is there, so a checkpoint without it is not whole.
 ELAPSED_NAME = "elapsed.json"
 

@@ -18,7 +18,7 @@ from earlyrobust.errors import ConfigError, DataError, ModelError
 from earlyrobust.evaluation import accuracy_of, predict, sample_examples
 from earlyrobust.journal import read_journal
 from earlyrobust.pipeline.attack_options import AttackConfig
-from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
+from earlyrobust.pipeline.attacking import attack_model, build_attack, check_attacks, resources_of
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
 from earlyrobust.pipeline.folder import RunFolder
@@ -27,6 +27,7 @@ from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.own_data import count_known, load_own
 from earlyrobust.pipeline.preflight import check_names_classes, try_out
 from earlyrobust.pipeline.reading import read_texts
+from earlyrobust.pipeline.scrutiny import Scrutiny
 from earlyrobust.pipeline.testdata import TestData, model_in, options_of, run_of
 from earlyrobust.results import (
     AttackRecord,
@@ -36,6 +37,7 @@ from earlyrobust.results import (
     doubts_of_each,
     fault_of_guessing,
     fault_of_swapped,
+    overstated,
     swapped_classes,
 )
 from earlyrobust.storage import locked
@@ -171,7 +173,8 @@ def attack(
     note_idle_devices(observer)
     subject = load_subject(model_name, data, observer, changes_texts=True)
     with observer.stage("Loading resources"):
-        attacks = build_attacks(config, observer.note)
+        resources = resources_of(config, observer.note)
+        attacks = [build_attack(name, config, resources) for name in dict.fromkeys(config.attack)]
     sample_examples(subject.rows, config.examples, config.seed, subject.model.config.num_labels)
     digest = split_digest(subject.rows)
     with folder.claimed(digest, fingerprint(subject.model)):
@@ -186,6 +189,12 @@ def attack(
             journals=folder.path,
             observer=observer,
         )
+        if config.scrutiny:
+            scrutiny = Scrutiny(model_name, subject, config, resources, folder.path, observer)
+            found = {attack.name: scrutiny.of(attack, records[attack.name]) for attack in attacks}
+        else:  # what an earlier command found stays
+            found = AttackReport.scrutiny_in(folder.path)
+        records = {name: replace(record, scrutiny=found.get(name)) for name, record in records.items()}
         report = AttackReport(
             model=model_name,
             data=subject.data_name,
@@ -199,7 +208,7 @@ def attack(
         )
         if processes.is_first():
             answers = _clean_answers(records.values(), folder.path)
-            report = replace(report, findings=_findings(subject, records, *answers))
+            report = replace(report, findings=_findings(subject, records, *answers) + overstated(records))
             report.save(folder.path)
         return report
 
@@ -232,13 +241,8 @@ def load_subject(
     source = data.source(model_name)
     if (note := data.note(model_name)) is not None:
         observer.note(note)
-    place = model_in(model_name)
     with observer.stage("Loading model and data"):
-        names = _given_names(place, data)
-        choices: list[str] = []
-        model, tokenizer = load_classifier(place, observer.noting(choices)), load_tokenizer(place)
-        check_names_classes(model.config, model_name)
-        outputs = _name_outputs(model, place, names, data)
+        model, tokenizer, outputs, choices = load_named(model_name, data.labels, observer)
         judged = _rows(model_name, data, source, outputs)
         for note in (*judged.notes, judged.matching.describe(outputs)):
             observer.note(note)
@@ -258,6 +262,30 @@ def load_subject(
         if run is not None and (data.test_file is not None or data.task is not None):
             subject = replace(subject, known=count_known(run, options_of(run), subject.rows, observer))
         return replace(subject, choices=choices)
+
+
+def load_named(
+    model_name: str, labels: str | None, observer: Observer
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, list[str], list[str]]:
+    """Load a classifier whose outputs have names.
+
+    Args:
+        model_name: A folder of a model or a run, or a name on the Hugging Face hub.
+        labels: The value of `--labels`, which makes up for names that the configuration lacks.
+        observer: Is told what was chosen where there was a choice.
+
+    Returns:
+        The classifier, its tokenizer, the names of its outputs in their order, and what was chosen.
+
+    Raises:
+        ModelError: If the classifier cannot be used, or nothing names its outputs.
+    """
+    place = model_in(model_name)
+    names = _given_names(place, labels)
+    choices: list[str] = []
+    model, tokenizer = load_classifier(place, observer.noting(choices)), load_tokenizer(place)
+    check_names_classes(model.config, model_name)
+    return model, tokenizer, _name_outputs(model, place, names, labels), choices
 
 
 def subject_of(
@@ -297,21 +325,23 @@ def subject_of(
     return Subject(data_name, model, tokenizer, rows, tokens, reading.max_length, labels, cut, matched_by)
 
 
-def _given_names(place: str, data: TestData) -> list[str] | None:
+def _given_names(place: str, labels: str | None) -> list[str] | None:
     """Names of a classifier's outputs by its configuration; None if `--labels` makes up for their lack."""
     try:
         return output_names(place)
     except ModelError:
-        if data.labels is None:
+        if labels is None:
             raise
         return None  # the user says what they stand for
 
 
-def _name_outputs(model: PreTrainedModel, place: str, names: list[str] | None, data: TestData) -> list[str]:
+def _name_outputs(
+    model: PreTrainedModel, place: str, names: list[str] | None, labels: str | None
+) -> list[str]:
     """Give a classifier's outputs their names, and return these in the order of the outputs."""
     count = model.config.num_labels
     if names is not None and len(names) != count:
-        if data.labels is None:
+        if labels is None:
             raise ModelError(
                 f"The configuration of '{place}' names {len(names)} outputs, and the model has {count}: "
                 "correct its config.json, or give --labels with the class of each output, in their order."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -28,24 +28,30 @@ classify = pipeline("text-classification", model="path/or/name")
 """
 
 
-def draw_card(record: RunRecord, folder: Path) -> Path:
+def draw_card(record: RunRecord, folder: Path, scrutiny: Sequence[str] = ()) -> Path:
     """Write the card of a run's classifier into the folder of the classifier.
 
     Args:
         record: Of the run.
         folder: Where the classifier is.
+        scrutiny: What scrutiny of the classifier found, a sentence each.
 
     Returns:
         The file.
     """
-    text = "\n".join(_parts(record))
     path = folder / CARD_NAME
-    content = text.encode("utf-8", "backslashreplace")  # halves of surrogate pairs have no encoding
+    content = card_text(record, scrutiny).encode("utf-8")
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
     return path
 
 
-def _parts(record: RunRecord) -> Iterator[str]:
+def card_text(record: RunRecord, scrutiny: Sequence[str] = ()) -> str:
+    """The content of a card; see `draw_card`."""
+    text = "\n".join(_parts(record, scrutiny))
+    return text.encode("utf-8", "backslashreplace").decode()  # halves of surrogate pairs have no encoding
+
+
+def _parts(record: RunRecord, scrutiny: Sequence[str]) -> Iterator[str]:
     yield f"---\n{_metadata(record)}\n---"
     yield f"\n# {escape(record.config['model'])} on {escape(record.data.name)}, by {record.method}\n"
     yield " ".join(run_headlines(record)) + "\n"
@@ -60,6 +66,9 @@ def _parts(record: RunRecord) -> Iterator[str]:
         yield f"- {name}: {attack.clean.total} examples; {'; '.join(used)}."
     if not record.model.attacks:
         yield "It was not attacked."
+    if scrutiny:
+        yield "\n### Scrutiny\n"
+        yield from (f"- {escape(sentence)}" for sentence in scrutiny)
     yield "\n### To repeat it\n"
     options = {name: value for name, value in record.config.items() if value is not None}
     yield "```yaml\n# config.yaml\n" + yaml.safe_dump(options, sort_keys=False, allow_unicode=True) + "```\n"

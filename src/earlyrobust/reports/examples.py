@@ -70,7 +70,7 @@ def draw_examples(
 def attack_section(
     title: str, record: AttackRecord, examples: Sequence[AttackedExample], most: int | None = None
 ) -> dict[str, Any]:
-    """What a page shows of an attack: its numbers, its settings, and examples by how they ended.
+    """What a page shows of an attack: numbers, settings, what scrutiny found, and examples by how they ended.
 
     Args:
         title: What the attack is called.
@@ -81,6 +81,7 @@ def attack_section(
     return {
         "title": title,
         "figures": _figures(record),
+        "scrutiny": None if record.scrutiny is None else record.scrutiny.describe(record.under_attack),
         "settings": [
             (_SETTINGS.get(name, name.replace("_", " ")), setting(value))
             for name, value in record.settings.items()

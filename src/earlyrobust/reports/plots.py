@@ -7,9 +7,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from earlyrobust.results import Mean, RunRecord, SearchRecord, TicketRecord, TrainingLog
+from earlyrobust.results import CurveRecord, Mean, RunRecord, SearchRecord, TicketRecord, TrainingLog
 from earlyrobust.results.summary import frontier
 from earlyrobust.storage import write_atomically
 
@@ -189,6 +189,44 @@ def against_option(curves: Mapping[str, Mapping[float, Mean]], option: str) -> F
             label="-",
         )
     axes.set(xlabel=option, ylabel="%")
+    _legend(figure, axes, list(curves))
+    return figure
+
+
+def against_allowed(curves: Mapping[str, CurveRecord], allowed: str, base: int, steps: bool) -> Figure:
+    """Accuracy under attack against what the attack is allowed, with the interval of the first curve.
+
+    Args:
+        curves: By name.
+        allowed: What is allowed, the name of the axis.
+        base: Of the axis, which is logarithmic.
+        steps: Whether the curves are known everywhere and change only at their points.
+    """
+    figure = Figure(figsize=(4.8, 3.4 + _height_of_legend(curves)), layout="constrained")
+    axes = figure.subplots()
+    end = max(curve.allowed[-1] for curve in curves.values())
+    for place, curve in enumerate(curves.values()):
+        shares = [curve.share(point) for point in range(len(curve.allowed))]
+        places = list(curve.allowed)
+        if steps and places[-1] < end:  # nothing changes behind the last point
+            places, shares = [*places, end], [*shares, shares[-1]]
+        axes.plot(
+            places,
+            [100 * share.value for share in shares],
+            color=_COLOURS[place % len(_COLOURS)],
+            drawstyle="steps-post" if steps else "default",
+            marker="" if steps else _MARKERS[place % len(_MARKERS)],
+            label="-",
+        )
+        if place == 0:
+            low, high = ([100 * getattr(share, name) for share in shares] for name in ("low", "high"))
+            axes.fill_between(
+                places, low, high, step="post" if steps else None, color=_COLOURS[0], alpha=0.15, linewidth=0
+            )
+    axes.set_xscale("log", base=base)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.set(xlabel=allowed, ylabel="accuracy under attack, %")
+    axes.set_ylim(0, 100)
     _legend(figure, axes, list(curves))
     return figure
 

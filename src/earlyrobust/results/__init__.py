@@ -5,7 +5,15 @@ This room imports neither PyTorch nor transformers, so that reports can be drawn
 
 from __future__ import annotations
 
-from earlyrobust.results.attack import ATTACK_NAME, ATTACKS_FOLDER, AttackRecord, AttackReport
+from earlyrobust.results.attack import (
+    ATTACK_NAME,
+    ATTACKS_FOLDER,
+    AttackRecord,
+    AttackReport,
+    overstated,
+    sentences_in,
+    tell_run,
+)
 from earlyrobust.results.benchmark import (
     BENCHMARK_NAME,
     DENSE_FORM,
@@ -32,6 +40,15 @@ from earlyrobust.results.run import (
     TicketRecord,
     WeightsRecord,
 )
+from earlyrobust.results.scrutiny import (
+    REPLAY_NAME,
+    SCRUTINY_NAME,
+    CurveRecord,
+    ReplayReport,
+    ScrutinyRecord,
+    TemperatureRecord,
+    VariantRecord,
+)
 from earlyrobust.results.training import TrainingLog
 from earlyrobust.results.validity import ValidityRecord
 
@@ -46,7 +63,9 @@ __all__ = [
     "EXPORT_NAME",
     "HEADS_ONLY_FORM",
     "RECORD_NAME",
+    "REPLAY_NAME",
     "SCHEMA_VERSION",
+    "SCRUTINY_NAME",
     "Accuracy",
     "AttackRecord",
     "AttackReport",
@@ -57,6 +76,7 @@ __all__ = [
     "Comparison",
     "ComparisonRecord",
     "ContenderRecord",
+    "CurveRecord",
     "DataRecord",
     "EnvironmentRecord",
     "EvaluationReport",
@@ -65,13 +85,17 @@ __all__ = [
     "LatencyRecord",
     "Mean",
     "ModelRecord",
+    "ReplayReport",
     "RunRecord",
+    "ScrutinyRecord",
     "SearchRecord",
     "SpeedRecord",
+    "TemperatureRecord",
     "TestDataRecord",
     "TicketRecord",
     "TrainingLog",
     "ValidityRecord",
+    "VariantRecord",
     "WeightsRecord",
     "doubts",
     "doubts_of_each",
@@ -79,5 +103,8 @@ __all__ = [
     "fault_of_swapped",
     "faults_of_ticket",
     "find_faults",
+    "overstated",
+    "sentences_in",
     "swapped_classes",
+    "tell_run",
 ]

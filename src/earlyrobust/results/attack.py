@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample
 from earlyrobust.results.evaluation import TestDataRecord
-from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
+from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
 from earlyrobust.results.measures import Accuracy, Mean
+from earlyrobust.results.scrutiny import SCRUTINY_NAME, ScrutinyRecord
 from earlyrobust.results.validity import ValidityRecord
 from earlyrobust.storage import write_json
 
@@ -37,6 +41,8 @@ class AttackRecord:
             older version.
         validity: What the attack could try, which tells how much the numbers mean; None in the record of an
             older version.
+        scrutiny: What becomes of the accuracy under other attacks than the plain one; None without
+            `--scrutiny`.
     """
 
     settings: dict[str, Any]
@@ -49,6 +55,7 @@ class AttackRecord:
     journal: str | None = None
     cut: int | None = None
     validity: ValidityRecord | None = None
+    scrutiny: ScrutinyRecord | None = None
 
     @classmethod
     def of(
@@ -113,3 +120,61 @@ class AttackReport:
     def save(self, folder: Path) -> None:
         """Write the record into a folder as `attack.json`."""
         write_json(folder / ATTACK_NAME, dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> AttackReport:
+        """Read the record of an attack.
+
+        Raises:
+            OutputError: If there is none, it is damaged, or it was written by a newer version.
+        """
+        missing = f"There is no finished attack in '{folder}': {ATTACK_NAME} is missing."
+        return read_record(folder / ATTACK_NAME, cls, missing)
+
+    @staticmethod
+    def scrutiny_in(folder: Path) -> dict[str, ScrutinyRecord]:
+        """The scrutiny of each attack whose record is in a folder; nothing where no record can be read."""
+        with suppress(OutputError):
+            attacks = AttackReport.load(folder).attacks
+            return {name: record.scrutiny for name, record in attacks.items() if record.scrutiny is not None}
+        return {}
+
+
+def overstated(attacks: Mapping[str, AttackRecord]) -> list[str]:
+    """How attacks overstate robustness, a sentence for each that does."""
+    found = {name: record.scrutiny.finding for name, record in attacks.items() if record.scrutiny is not None}
+    return [
+        sentence if len(attacks) == 1 else f"{name}: {sentence}"
+        for name, sentence in found.items()
+        if sentence is not None
+    ]
+
+
+def tell_run(run: Path, report: AttackReport) -> None:
+    """Keep in a run's folder what scrutiny of its classifier found, for the classifier's card.
+
+    Args:
+        run: The run's folder.
+        report: An attack on its classifier; what an earlier one on the same data found is replaced.
+    """
+    found = _told(run)
+    for name, record in report.attacks.items():
+        if record.scrutiny is not None:
+            of = f"{name} on {record.clean.total} examples of {report.data}"
+            found[of] = f"{of}: {record.scrutiny.describe(record.under_attack)}"
+    write_json(run / SCRUTINY_NAME, {"sentences": found, "schema_version": SCHEMA_VERSION})
+
+
+def sentences_in(run: Path) -> list[str]:
+    """What scrutiny of a run's classifier found, as it is kept in the run's folder."""
+    return list(_told(run).values())
+
+
+def _told(run: Path) -> dict[str, str]:
+    try:
+        content = json.loads((run / SCRUTINY_NAME).read_text(encoding="utf-8"))
+        return {str(of): str(sentence) for of, sentence in content["sentences"].items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise OutputError(f"The record '{run / SCRUTINY_NAME}' is damaged: delete it.") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from earlyrobust.attacks.precision import Precision
 from earlyrobust.attacks.resources.lists import NeighbourLists, wordnet_synonyms
 from earlyrobust.attacks.resources.neighbours import Neighbours, load_neighbours
 from earlyrobust.attacks.resources.stopwords import nltk_stop_words, textfooler_stop_words
@@ -34,6 +35,7 @@ class Resources:
         masked_lm: A masked language model: a folder or a name on the hub.
         nltk_data: Folder of NLTK's data, None for where NLTK looks.
         device: Where the models run, None for the accelerator, if there is one.
+        precision: In which the models are computed; the Universal Sentence Encoder knows only float32.
         note: Is told what was chosen where there was a choice between models.
     """
 
@@ -45,12 +47,14 @@ class Resources:
         masked_lm: str = DEFAULT_MASKED_LM,
         nltk_data: Path | None = None,
         device: torch.device | str | None = None,
+        precision: Precision = "float32",
         note: Note = silent,
     ) -> None:
         self._neighbours = neighbours
         self._sentence_encoder = sentence_encoder
         self._masked_lm = masked_lm
         self._nltk_data = nltk_data
+        self._precision = precision
         self._note = note
         self._device = fastest_device() if device is None else torch.device(device)
 
@@ -110,9 +114,11 @@ class Resources:
         from earlyrobust.attacks.models import SentenceEncoder, UniversalSentenceEncoder
 
         if self._sentence_encoder == UNIVERSAL:
+            if self._precision != "float32":
+                self._note("The Universal Sentence Encoder is computed in float32, whatever the precision.")
             return UniversalSentenceEncoder()
         model = load_sentence_encoder(self._sentence_encoder, self._device, self._note)
-        return SentenceEncoder(model, self._sentence_encoder)
+        return SentenceEncoder(model, self._sentence_encoder, self._precision)
 
     def masked_lm(self, candidates: int) -> MaskedLM:
         """Masked language model that names `candidates` tokens for each place of a text.
@@ -124,4 +130,4 @@ class Resources:
         from earlyrobust.attacks.models import MaskedLM
 
         model, tokenizer = load_masked_lm(self._masked_lm, self._note)
-        return MaskedLM(model.to(self._device), tokenizer, self._masked_lm, candidates)
+        return MaskedLM(model.to(self._device), tokenizer, self._masked_lm, candidates, self._precision)

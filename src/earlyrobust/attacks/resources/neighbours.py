@@ -44,6 +44,11 @@ class Neighbours(Protocol):
         ...
 
 
+def sources_here() -> list[str]:
+    """Return the sources of words of one meaning that are on this machine, the default one first."""
+    return [*([] if fetched_counterfitted() is None else [COUNTER_FITTED]), WORDNET]
+
+
 def load_neighbours(source: str | None = None) -> Neighbours:
     """Load a source of neighbours.
 
@@ -58,7 +63,7 @@ def load_neighbours(source: str | None = None) -> Neighbours:
         ModelError: The encoder cannot be used.
     """
     if source is None:
-        source = WORDNET if fetched_counterfitted() is None else COUNTER_FITTED
+        source = sources_here()[0]
     if source == WORDNET:
         return wordnet_synonyms()
     if source == COUNTER_FITTED:

@@ -1,0 +1,34 @@
+"""`earlyrobust replay`: the texts that broke one classifier, asked of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from earlyrobust.cli.options import TEST_DATA, takes
+
+
+@takes({name: TEST_DATA[name] for name in ("labels", "max_length")})
+def replay(
+    journal: Annotated[
+        Path,
+        typer.Argument(help="Journal of an attack on another classifier, or a CSV log of TextAttack."),
+    ],
+    model: Annotated[
+        str, typer.Argument(help="Classifier, cut or not: its folder, that of a run, or a name on the hub.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the record, replay.json.", show_default="no record")
+    ] = None,
+    **flags: Any,
+) -> None:
+    """Count how many of the texts that broke another classifier break this one, too."""
+    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+
+    with Display() as display:
+        from earlyrobust import pipeline
+
+        report = pipeline.replay(journal, model, output=output, observer=display, **flags)
+        display.summarise_replay(report)

@@ -1,0 +1,327 @@
+"""Scrutiny: attacks are repeated in other ways on the same examples, to see through illusions of robustness.
+
+A classifier may be robust only against the attack that it is measured with: because the attack's search sees
+nothing in its probabilities, because it was trained on the very words that the attack takes, or because only
+greedy attacks fail on it. Each variant keeps a journal of its own, so that scrutiny goes on where it was
+interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from earlyrobust import processes
+from earlyrobust.adversarial import WordSwap
+from earlyrobust.attacks import Attack, Resources, Server, Victim, WordSwapAttack
+from earlyrobust.attacks.resources.neighbours import sources_here
+from earlyrobust.attacks.scores import LOGIT_MARGIN, LogOdds
+from earlyrobust.attacks.variants import RandomSubstitutions, Replay
+from earlyrobust.encoders import load_classifier, load_tokenizer
+from earlyrobust.evaluation import evaluate_victim, fit_temperature, predict, sample_examples
+from earlyrobust.journal import AttackedExample, example_from, header_of, read_journal
+from earlyrobust.pipeline.attack_options import AttackConfig
+from earlyrobust.pipeline.attacking import build_attack, resources_of
+from earlyrobust.pipeline.folder import DENSE, MODEL
+from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.recipe import Recipe
+from earlyrobust.pipeline.testdata import model_in, options_of, run_of
+from earlyrobust.results import (
+    ATTACKS_FOLDER,
+    AttackRecord,
+    CurveRecord,
+    ScrutinyRecord,
+    TemperatureRecord,
+)
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from earlyrobust.pipeline.judge import Subject
+
+# Texts that a temperature is fitted on: at most, and at least.
+_MOST_HELD_OUT, _LEAST_HELD_OUT = 1_000, 20
+_FEW_TEXTS = (
+    f"Fewer than {_LEAST_HELD_OUT} texts of the data are not attacked, too few to fit a temperature on: "
+    "choose fewer --examples."
+)
+_TWO_CLASSES = "With two classes every temperature ranks texts as the logit margin does."
+_NO_WORDS = "The attack takes its words from no list that can be chosen."
+_NO_RIVAL = "The model is none of a run's with another trained model beside it."
+
+
+@dataclass(frozen=True)
+class _Rival:
+    """The other model of a run.
+
+    Attributes:
+        victim: The classifier, as it is attacked.
+        journals: Folder of the journals of the run's own attacks.
+    """
+
+    victim: Victim
+    journals: Path
+
+
+class Scrutiny:
+    """Repeats attacks on a classifier in other ways.
+
+    Args:
+        model_name: The classifier, as the user names it.
+        subject: The classifier and what it is attacked on.
+        config: How it is attacked.
+        resources: What the plain attacks lean on.
+        folder: Of the journals.
+        observer: Is told how it goes.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        subject: Subject,
+        config: AttackConfig,
+        resources: Resources,
+        folder: Path,
+        observer: Observer,
+    ) -> None:
+        self._subject = subject
+        self._config = config
+        self._resources = resources
+        self._folder = folder
+        self._observer = observer
+        self._words, self._no_words = other_words(
+            config.neighbours or sources_here()[0], _words_of_training(model_name), sources_here()
+        )
+        with observer.stage("Preparing scrutiny"):
+            self._victim = Victim(
+                subject.model, subject.tokenizer, subject.max_length, config.used_precision, LOGIT_MARGIN
+            )
+            self._server = Server.of(subject.model.device, config.token_budget)
+            self._rival = _rival_of(model_name, subject, config)
+            self._temperature = self._fit_temperature()
+
+    def of(self, attack: WordSwapAttack, plain_record: AttackRecord) -> ScrutinyRecord:
+        """Repeat one attack in all other ways.
+
+        Args:
+            attack: The plain attack.
+            plain_record: Its record; its journal is in the folder.
+        """
+        plain = _examples(self._folder / str(plain_record.journal))
+        exact = attack.scored_by(LOGIT_MARGIN)
+        variants: dict[str, Attack] = {"margin": exact}
+        left_out: dict[str, str] = {}
+        if self._temperature is None:
+            left_out["temperature"] = _FEW_TEXTS
+        elif len(self._subject.outputs) == 2:
+            left_out["temperature"] = _TWO_CLASSES
+        else:
+            variants["temperature"] = attack.scored_by(LogOdds(self._temperature.value))
+        others = self._with_other_words(exact)
+        if isinstance(others, str):
+            left_out["words"] = others
+        else:
+            variants["words"] = others
+        took = {(item.texts, item.label): item.queries for item in plain}
+        rival_queries = 0
+        if self._rival is None:
+            left_out["replay"] = _NO_RIVAL
+        else:
+            broken, rival_queries = self._texts_that_broke(self._rival, attack)
+            origin = {"replays": attack.describe(), "broke": self._rival.victim.fingerprint}
+            variants["replay"] = Replay(broken, origin)
+        variants["random"] = RandomSubstitutions(exact, took)
+        found = {
+            name: (variant.describe(), self._attack(variant, attack.name, name), _journal(attack.name, name))
+            for name, variant in variants.items()
+        }
+        by_candidates, queries = self._by_candidates(attack, found["margin"][1])
+        return ScrutinyRecord.of(
+            plain,
+            found,
+            left_out=left_out,
+            temperature=self._temperature,
+            by_candidates=by_candidates,
+            other_queries=rival_queries + queries,
+        )
+
+    def _with_other_words(self, exact: WordSwapAttack) -> WordSwapAttack | str:
+        """The attack with the words of another list, or why there is none, in a sentence."""
+        if "neighbours" not in exact.describe():
+            return _NO_WORDS
+        if self._words is None:
+            return self._no_words
+        resources = resources_of(self._config.model_copy(update={"neighbours": self._words}))
+        others = build_attack(exact.name, self._config, resources).scored_by(LOGIT_MARGIN)
+        return others if others.describe() != exact.describe() else _NO_WORDS
+
+    def _attack(
+        self, variant: Attack, attack: str, name: str, rival: _Rival | None = None
+    ) -> list[AttackedExample]:
+        """Attack the same examples as the plain attack, this model or the other one of the run."""
+        journal = self._folder / _journal(attack, name)
+        with self._observer.stage(f"Scrutinising {attack}: {name}"):
+            evaluate_victim(
+                self._victim if rival is None else rival.victim,
+                self._server,
+                self._subject.rows,
+                variant,
+                examples=self._config.examples,
+                seed=self._config.seed,
+                journal=journal,
+                in_flight=self._config.in_flight,
+                watch=self._observer.attacked,
+            )
+        return _examples(journal)
+
+    def _texts_that_broke(
+        self, rival: _Rival, attack: WordSwapAttack
+    ) -> tuple[dict[tuple[tuple[str, ...], int], list[tuple[str, ...]]], int]:
+        """The texts that break the other model, and the queries that finding them took.
+
+        Where the run has attacked the other model in the same way on the same examples, nothing is asked.
+        """
+        header = header_of(self._folder / f"{attack.name}.jsonl")
+        wanted = {**(header or {}), "model": rival.victim.fingerprint}
+        examples, queries = self._of_run(rival, wanted), 0
+        if examples is None:
+            examples = self._attack(attack, attack.name, "other-model", rival)
+            queries = sum(item.queries for item in examples)
+        broken: dict[tuple[tuple[str, ...], int], list[tuple[str, ...]]] = {}
+        for item in examples:
+            if item.status == "succeeded":
+                broken.setdefault((item.texts, item.label), []).append(item.final)
+        return broken, queries
+
+    @staticmethod
+    def _of_run(rival: _Rival, wanted: dict[str, object]) -> list[AttackedExample] | None:
+        """The examples of the run's own attack on the other model; None if it was another or none."""
+
+        def read() -> list[dict[str, object]] | None:
+            for journal in sorted(rival.journals.glob("*.jsonl")):
+                if header_of(journal) == wanted:
+                    found = read_journal(journal)[1]
+                    if len(found) == wanted["examples"]:
+                        return [asdict(item) for item in found]
+            return None
+
+        items = processes.by_first(read)
+        return None if items is None else [example_from(item) for item in items]
+
+    def _by_candidates(
+        self, attack: WordSwapAttack, margin: Sequence[AttackedExample]
+    ) -> tuple[CurveRecord | None, int]:
+        """The curve over candidates for each word, up to the attack's own number, and the queries it took."""
+        most = attack.describe().get("candidates")
+        if most is None:
+            return None, 0
+        right, queries = [], 0
+        for count in fewer_candidates(most):
+            options = self._config.model_copy(update={"candidates": count})
+            fewer = build_attack(attack.name, options, self._resources).scored_by(LOGIT_MARGIN)
+            examples = self._attack(fewer, attack.name, f"k{count}")
+            right.append(_robust(examples))
+            queries += sum(item.queries for item in examples)
+        allowed = [*fewer_candidates(most), most]
+        return CurveRecord(allowed, [*right, _robust(margin)], len(margin)), queries
+
+    def _fit_temperature(self) -> TemperatureRecord | None:
+        """The temperature that fits texts of the data that are not attacked; None if they are too few."""
+        subject = self._subject
+        others = held_out(subject.rows, self._config.examples, self._config.seed, len(subject.outputs))
+        if len(others) < _LEAST_HELD_OUT:
+            return None
+        logits = predict(subject.model, subject.tokenizer, subject.tokens.select(others))
+        return fit_temperature(logits, np.asarray(subject.rows.select(others)["label"], np.int64))
+
+
+def held_out(rows: Dataset, examples: int, seed: int, classes: int) -> list[int]:
+    """Rows of which a sample of the others is attacked.
+
+    Args:
+        rows: As for `sample_examples`.
+        examples: Size of the sample that is attacked.
+        seed: Of that sample.
+        classes: How many the model knows.
+
+    Returns:
+        Indices of at most 1,000 rows, drawn at random from those that are not attacked.
+    """
+    attacked = set(sample_examples(rows, examples, seed, classes))
+    # A text may stand in several rows.
+    texts = {tuple(row.values()) for row in rows.select(sorted(attacked)).remove_columns("label")}
+    order = np.random.default_rng([seed, 1]).permutation(len(rows)).tolist()
+    columns = [name for name in rows.column_names if name != "label"]
+    values = list(zip(*(rows[name][:] for name in columns), strict=True))
+    return [index for index in order if values[index] not in texts][:_MOST_HELD_OUT]
+
+
+def other_words(plain: str, trained: str | None, here: Sequence[str]) -> tuple[str | None, str]:
+    """Choose a source of neighbours that neither the plain attack nor the training took.
+
+    Args:
+        plain: The source of the plain attack.
+        trained: The source that the training swapped words by; None if it swapped none.
+        here: The sources on this machine, the preferred one first.
+
+    Returns:
+        The first such source, and an empty text; or None, and why there is none, in a sentence.
+    """
+    if found := next((source for source in here if source not in (plain, trained)), None):
+        return found, ""
+    if trained not in (None, plain):
+        return None, f"The plain attack takes other words ({plain}) than the training did ({trained})."
+    return None, (
+        f"There is no other list of words than {plain} here: fetch one by `earlyrobust resources --fetch "
+        "counter-fitted`."
+    )
+
+
+def fewer_candidates(most: int) -> list[int]:
+    """The powers of two below a number of candidates."""
+    return [1 << power for power in range((most - 1).bit_length())]
+
+
+def _words_of_training(model_name: str) -> str | None:
+    """The source of neighbours that the run of a model swapped words by; None if it swapped none."""
+    run = run_of(model_name)
+    if run is None:
+        return None
+    config = options_of(run)
+    recipe = Recipe.of(config)
+    if not any(isinstance(used, WordSwap) for used in (recipe.adversary, recipe.search_adversary)):
+        return None
+    return config.neighbours or sources_here()[0]
+
+
+def _rival_of(model_name: str, subject: Subject, config: AttackConfig) -> _Rival | None:
+    """The other model of the run that a model belongs to: of the dense model the run's, and of others too."""
+    run, place = run_of(model_name), Path(model_in(model_name)).resolve()
+    if run is None:
+        return None
+    other = run / (DENSE if place == (run / MODEL).resolve() else MODEL)
+    if not other.is_dir():
+        return None
+    model = load_classifier(str(other))
+    if list(subject.outputs) != [model.config.id2label[index] for index in range(model.config.num_labels)]:
+        return None
+    victim = Victim(model, load_tokenizer(str(other)), subject.max_length, config.used_precision)
+    return _Rival(victim, run / ATTACKS_FOLDER)
+
+
+def _journal(attack: str, variant: str) -> str:
+    return f"{attack}.{variant}.jsonl"
+
+
+def _examples(journal: Path) -> list[AttackedExample]:
+    """The examples of a finished journal, which only the first process may be able to read."""
+    items = processes.by_first(lambda: [asdict(item) for item in read_journal(journal)[1]])
+    return [example_from(item) for item in items]
+
+
+def _robust(examples: Sequence[AttackedExample]) -> int:
+    return sum(example.status == "failed" for example in examples)
