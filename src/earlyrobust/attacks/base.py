@@ -115,12 +115,12 @@ class Attack(ABC):
     Attributes:
         name: How commands and results call it.
         score: What the attack raises; it says how the victim has to answer, too.
+        victim_reads: How the victim changes a text before it reads it; None for not at all.
     """
 
     name: ClassVar[str]
     score: Score = PROBABILITY
-    # How the victim changes a text before it reads it.
-    _victim_reads: Callable[[str], str] | None = None
+    victim_reads: Callable[[str], str] | None = None
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -208,7 +208,7 @@ class Attack(ABC):
 
     def _ask(self, victim: Victim, candidates: Sequence[Candidate], label: int) -> Attacking[list[Scored]]:
         texts = [candidate.text.columns for candidate in candidates]
-        if (reads := self._victim_reads) is not None:
+        if (reads := self.victim_reads) is not None:
             texts = [tuple(map(reads, columns)) for columns in texts]
         answers = yield Ask(victim, texts)
         return [Scored(*pair, label, self.score) for pair in zip(candidates, answers, strict=True)]

@@ -73,7 +73,7 @@ class WordSwapAttack(Attack):
         self._keeps_first_column = keeps_first_column
         self._ranks_all_words = ranks_all_words
         self._follows_words = follows_words
-        self._victim_reads = victim_reads
+        self.victim_reads = victim_reads
         self._encoder = sentence_encoder
 
     def describe(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class WordSwapAttack(Attack):
             "ranks_all_words": self._ranks_all_words,
             # Said only where it is so: journals of earlier versions do not know of it.
             **({"follows_words": True} if self._follows_words else {}),
-            **({"victim_reads": self._victim_reads.__name__} if self._victim_reads is not None else {}),
+            **({"victim_reads": self.victim_reads.__name__} if self.victim_reads is not None else {}),
         }
 
     def fingerprints(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from earlyrobust.attacks.base import Attack, Example, Outcome, Status
@@ -111,6 +111,7 @@ class Replay(Attack):
         broken: The texts that broke the other model, for each text that was attacked.
         origin: What they come from, as JSON types.
         score: How the victim answers.
+        victim_reads: How it changes a text before it reads it; None for not at all.
     """
 
     name = "replay"
@@ -120,10 +121,12 @@ class Replay(Attack):
         broken: Mapping[Labelled, Sequence[tuple[str, ...]]],
         origin: dict[str, Any],
         score: Score = LOGIT_MARGIN,
+        victim_reads: Callable[[str], str] | None = None,
     ) -> None:
         self._broken = broken
         self._origin = origin
         self.score = score
+        self.victim_reads = victim_reads
 
     def describe(self) -> dict[str, Any]:
         """What is replayed."""

@@ -133,7 +133,7 @@ class Scrutiny:
         else:
             broken, rival_queries = self._texts_that_broke(self._rival, attack)
             origin = {"replays": attack.describe(), "broke": self._rival.victim.fingerprint}
-            variants["replay"] = Replay(broken, origin)
+            variants["replay"] = Replay(broken, origin, victim_reads=attack.victim_reads)
         variants["random"] = RandomSubstitutions(exact, took)
         found = {
             name: (variant.describe(), self._attack(variant, attack.name, name), _journal(attack.name, name))

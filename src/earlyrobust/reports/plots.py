@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from earlyrobust.results import CurveRecord, Mean, RunRecord, SearchRecord, TicketRecord, TrainingLog
 from earlyrobust.results.summary import frontier
@@ -224,7 +224,7 @@ def against_allowed(curves: Mapping[str, CurveRecord], allowed: str, base: int, 
                 places, low, high, step="post" if steps else None, color=_COLOURS[0], alpha=0.15, linewidth=0
             )
     axes.set_xscale("log", base=base)
-    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set(xlabel=allowed, ylabel="accuracy under attack, %")
     axes.set_ylim(0, 100)
     _legend(figure, axes, list(curves))

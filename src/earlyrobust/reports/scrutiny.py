@@ -41,8 +41,11 @@ def scrutiny_table(title: str, record: AttackRecord, scrutiny: ScrutinyRecord) -
     for name, variant in scrutiny.variants.items():
         rows.append(_row(name_of(name, variant), variant.under_attack, variant.queries, variant))
     rows.append(_row("all of these", scrutiny.under_scrutiny, None))
-    columns = ["", "Aua%", "#Query", "only this breaks", "only the plain attack breaks", "by chance"]
-    note = f"Scrutiny took {scrutiny.costs:.1f} times the queries of the plain attack."
+    columns = ["", "Aua%", "#Query", "newly broken", "missed", "by chance"]
+    note = (
+        "Newly broken: examples that this breaks and the plain attack does not; missed: the other way round. "
+        f"Scrutiny took {scrutiny.costs:.1f} times the queries of the plain attack."
+    )
     return Table(title, columns, rows, note)
 
 

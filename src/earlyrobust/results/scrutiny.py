@@ -17,12 +17,11 @@ from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample
 from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
 from earlyrobust.results.measures import Accuracy, Mean
+from earlyrobust.results.significance import SIGNIFICANT, breaks_more_p, holm
 from earlyrobust.storage import check_can_be_made, content_of, write_json
 
 SCRUTINY_NAME = "scrutiny.json"
 REPLAY_NAME = "replay.json"
-# Probability of a false alarm that is borne, over all variants of an attack.
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class VariantRecord:
     @property
     def lowers(self) -> bool:
         """Whether accuracy under it is lower than under the plain attack by more than chance."""
-        return self.adjusted_p < LEVEL
+        return self.adjusted_p < SIGNIFICANT
 
 
 @dataclass(frozen=True)
@@ -151,8 +150,8 @@ class ScrutinyRecord:
         """
         safe = {example.index for example in plain if example.status == "failed"}
         counts = {name: _discordant(safe, examples) for name, (_, examples, _) in variants.items()}
-        chances = {name: mcnemar(*pair) for name, pair in counts.items()}
-        adjusted = dict(zip(chances, holm(list(chances.values())), strict=True))
+        chances = {name: breaks_more_p(*pair) for name, pair in counts.items()}
+        adjusted = holm(chances)
         records = {}
         for name, (settings, examples, journal) in variants.items():
             right = [example for example in examples if example.status != "skipped"]
@@ -271,31 +270,6 @@ class ReplayReport:
                 f"'{folder}' holds the replay of '{found.journal}' on '{found.model}': choose another "
                 "--output, or empty it."
             )
-
-
-def mcnemar(more: int, fewer: int) -> float:
-    """McNemar's exact one-sided p.
-
-    Args:
-        more: Examples that only the first of two attacks breaks.
-        fewer: Examples that only the second one breaks.
-
-    Returns:
-        The probability of at least `more` of both together where either attack is equally likely to be the
-        one that breaks an example; 1 where there is no such example.
-    """
-    from scipy.stats import binomtest
-
-    return float(binomtest(more, more + fewer, alternative="greater").pvalue) if more + fewer else 1.0
-
-
-def holm(chances: Sequence[float]) -> list[float]:
-    """Holm's step-down correction of several p, in their order."""
-    adjusted, least = [0.0] * len(chances), 0.0
-    for rank, place in enumerate(sorted(range(len(chances)), key=lambda place: chances[place])):
-        least = max(least, min(1.0, (len(chances) - rank) * chances[place]))
-        adjusted[place] = least
-    return adjusted
 
 
 _HOW = {

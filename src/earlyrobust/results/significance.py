@@ -127,6 +127,22 @@ def unpaired(share: float, total: int, other: float, other_total: int) -> tuple[
     return share - other - low, share - other + high, float(fisher_exact(table).pvalue)
 
 
+def breaks_more_p(more: int, fewer: int) -> float:
+    """Test whether one of two attacks breaks more examples than the other (McNemar's exact one-sided test).
+
+    Args:
+        more: Examples that only the first attack breaks.
+        fewer: Examples that only the second one breaks.
+
+    Returns:
+        The probability of at least `more` of both together if either attack were equally likely to be the one
+        that breaks an example; 1 where there is no such example.
+    """
+    from scipy.stats import binomtest
+
+    return float(binomtest(more, more + fewer, alternative="greater").pvalue) if more + fewer else 1.0
+
+
 def holm(raw: Mapping[Key, float]) -> dict[Key, float]:
     """Correct the p of several tests for their number, by the method of Holm (1979).
 
