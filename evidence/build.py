@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+import attack_strength
+
 from earlyrobust.reports.overview import cost_table, difference_table, results_table
 from earlyrobust.reports.tables import Cell, Number, Table, to_markdown
 from earlyrobust.results import Comparison, Mean, RunRecord
@@ -18,6 +20,7 @@ from earlyrobust.results.summary import ArmSummary, frontier, summarise
 
 ROOT = Path(__file__).parents[1]
 RECORDS = Path(__file__).with_name("records")
+ATTACKS = Path(__file__).with_name("attacks")
 PAGE = ROOT / "docs" / "evidence.md"
 # What we make of the answers, in words: a section for each question.
 READINGS = Path(__file__).with_name("readings.md")
@@ -127,6 +130,7 @@ def build() -> str:
     parts.append("## The comparisons")
     for measured in [*tasks, *settled]:
         parts += chapter(measured)
+    parts += attack_strength.chapter(ATTACKS)
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The chapter of docs/evidence.md on how strong each attack is, from the records under records/attacks."""
+"""The chapter of docs/evidence.md on how strong each attack is, from the records under evidence/attacks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TITLE = "## How strong each attack is"
 
 
 def chapter(records: Path) -> Iterator[str]:
-    """The tables, one for each model; nothing where there are no records."""
-    found = {name: list(_attacks(records / "attacks" / name)) for name in MODELS}
+    """The tables, one for each model that has a folder of records; nothing where there are none."""
+    found = {name: list(_attacks(records / name)) for name in MODELS}
     if not any(found.values()):
         return
     yield TITLE
@@ -28,7 +28,10 @@ def chapter(records: Path) -> Iterator[str]:
     )
     for name, rows in found.items():
         if rows:
-            lines = ["| attack | neighbours | Clean% | Aua% | #Query |", "| --- | --- | ---: | ---: | ---: |"]
+            lines = [
+                "| attack | neighbours | Clean% | Aua% | #Query | candidates a word | never offered one |",
+                "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+            ]
             yield "\n".join([f"### {MODELS[name]}", "", *lines, *map(_row, rows)])
 
 
@@ -42,13 +45,15 @@ def _attacks(folder: Path) -> Iterator[dict[str, Any]]:
 
 def _row(attack: dict[str, Any]) -> str:
     settings = attack["settings"]
-    queries = attack["queries"]
+    queries, validity = attack["queries"], attack["validity"]
     cells = [
         settings["attack"],
         settings.get("neighbours", "–"),
         _share(attack["clean"]),
         _share(attack["under_attack"]),
         "–" if queries is None else f"{queries['value']:.0f}",
+        f"{validity['offered'] / validity['tried']:.1f}",
+        f"{100 * validity['never_offered'] / validity['counted']:.1f} %",
     ]
     return f"| {' | '.join(cells)} |"
 
