@@ -51,12 +51,12 @@ class _PackedLinear(_Linear):
         most = weight.shape[1] if weight.dtype == torch.float32 else _CHANNELS
         self._parts = [
             torch.ops.mkldnn._reorder_linear_weight(part.contiguous(), None)
-            for part in weight.split(most, 1)  # type: ignore[no-untyped-call]
+            for part in torch.split(weight, most, 1)
         ]
         self._most = most
 
     def forward(self, inputs: Tensor) -> Tensor:
-        first, *rest = inputs.to(self._dtype).split(self._most, -1)  # type: ignore[no-untyped-call]
+        first, *rest = torch.split(inputs.to(self._dtype), self._most, -1)
         product: Tensor = torch.ops.mkldnn._linear_pointwise(first, self._parts[0], self.bias, "none", [], "")
         for part, weight in zip(rest, self._parts[1:], strict=True):
             product = torch.ops.mkldnn._linear_pointwise.binary(part, product, weight, None, "add")
