@@ -294,7 +294,8 @@ class Display(Observer):
                 for key in _RESOURCES
                 if key in record.settings
             ]
-            self.note(f"{name} with {'; '.join(used)}.")
+            if used:
+                self.note(f"{name} with {'; '.join(used)}.")
 
     def _warn(self, findings: Sequence[str]) -> None:
         """Show what has gone wrong."""
