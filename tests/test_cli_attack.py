@@ -98,6 +98,19 @@ def test_an_attack_ends_with_its_table_and_leaves_record_journals_and_page(
         assert f"{expected.queries.value:.1f} (" in outcome.out
 
 
+def test_attacks_without_neighbours_name_none(classifier: Path, few: Path, tmp_path: Path) -> None:
+    names = ("pwws", "deepwordbug", "evasion", "evasion-normalised")
+    options = ("--attack", ",".join(names), "--examples", "6", "--neighbours", "wordnet")
+    outcome = call(*command(classifier, few, tmp_path / "out", *options))
+    assert (outcome.code, outcome.err) == (0, "")
+    records = json.loads((tmp_path / "out" / "attack.json").read_text(encoding="utf-8"))["attacks"]
+    assert tuple(records) == names
+    assert "pwws with neighbours: WordNet synonyms (" in outcome.out
+    assert not any(f"{name} with" in outcome.out for name in names[1:])
+    assert all(record["validity"]["offered"] for record in records.values())
+    assert records["evasion-normalised"]["settings"]["victim_reads"] == "normalised"
+
+
 def test_the_journals_say_what_the_model_does(attacked: tuple[Path, Outcome], classifier: Path) -> None:
     model = AutoModelForSequenceClassification.from_pretrained(classifier).eval()
     tokenizer = AutoTokenizer.from_pretrained(classifier)
