@@ -170,14 +170,14 @@ ATTACK: Group = {
     "neighbours": option(
         str,
         "Attack",
-        "Words to replace words by: 'counter-fitted', an encoder, or a file (.txt, .zip, .parquet).",
-        "counter-fitted if fetched, else minilm",
+        "Words to replace words by: 'wordnet', 'counter-fitted', an encoder, or a file of lists or vectors.",
+        "counter-fitted if fetched, else wordnet",
     ),
     "sentence_encoder": option(
         str, "Attack", "Judge of similarity: a sentence-transformers model, or 'use'.", "minilm"
     ),
     "masked_lm": option(str, "Attack", "Language model of bert-attack.", "google-bert/bert-base-uncased"),
-    "nltk_data": option(Path, "Attack", "Folder of NLTK's tagger and stop words.", "where NLTK looks"),
+    "nltk_data": option(Path, "Attack", "Folder of NLTK's tagger, stop words and WordNet.", "where NLTK looks"),
     "candidates": option(int, "Attack", "K, candidates for each word.", "by attack"),
     "min_similarity": option(float, "Attack", "Smallest similarity of sentences.", "by attack"),
     "min_word_cosine": option(float, "Attack", "Smallest cosine of word vectors.", "by attack"),
