@@ -100,7 +100,7 @@ def test_every_command_shown_parses(
 def test_the_readme_shows_every_command() -> None:
     assert {command[0] for command in commands(README)} == {
         *("run", "search", "finetune", "attack", "evaluate", "list", "resources"),
-        *("compare", "reproduce", "report", "ticket", "export", "benchmark"),
+        *("compare", "reproduce", "report", "ticket", "export", "benchmark", "replay"),
     }
 
 
