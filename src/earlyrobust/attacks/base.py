@@ -1,4 +1,4 @@
-"""Attacks: the examples that they are given, the outcomes that they leave, and their common base class."""
+"""The base class of all attacks, the examples that attacks take, and the outcomes that they return."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Example:
     Attributes:
         columns: The text, or the two texts of a pair.
         label: Index of its class.
-        seed: Of the attack's random choices on it.
+        seed: Seed of the random choices that the attack makes on this text.
     """
 
     columns: tuple[str, ...]
@@ -41,25 +41,27 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attack on one example.
+    """The result of an attack on one example.
 
     Attributes:
-        status: "succeeded": the victim was made to err; "failed": it was not; "skipped": it erred unattacked.
-        queries: Texts that the victim was asked about, the untouched one included; a text that it was asked
-            about twice counts twice.
-        columns: The text as the attack left it.
-        words: Words of the text.
-        words_changed: How many of them were replaced.
-        predicted: The class that the victim gives to the text as the attack left it.
-        probability_before: Of the label, for the untouched text.
-        probability_after: Of the label, for the text as the attack left it.
-        similarity: Cosine of the embeddings of both texts; None without a change or without an encoder.
-        touchable: Words that may be touched. This count and those below are explained at `Tally`.
-        tried: Positions for which replacements were looked for.
-        known: How many of their words the source of neighbours holds.
-        answered: At how many of them a candidate was offered.
-        proposed: Candidates that were made.
-        offered: Candidates that were offered to the victim.
+        status: "succeeded" if the attack made the victim err, "failed" if it did not, "skipped" if the victim
+            erred before the attack.
+        queries: Number of texts that the victim answered. The original text counts. A text that the attack
+            asks about twice counts twice.
+        columns: The text after the attack, or the two texts of a pair.
+        words: Number of words in the original text.
+        words_changed: Number of words that were replaced.
+        predicted: The class that the victim gives to the text after the attack.
+        probability_before: Probability of the label for the original text.
+        probability_after: Probability of the label for the text after the attack.
+        similarity: Cosine of the sentence embeddings before and after the attack. None if the text did not
+            change, or without a sentence encoder.
+        touchable: Number of words that the attack may change. `Tally` explains this count and those below.
+        tried: Number of positions for which the attack looked for replacements.
+        known: Number of these positions whose word is in the source of neighbours.
+        answered: Number of these positions at which the victim was asked about at least one candidate.
+        proposed: Number of candidates that the transformation made.
+        offered: Number of candidates that the victim was asked about.
     """
 
     status: Status
@@ -81,7 +83,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A text with what the victim says of it; the score is what the attack raises."""
+    """A candidate text with the victim's answer to it.
+
+    Attributes:
+        candidate: The text.
+        answer: The victim's answer, shape (classes,).
+        label: Index of the right class.
+        by: Turns the answer into the score that the attack raises.
+    """
 
     candidate: Candidate
     answer: Answer
@@ -90,22 +99,22 @@ class Scored:
 
     @property
     def score(self) -> float:
-        """How near the victim is to erring."""
+        """How close the victim is to an error; the attack raises this number."""
         return self.by.of(self.answer, self.label)
 
     @property
     def probability(self) -> float:
-        """Of the label."""
+        """The probability of the label."""
         return self.by.probability(self.answer, self.label)
 
     @property
     def predicted(self) -> int:
-        """The class that the victim gives."""
+        """The index of the class that the victim gives to the text."""
         return int(self.answer.argmax())
 
     @property
     def is_wrong(self) -> bool:
-        """Whether the victim errs."""
+        """Whether the victim errs on the text."""
         return self.predicted != self.label
 
 
@@ -113,9 +122,9 @@ class Attack(ABC):
     """Changes a text so that the victim errs on it, or tries to.
 
     Attributes:
-        name: How commands and results call it.
-        score: What the attack raises; it says how the victim has to answer, too.
-        victim_reads: How the victim changes a text before it reads it; None for not at all.
+        name: The attack's name in commands and results.
+        score: The score that the attack raises. It also decides in which form the victim answers.
+        victim_reads: A function that the victim applies to each text before it reads it; None for no change.
     """
 
     name: ClassVar[str]
@@ -124,11 +133,11 @@ class Attack(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Everything that decides on the result, as JSON types: settings, and the names of resources."""
+        """Return the settings and the names of resources that determine the result, as JSON types."""
 
     @abstractmethod
     def fingerprints(self) -> dict[str, str]:
-        """Hashes of what the resources hold that `describe` only names."""
+        """Return hashes of the content of the resources that `describe` names."""
 
     @abstractmethod
     def attack(self, example: Example, victim: Victim) -> Attacking[Outcome]:
@@ -136,14 +145,15 @@ class Attack(ABC):
 
         Args:
             example: The text and its label.
-            victim: The classifier; asked through the server. It must answer as the score says.
+            victim: The classifier. The server computes its answers. They must have the form that the score
+                expects.
 
         Returns:
             The outcome.
         """
 
     def scored_by(self, score: Score) -> Self:
-        """Return the same attack, which raises another score."""
+        """Return a copy of the attack that raises another score."""
         made = copy(self)
         made.score = score
         return made
@@ -156,20 +166,20 @@ class Attack(ABC):
         seed: int = 0,
         max_length: int | None = None,
     ) -> BoundAttack:
-        """Bind the attack to a classifier, so that texts can be handed to it, many at once or one by one.
+        """Bind the attack to a classifier. The bound attack takes lists of texts and single texts.
 
         Args:
-            model: Any sequence classifier, as it is now: bind again after it is trained on. It is in
-                evaluation mode afterwards.
-            tokenizer: Its tokenizer.
-            seed: Of the attack's random choices.
-            max_length: Most tokens of a text that the model is to read; the rest is cut off. None for as many
-                as it reads.
+            model: Any sequence classifier. Bind again if the model is trained further. The model is put into
+                evaluation mode.
+            tokenizer: The model's tokenizer.
+            seed: Seed of the attack's random choices.
+            max_length: Most tokens of a text that the model reads; the rest is cut off. None for the model's
+                own limit.
 
         Raises:
             ConfigError: If the seed or `max_length` cannot be used.
         """
-        from earlyrobust.attacks.bound import BoundAttack  # which is made of this module's parts
+        from earlyrobust.attacks.bound import BoundAttack  # it imports this module
 
         return BoundAttack(self, model, tokenizer, seed=seed, max_length=max_length)
 
@@ -184,7 +194,7 @@ class Attack(ABC):
         max_length: int | None = None,
         watch: Callable[[Sequence[AttackedExample], int], None] | None = None,
     ) -> list[AttackedExample]:
-        """Attack a classifier on some texts: `against` and `BoundAttack.run` in one call.
+        """Attack a classifier on a list of texts: `against` and `BoundAttack.run` in one call.
 
         Args:
             model: As for `against`.
@@ -196,7 +206,7 @@ class Attack(ABC):
             watch: As for `BoundAttack.run`.
 
         Returns:
-            What came of the attack on each text, in the order of the texts.
+            The result for each text, in the order of the texts.
 
         Raises:
             ConfigError: As for `against`.

@@ -1,4 +1,4 @@
-"""An attack that is bound to a classifier: texts and their labels in, attacked examples out."""
+"""An attack bound to a classifier: it takes texts with their labels and returns attacked examples."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ Texts: TypeAlias = Iterable[TextOrPair]
 
 
 class BoundAttack:
-    """An attack on one classifier. Made by `Attack.against`.
+    """An attack on one classifier; `Attack.against` makes it.
 
-    It remembers what the classifier has answered, so that later calls are quicker. What comes of the attack
-    on a text depends on the text, its label and the seed alone: not on the other texts, nor on earlier calls.
-    (On an accelerator the last bits of the classifier's answers may depend on the other texts.)
+    It keeps the classifier's answers, so later calls are faster. The result for a text depends only on the
+    text, its label and the seed. It does not depend on the other texts or on earlier calls. (On an
+    accelerator the last bits of the classifier's answers may depend on the other texts.)
 
     Args:
         attack: The attack.
-        model: Any sequence classifier; it is in evaluation mode afterwards.
-        tokenizer: Its tokenizer.
-        seed: Of the attack's random choices. Each text has random choices of its own, drawn from the seed and
-            the text.
-        max_length: Most tokens of a text that the model is to read; None for as many as it reads.
+        model: Any sequence classifier; it is put into evaluation mode.
+        tokenizer: The model's tokenizer.
+        seed: Seed of the attack's random choices. The random choices on a text depend on the seed and the
+            text.
+        max_length: Most tokens of a text that the model reads; None for the model's own limit.
 
     Attributes:
-        label_names: What the model's configuration calls its classes, in the order of the model's outputs.
+        label_names: Names of the classes in the model's configuration, in the order of the model's outputs.
 
     Raises:
         ConfigError: If the seed or `max_length` cannot be used.
@@ -80,21 +80,21 @@ class BoundAttack:
         *,
         watch: Callable[[Sequence[AttackedExample], int], None] | None = None,
     ) -> list[AttackedExample]:
-        """Attack the classifier on some texts.
+        """Attack the classifier on a list of texts.
 
         Args:
             texts: Strings, or pairs of strings.
-            labels: The class of each text: the index of the model's output, or its name in the model's
-                configuration, spelt alike.
-            watch: Called whenever a text is done, with all that are, in the order in which they ended, and
-                with the number of texts.
+            labels: The class of each text: the index of the model's output, or the exact name of the class in
+                the model's configuration.
+            watch: A function that is called whenever a text is done. Its arguments are all results so far, in
+                the order in which the attacks ended, and the number of texts.
 
         Returns:
-            What came of the attack on each text, in the order of the texts; `index` is the place in it.
+            The result for each text, in the order of the texts. `index` is the position of the text.
 
         Raises:
-            DataError: If a text is no string or pair of strings, single texts and pairs are mixed, or a label
-                is missing or none of the model's.
+            DataError: If a text is neither a string nor a pair of strings, if single texts and pairs are
+                mixed, if a label is missing, or if a label is not a class of the model.
         """
         columns = _columns_of(texts)
         indices = _indices_of(labels, self.label_names)
@@ -126,10 +126,10 @@ class BoundAttack:
 
         Args:
             text: A string, or a pair of strings.
-            label: Its class, as for `run`.
+            label: The class of the text, as for `run`.
 
         Returns:
-            What came of the attack: what `run` returns for a list of this text alone.
+            The result. It is the one that `run` returns for a list of this text alone.
 
         Raises:
             DataError: As for `run`.
@@ -138,12 +138,12 @@ class BoundAttack:
 
 
 def attack_row(attack: Attack, victim: Victim, index: int, row: Example) -> Attacking[AttackedExample]:
-    """Attack one example, and keep the texts together with what came of them.
+    """Attack one example, and return the text before and after the attack with the outcome.
 
     Args:
         attack: The attack.
-        victim: The classifier; asked through the server.
-        index: Of the example among those it comes from.
+        victim: The classifier. The server computes its answers.
+        index: Position of the example in the data set or list that it comes from.
         row: The example.
 
     Returns:
@@ -155,7 +155,7 @@ def attack_row(attack: Attack, victim: Victim, index: int, row: Example) -> Atta
 
 
 def _columns_of(texts: Texts) -> list[tuple[str, ...]]:
-    """Each text as a tuple of one string, or of the two of a pair."""
+    """Return each text as a tuple of one string, or of the two strings of a pair."""
     if isinstance(texts, str):
         raise DataError("The texts are one string: give a list of texts, or attack it with `one`.")
     columns = []
@@ -173,7 +173,7 @@ def _columns_of(texts: Texts) -> list[tuple[str, ...]]:
 
 
 def _indices_of(labels: Iterable[int | str], names: Sequence[str]) -> list[int]:
-    """The index of the model's output for each label."""
+    """Return the index of the model's output for each label."""
     places: dict[str, list[int]] = {}
     for index, name in enumerate(names):
         places.setdefault(name, []).append(index)
@@ -186,7 +186,7 @@ def _index_of(label: Any, number: int, places: dict[str, list[int]], names: Sequ
             return found[0]
     elif not isinstance(label, bool):
         try:
-            index = operator.index(label)  # numbers of NumPy and PyTorch, too
+            index = operator.index(label)  # also takes numbers of NumPy and PyTorch
         except TypeError:
             index = -1
         if 0 <= index < len(names):
@@ -198,7 +198,7 @@ def _index_of(label: Any, number: int, places: dict[str, list[int]], names: Sequ
 
 
 def _seed_of(columns: Sequence[str], seed: int) -> int:
-    """The seed of a text's own random choices: the same wherever the text stands among others."""
+    """Return the seed of the random choices on a text. It does not depend on the position of the text."""
     digest = hashlib.sha256(json.dumps(columns).encode()).digest()
     words = [int(word) for word in np.frombuffer(digest, "<u4")]
     return int(np.random.SeedSequence([seed, *words]).generate_state(1)[0])

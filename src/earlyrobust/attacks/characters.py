@@ -1,4 +1,4 @@
-"""Transformations of characters: misspellings, and the disguises of people who evade filters."""
+"""Transformations of characters: misspellings, and the disguises that people use to evade filters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from earlyrobust.attacks.swaps import Draws, Swaps
 
-# A character that looks like it for each that has one.
+# Characters, and for each of them one that looks like it.
 _LOOKALIKES = dict(
     zip(
         "-9876543210'abcdefghijklmnopqrstuvwxyz",
@@ -15,7 +15,7 @@ _LOOKALIKES = dict(
         strict=True,
     )
 )
-# Letters of the Cyrillic script that fonts draw like those of the Latin script.
+# Latin letters, and for each of them a Cyrillic letter that looks the same in most fonts.
 _CYRILLIC = dict(zip("acehijopsxyABCEHIJKMOPSTXY", "асеһіјорѕхуАВСЕНІЈКМОРЅТХУ", strict=True))
 # Digits and signs that people read as letters.
 _LEET = {"a": "4", "b": "8", "e": "3", "g": "9", "i": "1", "l": "1", "o": "0", "s": "5", "t": "7", "z": "2"}
@@ -24,10 +24,10 @@ _VOWEL = re.compile("[aeiou]", re.IGNORECASE)
 
 
 class InsertSpace(Swaps):
-    """Puts a space at a random place inside the word."""
+    """Inserts a space at a random place inside the word."""
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """One replacement; none for words of one or two letters."""
+        """Return one replacement; none for words of one or two letters."""
         if len(word) < 3:
             return []
         place = random.randint(1, len(word) - 1)
@@ -35,17 +35,17 @@ class InsertSpace(Swaps):
 
 
 class DeleteCharacter(Swaps):
-    """Leaves out a random character.
+    """Removes a random character.
 
     Args:
-        ends: Whether that may be the first or the last one.
+        ends: Whether it may be the first or the last character.
     """
 
     def __init__(self, *, ends: bool = False) -> None:
         self._spared = 0 if ends else 1
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """One replacement; none for words of one letter, or of two that are both spared."""
+        """Return one replacement; none for words of one letter or, if `ends` is False, of two."""
         first, behind = self._spared, len(word) - self._spared
         if len(word) < 2 or first >= behind:
             return []
@@ -54,17 +54,17 @@ class DeleteCharacter(Swaps):
 
 
 class SwapCharacters(Swaps):
-    """Puts two random neighbouring characters in each other's place.
+    """Swaps two neighbouring characters at a random place.
 
     Args:
-        ends: Whether the first or the last one may be among them.
+        ends: Whether one of them may be the first or the last character.
     """
 
     def __init__(self, *, ends: bool = False) -> None:
         self._spared = 0 if ends else 1
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """One replacement; none where no two neighbours may be swapped."""
+        """Return one replacement; none if no two neighbours may be swapped."""
         first, behind = self._spared, len(word) - 1 - self._spared
         if first >= behind:
             return []
@@ -76,7 +76,7 @@ class SubstituteCharacter(Swaps):
     """Replaces a random character by a random letter."""
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """One replacement; none for words of one letter."""
+        """Return one replacement; none for words of one letter."""
         if len(word) < 2:
             return []
         place = random.randint(0, len(word))
@@ -84,10 +84,10 @@ class SubstituteCharacter(Swaps):
 
 
 class InsertCharacter(Swaps):
-    """Puts a random letter before a random character."""
+    """Inserts a random letter before a random character."""
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """One replacement; none for words of one letter."""
+        """Return one replacement; none for words of one letter."""
         if len(word) < 2:
             return []
         place = random.randint(0, len(word))
@@ -95,10 +95,10 @@ class InsertCharacter(Swaps):
 
 
 class Lookalikes(Swaps):
-    """Replaces a character by one that looks like it, at each place in turn."""
+    """Replaces one character by another that looks like it; one replacement for each possible place."""
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """As many replacements as the word has lower-case letters, digits, hyphens and apostrophes."""
+        """Return a replacement for each lower-case letter, digit, hyphen and apostrophe of the word."""
         return [
             word[:place] + _LOOKALIKES[character] + word[place + 1 :]
             for place, character in enumerate(word)
@@ -107,42 +107,42 @@ class Lookalikes(Swaps):
 
 
 class Homoglyphs(Swaps):
-    """Writes the word with Cyrillic letters that look like its own: the first that can be, or all."""
+    """Replaces Latin letters by Cyrillic ones that look the same: the first possible letter, or all."""
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """Two replacements, one if they are equal, none for a word without such letters."""
+        """Return two replacements, one if they are equal, none for a word without such letters."""
         return _first_and_all(word, _CYRILLIC)
 
 
 class Leetspeak(Swaps):
-    """Writes the word with digits that read like its letters: the first that can be, or all."""
+    """Replaces letters by digits that people read as these letters: the first possible letter, or all."""
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """Two replacements, one if they are equal, none for a word without such letters."""
+        """Return two replacements, one if they are equal, none for a word without such letters."""
         return _first_and_all(word, _LEET)
 
 
 class ZeroWidth(Swaps):
-    """Puts a space without width in the middle of the word, or between all of its letters."""
+    """Inserts a zero-width space in the middle of the word, or between all of its letters."""
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """Two replacements, one if they are equal, none for words of one letter."""
+        """Return two replacements, one if they are equal, none for words of one letter."""
         return _in_the_middle_and_between_all(word, _ZERO_WIDTH_SPACE)
 
 
 class Spacing(Swaps):
-    """Puts a space in the middle of the word, or spaces between all of its letters."""
+    """Inserts a space in the middle of the word, or spaces between all of its letters."""
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """Two replacements, one if they are equal, none for words of one letter."""
+        """Return two replacements, one if they are equal, none for words of one letter."""
         return _in_the_middle_and_between_all(word, " ")
 
 
 class RepeatedLetters(Swaps):
-    """Writes the first vowel three times, or the last letter."""
+    """Writes the first vowel, or the last letter, three times."""
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """Two replacements, one if they are equal or there is no vowel."""
+        """Return two replacements, one if they are equal or the word has no vowel."""
         vowel = _VOWEL.search(word)
         stretched = [] if vowel is None else [word[: vowel.start()] + 3 * vowel[0] + word[vowel.end() :]]
         return _distinct([*stretched, word + 2 * word[-1]])

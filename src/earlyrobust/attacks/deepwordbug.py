@@ -1,12 +1,13 @@
-"""DeepWordBug, the attack that mistypes.
+"""DeepWordBug, an attack that inserts typing errors.
 
 Gao et al., "Black-box Generation of Adversarial Text Sequences to Evade Deep Learning Classifiers", IEEE
 Security and Privacy Workshops 2018, arXiv 1801.04354.
 
-As in TextAttack 0.3.11. Where that differs from the paper:
+The attack does the same as in TextAttack 0.3.11. It differs from the paper in two points:
 
-* Words are ranked with "[UNK]" in their place; the paper scores them by the text before and behind them.
-* All four kinds of typing errors compete for each word; the paper takes one kind for a whole attack.
+* To measure the importance of a word, the attack replaces it by "[UNK]". The paper scores the text before the
+  word and the text after it.
+* All four kinds of typing errors compete for each word. The paper uses one kind for a whole attack.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ class DeepWordBug(WordSwapAttack):
     """Mistypes words: two letters swapped, one replaced, one missing, or one too many.
 
     Args:
-        resources: Stop words, and the sentence encoder that measures the similarity of results.
-        max_edits: Most characters that differ from the original text (30: the paper).
-        ranks_all_words: Measure the importance of stop words too, as TextAttack 0.3.4 did.
+        resources: Provides the stop words, and the sentence encoder that measures similarity in the results.
+        max_edits: Largest edit distance from the original text, in characters (30: the paper).
+        ranks_all_words: Whether to measure the importance of stop words too, as TextAttack 0.3.4 did.
     """
 
     name = "deepwordbug"

@@ -1,16 +1,16 @@
-"""Evasion: the disguises by which spam and abuse pass filters, and people still read it.
+"""Evasion, an attack that disguises words as spam and abuse do: filters miss them, people still read them.
 
-This attack is of no paper. It takes the tricks that are seen in the wild, each in a mild and a strong form,
-and lets them compete for each word:
+No paper describes this attack. It uses tricks that are common in practice, each in a mild and a strong form.
+The tricks compete for each word:
 
-* homoglyphs: Cyrillic letters in the place of the Latin ones that they look like,
+* homoglyphs: Cyrillic letters in place of Latin letters that look the same,
 * zero-width characters between letters,
 * spaces between letters,
 * repeated letters,
-* leetspeak: digits in the place of letters.
+* leetspeak: digits in place of letters.
 
-A classifier can defend itself against some of them without any training: it normalises texts before it reads
-them. `EvasionNormalised` attacks a classifier that does.
+A classifier can resist some of these tricks without any training, if it normalises texts before it reads
+them. `EvasionNormalised` attacks such a classifier.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from earlyrobust.attacks.swaps import AnyOf
 
 
 def normalised(text: str) -> str:
-    """Return a text in Unicode's form NFKC, without characters that are not seen (category Cf)."""
+    """Return a text in the Unicode form NFKC, without invisible characters (category Cf)."""
     seen = (character for character in text if unicodedata.category(character) != "Cf")
     return unicodedata.normalize("NFKC", "".join(seen))
 
@@ -35,9 +35,10 @@ class Evasion(WordSwapAttack):
     """Disguises words: homoglyphs, zero-width characters, spaces, repeated letters, leetspeak.
 
     Args:
-        resources: Stop words, and the sentence encoder that measures the similarity of results.
-        max_edits: Most characters that differ from the original text.
-        victim_reads: How the classifier changes a text before it reads it; None for not at all.
+        resources: Provides the stop words, and the sentence encoder that measures similarity in the results.
+        max_edits: Largest edit distance from the original text, in characters.
+        victim_reads: A function that the classifier applies to each text before it reads it; None for no
+            change.
     """
 
     name = "evasion"
@@ -63,15 +64,15 @@ class Evasion(WordSwapAttack):
 
 
 class EvasionNormalised(Evasion):
-    """Disguises words before a classifier that normalises what it reads: NFKC, nothing invisible.
+    """Disguises words against a classifier that normalises texts first: NFKC, no invisible characters.
 
     Args:
-        resources: Stop words, and the sentence encoder that measures the similarity of results.
-        max_edits: Most characters that differ from the original text.
+        resources: Provides the stop words, and the sentence encoder that measures similarity in the results.
+        max_edits: Largest edit distance from the original text, in characters.
     """
 
     name = "evasion-normalised"
-    description = "the same disguises before a classifier that normalises Unicode first"
+    description = "disguises words as evasion does, against a classifier that normalises Unicode first"
 
     def __init__(self, resources: Resources | None = None, *, max_edits: int = 30) -> None:
         super().__init__(resources, max_edits=max_edits, victim_reads=normalised)

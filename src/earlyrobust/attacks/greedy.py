@@ -1,7 +1,8 @@
-"""Greedy word substitution: rank the words by importance, then replace one after the other.
+"""Greedy word substitution: rank the words by importance, then replace one word after another.
 
-All attacks of this package are of this kind. Each differs in what it proposes (`Swaps`), what it may offer
-(`Constraint`), which words it leaves alone, and how importance is measured.
+The listed attacks of this package are all of this kind. They differ in four points: the transformation that
+proposes replacements (`Swaps`), the constraints on candidates (`Constraint`), the words that they never
+change, and the measure of importance.
 """
 
 from __future__ import annotations
@@ -21,33 +22,33 @@ from earlyrobust.attacks.swaps import Draws, Swaps
 from earlyrobust.attacks.tally import Tally
 from earlyrobust.attacks.text import Text
 
-# What stands in a word's place while its importance is measured.
+# The text that replaces a word while its importance is measured.
 _PLACEHOLDERS = {"delete": "", "unk": "[UNK]", "weighted-saliency": "[UNK]"}
 
 
 class WordSwapAttack(Attack):
     """An untargeted attack that replaces words greedily, the most important ones first.
 
-    A replacement is kept only if it raises the score, which is 1 - p(label) unless another one is chosen. As
-    soon as candidates make the victim err, the most similar of them wins.
+    The attack keeps a replacement only if it raises the score. The score is 1 - p(label) unless another one
+    is chosen. As soon as candidates make the victim err, the attack ends with the most similar of them.
 
-    A subclass gives it the name and the description under which it is listed.
+    A subclass sets the name and the description that lists of attacks show.
 
     Args:
         swaps: Proposes replacements.
-        constraints: Which candidates may be offered, asked in this order.
-        stop_words: Words never touched, compared as they are written.
-        ranking: How a word's importance is measured. "delete": by the score of the text without the word.
-            "unk": by that of the text with "[UNK]" in its place. "weighted-saliency": by the softmax of the
-            latter over all words, times the score of the best replacement (PWWS).
-        keeps_first_column: Whether the first text of a pair is left alone.
-        ranks_all_words: Whether importance is measured for words that cannot be touched too, which costs
-            queries and changes nothing else (TextAttack 0.3.4).
-        follows_words: Whether an edit that makes several words of one leaves the attack on the words that it
-            ranked. TextAttack keeps to their numbers, and so touches the words before them.
-        victim_reads: How the classifier that is attacked changes a text before it reads it; None for not at
-            all.
-        sentence_encoder: Measures the similarity that outcomes report.
+        constraints: Decide which candidates the victim is asked about; applied in this order.
+        stop_words: Words that the attack never changes. The comparison is case-sensitive.
+        ranking: The measure of a word's importance. "delete": the score of the text without the word. "unk":
+            the score of the text with "[UNK]" in place of the word. "weighted-saliency": the softmax over
+            all words of the scores as for "unk", times the score of the best replacement (PWWS).
+        keeps_first_column: Whether the attack leaves the first text of a pair unchanged.
+        ranks_all_words: Whether to measure also the importance of words that the attack may not change. This
+            costs queries and changes nothing else (TextAttack 0.3.4).
+        follows_words: Whether the attack corrects the positions of later words after an edit that splits a
+            word in several. TextAttack does not correct them, so it changes the words before the ranked ones.
+        victim_reads: A function that the classifier applies to each text before it reads it; None for no
+            change.
+        sentence_encoder: Measures the similarity that outcomes report; None for no similarity.
     """
 
     name: ClassVar[str] = "word swap"
@@ -77,7 +78,7 @@ class WordSwapAttack(Attack):
         self._encoder = sentence_encoder
 
     def describe(self) -> dict[str, Any]:
-        """Everything that decides on the result, as JSON types: settings, and the names of resources."""
+        """Return the settings and the names of resources that determine the result, as JSON types."""
         return {
             "attack": self.name,
             **self.score.describe(),
@@ -91,13 +92,13 @@ class WordSwapAttack(Attack):
             "ranking": self._ranking,
             "keeps_first_column": self._keeps_first_column,
             "ranks_all_words": self._ranks_all_words,
-            # Said only where it is so: journals of earlier versions do not know of it.
+            # Only written if it is true, because journals of earlier versions lack this field.
             **({"follows_words": True} if self._follows_words else {}),
             **({"victim_reads": self.victim_reads.__name__} if self.victim_reads is not None else {}),
         }
 
     def fingerprints(self) -> dict[str, str]:
-        """Hashes of what the resources hold that `describe` only names."""
+        """Return hashes of the content of the resources that `describe` names."""
         parts: list[Swaps | Constraint] = [self._swaps, *self._constraints]
         found = {name: value for part in parts for name, value in part.fingerprints().items()}
         if self._encoder is not None:
@@ -110,7 +111,7 @@ class WordSwapAttack(Attack):
 
         Args:
             example: The text and its label.
-            victim: The classifier; asked through the server.
+            victim: The classifier. The server computes its answers.
 
         Returns:
             The outcome.
@@ -148,7 +149,7 @@ class WordSwapAttack(Attack):
     def _rank(
         self, victim: Victim, start: Scored, label: int, random: Draws
     ) -> Attacking[tuple[list[int], int]]:
-        """Positions to replace, the most important first, and the queries that finding this out took."""
+        """Return the positions to replace, the most important first, and the number of queries used."""
         text = start.candidate.text
         positions = [
             position
@@ -171,7 +172,7 @@ class WordSwapAttack(Attack):
     def _best_shares(
         self, victim: Victim, start: Scored, label: int, positions: Sequence[int], random: Draws
     ) -> Attacking[tuple[list[float], int]]:
-        """The share of the best replacement at each position, 0 without any; and the queries it took."""
+        """Return the share of the best replacement at each position (0 if none), and the queries used."""
         text, offered = start.candidate.text, []
         for position in positions:
             offered.append((yield from self._candidates(text, text, position, random)))
@@ -181,7 +182,7 @@ class WordSwapAttack(Attack):
         return best, sum(map(len, offered))
 
     def may_touch(self, text: Text, position: int) -> bool:
-        """Whether the word at a position may be replaced."""
+        """Return whether the attack may replace the word at a position."""
         return (
             position < len(text.words)
             and position not in text.modified
@@ -199,9 +200,9 @@ class WordSwapAttack(Attack):
         random: Draws,
         tally: Tally | None = None,
     ) -> Attacking[list[Candidate]]:
-        """What may be offered to the victim for one position, in the order of the texts; the tally counts."""
-        # Positions were ranked in the original; an edit that made two words of one has shifted the words
-        # since. TextAttack does not follow them, and neither do we.
+        """Return the candidates at one position that pass the constraints, sorted by text; count them."""
+        # The positions are those of the original text. An edit that split a word has shifted the words behind
+        # it. Unless `follows_words` is set, the attack ignores this, as TextAttack does.
         if not self.may_touch(current, position):
             return []
         proposed = yield from self._swaps.propose(current, position, random)
@@ -216,7 +217,7 @@ class WordSwapAttack(Attack):
     def allowed(
         self, candidates: list[Candidate], current: Text, original: Text
     ) -> Attacking[list[Candidate]]:
-        """The candidates that the constraints let stay; texts that differ from `current` in one word."""
+        """Return the candidates that pass the constraints; each differs from `current` in one word."""
         for constraint in self._constraints:
             if candidates:
                 candidates = yield from constraint.keep(candidates, current, original)
@@ -230,10 +231,10 @@ class WordSwapAttack(Attack):
 
 
 def _most_similar(scored: Sequence[Scored]) -> Scored:
-    """Of the candidates at the top that make the victim err, the most similar; the best one on a tie.
+    """Return the most similar of the leading candidates that make the victim err; on a tie, the best one.
 
-    Candidates behind the first that does not make it err are not looked at, though with more than two classes
-    some of them may.
+    The candidates are sorted by score. The search stops at the first one that does not make the victim err.
+    With more than two classes, later candidates may make it err too, but they are ignored.
     """
     wrong = []
     for result in scored:

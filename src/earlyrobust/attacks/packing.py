@@ -1,8 +1,9 @@
 """Faster inference: weights packed for oneDNN on the CPU, and layers that compute in bfloat16 on any device.
 
-PyTorch's own float32 products go to MKL, which on processors of other makers than Intel runs at a fraction
-of their speed. PyTorch's compiler packs weights for oneDNN instead, and so do we, without compiling anything.
-The results differ in the last bits, and do not depend on how many rows are computed together.
+PyTorch computes float32 products with MKL. On processors of other makers than Intel, MKL reaches only a
+fraction of their speed. PyTorch's compiler packs weights for oneDNN instead. This module does the same
+without a compiler. The results differ from PyTorch's in the last bits. They do not depend on how many rows
+are computed together.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from transformers import PreTrainedModel
 from earlyrobust.attacks.precision import Precision
 
 M = TypeVar("M", bound=nn.Module)
-# Up to 480 channels the products of bfloat16 have been seen not to depend on the number of rows, with one and
-# with two threads; this divides the sizes of most encoders.
+# In our measurements with one and two threads, bfloat16 products of up to 480 channels do not depend on the
+# number of rows. 384 divides the sizes of most encoders.
 _CHANNELS = 384
 
 
 class _Linear(nn.Module):
-    """A linear layer that computes in bfloat16 or float32; keeps its weights, at which some models look."""
+    """A linear layer that computes in bfloat16 or float32; it keeps its weights for models that read them."""
 
     def __init__(self, linear: nn.Linear, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
@@ -41,10 +42,10 @@ class _Linear(nn.Module):
 
 
 class _PackedLinear(_Linear):
-    """A linear layer with packed weights.
+    """A linear layer whose weights are packed for oneDNN.
 
-    In bfloat16 oneDNN takes another path for some numbers of rows, and the sum over many channels is then
-    rounded in other places. So it is given few channels at a time, and adds up what they make.
+    In bfloat16, oneDNN uses another algorithm for some numbers of rows, which rounds the sum over many
+    channels in other places. So the layer passes few channels at a time and adds up the partial products.
     """
 
     def _prepare(self, weight: Tensor) -> None:
@@ -64,20 +65,20 @@ class _PackedLinear(_Linear):
 
 
 def pack(model: M, precision: Precision = "float32") -> M | None:
-    """Make a copy of a model with packed linear layers, which shares all other weights with it.
+    """Make a copy of a model with packed linear layers; the copy shares all other weights with the model.
 
-    In bfloat16 the copy is made on every device, packed where that is to be had. A classifier's own layers
-    behind the encoder, and those of any other head, stay in float32: rounded to bfloat16, the probabilities
+    For bfloat16 the function makes a copy on every device, and packs its weights where this is possible. The
+    layers of the classification head, and of any other head, stay in float32. In bfloat16 the probabilities
     of many texts would be equal, and an attack could not tell which text is better.
 
     Args:
-        model: A model in evaluation mode; it stays as it is.
-        precision: In which it will be computed.
+        model: A model in evaluation mode; it is not changed.
+        precision: The precision in which the copy computes.
 
     Returns:
-        The copy, for inference only; None where there is nothing to gain: the model has no linear layers, or
-        none in float32, or in float32 they cannot be packed, because they are not on the CPU or PyTorch was
-        built without oneDNN.
+        The copy, for inference only. None if a copy would not help: the model has no linear layers, or has
+        weights that are not in float32, or the precision is not bfloat16 and the weights cannot be packed
+        (they are not on the CPU, or PyTorch was built without oneDNN).
     """
     if not any(type(module) is nn.Linear for module in model.modules()):
         return None
@@ -105,11 +106,11 @@ def pack(model: M, precision: Precision = "float32") -> M | None:
 
 
 def _is_possible(dtype: torch.dtype) -> bool:
-    """Whether this PyTorch packs weights, and gets the same product by them."""
+    """Return whether this PyTorch can pack weights and computes the right product with them."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     linear, row = nn.Linear(4, 2), torch.ones(1, 4)
-    if dtype != torch.float32:  # of so many channels that several parts are added up
+    if dtype != torch.float32:  # more channels than one part holds, so that parts are added up
         linear.weight, row = nn.Parameter(torch.ones(2, 2 * _CHANNELS)), torch.ones(1, 2 * _CHANNELS)
     tolerance = 1e-5 if dtype == torch.float32 else 8.0
     try:
@@ -117,5 +118,5 @@ def _is_possible(dtype: torch.dtype) -> bool:
             return bool(
                 torch.allclose(_PackedLinear(linear, dtype)(row).float(), linear(row), atol=tolerance)
             )
-    except (AttributeError, RuntimeError, TypeError):  # another PyTorch, which names or calls them otherwise
+    except (AttributeError, RuntimeError, TypeError):  # another version of PyTorch without these operators
         return False

@@ -1,6 +1,7 @@
-"""Token ids as arrays, and batches of them padded to one length.
+"""Batches of token ids as arrays, padded to one length.
 
-A tokenizer's own `pad` works on lists, number by number, and takes as long as a small model's forward pass.
+The `pad` method of a tokenizer works on lists, number by number. It takes as long as the forward pass of a
+small model.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 
 
 def encoded_from(fields: Mapping[str, Sequence[Sequence[int]]]) -> list[Encoded]:
-    """Make inputs of what a tokenizer says of several texts.
+    """Make model inputs from the output of a tokenizer for several texts.
 
     Args:
-        fields: For each field, such as `input_ids`, the numbers of each text: one for each of its tokens.
+        fields: For each field, such as `input_ids`, a list of numbers for each text, one number a token.
+
+    Returns:
+        One input for each text.
     """
     lengths = [len(ids) for ids in fields["input_ids"]]
     columns = [np.fromiter(chain.from_iterable(rows), np.int32, sum(lengths)) for rows in fields.values()]
@@ -33,12 +37,15 @@ def encoded_from(fields: Mapping[str, Sequence[Sequence[int]]]) -> list[Encoded]
 
 
 def cut_up(names: Sequence[str], numbers: NDArray[np.int32], lengths: Sequence[int]) -> list[Encoded]:
-    """Cut the tokens of several texts, one text behind the other, into inputs.
+    """Split the concatenated tokens of several texts into one model input for each text.
 
     Args:
-        names: Of the fields.
-        numbers: Those of all tokens, shape (fields, tokens of all texts).
-        lengths: Tokens of each text.
+        names: Names of the fields.
+        numbers: The fields of all tokens, shape (fields, tokens of all texts).
+        lengths: Number of tokens of each text.
+
+    Returns:
+        One input for each text.
     """
     inputs, begin = [], 0
     for length in lengths:
@@ -49,20 +56,20 @@ def cut_up(names: Sequence[str], numbers: NDArray[np.int32], lengths: Sequence[i
 
 
 class _Numbers(NamedTuple):
-    """The numbers of a field at a token that the tokenizer says nothing of, and at padding."""
+    """The values of a field: at tokens, where the input has no such field, and at padding."""
 
     token: int
     padding: int
 
 
 class Padding:
-    """Pads inputs as a tokenizer does, by filling arrays.
+    """Pads inputs as a tokenizer does, but faster, by filling arrays.
 
-    How the tokenizer pads each field is seen on an input of one token, which it pads itself.
+    To learn how the tokenizer pads each field, the class lets it pad an input of one token.
 
     Args:
         tokenizer: The tokenizer.
-        config: The model's configuration, which decides on the side; None for the right.
+        config: The model's configuration, which decides on the side of the padding; None for the right side.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig | None) -> None:
@@ -71,15 +78,15 @@ class Padding:
         self._seen: dict[str, _Numbers] = {}
 
     def pad(self, batch: Sequence[Encoded], length: int) -> dict[str, Tensor]:
-        """A batch of inputs, each padded to a length in tokens.
+        """Pad each input of a batch to the same length.
 
         Args:
-            batch: Inputs with the same fields, none of them longer.
-            length: Tokens of each padded input.
+            batch: Inputs with the same fields, each of at most `length` tokens.
+            length: Number of tokens of each padded input.
 
         Returns:
-            The inputs' fields and those that the tokenizer adds, the attention mask for most, int64 tensors
-            of shape (inputs, length).
+            The fields of the inputs and those that the tokenizer adds (most add the attention mask), as int64
+            tensors of shape (inputs, length).
         """
         seen = self._seen = self._seen or self._see(batch[0].fields)
         lengths = np.array([item.length for item in batch])[:, None]
@@ -96,7 +103,7 @@ class Padding:
         return padded
 
     def _see(self, fields: Mapping[str, Any]) -> dict[str, _Numbers]:
-        """How the tokenizer pads each of these fields, and what it adds to them."""
+        """Return how the tokenizer pads each of these fields and those that it adds."""
         padded = self._tokenizer.pad(
             {name: [0] for name in fields}, padding="max_length", max_length=2, padding_side=self._side
         )

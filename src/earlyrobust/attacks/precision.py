@@ -1,4 +1,4 @@
-"""The precision that attacks compute models in: float32, TF32 or bfloat16."""
+"""The numeric precision in which attacks compute models: float32, TF32 or bfloat16."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Precision = Literal["float32", "tf32", "bf16"]
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Refuse a precision that a device does not have.
+    """Check that a device supports a precision.
 
     Args:
-        precision: Its name.
-        device: Where the models run.
+        precision: Name of the precision.
+        device: The device on which the models run.
 
     Raises:
-        ConfigError: If there is no such precision, or the device does not have it.
+        ConfigError: If there is no such precision, or the device does not support it.
     """
     if precision not in get_args(Precision):
         raise ConfigError(f"There is no precision '{precision}': choose {', '.join(get_args(Precision))}.")
@@ -42,14 +42,14 @@ def _has_tf32(device: torch.device) -> bool:
 
 @contextmanager
 def computing_in(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Compute in a precision while the context lasts.
+    """Set the precision of matrix products while the context lasts.
 
-    Under bfloat16 products of matrices round their inputs and their results; sums over a text, such as those
-    of layer norms and softmax, and the residual stream stay in float32.
+    With bfloat16, matrix products round their inputs and their results. Sums over a text, such as those of
+    layer norms and softmax, and the residual stream stay in float32.
 
     Args:
-        precision: Its name.
-        device: Where the model runs.
+        precision: Name of the precision.
+        device: The device on which the model runs.
     """
     if precision == "float32":
         yield

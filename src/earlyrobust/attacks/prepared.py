@@ -1,4 +1,4 @@
-"""Models made ready to answer many batches: packed, in a precision, fed with padded arrays."""
+"""Models prepared for fast inference: with packed weights, a chosen precision, and padding by arrays."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Prepared(Generic[M]):
-    """A model that answers batches in a precision.
+    """A model that answers batches of inputs in a chosen precision.
 
     Args:
-        model: The model; it is put into evaluation mode, and keeps its weights.
-        tokenizer: Its tokenizer.
-        config: Its configuration; None if it has none.
-        precision: In which it is computed.
+        model: The model. It is put into evaluation mode; its weights stay as they are.
+        tokenizer: The model's tokenizer.
+        config: The model's configuration; None if it has none.
+        precision: The precision in which the model is computed.
 
     Attributes:
         model: The model as it was given.
-        device: Where it runs.
-        precision: In which it is computed.
-        counts_rows: Whether small batches must be filled up by whoever forms them, see `engine.Model`.
+        device: The device on which the model runs.
+        precision: The precision in which the model is computed.
+        counts_rows: Whether the caller must fill up small batches, see `engine.Model`.
 
     Raises:
-        ConfigError: If the device or the model does not have the precision.
+        ConfigError: If the device or the model does not support the precision.
     """
 
     def __init__(
@@ -59,21 +59,21 @@ class Prepared(Generic[M]):
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the weights, whatever they are computed in."""
+        """SHA-256 of the original weights, which does not depend on the precision."""
         return fingerprint(self.model)
 
     def answer(
         self, batch: Sequence[Encoded], length: int, ask: Callable[[M, dict[str, Tensor]], Tensor]
     ) -> Tensor:
-        """Let the model answer a batch.
+        """Compute the model's answers to a batch.
 
         Args:
             batch: The inputs.
-            length: Tokens to which each is padded.
-            ask: Calls a model with padded tensors, and takes one row for each input from what it returns.
+            length: Number of tokens to which each input is padded.
+            ask: Calls the model with padded tensors, and returns a tensor with one row for each input.
 
         Returns:
-            The rows, on the CPU.
+            The rows that `ask` returns, on the CPU.
         """
         padded = {name: table.to(self.device) for name, table in self._padding.pad(batch, length).items()}
         with torch.inference_mode(), computing_in(self.precision, self.device):

@@ -1,18 +1,20 @@
-"""PWWS, the attack that weighs how salient a word is and how much its synonyms change.
+"""PWWS, an attack that replaces words by synonyms, ranked by saliency and by the effect of the best synonym.
 
 Ren et al., "Generating Natural Language Adversarial Examples through Probability Weighted Word Saliency", ACL
 2019.
 
-As in TextAttack 0.3.11. Where that differs from the paper:
+The attack does the same as in TextAttack 0.3.11. It differs from the paper in four points:
 
-* Named entities are not swapped for others: that needs the whole data set and its labels.
-* The best synonym of a word is chosen twice: for the ranking, and again when its turn has come, in the text
-  as it is then. The paper chooses once.
-* Synonyms are of all parts of speech that the word can have, not only of the one that it has in the text.
-* The saliency is weighed with the score of the best synonym itself, not with how much it raises the score.
+* It does not replace named entities by others, which needs the whole data set and its labels.
+* It chooses the best synonym of a word twice: for the ranking in the original text, and again in the current
+  text when it replaces the word. The paper chooses once.
+* It tries synonyms for all parts of speech that the word can have. The paper tries only those for the part of
+  speech that the word has in the text.
+* It multiplies the saliency by the score of the best synonym. The paper multiplies it by the increase of the
+  score.
 
-The synonyms are those of NLTK's WordNet where it is found, as in TextAttack. Elsewhere they are the ones that
-the package carries, which are inflected as the word is. The attack puts them in as they are listed, whatever
+The synonyms are those of NLTK's WordNet where its data is found, as in TextAttack. Elsewhere they are those
+that the package carries, inflected as the word is. The attack inserts synonyms as they are listed, whatever
 the letter case of the word.
 """
 
@@ -24,16 +26,18 @@ from earlyrobust.attacks.swaps import NeighbourSwaps
 
 
 class PWWS(WordSwapAttack):
-    """Replaces words by synonyms, those first where saliency times change of the probability is largest.
+    """Replaces words by synonyms, in the order of saliency times the change of the probability.
 
     Args:
-        resources: Synonyms and stop words.
-        candidates: K, synonyms tried for each word (all: the paper; no word of WordNet has more than 67).
-        ranks_all_words: Measure the importance of stop words too, as TextAttack 0.3.4 did.
+        resources: Provides the synonyms, the stop words, and the sentence encoder that measures similarity in
+            the results.
+        candidates: K, the most synonyms to try for each word (all: the paper; no word of WordNet has more
+            than 67).
+        ranks_all_words: Whether to measure the importance of stop words too, as TextAttack 0.3.4 did.
     """
 
     name = "pwws"
-    description = "replaces words by synonyms, ranked by saliency and by what the best synonym changes"
+    description = "replaces words by synonyms, ranked by saliency and by the effect of the best synonym"
 
     def __init__(
         self,

@@ -1,4 +1,7 @@
-"""Counts of what an attack could try on one example, so that a failed attempt is told from none."""
+"""Counts of the words and candidates that an attack tries on one example.
+
+The counts tell a failed attempt from an attack that had nothing to try.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,18 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Tally:
-    """Counts what an attack tries on one example.
+    """Counts the words and candidates that an attack tries on one example.
 
-    An attack stops when it succeeds. So all counts but the first concern only the positions that it came to.
+    An attack stops when it succeeds. So all counts but the first cover only the positions that it reached.
 
     Attributes:
-        touchable: Words that the attack may touch at all: neither stop words nor protected.
-        tried: Positions for which it looked for replacements.
-        known: How many of their words the source of neighbours holds; None for an attack without one.
-        answered: At how many of them at least one candidate was offered to the victim.
-        proposed: Candidates that the transformation made for them, all different from the text as it was.
-        offered: How many of the candidates passed the constraints and were offered to the victim.
+        touchable: Number of words that the attack may change: neither stop words nor protected.
+        tried: Number of positions for which the attack looked for replacements.
+        known: Number of these positions whose word is in the source of neighbours; None for an attack without
+            such a source.
+        answered: Number of these positions at which the victim was asked about at least one candidate.
+        proposed: Number of candidates that the transformation made, all different from the current text.
+        offered: Number of candidates that passed the constraints; the victim was asked about them.
     """
 
     touchable: int
@@ -31,9 +35,9 @@ class Tally:
         """Count one position.
 
         Args:
-            known: Whether the source of neighbours holds its word; None without such a source.
-            proposed: Candidates that the transformation made.
-            offered: Candidates that passed the constraints.
+            known: Whether the source of neighbours holds the word; None without such a source.
+            proposed: Number of candidates that the transformation made.
+            offered: Number of candidates that passed the constraints.
         """
         self.tried += 1
         if known is not None:

@@ -1,7 +1,7 @@
 """Attacks that do not search greedily: random substitutions, and texts that broke another model.
 
-A greedy attack sees only what the score shows. These two need nothing of the victim but the class that it
-gives, so a victim that hides its score is not safe from them.
+A greedy attack depends on the score. These two attacks need only the class that the victim gives to a text.
+So a victim is not safe from them because its scores hide the way to an error.
 """
 
 from __future__ import annotations
@@ -20,41 +20,51 @@ from earlyrobust.attacks.scores import LOGIT_MARGIN, Score
 from earlyrobust.attacks.swaps import Draws
 from earlyrobust.attacks.text import Text
 
-# A text and the class that it has: what tells attacked examples apart.
+# A text and its class, which together identify an attacked example.
 Labelled = tuple[tuple[str, ...], int]
-# So many texts are asked about at the least, if the attack that is compared with asked about fewer.
+# Queries allowed for an example even if the attack to compare with used fewer.
 LEAST_QUERIES = 50
 
 
 class RandomSubstitutions(WordSwapAttack):
-    """Draws texts with several words replaced, from all that another attack may offer, and asks about each.
+    """Replaces random words by random candidates of another attack, until the victim errs.
 
-    A number of words, the words themselves and their replacements are drawn at random. Replacements are those
-    that the other attack finds for the untouched text, and each must pass its constraints.
+    The number of words, the words and their replacements are drawn at random. The replacements are those that
+    the other attack finds for the original text. Each must pass the constraints of that attack.
 
     Args:
-        attack: The attack whose replacements and constraints these are.
-        queries: How many texts that attack asked about, for each example.
+        attack: The other attack, which provides the replacements and the constraints.
+        queries: Number of queries that the other attack used, for each example.
     """
 
     name = "random substitutions"
-    description = "replaces random words by what another attack may put in their place"
+    description = "replaces random words by random candidates of another attack"
 
     def __init__(self, attack: WordSwapAttack, queries: Mapping[Labelled, int]) -> None:
-        self.__dict__.update(vars(attack))  # all of its parts, to search otherwise
+        self.__dict__.update(vars(attack))  # takes all parts of the other attack
         self._of = attack.name
         self._queries = queries
 
     def describe(self) -> dict[str, Any]:
-        """The other attack's settings, and the fewest texts that are asked about."""
+        """Return the settings of the other attack, its name, and the least number of queries allowed."""
         return {**super().describe(), "substitutions_of": self._of, "least_queries": LEAST_QUERIES}
 
     def fingerprints(self) -> dict[str, str]:
-        """The other attack's, and a hash of the numbers of queries."""
+        """Return the hashes of the other attack, and a hash of the numbers of queries."""
         return {**super().fingerprints(), "queries_fingerprint": _digest(self._queries)}
 
     def attack(self, example: Example, victim: Victim) -> Attacking[Outcome]:
-        """Ask about random texts until the victim errs, or about as many as the other attack asked about."""
+        """Try random texts until the victim errs or the allowed queries are used up.
+
+        The attack may use as many queries as the other attack used on the example, at least 50.
+
+        Args:
+            example: The text and its label.
+            victim: The classifier. The server computes its answers.
+
+        Returns:
+            The outcome.
+        """
         original = Text.of(example.columns)
         start = (yield from self._ask(victim, [Candidate(original)], example.label))[0]
         if start.is_wrong:
@@ -77,7 +87,7 @@ class RandomSubstitutions(WordSwapAttack):
         return self._outcome(status, queries, original, start, end, changed, similarity)
 
     def _replacements(self, original: Text, random: Draws) -> Attacking[dict[int, list[str]]]:
-        """What may stand in the place of each word, by its position; words without any are left out."""
+        """Return the replacements for each word, by its position; words without any are left out."""
         found = {}
         for position, word in enumerate(original.words):
             if self.may_touch(original, position):
@@ -88,12 +98,12 @@ class RandomSubstitutions(WordSwapAttack):
     def _draw(
         self, original: Text, replacements: Mapping[int, Sequence[str]], random: Draws
     ) -> Attacking[tuple[Candidate, int]]:
-        """A random text, and how many of its words are replaced."""
-        # Few words are drawn as often as many: each doubling of the number is equally likely.
+        """Return a random text, and the number of its replaced words."""
+        # The number of words is log-uniform: each doubling of it is equally likely.
         count = min(len(replacements), int((len(replacements) + 1) ** random.random_sample()))
         chosen = random.choice(sorted(replacements), count, replace=False)
         drawn, words = Candidate(original), 0
-        # From the end to the beginning: an edit that makes two words of one moves only what is behind it.
+        # From the end to the beginning, because an edit that splits a word shifts only the words behind it.
         for position in sorted(chosen.tolist(), reverse=True):
             for place in random.permutation(len(replacements[position])):
                 edited = Candidate(drawn.text.replace(position, replacements[position][place]))
@@ -105,13 +115,13 @@ class RandomSubstitutions(WordSwapAttack):
 
 
 class Replay(Attack):
-    """Asks about the texts that broke another model, and searches for nothing.
+    """Tries the texts that broke another model on the victim, without any search.
 
     Args:
-        broken: The texts that broke the other model, for each text that was attacked.
-        origin: What they come from, as JSON types.
-        score: How the victim answers.
-        victim_reads: How it changes a text before it reads it; None for not at all.
+        broken: The texts that broke the other model, for each attacked text.
+        origin: Origin of these texts, as JSON types; it becomes part of the settings.
+        score: Decides in which form the victim answers.
+        victim_reads: A function that the victim applies to each text before it reads it; None for no change.
     """
 
     name = "replay"
@@ -129,15 +139,23 @@ class Replay(Attack):
         self.victim_reads = victim_reads
 
     def describe(self) -> dict[str, Any]:
-        """What is replayed."""
+        """Return the settings, with the origin of the replayed texts."""
         return {"attack": self.name, **self.score.describe(), **self._origin}
 
     def fingerprints(self) -> dict[str, str]:
-        """A hash of the texts."""
+        """Return a hash of the replayed texts."""
         return {"replayed_fingerprint": _digest(self._broken)}
 
     def attack(self, example: Example, victim: Victim) -> Attacking[Outcome]:
-        """Ask about each text that broke the other model on this example, until the victim errs."""
+        """Try each text that broke the other model on this example, until the victim errs.
+
+        Args:
+            example: The text and its label.
+            victim: The classifier. The server computes its answers.
+
+        Returns:
+            The outcome.
+        """
         original = Text.of(example.columns)
         start = (yield from self._ask(victim, [Candidate(original)], example.label))[0]
         if start.is_wrong:
@@ -154,6 +172,6 @@ class Replay(Attack):
 
 
 def _digest(values: Mapping[Labelled, Any]) -> str:
-    """SHA-256 of what belongs to each labelled text, in whatever order."""
+    """Return a SHA-256 hash of a mapping, which does not depend on the order of its entries."""
     lines = sorted(json.dumps([*key, value]) for key, value in values.items())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

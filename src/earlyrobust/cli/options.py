@@ -177,7 +177,7 @@ ATTACK: Group = {
         str, "Attack", "Judge of similarity: a sentence-transformers model, or 'use'.", "minilm"
     ),
     "masked_lm": option(str, "Attack", "Language model of bert-attack.", "google-bert/bert-base-uncased"),
-    "nltk_data": option(Path, "Attack", "Folder of NLTK's tagger, stop words and WordNet.", "where NLTK looks"),
+    "nltk_data": option(Path, "Attack", "Folder of NLTK's tagger, words and WordNet.", "where NLTK looks"),
     "candidates": option(int, "Attack", "K, candidates for each word.", "by attack"),
     "min_similarity": option(float, "Attack", "Smallest similarity of sentences.", "by attack"),
     "min_word_cosine": option(float, "Attack", "Smallest cosine of word vectors.", "by attack"),

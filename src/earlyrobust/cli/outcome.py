@@ -1,6 +1,6 @@
-"""How a command ends for a program that called it: a record to read, and an exit code that judges it.
+"""The results of a command for a calling program: a record as JSON, and an exit code.
 
-Exit code 3 says that an accuracy is below the threshold of `--fail-under`.
+Exit code 3 means that an accuracy is below the threshold of `--fail-under`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Threshold:
     """The smallest accuracy that is good enough.
 
     Attributes:
-        told: The threshold in percent, as it was given.
-        share: The same as a share of 1.
+        told: The threshold in percent, as the user wrote it.
+        share: The threshold as a fraction from 0 to 1.
     """
 
     told: str
@@ -50,7 +50,7 @@ class Threshold:
         """Read a threshold in percent.
 
         Raises:
-            ConfigError: If it is no number from 0 to 100.
+            ConfigError: If the text is not a number from 0 to 100.
         """
         told = text.strip()
         try:
@@ -65,7 +65,7 @@ class Threshold:
         return cls(told, Fraction(number) / 100)
 
     def is_above(self, accuracy: Accuracy) -> bool:
-        """Whether an accuracy is below the threshold, by exact arithmetic: one that is equal is not."""
+        """Return whether an accuracy is below the threshold, in exact arithmetic; an equal one is not."""
         return Fraction(accuracy.correct, accuracy.total) < self.share
 
 
@@ -73,15 +73,15 @@ def parse_thresholds(given: Iterable[str], attacks: Sequence[str]) -> dict[str, 
     """Read the thresholds of attacks.
 
     Args:
-        given: Values of `--fail-under`, each one threshold or several, separated by commas: `attack=percent`
-            for one attack, or `percent` for all that have none of their own.
+        given: Values of `--fail-under`. Each holds one threshold or several, separated by commas:
+            `attack=percent` for one attack, or `percent` for all attacks without a threshold of their own.
         attacks: Names of the attacks that run.
 
     Returns:
         The threshold of each attack that has one.
 
     Raises:
-        ConfigError: If a threshold is no number from 0 to 100, is given twice, or is that of an attack that
+        ConfigError: If a threshold is not a number from 0 to 100, is given twice, or is for an attack that
             does not run.
     """
     named: dict[str, Threshold] = {}
@@ -103,9 +103,9 @@ def parse_thresholds(given: Iterable[str], attacks: Sequence[str]) -> dict[str, 
 
 
 def print_record(report: AttackReport | EvaluationReport) -> None:
-    """Print a record on standard output as JSON, with the content of its file; the first process alone does.
+    """Print a record as JSON on standard output, with the content of its file; only the first process prints.
 
-    All characters are ASCII, so that it does not matter which encoding standard output has.
+    All characters are ASCII, so the encoding of standard output does not matter.
     """
     if processes.is_first():
         typer.echo(json.dumps(dataclasses.asdict(report), indent=2, allow_nan=False))
@@ -115,10 +115,11 @@ def end_if_below(judged: Iterable[tuple[str, Accuracy, Threshold | None]]) -> No
     """End the command with exit code 3 if an accuracy is below its threshold; else do nothing.
 
     Args:
-        judged: What each accuracy is called, the accuracy, and its threshold; None if it has none.
+        judged: For each accuracy, its title, the accuracy, and its threshold or None.
 
     Raises:
-        typer.Exit: If one is below; the first process says so in one sentence on standard error.
+        typer.Exit: If an accuracy is below its threshold. The first process reports this in one sentence on
+            standard error.
     """
     misses = [
         f"{title} is {100 * accuracy.value:.2f} ({accuracy.correct} of {accuracy.total}), the threshold is "

@@ -1,4 +1,4 @@
-"""`earlyrobust replay`: the texts that broke one classifier, asked of another."""
+"""`earlyrobust replay`: tests a classifier on the texts that broke another one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def replay(
     **flags: Any,
 ) -> None:
     """Count how many of the texts that broke another classifier break this one, too."""
-    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+    from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     with Display() as display:
         from earlyrobust import pipeline

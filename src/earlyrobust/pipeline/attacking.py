@@ -1,4 +1,4 @@
-"""Attacking a classifier with all the attacks that were asked for."""
+"""Builds the attacks that a user chose, and attacks a classifier with them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# Options that an attack may have and others not.
+# Options that only some attacks have.
 _OWN = ("candidates", "min_similarity", "min_word_cosine", "word_limit", "ranks_all_words")
 
 
 def check_attacks(options: AttackOptions) -> dict[str, Any]:
-    """See whether the attacks that were asked for can be put together as was asked.
+    """Check that the chosen attacks exist and that each given setting belongs to one of them.
 
     Returns:
-        The settings that were given, each of which at least one of the attacks has.
+        The settings that were given. At least one of the attacks has each of them.
 
     Raises:
-        ConfigError: If there is no such attack, or a setting concerns none of them.
+        ConfigError: If there is no such attack, or if none of the attacks has a given setting.
     """
     for name in options.attack:
         if name not in ATTACKS:
@@ -55,14 +55,15 @@ def _parameters(attack: str) -> set[str]:
 
 
 def build_attacks(options: AttackOptions, note: Note = silent) -> list[WordSwapAttack]:
-    """Put together the attacks that were asked for, and load what they lean on.
+    """Build the chosen attacks and load the resources that they use.
 
     Args:
-        options: Which ones, and their settings; one that an attack does not have does not concern it.
-        note: Is told what was chosen where there was a choice between models.
+        options: The names of the attacks and their settings. An attack ignores settings that it does not
+            have.
+        note: Receives a sentence on each choice between models.
 
     Raises:
-        EarlyRobustError: As for `check_attacks`, and if a resource cannot be had.
+        EarlyRobustError: As for `check_attacks`, and if a resource cannot be loaded.
     """
     check_attacks(options)
     if options.attack:
@@ -74,14 +75,14 @@ def build_attacks(options: AttackOptions, note: Note = silent) -> list[WordSwapA
 
 
 def build_attack(name: str, options: AttackOptions, resources: Resources) -> WordSwapAttack:
-    """Put together one attack; a setting that it does not have does not concern it."""
+    """Build one attack; it ignores settings that it does not have."""
     settings = {option: value for option, value in _given(options).items() if option in _parameters(name)}
-    # Those of the table are put together from resources; mypy sees the base class, which is not.
+    # All attacks of the table take resources. mypy sees the base class, which does not.
     return cast("Callable[..., WordSwapAttack]", ATTACKS[name])(resources, **settings)
 
 
 def resources_of(options: AttackOptions, note: Note = silent) -> Resources:
-    """What attacks lean on, each part loaded when it is first needed; `note` as for `build_attacks`."""
+    """Return the resources of the attacks, loaded when first used; `note` is as for `build_attacks`."""
     return Resources(
         neighbours=options.neighbours,
         sentence_encoder=options.sentence_encoder,
@@ -105,24 +106,24 @@ def attack_model(
     observer: Observer,
     title: str = "",
 ) -> dict[str, AttackRecord]:
-    """Attack a classifier with several attacks, one after the other.
+    """Attack a classifier with several attacks, one after another.
 
-    A text that several of them ask about, such as each untouched one, is computed for the first of them only.
+    If several attacks ask about the same text, such as an original text, the answer is computed only once.
 
     Args:
         model: The classifier.
-        tokenizer: Its tokenizer.
+        tokenizer: The classifier's tokenizer.
         rows: Examples, as for `evaluate_under_attack`.
         attacks: The attacks.
-        options: Size of the sample, and how to batch.
-        seed: Of the sample and the attacks' random choices.
-        max_length: Longest input in tokens.
+        options: Size of the sample, and settings of batches and precision.
+        seed: Seed of the sample and of the attacks' random choices.
+        max_length: Length of the longest input in tokens; None for the model's own limit.
         journals: Folder of the journals.
-        observer: Is told how they go.
-        title: Begins the names of stages and journals; empty for none.
+        observer: Receives progress.
+        title: Title of the model, part of the names of stages and journals; empty for none.
 
     Returns:
-        The record of each attack, by its name.
+        The records of the attacks by name.
     """
     victim = Victim(model, tokenizer, max_length, options.used_precision)
     server = Server.of(model.device, options.token_budget)

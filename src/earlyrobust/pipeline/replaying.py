@@ -1,4 +1,4 @@
-"""Replaying the texts that broke one classifier on another, which asks nothing of the other's score."""
+"""Tests a classifier on the texts that broke another one. This needs no score, only classes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from earlyrobust.results import (
 from earlyrobust.storage import locked
 from earlyrobust.textattack import read_attacked
 
-# Tokens of a text that are read where nothing says how many.
+# Most tokens of a text that are read if neither a run nor a journal gives a number.
 _USUAL_LENGTH = 128
 
 
@@ -45,21 +45,20 @@ def replay(
     output: Path | None = None,
     observer: Observer | None = None,
 ) -> ReplayReport:
-    """Ask a classifier about the texts that broke another one.
+    """Test a classifier on the texts that broke another one.
 
     Args:
-        journal: The journal of an attack on the other classifier, or the CSV log of one by TextAttack.
+        journal: The journal of an attack on the other classifier, or the CSV log of an attack by TextAttack.
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
-        labels: Which output of the classifier stands for which class, as for `match_classes`; None to find it
-            by their names.
-        max_length: Most tokens of a text that the classifier reads; None for as many as in the run that
-            trained it, or else as the other classifier read.
-        output: Folder to write `replay.json` into; None for no file.
-        observer: Is told what happens.
+        labels: Which output of the classifier stands for which class, as for `match_classes`; None to match
+            them by name.
+        max_length: Most tokens of a text that the classifier reads. None for the number of the run that
+            trained it, or else the number that the other classifier read.
+        output: Folder for `replay.json`; None for no file.
+        observer: Receives progress and notes.
 
     Returns:
-        The record: of the texts that the classifier is right about before the attack, how many it errs on
-        after it.
+        The record. It says how many texts the classifier has right before the attack and wrong after it.
 
     Raises:
         EarlyRobustError: If the model or the journal cannot be used, they do not belong together, or the
@@ -124,7 +123,7 @@ def replay(
 
 
 def _rows(examples: Sequence[AttackedExample]) -> Dataset:
-    """The texts before the attack, and behind all of them those after it, with the labels of the journal."""
+    """Return all texts before the attack, then all texts after it, with the labels of the journal."""
     columns = ("text", "pair")[: len(examples[0].texts)]
     texts = [item.texts for item in examples] + [item.final for item in examples]
     rows: dict[str, list[Any]] = dict(zip(columns, map(list, zip(*texts, strict=True)), strict=True))
@@ -132,7 +131,7 @@ def _rows(examples: Sequence[AttackedExample]) -> Dataset:
 
 
 def _names_of(journal: Path, examples: Sequence[AttackedExample]) -> list[str]:
-    """Names of the classes of a journal, from the record beside it; their numbers where there is none."""
+    """Return the class names of a journal from the record beside it, or numbers if there is no record."""
     folder = journal.absolute().parent
     for place, path in (
         (folder / ATTACK_NAME, ("label_names",)),
@@ -153,7 +152,7 @@ def _names_of(journal: Path, examples: Sequence[AttackedExample]) -> list[str]:
 
 
 def _length_of(model_name: str, header: dict[str, Any]) -> int:
-    """Most tokens of a text that a classifier is to read where the user does not say."""
+    """Return the most tokens of a text that a classifier reads if the user gives no number."""
     run = run_of(model_name)
     found = header.get("max_length") if run is None else options_of(run).max_length
     return found if isinstance(found, int) else _USUAL_LENGTH

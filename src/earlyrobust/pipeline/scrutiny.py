@@ -1,9 +1,8 @@
-"""Scrutiny: attacks are repeated in other ways on the same examples, to see through illusions of robustness.
+"""Scrutiny: repeats attacks in other ways on the same examples, to detect illusions of robustness.
 
-A classifier may be robust only against the attack that it is measured with: because the attack's search sees
-nothing in its probabilities, because it was trained on the very words that the attack takes, or because only
-greedy attacks fail on it. Each variant keeps a journal of its own, so that scrutiny goes on where it was
-interrupted.
+A classifier may be robust only against the attack that measures it. There are three possible reasons: its
+probabilities do not guide the attack's search, it was trained on the words that the attack uses, or only
+greedy attacks fail on it. Each variant keeps its own journal, so scrutiny can continue after an interruption.
 """
 
 from __future__ import annotations
@@ -43,15 +42,15 @@ if TYPE_CHECKING:
 
     from earlyrobust.pipeline.judge import Subject
 
-# Texts that a temperature is fitted on: at most, and at least.
+# The most and the fewest texts for fitting a temperature.
 _MOST_HELD_OUT, _LEAST_HELD_OUT = 1_000, 20
 _FEW_TEXTS = (
     f"Fewer than {_LEAST_HELD_OUT} texts of the data are not attacked, too few to fit a temperature on: "
     "choose fewer --examples."
 )
 _TWO_CLASSES = "With two classes every temperature ranks texts as the logit margin does."
-_NO_WORDS = "The attack takes its words from no list that can be chosen."
-_NO_RIVAL = "The model is none of a run's with another trained model beside it."
+_NO_WORDS = "The attack does not use a list of words that can be chosen."
+_NO_RIVAL = "The model does not belong to a run that holds another trained model."
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class _Rival:
     """The other model of a run.
 
     Attributes:
-        victim: The classifier, as it is attacked.
+        victim: The other model as a victim of attacks.
         journals: Folder of the journals of the run's own attacks.
     """
 
@@ -68,15 +67,15 @@ class _Rival:
 
 
 class Scrutiny:
-    """Repeats attacks on a classifier in other ways.
+    """Repeats attacks on a classifier in other ways (variants), and compares them with the plain attacks.
 
     Args:
-        model_name: The classifier, as the user names it.
-        subject: The classifier and what it is attacked on.
-        config: How it is attacked.
-        resources: What the plain attacks lean on.
-        folder: Of the journals.
-        observer: Is told how it goes.
+        model_name: The user's name for the classifier.
+        subject: The classifier and the texts to attack.
+        config: Settings of the attacks.
+        resources: Resources of the plain attacks.
+        folder: Folder of the journals.
+        observer: Receives progress.
     """
 
     def __init__(
@@ -105,11 +104,14 @@ class Scrutiny:
             self._temperature = self._fit_temperature()
 
     def of(self, attack: WordSwapAttack, plain_record: AttackRecord) -> ScrutinyRecord:
-        """Repeat one attack in all other ways.
+        """Run all variants of one attack.
 
         Args:
             attack: The plain attack.
-            plain_record: Its record; its journal is in the folder.
+            plain_record: The record of the plain attack, whose journal is in the folder.
+
+        Returns:
+            The record of scrutiny.
         """
         plain = _examples(self._folder / str(plain_record.journal))
         exact = attack.scored_by(LOGIT_MARGIN)
@@ -150,7 +152,7 @@ class Scrutiny:
         )
 
     def _with_other_words(self, exact: WordSwapAttack) -> WordSwapAttack | str:
-        """The attack with the words of another list, or why there is none, in a sentence."""
+        """Return the attack with the words of another list, or a sentence that says why there is none."""
         if "neighbours" not in exact.describe():
             return _NO_WORDS
         if self._words is None:
@@ -162,7 +164,7 @@ class Scrutiny:
     def _attack(
         self, variant: Attack, attack: str, name: str, rival: _Rival | None = None
     ) -> list[AttackedExample]:
-        """Attack the same examples as the plain attack, this model or the other one of the run."""
+        """Run a variant on the examples of the plain attack, against this model or the other of the run."""
         journal = self._folder / _journal(attack, name)
         with self._observer.stage(f"Scrutinising {attack}: {name}"):
             evaluate_victim(
@@ -181,9 +183,9 @@ class Scrutiny:
     def _texts_that_broke(
         self, rival: _Rival, attack: WordSwapAttack
     ) -> tuple[dict[tuple[tuple[str, ...], int], list[tuple[str, ...]]], int]:
-        """The texts that break the other model, and the queries that finding them took.
+        """Return the texts that break the other model, and the number of queries used to find them.
 
-        Where the run has attacked the other model in the same way on the same examples, nothing is asked.
+        If the run has made the same attack on the other model and the same examples, no queries are needed.
         """
         header = header_of(self._folder / f"{attack.name}.jsonl")
         wanted = {**(header or {}), "model": rival.victim.fingerprint}
@@ -199,7 +201,7 @@ class Scrutiny:
 
     @staticmethod
     def _of_run(rival: _Rival, wanted: dict[str, object]) -> list[AttackedExample] | None:
-        """The examples of the run's own attack on the other model; None if it was another or none."""
+        """Return the examples of the run's own attack on the other model; None without the same attack."""
 
         def read() -> list[dict[str, object]] | None:
             for journal in sorted(rival.journals.glob("*.jsonl")):
@@ -215,7 +217,7 @@ class Scrutiny:
     def _by_candidates(
         self, attack: WordSwapAttack, margin: Sequence[AttackedExample]
     ) -> tuple[CurveRecord | None, int]:
-        """The curve over candidates for each word, up to the attack's own number, and the queries it took."""
+        """Return the curve over candidates for each word, up to the attack's number, and the queries used."""
         most = attack.describe().get("candidates")
         if most is None:
             return None, 0
@@ -230,7 +232,7 @@ class Scrutiny:
         return CurveRecord(allowed, [*right, _robust(margin)], len(margin)), queries
 
     def _fit_temperature(self) -> TemperatureRecord | None:
-        """The temperature that fits texts of the data that are not attacked; None if they are too few."""
+        """Fit a temperature on texts of the data that are not attacked; None if there are too few."""
         subject = self._subject
         others = held_out(subject.rows, self._config.examples, self._config.seed, len(subject.outputs))
         if len(others) < _LEAST_HELD_OUT:
@@ -240,19 +242,19 @@ class Scrutiny:
 
 
 def held_out(rows: Dataset, examples: int, seed: int, classes: int) -> list[int]:
-    """Rows of which a sample of the others is attacked.
+    """Draw rows whose texts are not attacked.
 
     Args:
         rows: As for `sample_examples`.
-        examples: Size of the sample that is attacked.
-        seed: Of that sample.
-        classes: How many the model knows.
+        examples: Size of the attacked sample.
+        seed: Seed of the attacked sample.
+        classes: Number of classes of the model.
 
     Returns:
         Indices of at most 1,000 rows, drawn at random from those that are not attacked.
     """
     attacked = set(sample_examples(rows, examples, seed, classes))
-    # A text may stand in several rows.
+    # Several rows may hold the same text.
     texts = {tuple(row.values()) for row in rows.select(sorted(attacked)).remove_columns("label")}
     order = np.random.default_rng([seed, 1]).permutation(len(rows)).tolist()
     columns = [name for name in rows.column_names if name != "label"]
@@ -261,15 +263,15 @@ def held_out(rows: Dataset, examples: int, seed: int, classes: int) -> list[int]
 
 
 def other_words(plain: str, trained: str | None, here: Sequence[str]) -> tuple[str | None, str]:
-    """Choose a source of neighbours that neither the plain attack nor the training took.
+    """Choose a source of neighbours that neither the plain attack nor the training used.
 
     Args:
         plain: The source of the plain attack.
-        trained: The source that the training swapped words by; None if it swapped none.
+        trained: The source of the words that the training swapped; None if it swapped none.
         here: The sources on this machine, the preferred one first.
 
     Returns:
-        The first such source, and an empty text; or None, and why there is none, in a sentence.
+        The first such source and an empty text; or None and a sentence that says why there is none.
     """
     if found := next((source for source in here if source not in (plain, trained)), None):
         return found, ""
@@ -282,12 +284,12 @@ def other_words(plain: str, trained: str | None, here: Sequence[str]) -> tuple[s
 
 
 def fewer_candidates(most: int) -> list[int]:
-    """The powers of two below a number of candidates."""
+    """Return the powers of two below a number of candidates, in rising order."""
     return [1 << power for power in range((most - 1).bit_length())]
 
 
 def _words_of_training(model_name: str) -> str | None:
-    """The source of neighbours that the run of a model swapped words by; None if it swapped none."""
+    """Return the source of the words that the training of a model swapped; None if it swapped none."""
     run = run_of(model_name)
     if run is None:
         return None
@@ -299,7 +301,10 @@ def _words_of_training(model_name: str) -> str | None:
 
 
 def _rival_of(model_name: str, subject: Subject, config: AttackConfig) -> _Rival | None:
-    """The other model of the run that a model belongs to: of the dense model the run's, and of others too."""
+    """Return the other trained model of the run that a model belongs to; None if there is none to use.
+
+    The run's own model has the dense model as its rival. Any other model of the run has the run's own model.
+    """
     run, place = run_of(model_name), Path(model_in(model_name)).resolve()
     if run is None:
         return None
@@ -318,7 +323,7 @@ def _journal(attack: str, variant: str) -> str:
 
 
 def _examples(journal: Path) -> list[AttackedExample]:
-    """The examples of a finished journal, which only the first process may be able to read."""
+    """Return the examples of a finished journal; only the first process needs to be able to read it."""
     items = processes.by_first(lambda: [asdict(item) for item in read_journal(journal)[1]])
     return [example_from(item) for item in items]
 

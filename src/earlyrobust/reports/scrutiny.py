@@ -1,4 +1,4 @@
-"""The page of scrutiny: how each attack fares when it is repeated in other ways."""
+"""The page of scrutiny: accuracy under each attack and its variants, as a table and curves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAMES = {
 
 
 def draw_scrutiny(report: AttackReport, folder: Path) -> None:
-    """Write the page of all attacks that were scrutinised into a folder; nothing for none."""
+    """Write the page of all attacks with scrutiny into a folder; write nothing if there are none."""
     parts = [
         _part(name, record, record.scrutiny)
         for name, record in report.attacks.items()
@@ -36,7 +36,7 @@ def draw_scrutiny(report: AttackReport, folder: Path) -> None:
 
 
 def scrutiny_table(title: str, record: AttackRecord, scrutiny: ScrutinyRecord) -> Table:
-    """The accuracy under the plain attack, each variant, and all of them together."""
+    """Make the table of accuracy under the plain attack, each variant, and all of them together."""
     rows = [_row("plain attack", record.under_attack, record.queries)]
     for name, variant in scrutiny.variants.items():
         rows.append(_row(name_of(name, variant), variant.under_attack, variant.queries, variant))
@@ -50,7 +50,7 @@ def scrutiny_table(title: str, record: AttackRecord, scrutiny: ScrutinyRecord) -
 
 
 def name_of(name: str, variant: VariantRecord) -> str:
-    """How a variant is called, with the list of words where it is about one."""
+    """Return the title of a variant; for the variant "words" it includes the name of the list."""
     return f"{_NAMES[name]}: {variant.settings['neighbours']}" if name == "words" else _NAMES[name]
 
 
@@ -84,7 +84,7 @@ def _notes(scrutiny: ScrutinyRecord) -> Iterator[str]:
     for name, why in scrutiny.left_out.items():
         yield f"Left out: {_NAMES[name]}. {why}"
     if "words" in scrutiny.variants:
-        yield "Other words may change what a text says more than those of the plain attack do."
+        yield "Other words may change the meaning of a text more than the words of the plain attack do."
 
 
 def _pictures(scrutiny: ScrutinyRecord) -> Iterator[tuple[str, Figure]]:

@@ -1,4 +1,4 @@
-"""What an attack could try, as screens and pages show it beside the accuracy under it."""
+"""Tables of the words and candidates that an attack could try, for screens and pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOTE = (
 
 
 def validity_rows(record: AttackRecord) -> dict[str, str]:
-    """Name each share of what an attack could try, with its counts; a dash for one that is not known."""
+    """Return the rows of the validity table by name: shares with counts, or a dash for unknown ones."""
     validity, total = record.validity, record.clean.total
     return {
         **_shares(validity),
@@ -25,10 +25,13 @@ def validity_rows(record: AttackRecord) -> dict[str, str]:
 
 
 def validity_of_models(models: dict[str, ModelRecord]) -> Table | None:
-    """Lay out what the attacks on a run's models could try; None if nothing is known of any.
+    """Make the table of words and candidates that the attacks on a run's models could try.
 
     Args:
-        models: By the heading of their column; all were attacked by the same attacks.
+        models: The models by the heading of their column; all were attacked by the same attacks.
+
+    Returns:
+        The table; None if no record has counts.
     """
     columns = {
         (title, name): validity_rows(record)
@@ -48,7 +51,11 @@ def validity_of_models(models: dict[str, ModelRecord]) -> Table | None:
 
 
 def validity_of_arms(comparison: Comparison) -> Table | None:
-    """Lay out what each attack could try on each arm, added up over its seeds; None if nothing is known."""
+    """Make the table of words and candidates that each attack could try on each arm, summed over seeds.
+
+    Returns:
+        The table; None if no record has counts.
+    """
     rows: list[list[Cell]] = []
     for arm, runs in comparison.runs.items():
         for name in comparison.attacks:
@@ -67,7 +74,7 @@ def validity_of_arms(comparison: Comparison) -> Table | None:
 
 
 def doubts_of_arms(comparison: Comparison) -> list[str]:
-    """Say why the accuracy under an attack means little in a comparison, over all arms and seeds."""
+    """Tell why the accuracy under an attack means little in a comparison, over all arms and seeds."""
     return doubts_of_each(*(run.model.attacks for runs in comparison.runs.values() for run in runs.values()))
 
 

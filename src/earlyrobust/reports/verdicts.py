@@ -1,4 +1,4 @@
-"""What the tests of a comparison come to, in sentences: a verdict for each arm, and what it rests on."""
+"""Verdicts on a comparison in sentences: how each arm differs from the baseline, and how this was tested."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from earlyrobust.results.significance import SIGNIFICANT
 from earlyrobust.results.summary import ArmSummary, against_random, compared_measures
 
 MEAN_AUA = of_attack(AUA, OVERALL)
-# More names than these are counted.
+# Up to this many names are listed in full. A longer list ends with a number.
 _MOST_NAMED = 5
 
 
 def verdicts(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:
-    """Which arms are more or less robust than the baseline: a sentence for each, and what they rest on."""
+    """Return a sentence for each arm, on its robustness against the baseline, and sentences on the method."""
     baseline = comparison.record.baseline
     tested = {
         summary.name: gaps
@@ -33,7 +33,10 @@ def verdicts(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[st
 
 
 def verdict_of(difference: Difference) -> str:
-    """What a difference comes to: "more", "less", "not distinguishable", "same answers" or "not tested"."""
+    """Return the verdict on a difference.
+
+    It is "more", "less", "not distinguishable", "same answers" or "not tested".
+    """
     if difference.adjusted is None:
         return "not tested"
     if difference.same:
@@ -44,7 +47,7 @@ def verdict_of(difference: Difference) -> str:
 
 
 def as_json(comparison: Comparison, summaries: Sequence[ArmSummary]) -> dict[str, Any]:
-    """All differences to the baseline as JSON types, with what they rest on and what they come to."""
+    """Return all differences from the baseline as JSON types, each with its basis and its verdict."""
     names = compared_measures(comparison)
     return {
         "baseline": comparison.record.baseline,
@@ -73,19 +76,19 @@ def as_json(comparison: Comparison, summaries: Sequence[ArmSummary]) -> dict[str
 
 
 def named(names: Sequence[str]) -> str:
-    """Names in a row; of many the first ones, and how many more there are."""
+    """Join names to a list for a sentence; a long list ends with the number of the remaining names."""
     if len(names) > _MOST_NAMED:
         names = [*names[: _MOST_NAMED - 1], f"{len(names) - _MOST_NAMED + 1} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def averaged(attacks: Sequence[str]) -> str:
-    """Over what an accuracy under attack is a mean."""
+    """Return the part of a sentence that names the attack, or the number of attacks of a mean."""
     return f"under {attacks[0]}" if len(attacks) == 1 else f"on average over {len(attacks)} attacks"
 
 
 def _under_attack(summary: ArmSummary, attacks: Sequence[str]) -> dict[str, Difference]:
-    """The differences that a verdict tells of: the mean over attacks, and each of several attacks."""
+    """Return the differences in a verdict: the mean over attacks and, if there are several, each attack."""
     names = [MEAN_AUA, *(of_attack(AUA, attack) for attack in attacks if len(attacks) > 1)]
     return {name: summary.differences[name] for name in names if name in summary.differences}
 
@@ -130,7 +133,7 @@ def _shown(value: float) -> str:
 
 
 def _what_they_rest_on(baseline: str, used: dict[tuple[str, str], Difference]) -> Iterator[str]:
-    """What the intervals of the verdicts cover, and which arms could not be compared example by example."""
+    """Yield sentences on what the intervals cover, and on arms that were not compared by example."""
     fewest = min((gap.seeds for gap in used.values() if gap.basis == "examples"), default=None)
     if fewest is not None:
         rest = {
@@ -160,12 +163,12 @@ def _what_they_rest_on(baseline: str, used: dict[tuple[str, str], Difference]) -
 
 
 def told_from_random(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:
-    """Whether searched tickets are more robust than random ones, and what to try where they are not."""
+    """Return sentences on whether searched tickets are more robust than random ones, with advice if not."""
     guesses = {summary.name for summary in summaries if summary.is_guess}
     sentences = []
     for (arm, other), difference in against_random(comparison).items():
         gap, p = difference.mean, difference.adjusted
-        # One ticket of each kind says nothing of others.
+        # One ticket of each kind tells nothing about other tickets.
         if p is None or difference.seeds < 2 or guesses & {arm, other}:
             continue
         interval = f"{gap.low:+.1f} to {gap.high:+.1f}"

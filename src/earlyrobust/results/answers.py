@@ -1,4 +1,4 @@
-"""Which attacked examples a run is right on, from its journals, and the answers of two arms side by side."""
+"""Answers of runs to single attacked examples, read from journals, and the paired answers of two arms."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample, read_journal
 from earlyrobust.results.attack import ATTACKS_FOLDER, AttackRecord
 
-# Why the answers of two arms cannot be set side by side.
-MISSING = "their journals are not all there"
-DAMAGED = "a journal of theirs is damaged"
-OF_ANOTHER = "a journal of theirs does not hold what the record of its run says"
+# Reasons why the answers of two arms cannot be paired.
+MISSING = "some of their journals are missing"
+DAMAGED = "one of their journals is damaged"
+OF_ANOTHER = "one of their journals does not match the record of its run"
 DIFFERENT = "they were attacked on different examples"
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Right or wrong on each example that a run was attacked on, by one attack.
+    """Whether a run is right on each attacked example, before and after one attack.
 
     Attributes:
         examples: Index and digest of each example, in the order of the indices.
-        clean: Whether the classifier is right before the attack, (examples,).
-        robust: Whether it is still right after the attack, (examples,).
+        clean: Whether the classifier is right before the attack, shape (examples,).
+        robust: Whether the classifier is still right after the attack, shape (examples,).
     """
 
     examples: tuple[tuple[int, str], ...]
@@ -38,17 +38,17 @@ class Answers:
 
 @dataclass(frozen=True, eq=False)
 class Paired:
-    """Answers of one arm less those of another, example by example.
+    """Differences between the answers of two arms, example by example.
 
-    A distinct example is one text with its class: seeds may share some, if they sample from the same split.
+    A distinct example is a text with its class. Seeds that sample from the same split may share examples.
 
     Attributes:
-        differences: Right answers of the one less those of the other, over all attacks, for each seed and
-            example, (rows,).
-        seeds: Number of the seed of each row, from 0, (rows,).
-        examples: Number of the distinct example of each row, from 0, (rows,).
+        differences: For each seed and example, the number of attacks after which the first arm is right,
+            minus the same number of the second arm, shape (rows,).
+        seeds: Number of the seed of each row, from 0, shape (rows,).
+        examples: Number of the distinct example of each row, from 0, shape (rows,).
         attacks: Number of attacks that are added up.
-        same: Whether the two arms give the same answer every time.
+        same: Whether the two arms are right on exactly the same examples, under every seed and attack.
     """
 
     differences: NDArray[np.int64]
@@ -63,10 +63,10 @@ def read_answers(folder: Path, record: AttackRecord) -> Answers | str:
 
     Args:
         folder: Folder of the run.
-        record: The attack's record.
+        record: Record of the attack.
 
     Returns:
-        The answers, or why there are none.
+        The answers, or the reason why there are none.
     """
     path = folder / ATTACKS_FOLDER / str(record.journal)
     if record.journal is None or not path.is_file():
@@ -86,7 +86,7 @@ def read_answers(folder: Path, record: AttackRecord) -> Answers | str:
 
 
 def _digest(example: AttackedExample) -> str:
-    """What an example is known by under other seeds: its texts and its class."""
+    """Return a hash of an example's texts and class, which identifies the example under all seeds."""
     digest = hashlib.blake2b(str(example.label).encode(), digest_size=16)
     for text in example.texts:
         content = text.encode("utf-8", "surrogatepass")
@@ -97,15 +97,15 @@ def _digest(example: AttackedExample) -> str:
 def pair(
     mine: Mapping[int, Sequence[Answers | str]], theirs: Mapping[int, Sequence[Answers | str]], clean: bool
 ) -> Paired | str:
-    """Set the answers of two arms side by side.
+    """Pair the answers of two arms example by example.
 
     Args:
-        mine: Answers of the one arm under each attack, by seed.
-        theirs: Those of the other, under the same seeds and attacks.
+        mine: For each seed, the answers of the first arm under each attack.
+        theirs: The answers of the second arm, under the same seeds and attacks.
         clean: Whether to compare the answers before the attack instead of those after it.
 
     Returns:
-        The differences, or why the answers cannot be paired.
+        The differences, or the reason why the answers cannot be paired.
     """
     numbers: dict[str, int] = {}
     differences, seeds, examples, same = [], [], [], True

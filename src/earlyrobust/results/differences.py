@@ -1,7 +1,7 @@
-"""How one arm of a comparison differs from another, with how sure one can be of it.
+"""Differences between two arms of a comparison, with intervals and tests.
 
-What is known decides how: the answers to single examples, if the journals are there, or else one number for
-each seed, or counts alone.
+The method depends on the data: answers to single examples if there are journals, else one number for each
+seed, else counts alone.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from earlyrobust.results.measures import AUA, CLEAN, CLEAN_OF_ATTACKED, OVERALL,
 from earlyrobust.results.run import RunRecord
 from earlyrobust.results.significance import bootstrap_interval, sign_flip_p, two_way, unpaired
 
-# Fewer seeds say nothing of others: Student's interval of two is so wide that it is no information.
+# With fewer seeds there is no interval over seeds: Student's interval for two is too wide to be of use.
 LEAST_SEEDS = 3
-# From so many on the interval covers the choice of the seeds, too.
+# From this number of seeds on, the interval covers the choice of the seeds, too.
 ENOUGH_SEEDS = 5
 
 Basis = Literal["examples", "examples and seeds", "seeds", "counts"]
@@ -30,22 +30,22 @@ Basis = Literal["examples", "examples and seeds", "seeds", "counts"]
 
 @dataclass(frozen=True)
 class Difference:
-    """A measure of one arm less that of another, under the same seeds.
+    """A measure of one arm minus the same measure of another arm, under the same seeds.
 
     Attributes:
         mean: Mean over the seeds, with its 95 % interval; percentages are from -100 to 100.
-        p: Two-sided p of the test that goes with `basis`; None where nothing can be tested.
-        basis: What the interval and the test rest on. "examples": the answers to each attacked example, a
-            bootstrap of the examples and an exact test. "examples and seeds": the same answers, and how they
-            vary between seeds. "seeds": one number a seed, Student's paired t. "counts": right answers of
-            all, unpaired.
+        p: Two-sided p of the test that goes with `basis`; None if nothing can be tested.
+        basis: The data and method of interval and test. "examples": the answers to each attacked example,
+            with a bootstrap of the examples and an exact test. "examples and seeds": the same answers, and
+            their variance between seeds. "seeds": one number for each seed, with Student's paired t-test.
+            "counts": the counts of right answers, unpaired.
         seeds: Number of seeds that both arms have.
-        adjusted: The p after Holm's correction for all tests of a comparison; None where it was not tested.
-        examples: Number of distinct examples that were compared one by one; None where none were.
-        spread: Standard deviation of the difference between seeds; None for fewer than three.
-        same: Whether both arms give the same answer to every example that was compared.
-        reason: Why the arms could not be compared example by example; None if they were, or if no journal
-            could tell of this measure.
+        adjusted: The p after Holm's correction for all tests of a comparison; None if it was not tested.
+        examples: Number of distinct examples that were compared one by one; None if none were.
+        spread: Standard deviation of the difference between seeds; None for fewer than three seeds.
+        same: Whether both arms give the same answer to every compared example.
+        reason: Reason why the arms could not be compared example by example; None if they were, or if
+            journals do not hold this measure.
     """
 
     mean: Mean
@@ -61,11 +61,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Share:
-    """Share of right answers of one run.
+    """The share of right answers of one run.
 
     Attributes:
-        value: From 0 to 1.
-        total: Examples that it is a share of.
+        value: The share, from 0 to 1.
+        total: Number of examples.
     """
 
     value: float
@@ -73,7 +73,7 @@ class Share:
 
 
 def share(run: RunRecord, name: str, attacks: Sequence[str]) -> Share | None:
-    """The share of right answers that a measure stands for.
+    """Return the share of right answers that a measure of a run stands for.
 
     Args:
         run: The run.
@@ -81,8 +81,8 @@ def share(run: RunRecord, name: str, attacks: Sequence[str]) -> Share | None:
         attacks: All attacks of the comparison.
 
     Returns:
-        The share; None for another measure, or where the run was not attacked so. A mean over attacks counts
-        the examples of one of them, as all attack the same.
+        The share. None if the measure is not a share, or if the run lacks an attack of this measure. For a
+        mean over attacks, `total` is the number of examples of one attack, as all attack the same examples.
     """
     if name == CLEAN:
         return Share(run.model.test.value, run.model.test.total)
@@ -106,12 +106,12 @@ def difference(comparison: Comparison, arm: str, other: str, name: str) -> Diffe
 
     Args:
         comparison: The comparison.
-        arm: The one.
-        other: The other.
+        arm: Name of the first arm.
+        other: Name of the second arm.
         name: Name of the measure: a share of right answers, or an attack's #Query.
 
     Returns:
-        The one less the other; None where they have it under no seed in common.
+        The first arm minus the second; None if no seed has the measure for both arms.
     """
     mine, theirs = comparison.runs[arm], comparison.runs[other]
     attacks = comparison.attacks
@@ -151,10 +151,10 @@ def _answers(
 def _of_answers(paired: Paired) -> Difference:
     """Compare two arms example by example.
 
-    The exact test and the bootstrap take the trained models as given: they cover the choice of the examples.
-    Several answers to one example, under other seeds or by other attacks, hang together, so the distinct
-    example is what is resampled, and what has its sign flipped. From five seeds on, the interval covers the
-    choice of the seeds as well; then p is the larger of the exact one and that of the interval.
+    The exact test and the bootstrap take the trained models as given. They cover the choice of the examples.
+    Answers to one example under several seeds or attacks are correlated. So the bootstrap resamples distinct
+    examples, and the test flips the signs of distinct examples. From five seeds on, the interval also covers
+    the choice of the seeds. Then p is the larger of the exact p and the p of the interval.
     """
     each = paired.differences / paired.attacks
     seeds = int(paired.seeds.max()) + 1
@@ -178,11 +178,11 @@ def _of_answers(paired: Paired) -> Difference:
 
 
 def _of_shares(shares: Mapping[int, tuple[Share, Share]], reason: str | None) -> Difference:
-    """Compare two arms of which only the shares of right answers are known, one for each seed."""
+    """Compare two arms by their shares of right answers alone, one share for each seed."""
     gaps = [100 * (one.value - two.value) for one, two in shares.values()]
     if len(gaps) >= LEAST_SEEDS:
         return _over_seeds(gaps, reason)
-    # Seeds may have attacked the same examples: two of them are no surer than one.
+    # Seeds may have attacked the same examples, so two seeds count as many examples as one.
     mine, theirs = (
         Share(statistics.fmean(one.value for one in of_arm), min(one.total for one in of_arm))
         for of_arm in zip(*shares.values(), strict=True)
@@ -204,29 +204,32 @@ def _of_queries(
 
 
 def queries(run: RunRecord, attack: str) -> Mean | None:
-    """#Query of a run under an attack; None where it was not attacked so, or where nothing was right."""
+    """Return the #Query of a run under an attack; None without this attack, or if no example was right."""
     record = run.model.attacks.get(attack)
     return None if record is None else record.queries
 
 
 def _over_seeds(gaps: Sequence[float], reason: str | None) -> Difference:
-    """Student's paired test over seeds, of three or more whose differences are not all the same."""
+    """Compare two arms by Student's paired test over seeds.
+
+    There is no p for fewer than three seeds, or if all differences are equal.
+    """
     from scipy.stats import ttest_1samp
 
     mean = over_seeds(gaps, least=-math.inf)
-    # Equal gaps, rounding errors aside, leave no chance to test against.
+    # Equal gaps, up to rounding errors, have no variance to test against.
     even = all(math.isclose(gap, gaps[0], rel_tol=1e-9, abs_tol=1e-9) for gap in gaps)
     p = None if even or len(gaps) < LEAST_SEEDS else float(ttest_1samp(gaps, 0).pvalue)
     return Difference(mean, p, "seeds", len(gaps), spread=_spread(gaps), reason=reason)
 
 
 def over_seeds(values: Sequence[float], least: float = 0.0, most: float = math.inf) -> Mean:
-    """Mean over at least one seed, with Student's interval where there are at least three.
+    """Return the mean over at least one seed, with Student's interval for three or more seeds.
 
     Args:
-        values: One for each seed.
-        least: The interval ends there at the lowest.
-        most: The interval ends there at the highest.
+        values: One value for each seed.
+        least: Smallest possible lower end of the interval.
+        most: Largest possible upper end of the interval.
     """
     mean = Mean.of(values, least, most)
     if mean is not None and len(values) >= LEAST_SEEDS:

@@ -1,7 +1,7 @@
-"""Where an accuracy under attack means little, and what to do about it.
+"""Sentences that tell when an accuracy under attack means little, and how to improve the measurement.
 
-An attack that may touch no word, finds no replacement, or whose candidates are all refused never asks the
-classifier anything. Its examples count as withstood, and look like perfect robustness.
+Some attacks never ask the classifier about a changed text: they may change no word, they find no replacement,
+or their constraints refuse all candidates. Such examples count as withstood and look like perfect robustness.
 """
 
 from __future__ import annotations
@@ -15,26 +15,28 @@ from earlyrobust.results.measures import Accuracy
 from earlyrobust.results.validity import ValidityRecord
 from earlyrobust.results.wording import listed
 
-# Shares of the attacked examples without a candidate from which on the number says little, or flatters.
+# Shares of attacked examples without a candidate: from the first on, the accuracy under attack says little;
+# from the second on, it may be too high.
 _MOST, _MANY = 0.5, 0.2
-# Share of the words that a source of neighbours must hold to count as one of the texts' language. Large
-# vocabularies of English hold more than half of the words of German texts: names, and words spelt alike.
+# Share of the words that a source of neighbours must hold to count as a source for the language of the texts.
+# Large English vocabularies hold more than half of the words of German texts: names, and words spelt alike.
 _HELD = 0.65
-# Share of the attacked texts from which on what is cut off them is worth a sentence.
+# If the model reads only a part of more than this share of the attacked texts, a sentence says so.
 _CUT = 0.5
-# Models that attacks lean on by default; they read English alone.
+# Default models of the attacks; they are made for English.
 _ENGLISH_MASKED_LM, _ENGLISH_ENCODER = "google-bert/bert-base-uncased", "minilm"
 
 
 def doubts(attack: str, records: Sequence[AttackRecord]) -> list[str]:
-    """Say why the accuracy under an attack means little, a sentence or two for each reason.
+    """Tell why the accuracy under an attack means little, in one or two sentences for each reason.
 
     Args:
         attack: Name of the attack.
-        records: What it did to one classifier, or to several on the same texts, whose counts are added up.
+        records: Records of the attack on one classifier, or on several with the same texts. The counts of
+            several records are added up.
 
     Returns:
-        Nothing where there is no doubt, or where older versions have left no counts.
+        The reasons; an empty list if there is no doubt, or if records of older versions have no counts.
     """
     counted = [record.validity for record in records if record.validity is not None]
     found = []
@@ -47,13 +49,13 @@ def doubts(attack: str, records: Sequence[AttackRecord]) -> list[str]:
 
 
 def doubts_of_each(*models: Mapping[str, AttackRecord]) -> list[str]:
-    """Say why the accuracy under attack means little, for each attack on one classifier or several.
+    """Tell why the accuracy under attack means little, for each attack on one or several classifiers.
 
     Args:
-        models: The records of the attacks on each classifier, by the attack's name.
+        models: For each classifier, the records of the attacks by name.
 
     Returns:
-        What `doubts` says of each attack, each sentence once.
+        The sentences of `doubts` for each attack, each sentence once.
     """
     names = dict.fromkeys(name for attacks in models for name in attacks)
     records = {name: [attacks[name] for attacks in models if name in attacks] for name in names}
@@ -63,16 +65,19 @@ def doubts_of_each(*models: Mapping[str, AttackRecord]) -> list[str]:
 def looks_like_guessing(
     accuracy: Accuracy, chance: float, named: int | None, classes: int, texts: str
 ) -> str | None:
-    """Say how the answers of a classifier look as if it always named one class; None if they do not.
+    """Tell whether a classifier may always name one class.
 
     No attack changes the answers of such a classifier, so its accuracy under attack means nothing.
 
     Args:
-        accuracy: Of the classifier on clean texts.
-        chance: Share of the largest class.
-        named: Number of classes that the classifier names; None if that is not known.
-        classes: Number of classes that there are.
-        texts: What the texts are called, in the singular.
+        accuracy: Accuracy of the classifier on clean texts.
+        chance: Share of the largest class, from 0 to 1.
+        named: Number of classes that the classifier names; None if it is not known.
+        classes: Number of classes in the data.
+        texts: Noun for the texts, in the singular.
+
+    Returns:
+        A part of a sentence that says why ("The model ..."); None if the classifier does not look so.
     """
     if named == 1 and classes > 1:
         return f"gives every {texts} the same class"
@@ -82,7 +87,11 @@ def looks_like_guessing(
 
 
 def fault_of_guessing(record: AttackRecord) -> str | None:
-    """Say that a classifier looks as if it always named one class on the examples that were attacked."""
+    """Tell whether a classifier may always name one class on the attacked examples.
+
+    Returns:
+        A sentence or two; None if the classifier does not look so, or if the record has no counts.
+    """
     validity, clean = record.validity, record.clean
     if validity is None:
         return None

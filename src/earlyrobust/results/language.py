@@ -1,8 +1,8 @@
-"""Telling texts that are not English by their letters and their commonest words, without any model.
+"""Detects texts that are not English by their letters and their most common words, without any model.
 
-The tagger, the stop words and the neighbours that attacks lean on are made for English. Words such as "the"
-make up a fifth of English prose, and words such as "und" as much of prose in other languages. Names of
-products, lists of keywords and code hold hardly any of either, so nothing is said of them.
+The default tagger, stop words and neighbours of the attacks are made for English. Words such as "the" make up
+a fifth of English prose, and words such as "und" make up as much of prose in other languages. Product names,
+lists of keywords and code contain few of either, so this module does not judge them.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-# What follows an apostrophe is the rest of a contraction: the "ve" of "I've" is no Turkish word.
+# The letters after an apostrophe are the rest of a contraction: the "ve" of "I've" is not a Turkish word.
 _WORD = re.compile(r"(?<!['’\w])[^\W\d_]+")
-# Fewer letters, or words, tell nothing.
+# Fewer letters, or fewer words, are too few to tell the language.
 _FEW_LETTERS, _FEW_WORDS = 30, 20
-# Share of letters of other scripts from which on the texts are not English. It is below a half, because names
-# in Latin letters take more letters than the rest of a Chinese or Japanese text.
+# From this share of letters in other scripts on, the texts are not English. It is below a half, because names
+# in Latin letters have more letters than the rest of a Chinese or Japanese text.
 _OTHER_SCRIPTS = 0.3
-# The shares of words of other languages, and of letters with marks, that English texts do not reach.
+# English texts stay below these shares of foreign function words and of letters with marks.
 _FOREIGN_WORDS, _MARKED_LETTERS = 0.1, 0.04
-# So many times as frequent as English function words must those of other languages be.
+# Foreign function words must be this many times as frequent as English ones.
 _TIMES = 2.5
-# With marked letters alone as a sign, at most this share of the words are English function words.
+# If only marked letters tell the language, at most this share of the words may be English function words.
 _HARDLY_ENGLISH = 0.03
 _FEW_KINDS = 4
 
@@ -37,13 +37,13 @@ class LanguageRecord:
     """Counts over texts that tell whether they are English.
 
     Attributes:
-        letters: Letters of the texts.
-        other_scripts: How many of them are not of the Latin script.
-        marked: How many are Latin letters that English does not have, such as "é" or "ß".
-        words: Words of the texts.
-        english: How many of them are function words of English and of no other language, such as "the".
-        foreign: How many are function words of other languages and not of English, such as "und".
-        foreign_kinds: Number of different ones among these.
+        letters: Number of letters.
+        other_scripts: Number of letters that are not of the Latin script.
+        marked: Number of Latin letters that English does not have, such as "é" or "ß".
+        words: Number of words.
+        english: Number of words that are function words of English and of no other language, such as "the".
+        foreign: Number of words that are function words of other languages and not of English, such as "und".
+        foreign_kinds: Number of different words among the foreign ones.
     """
 
     letters: int
@@ -56,7 +56,7 @@ class LanguageRecord:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> LanguageRecord:
-        """Count over some texts."""
+        """Count the letters and words of some texts."""
         characters: Counter[str] = Counter()
         words: Counter[str] = Counter()
         for text in texts:
@@ -81,7 +81,7 @@ class LanguageRecord:
 
     @classmethod
     def pooled(cls, records: Sequence[LanguageRecord]) -> LanguageRecord:
-        """Add up the counts of several samples; of kinds of words the most that one has."""
+        """Add up the counts of several samples; `foreign_kinds` is the largest of theirs."""
         counts = {
             name: sum(getattr(record, name) for record in records)
             for name in ("letters", "other_scripts", "marked", "words", "english", "foreign")
@@ -95,7 +95,7 @@ class LanguageRecord:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the texts are told to be in another language than English; not if nothing tells."""
+        """Whether the counts show that the texts are not English; False if the counts cannot tell."""
         if self.is_of_other_script:
             return True
         if self.words < _FEW_WORDS:
@@ -113,8 +113,8 @@ class LanguageRecord:
 
 @cache
 def _script(character: str) -> str:
-    """Whether a letter is "plain", as in English, a "marked" Latin one, or of an "other" script."""
-    plain = unicodedata.normalize("NFKC", character)[:1]  # letters of full width, or in mathematical bold
+    """Classify a letter: "plain" as in English, "marked" for other Latin letters, or "other" script."""
+    plain = unicodedata.normalize("NFKC", character)[:1]  # for full-width and mathematical letters
     if plain.isascii():
         return "plain"
     return "marked" if unicodedata.name(plain, "").startswith("LATIN") else "other"
@@ -122,9 +122,9 @@ def _script(character: str) -> str:
 
 @cache
 def _function_words() -> tuple[frozenset[str], frozenset[str]]:
-    """Function words of English alone, and those of other languages alone.
+    """Return the function words of English only, and those of other languages only.
 
-    A word that is both, such as "in", tells nothing.
+    A word in both lists, such as "in", cannot tell the language and is left out.
     """
     content = (files("earlyrobust.results") / "function_words.json").read_text(encoding="utf-8")
     lists = {language: set(words.split()) for language, words in json.loads(content).items()}

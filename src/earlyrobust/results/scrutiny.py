@@ -1,8 +1,8 @@
-"""The record of scrutiny: accuracy under attacks that are not the one a model seems to be robust against.
+"""The record of scrutiny: accuracy under variants of the attack against which a model seems robust.
 
-Published defences turned out to be illusions: an extreme temperature, for one, hides from the attack's search
-what it needs, and a recalibrated attack is as strong as before (Raina et al., "Extreme Miscalibration and the
-Illusion of Adversarial Robustness", ACL 2024).
+Some published defences are illusions. For example, an extreme temperature hides from the attack which edits
+help. A recalibrated attack is as strong as before (Raina et al., "Extreme Miscalibration and the Illusion of
+Adversarial Robustness", ACL 2024).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class TemperatureRecord:
     """A temperature that was fitted on texts that are not attacked.
 
     Attributes:
-        value: T, by which logits are divided; 1 where the probabilities fit as they are.
+        value: The temperature T, by which logits are divided; 1 if the probabilities fit as they are.
         texts: Number of texts.
         loss_before: Mean negative log-likelihood of the texts at T = 1.
-        loss_after: At the fitted T.
+        loss_after: Mean negative log-likelihood of the texts at the fitted T.
     """
 
     value: float
@@ -43,12 +43,12 @@ class TemperatureRecord:
 
 @dataclass(frozen=True)
 class CurveRecord:
-    """Examples still right after an attack, as a function of what the attack is allowed.
+    """Number of examples that are still right after an attack, as a function of a limit on the attack.
 
     Attributes:
-        allowed: Queries, or candidates for each word, in rising order.
-        right: Examples still right with so many.
-        total: Examples in all.
+        allowed: The limits in rising order: queries, or candidates for each word.
+        right: For each limit, the number of examples that are still right.
+        total: Number of all examples.
     """
 
     allowed: list[int]
@@ -57,10 +57,10 @@ class CurveRecord:
 
     @classmethod
     def by_queries(cls, examples: Sequence[AttackedExample]) -> CurveRecord:
-        """Examples still right by queries, from a finished attack alone.
+        """Make the curve over queries from the examples of a finished attack.
 
         An example is broken within q queries if the attack on it succeeded with q queries or fewer. The first
-        query is about the text as it is, so the curve begins with clean accuracy.
+        query is about the original text, so the curve begins with clean accuracy.
         """
         took = sorted(example.queries for example in examples if example.status == "succeeded")
         right = sum(example.status != "skipped" for example in examples)
@@ -68,22 +68,22 @@ class CurveRecord:
         return cls(allowed, [right - sum(count <= most for count in took) for most in allowed], len(examples))
 
     def share(self, place: int) -> Accuracy:
-        """The share that is still right at a place of the curve."""
+        """Return the share of examples that are still right at a place of the curve, from 0."""
         return Accuracy.of(self.right[place], self.total)
 
 
 @dataclass(frozen=True)
 class VariantRecord:
-    """An attack in another way on the same examples, compared with the plain attack.
+    """A variant of an attack on the same examples, compared with the plain attack.
 
     Attributes:
-        settings: Its settings.
-        under_attack: Accuracy under it.
-        queries: Queries per example that was right; None if none was.
-        only_variant: Examples that it breaks and the plain attack does not.
-        only_plain: Examples that the plain attack breaks and it does not.
-        p: McNemar's exact one-sided p: how probable so many of the first kind are by chance.
-        adjusted_p: The same after Holm's correction for the number of variants.
+        settings: Settings of the variant.
+        under_attack: Accuracy under the variant.
+        queries: Mean number of queries per example that was right before; None if none was.
+        only_variant: Number of examples that the variant breaks and the plain attack does not.
+        only_plain: Number of examples that the plain attack breaks and the variant does not.
+        p: McNemar's exact one-sided p: the probability of at least this `only_variant` by chance.
+        adjusted_p: The p after Holm's correction for the number of variants.
         journal: Name of the file that holds the examples.
     """
 
@@ -98,24 +98,25 @@ class VariantRecord:
 
     @property
     def lowers(self) -> bool:
-        """Whether accuracy under it is lower than under the plain attack by more than chance."""
+        """Whether accuracy is significantly lower under the variant than under the plain attack."""
         return self.adjusted_p < SIGNIFICANT
 
 
 @dataclass(frozen=True)
 class ScrutinyRecord:
-    """An attack under scrutiny.
+    """The results of scrutiny for one attack.
 
     Attributes:
-        under_scrutiny: Accuracy under the plain attack and all variants: examples that none of them breaks.
-        variants: By name: "margin", "temperature", "words", "replay", "random".
-        left_out: Variants that were left out, and why, a sentence each.
-        temperature: What was fitted; None where there was nothing to fit it on.
-        by_queries: Curves over queries, "plain" and by variant.
-        by_candidates: Curve over candidates for each word, with the score "margin"; None where the attack has
-            no such number.
+        under_scrutiny: Accuracy under the plain attack and all variants together: an example counts as right
+            if none of them breaks it.
+        variants: The variants by name: "margin", "temperature", "words", "replay", "random".
+        left_out: For each variant that was left out, the reason in a sentence.
+        temperature: The fitted temperature; None if there were too few texts to fit it on.
+        by_queries: Curves over queries, by name: "plain", and each variant but "replay".
+        by_candidates: Curve over candidates for each word, with the score "margin"; None if the attack has no
+            such number.
         costs: Queries of everything that scrutiny added / queries of the plain attack.
-        finding: How the plain attack overstates robustness, in a sentence; None if it does not.
+        finding: A sentence on how the plain attack overstates robustness; None if it does not.
     """
 
     under_scrutiny: Accuracy
@@ -142,11 +143,11 @@ class ScrutinyRecord:
 
         Args:
             plain: The examples of the plain attack.
-            variants: By name: settings, the same examples, and the name of the journal.
-            left_out: As the attribute.
-            temperature: As the attribute.
-            by_candidates: As the attribute.
-            other_queries: Queries that scrutiny took besides those of the variants.
+            variants: For each variant by name: its settings, the same examples, and the name of its journal.
+            left_out: See the attribute of this name.
+            temperature: See the attribute of this name.
+            by_candidates: See the attribute of this name.
+            other_queries: Number of queries that scrutiny used besides those of the variants.
         """
         safe = {example.index for example in plain if example.status == "failed"}
         counts = {name: _discordant(safe, examples) for name, (_, examples, _) in variants.items()}
@@ -182,7 +183,7 @@ class ScrutinyRecord:
         )
 
     def describe(self, plain: Accuracy) -> str:
-        """What scrutiny comes to, in a sentence or two.
+        """Sum up the result of scrutiny in one or two sentences.
 
         Args:
             plain: Accuracy under the plain attack.
@@ -197,22 +198,23 @@ class ScrutinyRecord:
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """What `earlyrobust replay` did and found.
+    """The settings and results of `earlyrobust replay`.
 
     Attributes:
         model: Name or folder of the classifier.
-        fingerprint: Hash over its weights.
+        fingerprint: Hash of the classifier's weights.
         journal: The journal whose texts were replayed.
-        origin: The header of the journal: the model that the texts broke, and by which attack.
-        labels: The model's output that stands for each class: class of the journal → name of the output.
-        matched_by: How the outputs were found.
+        origin: The header of the journal: the model that the texts broke, and the attack.
+        labels: For each class of the journal, the name of the model's output that stands for it.
+        matched_by: The way in which the outputs were matched to the classes.
         max_length: Most tokens of a text that the model reads.
-        texts: Texts that broke the other model.
-        clean: The texts before the attack that this model classifies right, of those.
-        transferred: Of the texts that it classifies right before, those that the replay breaks.
-        under_replay: Accuracy on the texts after the attack: right before and after, of all.
-        environment: Where it ran.
-        choices: Which weights were chosen where there was a choice, a sentence each.
+        texts: Number of texts that broke the other model.
+        clean: Share of these texts that the model classifies right before the attack.
+        transferred: Share of the texts that are right before the attack and wrong after it, of those that are
+            right before; None if none is.
+        under_replay: Share of all texts that the model classifies right before and after the attack.
+        environment: Hardware and software of the replay.
+        choices: The weights that were chosen where there was a choice, a sentence each.
         schema_version: Version of this layout.
     """
 
@@ -237,10 +239,10 @@ class ReplayReport:
 
     @classmethod
     def load(cls, folder: Path) -> ReplayReport:
-        """Read the record of a replay.
+        """Read the record of a replay from a folder.
 
         Raises:
-            OutputError: If there is none, it is damaged, or it was written by a newer version.
+            OutputError: If there is no record, it is damaged, or a newer version has written it.
         """
         return read_record(folder / REPLAY_NAME, cls, f"'{folder}' holds no replay: choose another --output.")
 
@@ -248,11 +250,11 @@ class ReplayReport:
     def check_folder(
         cls, folder: Path, fingerprint: str | None = None, origin: dict[str, Any] | None = None
     ) -> None:
-        """Check that a record can be written into a folder and that nothing is lost by it.
+        """Check that a record can be written into a folder without loss of other results.
 
         Args:
-            folder: The folder, which need not be there.
-            fingerprint: Of the classifier whose record is to be written; None if it is not known yet.
+            folder: The folder; it need not exist.
+            fingerprint: Hash of the classifier's weights; None if it is not known yet.
             origin: The header of the journal; None if it is not known yet.
 
         Raises:
@@ -281,7 +283,7 @@ _HOW = {
 
 
 def _finding(plain: float, variants: Mapping[str, VariantRecord]) -> str | None:
-    """How the plain attack overstates robustness: each variant that lowers accuracy by more than chance."""
+    """Return a sentence that names each variant with significantly lower accuracy; None if there is none."""
     falls = [
         f"to {100 * variant.under_attack.value:.1f} "
         + (_HOW.get(name) or f"with other words ({variant.settings['neighbours']})")
@@ -294,6 +296,6 @@ def _finding(plain: float, variants: Mapping[str, VariantRecord]) -> str | None:
 
 
 def _discordant(safe: set[int], examples: Sequence[AttackedExample]) -> tuple[int, int]:
-    """Examples that only the variant breaks, and that only the plain attack breaks."""
+    """Count the examples that only the variant breaks, and those that only the plain attack breaks."""
     still = {example.index for example in examples if example.status == "failed"}
     return len(safe - still), len(still - safe)

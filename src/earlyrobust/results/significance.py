@@ -1,4 +1,4 @@
-"""How sure one can be of a difference between two classifiers: exact tests, intervals, Holm's correction."""
+"""Statistics for the difference between two classifiers: exact tests, intervals, Holm's correction."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from earlyrobust.results.measures import Accuracy
 
 Key = TypeVar("Key", bound=Hashable)
 
-# A difference with a smaller p, after Holm's correction, is told from chance.
+# A difference is significant if its p after Holm's correction is smaller.
 SIGNIFICANT = 0.05
-# Resamples of the bootstrap, and where its random numbers begin: the same records give the same interval.
+# Resamples of the bootstrap and its seed. The seed is fixed, so the same records give the same interval.
 RESAMPLES, _BOOTSTRAP_SEED = 10_000, 0
 _ENDS = (0.025, 0.975)
 
 
 def sign_flip_p(sums: NDArray[np.int64]) -> float:
-    """Two-sided p of the exact test that flips the signs of paired differences.
+    """Return the two-sided p of the exact sign-flip test on paired differences.
 
     The null hypothesis says that the two classifiers are exchangeable on every example: the sum of an
-    example's differences is as likely to be d as -d. The p is the share of all ways to set the signs that
-    leave a total as far from 0 as the one seen, or farther. If every sum is -1, 0 or 1, this is the exact
-    test of McNemar.
+    example's differences is as likely to be d as -d. The p is the share of all ways to set the signs whose
+    total is at least as far from 0 as the observed one. If every sum is -1, 0 or 1, this is McNemar's exact
+    test.
 
     Args:
-        sums: For each distinct example its differences added up, (examples,).
+        sums: For each distinct example, the sum of its differences, shape (examples,).
     """
     from scipy.stats import binom
 
     sizes, times = np.unique(np.abs(sums[sums != 0]), return_counts=True)
-    # Chances of each sum of the sizes that get a plus; the total is twice that, less the sum of all sizes.
+    # Probability of each sum of the sizes with a plus sign. The total is twice this sum, minus all sizes.
     chances = np.ones(1)
     for size, count in zip(sizes, times, strict=True):
         plus = np.zeros(size * count + 1)
@@ -45,19 +45,18 @@ def sign_flip_p(sums: NDArray[np.int64]) -> float:
 
 
 def bootstrap_interval(sums: NDArray[np.int64], answers: NDArray[np.int64]) -> tuple[float, float]:
-    """The 95 % percentile interval of a mean difference, by a bootstrap of the examples.
+    """Return the 95 % percentile interval of a mean difference, by a bootstrap of the examples.
 
     Each resample draws as many distinct examples as there are, with replacement, each with all its answers.
-    All examples with the same sum and number of answers count as one kind, and how often each kind is drawn
-    is
-    multinomial: this is the same distribution, at a fraction of the time.
+    All examples with the same sum and the same number of answers form one kind. The number of draws of each
+    kind is multinomial. So drawing kinds gives the same distribution in a fraction of the time.
 
     Args:
-        sums: For each distinct example its differences added up, (examples,).
-        answers: The number of differences that were added up, (examples,).
+        sums: For each distinct example, the sum of its differences, shape (examples,).
+        answers: For each distinct example, the number of its differences, shape (examples,).
 
     Returns:
-        Both ends, for the mean of a single difference.
+        Both ends of the interval, for the mean of a single difference.
     """
     kinds, counts = np.unique(np.stack([sums, answers]), axis=1, return_counts=True)
     random = np.random.default_rng(_BOOTSTRAP_SEED)
@@ -69,16 +68,20 @@ def bootstrap_interval(sums: NDArray[np.int64], answers: NDArray[np.int64]) -> t
 def two_way(
     differences: NDArray[np.float64], seeds: NDArray[np.int64], examples: NDArray[np.int64]
 ) -> tuple[float, float]:
-    """Half of the 95 % interval of a mean difference, and its p, that cover both the seeds and the examples.
+    """Return half of the 95 % interval of a mean difference, and its p; both cover seeds and examples.
 
-    The variance is that of two-way clustering (Cameron, Gelbach and Miller, 2011): the one between seeds plus
-    the one between examples, less the one that both count. It is never taken to be smaller than either. The
-    interval and the two-sided p are Student's, with one degree of freedom less than there are seeds.
+    The variance is that of two-way clustering (Cameron, Gelbach and Miller, 2011): the variance between seeds
+    plus the variance between examples, minus the variance that both count. The result is never smaller than
+    either of the two. The interval and the two-sided p are Student's. The degrees of freedom are the number
+    of seeds minus one.
 
     Args:
-        differences: One for each seed and example, (rows,).
-        seeds: Number of the seed of each, from 0, (rows,).
-        examples: Number of the distinct example of each, from 0, (rows,).
+        differences: One difference for each seed and example, shape (rows,).
+        seeds: Number of the seed of each row, from 0, shape (rows,).
+        examples: Number of the distinct example of each row, from 0, shape (rows,).
+
+    Returns:
+        Half of the width of the interval, and the p.
     """
     from scipy.stats import t
 
@@ -97,25 +100,25 @@ def two_way(
 
 
 def _variance(sums: NDArray[np.float64], rows: int) -> float:
-    """Variance of a mean over rows, from what the rows of each cluster add up to beyond the mean."""
+    """Return the variance of a mean over rows, from the sum of each cluster's deviations from the mean."""
     clusters = len(sums)
     return float(clusters / (clusters - 1) * (sums**2).sum() / rows**2) if clusters > 1 else 0.0
 
 
 def unpaired(share: float, total: int, other: float, other_total: int) -> tuple[float, float, float]:
-    """Compare two shares of which only the counts are known, not the answers to single examples.
+    """Compare two shares by their counts alone, without the answers to single examples.
 
-    Both arms answer the same examples, and what is hard for one tends to be hard for the other. So an
-    unpaired comparison is, if anything, too careful.
+    Both arms answer the same examples, and an example that is hard for one arm tends to be hard for the
+    other. So an unpaired comparison is, if anything, too careful.
 
     Args:
-        share: Share of the one, from 0 to 1.
-        total: Examples that it is a share of.
-        other: Share of the other.
-        other_total: Examples that this is a share of.
+        share: Share of the first arm, from 0 to 1.
+        total: Number of examples of the first arm.
+        other: Share of the second arm, from 0 to 1.
+        other_total: Number of examples of the second arm.
 
     Returns:
-        Both ends of the 95 % interval of the difference (Newcombe's, of Wilson's intervals), and the
+        Both ends of the 95 % interval of `share` minus `other` (Newcombe's, from Wilson's intervals), and the
         two-sided p of Fisher's exact test.
     """
     from scipy.stats import fisher_exact
@@ -131,12 +134,12 @@ def breaks_more_p(more: int, fewer: int) -> float:
     """Test whether one of two attacks breaks more examples than the other (McNemar's exact one-sided test).
 
     Args:
-        more: Examples that only the first attack breaks.
-        fewer: Examples that only the second one breaks.
+        more: Number of examples that only the first attack breaks.
+        fewer: Number of examples that only the second attack breaks.
 
     Returns:
-        The probability of at least `more` of both together if either attack were equally likely to be the one
-        that breaks an example; 1 where there is no such example.
+        The probability that the first attack breaks at least `more` of these `more + fewer` examples, if both
+        attacks are equally likely to break each of them; 1 if there is no such example.
     """
     from scipy.stats import binomtest
 
@@ -144,15 +147,15 @@ def breaks_more_p(more: int, fewer: int) -> float:
 
 
 def holm(raw: Mapping[Key, float]) -> dict[Key, float]:
-    """Correct the p of several tests for their number, by the method of Holm (1979).
+    """Correct the p of several tests for the number of tests, by the method of Holm (1979).
 
-    Whatever hypotheses are true, the chance that any of these is rejected at a level is at most that level.
+    Whichever null hypotheses are true, the probability to reject any of them at a level is at most the level.
 
     Args:
         raw: The p of each test.
 
     Returns:
-        The adjusted p of each.
+        The adjusted p of each test.
     """
     adjusted: dict[Key, float] = {}
     largest = 0.0

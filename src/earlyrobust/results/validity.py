@@ -1,4 +1,7 @@
-"""What an attack could try: an attack that could try nothing makes every classifier look robust."""
+"""Counts of the words and candidates that an attack could try.
+
+An attack that could try nothing makes every classifier look robust.
+"""
 
 from __future__ import annotations
 
@@ -14,30 +17,31 @@ from earlyrobust.results.language import LanguageRecord
 
 @dataclass(frozen=True)
 class ValidityRecord:
-    """Counts of what an attack could try, and of what it was let loose on.
+    """Counts of the words and candidates that an attack could try, and of the texts that it attacked.
 
     Attributes:
-        attacked: Examples that the classifier had right, so that they were attacked.
-        counted: How many of these an attempt was counted for: all, unless an older version began the journal.
-            The counts below, down to `offered`, are over these.
-        never_offered: Examples for which the classifier was never asked about a single candidate.
-        untouchable: How many of these had no word that may be touched.
-        unanswered: For how many of these no replacement was proposed for any word. For the rest of them, the
-            constraints let no candidate pass.
-        words: Words of the examples.
-        touchable: How many of them may be touched: they are neither stop words nor protected.
-        tried: Positions that the attack came to before it ended, and looked for replacements for.
-        known: How many of their words the source of neighbours holds; None for an attack without one.
-        answered: At how many of the positions at least one candidate was offered.
-        proposed: Candidates that were made for the positions.
-        offered: How many of these passed the constraints and were offered to the classifier.
+        attacked: Number of attacked examples: those that the classifier had right.
+        counted: Number of attacked examples with counts: all, unless an older version began the journal. The
+            counts below, down to `offered`, cover these examples.
+        never_offered: Number of examples for which the classifier was not asked about any candidate.
+        untouchable: Number of never offered examples without a word that the attack may change.
+        unanswered: Number of never offered examples with such words, but without a replacement for any. For
+            the other never offered examples, the constraints refused every candidate.
+        words: Number of words in the examples.
+        touchable: Number of words that the attack may change: neither stop words nor protected.
+        tried: Number of positions for which the attack looked for replacements before it ended.
+        known: Number of these positions whose word is in the source of neighbours; None for an attack without
+            such a source.
+        answered: Number of these positions at which the classifier was asked about at least one candidate.
+        proposed: Number of candidates that the transformation made.
+        offered: Number of candidates that passed the constraints; the classifier was asked about them.
         classes: Number of classes among all examples of the sample, the skipped ones included.
-        classes_named: Number of classes that the classifier named on them before the attack.
-        largest_class: Examples of the largest class.
+        classes_named: Number of classes that the classifier named on the sample before the attack.
+        largest_class: Number of examples of the largest class.
         language: Counts that tell whether the texts of the sample are English.
-        never_offered_share: `never_offered` of `counted`; None for no example.
-        touchable_share: `touchable` of `words`; None for no word.
-        candidates_per_word: `offered` for each position of `tried`; None for no position.
+        never_offered_share: `never_offered` / `counted`; None without examples.
+        touchable_share: `touchable` / `words`; None without words.
+        candidates_per_word: `offered` / `tried`; None without positions.
     """
 
     attacked: int
@@ -62,7 +66,7 @@ class ValidityRecord:
 
     @classmethod
     def of(cls, examples: Sequence[AttackedExample]) -> Self:
-        """Count over the examples of an attack, the skipped ones included."""
+        """Add up the counts of all examples of an attack, the skipped ones included."""
         attacked = [example for example in examples if example.status != "skipped"]
         counted = [example for example in attacked if example.offered is not None]
         never = [example for example in counted if not example.offered]
@@ -96,10 +100,10 @@ class ValidityRecord:
     def pooled(cls, records: Sequence[Self]) -> Self:
         """Add up the records of one attack on several classifiers.
 
-        The counts of classes, which do not add up, are those of the first.
+        The counts of classes cannot be added up. They are those of the first record.
 
         Args:
-            records: At least one.
+            records: At least one record.
         """
         first = records[0]
         counts = {
@@ -125,7 +129,7 @@ _OF_CLASSES = ("classes", "classes_named", "largest_class")
 
 
 def _before(example: AttackedExample) -> int:
-    """The class that the classifier named before the attack."""
+    """Return the class that the classifier named before the attack."""
     return example.predicted if example.status == "skipped" else example.label
 
 

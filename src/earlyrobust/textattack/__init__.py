@@ -1,6 +1,6 @@
-"""TextAttack's logs as examples of ours, and our classifiers as victims of its recipes.
+"""Reads TextAttack's logs as attacked examples, and wraps classifiers for TextAttack's recipes.
 
-Neither needs TextAttack: this room never imports it.
+This package never imports TextAttack, so neither needs it to be installed.
 """
 
 from __future__ import annotations

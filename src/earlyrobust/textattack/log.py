@@ -1,13 +1,13 @@
-"""Reading the CSV logs of TextAttack (`--log-to-csv`, `AttackArgs(log_to_csv=...)`, `CSVLogger`).
+"""Reads the CSV logs of TextAttack (`--log-to-csv`, `AttackArgs(log_to_csv=...)`, `CSVLogger`).
 
-A log has a row for each attacked example. How TextAttack 0.3.11 writes it:
+A log has one row for each attacked example. TextAttack 0.3.11 writes it in this form:
 
-* Line breaks become `<SPLIT>`, those within a text too.
+* Line breaks become `<SPLIT>`, also those within a text.
 * The texts of a pair each begin with the name of their column: `Premise: ...<SPLIT>Hypothesis: ...`.
-* In the style "file", the default ("fancy" in old versions), words that differ are marked: `[[word]]`. Names
-  of columns are marked twice: `[[[[Premise]]]]: ...`. In the style "plain" nothing is marked. Chinese and
-  Korean texts are never marked.
-* A score is 1 - p(label), if the attack is an untargeted one on a classifier.
+* The default style "file" ("fancy" in old versions) marks words that differ: `[[word]]`. It marks names of
+  columns twice: `[[[[Premise]]]]: ...`. The style "plain" marks nothing. Chinese and Korean texts are never
+  marked.
+* A score is 1 - p(label) for untargeted attacks on classifiers.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _MARKED_NAME = re.compile(r"\[\[\[\[([^\[\]]+)\]\]\]\]: ")
 _PLAIN_NAME = re.compile(r"([^\[\]:\s][^\[\]:]*): ")
 # Characters of Chinese and Korean.
 _NEVER_MARKED = re.compile(r"[\u3400-\u9fff\uac00-\ud7af]")
-# How words are marked in the styles that are meant for terminals and browsers.
+# Marks of words in the styles for terminals and browsers.
 _COLOURS = ("\x1b[", "<font color = ")
-# Scores are written as TextAttack has computed them, in single precision.
+# Tolerance for scores, which TextAttack computes in single precision.
 _ROUNDING = 1e-4
 
 Row = dict[str, str]
@@ -57,7 +57,7 @@ def read_attacked(path: Path, note: Note | None = None) -> tuple[dict[str, Any],
         note: As for `read_textattack_csv`.
 
     Returns:
-        The header of the journal, for a log `{"attack": "textattack"}`; and the examples in the order of
+        The header of the journal (for a log, `{"attack": "textattack"}`) and the examples in the order of
         their index.
 
     Raises:
@@ -70,21 +70,21 @@ def read_attacked(path: Path, note: Note | None = None) -> tuple[dict[str, Any],
 
 
 def read_textattack_csv(path: Path, note: Note | None = None) -> list[AttackedExample]:
-    """Read a log that TextAttack has written of an untargeted attack on a classifier.
+    """Read a TextAttack log of an untargeted attack on a classifier.
 
-    A log does not say how similar texts are before and after an attack, so `similarity` is None. Labels are
-    the numbers that TextAttack's data set has for the classes.
+    A log does not hold the similarity of texts before and after an attack, so `similarity` is None. Labels
+    are the class numbers of TextAttack's data set.
 
     Args:
         path: The log, in the style "file" (in old versions "fancy") or "plain".
-        note: Is told whether the texts were taken for pairs, and of how many rows words were marked, a
-            sentence each; None for nobody.
+        note: Receives a sentence on whether the texts were read as pairs, and one on how many rows have
+            marked words; None to ignore them.
 
     Returns:
-        The examples in the order of the log, which `index` counts from 0.
+        The examples in the order of the log; `index` counts them from 0.
 
     Raises:
-        DataError: If there is no such file, it is no log of TextAttack, or a row cannot be read.
+        DataError: If there is no such file, it is not a log of TextAttack, or a row cannot be read.
     """
     path = Path(path)
     if not path.is_file():
@@ -118,7 +118,7 @@ def read_textattack_csv(path: Path, note: Note | None = None) -> list[AttackedEx
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """The rows of a log, by the names of its columns, each with the number of its line."""
+    """Yield the rows of a log as dicts by column name, each with the number of its line."""
     found = separated_rows(path, TextFormat(quotes=True), ",", "")
     _, header = next(found, (1, []))
     missing = [name for name in _FIELDS if name not in header]
@@ -193,9 +193,9 @@ def _whole(path: Path, line: int, row: Row, name: str) -> int:
 
 
 def _probability(path: Path, line: int, row: Row, name: str, is_right: bool) -> float:
-    """Probability of the label: 1 - the score of an untargeted attack."""
+    """Return the probability of the label: 1 - the score of an untargeted attack."""
     score = _number(row[name])
-    # A class that another one beats has at most half of the probability.
+    # A class that is not the most probable one has at most probability 0.5.
     least = 0.0 if is_right else 0.5
     if score is None or not least - _ROUNDING <= score <= 1 + _ROUNDING:
         raise _refusal(
@@ -216,7 +216,7 @@ def _number(text: str) -> float | None:
 
 
 def _changed(old: Sequence[str], new: Sequence[str]) -> int:
-    """How many words of a text another text has replaced or left out."""
+    """Count the words of a text that another text has replaced or left out."""
     if len(old) == len(new):
         return sum(mine != theirs for mine, theirs in zip(old, new, strict=True))
     blocks = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
@@ -224,9 +224,9 @@ def _changed(old: Sequence[str], new: Sequence[str]) -> int:
 
 
 def _is_marked(rows: Sequence[Row]) -> bool:
-    """Whether a log is in the style that marks words: most rows with a change have a mark.
+    """Return whether a log is in the style that marks words: at least half of the changed rows have a mark.
 
-    In the style "plain" words in brackets are a text's own, also where an attack has changed them.
+    In the style "plain", words in brackets belong to the text, even if an attack has changed them.
     """
     changed = [row for row in rows if row[_TEXTS[0]] != row[_TEXTS[1]]]
     told = [row for row in changed if not _NEVER_MARKED.search(row[_TEXTS[0]])]
@@ -235,9 +235,9 @@ def _is_marked(rows: Sequence[Row]) -> bool:
 
 
 def _unmarked(before: str, after: str) -> tuple[str, str, bool]:
-    """A text before and after an attack without the marks around words, and whether any brackets are left.
+    """Remove the marks from a text before and after an attack; also return whether any brackets are left.
 
-    TextAttack marks words that differ. So a word in brackets is no mark where it is alike in both.
+    TextAttack marks words that differ. So brackets around a word that is the same in both texts are no mark.
     """
     parts = [_MARKED_WORD.split(text) for text in (before, after)]  # between words, word, between words, ...
     own: set[int] = set()
@@ -250,10 +250,10 @@ def _unmarked(before: str, after: str) -> tuple[str, str, bool]:
 
 
 def _names_of_columns(path: Path, rows: Sequence[tuple[int, Row]]) -> tuple[str, ...]:
-    """The names of the columns that a log's texts are pairs of, in their order; none for single texts.
+    """Return the names of the two columns of a log of pairs, in their order; empty for single texts.
 
     Raises:
-        DataError: If there are more than two, or rows have different ones.
+        DataError: If there are more than two columns, or if rows have different columns.
     """
     texts = [(line, row[name]) for line, row in rows for name in _TEXTS]
     marked: tuple[str, ...] = ()
@@ -273,9 +273,10 @@ def _names_of_columns(path: Path, rows: Sequence[tuple[int, Row]]) -> tuple[str,
 
 
 def _plain_names(texts: Sequence[str]) -> tuple[str, ...]:
-    """The names of columns where they are not marked, and look like any words with a colon behind.
+    """Return the names of columns in a log without marks, where a name is just a word before a colon.
 
-    They are names if there are several, TextAttack would write them so, and every text has them all.
+    Words count as names if there are several, TextAttack would write them in this form, and every text has
+    them all.
     """
     found = (_PLAIN_NAME.match(part) for part in texts[0].split(_BREAK))
     names = tuple(name[1] for name in found if name is not None and name[1] == name[1].capitalize())
@@ -284,7 +285,7 @@ def _plain_names(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _columns(names: Sequence[str]) -> re.Pattern[str]:
-    """Takes a text apart into its columns."""
+    """Return the pattern that splits a text into its columns."""
     either = (rf"(?:\[\[\[\[{name}\]\]\]\]|{name}): (.*?)" for name in map(re.escape, names))
     return re.compile(_BREAK.join(either) or "(.*)", re.DOTALL)
 

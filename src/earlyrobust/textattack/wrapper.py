@@ -1,4 +1,4 @@
-"""A classifier as TextAttack wants its victims: called with texts, it answers with class probabilities."""
+"""A wrapper that lets TextAttack attack a classifier: it takes texts and returns class probabilities."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ _BASES = "textattack.models.wrappers"
 class TextAttackWrapper:
     """Lets TextAttack's recipes attack a classifier: `TextFoolerJin2019.build(TextAttackWrapper(...))`.
 
-    TextAttack asks a wrapper for `model`, whose class it looks at, and calls it with texts. It reads the
-    same tokens as the attacks of this package, and answers with the same probabilities.
+    The wrapper reads the same tokens as the attacks of this package, and returns the same probabilities.
+    TextAttack calls it with texts, and reads `model` for the class of the classifier.
 
-    Recipes that ask for gradients cannot use it.
+    Recipes that need gradients cannot use it.
 
     Args:
-        model: Any sequence classifier, cut or not; it is in evaluation mode afterwards, and stays on its
-            device.
-        tokenizer: Its tokenizer.
-        max_length: Most tokens of a text that the model is to read; None for as many as it reads.
+        model: Any sequence classifier, cut or not. It is put into evaluation mode and stays on its device.
+        tokenizer: The model's tokenizer.
+        max_length: Most tokens of a text that the model reads; None for the model's own limit.
 
     Attributes:
         tokenizer: The tokenizer.
@@ -41,23 +40,23 @@ class TextAttackWrapper:
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int | None = None
     ) -> None:
         self.tokenizer = tokenizer
-        # Within a tuple, where TextAttack does not look for modules to move to a device of its own. What the
-        # victim has made of this one would stay behind.
+        # TextAttack moves modules that it finds to its own device, but it does not look into tuples. The
+        # victim's own copy of the model would stay on the old device.
         self._kept = (model,)
         self._victim = Victim(model, tokenizer, max_length)
         self._server = Server.of(model.device)
-        # `textattack attack --model-from-file` insists on the base class. Whoever needs it has loaded it.
+        # `textattack attack --model-from-file` requires the base class. In that case it is already imported.
         bases: Any = sys.modules.get(_BASES)
         if bases is not None:
             bases.ModelWrapper.register(TextAttackWrapper)
 
     @property
     def model(self) -> PreTrainedModel:
-        """The classifier, whose class TextAttack looks at."""
+        """The classifier; TextAttack reads its class."""
         return self._kept[0]
 
     def __call__(self, text_input_list: Sequence[str | Sequence[str]], **kwargs: Any) -> NDArray[np.float64]:
-        """Answer texts.
+        """Return class probabilities for some texts.
 
         Args:
             text_input_list: Strings, or tuples of two strings.
@@ -65,7 +64,7 @@ class TextAttackWrapper:
 
         Returns:
             Class probabilities, shape (texts, classes). Each row sums to 1 in double precision, so that
-            TextAttack takes the rows for probabilities, and not for logits.
+            TextAttack treats the rows as probabilities and not as logits.
 
         Raises:
             ModelError: If the classifier's answers are not numbers.

@@ -1,4 +1,4 @@
-"""Reading neighbour lists from files."""
+"""Readers for files of neighbour lists: Parquet, CSV, TSV, JSON and JSONL."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ import pyarrow.parquet as pq
 
 from earlyrobust.errors import ResourceError
 
-# A word and its neighbours; of Parquet files some may be missing.
+# A word and its neighbours. In Parquet files neighbours may be missing (None).
 Entry = tuple[str, Iterable[str | None] | None]
 SUFFIXES = (".parquet", ".csv", ".tsv", ".json", ".jsonl")
-# The names of the first column of a table that has a header.
+# The first field of a header line.
 _HEADERS = {"word", "words"}
 _WORD, _NEIGHBOURS = "word", "neighbors"
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """Read the words of a file with their neighbours, nearest first.
+    """Read words and their neighbours, nearest first, from a file.
+
+    The suffix of the file decides on the layout:
 
     * Parquet: columns `word` (text) and `neighbors` (lists of text).
-    * CSV and TSV: a word, then its neighbours in the fields behind it. A field may hold several, separated by
-      ";" or "|". A first line whose first field is "word" is a header.
-    * JSON: an object of lists by word, or a list of objects with `word` and `neighbors`. JSONL: an object of
-      the second kind in each line.
+    * CSV and TSV: a word, then its neighbours in the next fields. A field may hold several neighbours,
+      separated by ";" or "|". A first line whose first field is "word" or "words" is a header.
+    * JSON: an object that maps words to lists, or a list of objects with `word` and `neighbors`.
+    * JSONL: an object with `word` and `neighbors` in each line.
 
     Raises:
-        ResourceError: The file cannot be read, or has another layout.
+        ResourceError: If the file cannot be read, has another layout, or is empty.
     """
     try:
         match path.suffix.lower():
             case ".parquet":
-                return _of_parquet(path)
+                entries = _of_parquet(path)
             case ".csv" | ".tsv":
                 entries = _of_table(path)
             case _:

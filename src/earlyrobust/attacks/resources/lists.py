@@ -1,4 +1,4 @@
-"""Neighbours of words from lists: those of a file, and the synonyms from WordNet that the package carries."""
+"""Neighbours of words from lists: from a user's file, or the WordNet synonyms that the package carries."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from earlyrobust.attacks.text import words_of
 
 
 class NeighbourLists:
-    """Neighbours of words from lists, nearest first. Letter case of the listed words does not matter.
+    """A source of neighbours that looks words up in lists, nearest first; letter case does not matter.
 
     Args:
-        entries: Words with their neighbours. Entries of one word add up, in their order.
-        name: How results name the lists.
+        entries: Words with their neighbours. Several entries for one word are joined, in their order.
+        name: Name of the lists in results.
 
     Attributes:
         words: Number of words that have neighbours.
-        unused: Number of entries that no attack can use: their word is not one word of a text, or they name
-            no other word.
+        unused: Number of entries that no attack can use: the entry's word is not a single word of a text, or
+            the entry names no other word.
     """
 
     has_vectors = False
@@ -44,18 +44,18 @@ class NeighbourLists:
         self.words = len(self._lists)
 
     def nearest(self, word: str, count: int) -> list[str]:
-        """Return the first `count` neighbours of the word's list, none for an unknown word."""
+        """Return the first `count` neighbours of a word; an empty list for an unknown word."""
         return self._lists.get(word.lower(), [])[:count]
 
     def cosine(self, a: str, b: str) -> None:
-        """Return None: lists hold no vectors."""
+        """Return None, because lists hold no vectors."""
 
 
 def read_lists(path: Path) -> NeighbourLists:
     """Read neighbour lists from a Parquet, CSV, TSV, JSON or JSONL file; see `read_entries` for the layouts.
 
     Raises:
-        ResourceError: The file cannot be read, has another layout, or holds no neighbour of any word.
+        ResourceError: If the file cannot be read, has another layout, or is empty.
     """
     digest = fingerprint(path)
     return NeighbourLists(read_entries(path), f"neighbour lists {path.name} ({digest[:12]})")
@@ -63,6 +63,6 @@ def read_lists(path: Path) -> NeighbourLists:
 
 @cache
 def wordnet_synonyms() -> NeighbourLists:
-    """Return the synonyms from WordNet 3.0 that the package carries, at most 16 a word."""
+    """Return the synonyms from WordNet 3.0 that the package carries, at most 16 for each word."""
     with as_file(files("earlyrobust.attacks.resources") / "wordnet" / "synonyms.parquet") as path:
         return NeighbourLists(read_entries(path), f"WordNet synonyms ({fingerprint(path)[:12]})")

@@ -1,4 +1,4 @@
-"""Neighbours of words: what attacks ask of a source, and finding the source that a user names."""
+"""Neighbours of words: the interface of a source, and a loader for the source that a user names."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ EMBEDDED_ENCODER = "minilm"
 
 
 class Neighbours(Protocol):
-    """Knows which words are near a word.
+    """A source of neighbours: it knows which words are near a word.
 
     Attributes:
-        name: How results name the source.
-        has_vectors: Whether it can tell how near two words are.
-        measures_meaning: Whether it has vectors that are made for that, so that a smallest cosine keeps apart
-            words of other meanings. Input embeddings of encoders are not: "good" is near "bad" there.
+        name: Name of the source in results.
+        has_vectors: Whether the source has word vectors, so that it can tell how near two words are.
+        measures_meaning: Whether the cosine of its vectors measures meaning, so that a smallest cosine
+            rejects words of other meanings. This is not so for input embeddings of encoders: there "good" is
+            near "bad".
     """
 
     name: str
@@ -35,17 +36,17 @@ class Neighbours(Protocol):
     def nearest(self, word: str, count: int) -> list[str]:
         """Return up to `count` neighbours of a word, nearest first, without the word itself.
 
-        Letter case does not matter. An unknown word has none.
+        Letter case does not matter. An unknown word has no neighbours.
         """
         ...
 
     def cosine(self, a: str, b: str) -> float | None:
-        """Return the cosine of two words' vectors, None if one is unknown or there are no vectors."""
+        """Return the cosine of two words' vectors; None if a word is unknown or there are no vectors."""
         ...
 
 
 def sources_here() -> list[str]:
-    """Return the sources of words of one meaning that are on this machine, the default one first."""
+    """Return the names of the sources of synonyms on this machine, the default one first."""
     return [*([] if fetched_counterfitted() is None else [COUNTER_FITTED]), WORDNET]
 
 
@@ -53,14 +54,14 @@ def load_neighbours(source: str | None = None) -> Neighbours:
     """Load a source of neighbours.
 
     Args:
-        source: 'wordnet', for the synonyms that the package carries; 'counter-fitted'; an encoder, for its
-            input embeddings; or the path of word vectors (`.txt` or `.zip`) or of neighbour lists (`.csv`,
-            `.tsv`, `.json`, `.jsonl` or `.parquet`, see `read_entries`). If None, the counter-fitted vectors
-            if they were fetched, else 'wordnet'.
+        source: 'wordnet' for the synonyms that the package carries; 'counter-fitted' for the counter-fitted
+            vectors; an encoder for its input embeddings; or the path of word vectors (`.txt` or `.zip`) or of
+            neighbour lists (`.csv`, `.tsv`, `.json`, `.jsonl` or `.parquet`, see `read_entries`). If None,
+            the counter-fitted vectors if they were fetched, else 'wordnet'.
 
     Raises:
-        ResourceError: There is no such source, or it cannot be read.
-        ModelError: The encoder cannot be used.
+        ResourceError: If there is no such source, or it cannot be read.
+        ModelError: If the encoder cannot be used.
     """
     if source is None:
         source = sources_here()[0]

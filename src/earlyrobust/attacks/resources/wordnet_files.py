@@ -1,4 +1,4 @@
-"""Synonyms from WordNet's own files, where they are on this machine."""
+"""Synonyms from the original files of WordNet, if they are on this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earlyrobust.attacks.text import words_of
 from earlyrobust.errors import ResourceError
 
 NLTK_PACKAGE = "corpora/wordnet"
-# Endings of inflected words, and what their lemmas end with, as WordNet's documentation lists them (morphy).
+# Endings of inflected words and the endings of their lemmas, from WordNet's documentation (morphy).
 _ENDINGS: dict[str, tuple[tuple[str, str], ...]] = {
     "noun": (
         *(("s", ""), ("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh")),
@@ -26,20 +26,20 @@ _ENDINGS: dict[str, tuple[tuple[str, str], ...]] = {
     "adj": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
     "adv": (),
 }
-# A mark that says where an adjective may stand.
+# A mark for the positions that an adjective may take in a sentence.
 _PLACE = re.compile(r"\((a|p|ip)\)$")
 
 
 class WordNet:
-    """The synonyms of all senses of a word, from the files of WordNet 3.
+    """A source of neighbours that gives the synonyms of all senses of a word, from the files of WordNet 3.
 
-    Inflected words have the synonyms of their lemmas, uninflected, as NLTK gives them. Phrases are left out.
+    Inflected words have the synonyms of their lemmas, not inflected, as in NLTK. Phrases are left out.
 
     Args:
-        folder: Holds `index.*`, `data.*` and `*.exc`.
+        folder: Folder with the files `index.*`, `data.*` and `*.exc`.
 
     Raises:
-        ResourceError: A file is missing or damaged.
+        ResourceError: If a file is missing or damaged.
     """
 
     has_vectors = False
@@ -47,7 +47,7 @@ class WordNet:
 
     def __init__(self, folder: Traversable) -> None:
         digest = hashlib.sha256()
-        # By part of speech: where the senses of each lemma are, the words at each place, irregular forms.
+        # For each part of speech: places of the senses of each lemma, words at each place, irregular forms.
         self._places: dict[str, dict[str, list[str]]] = {}
         self._words: dict[str, dict[str, list[str]]] = {}
         self._lemmas: dict[str, dict[str, list[str]]] = {}
@@ -62,12 +62,12 @@ class WordNet:
                 }
                 self._words[part] = {line[:8]: _words(line) for line in _lines(data)}
                 self._lemmas[part] = {form: of for form, *of in map(str.split, _lines(exceptions))}
-        except (OSError, KeyError, ValueError, IndexError) as error:  # KeyError: not in an archive
+        except (OSError, KeyError, ValueError, IndexError) as error:  # KeyError: an archive lacks the file
             raise ResourceError(f"The WordNet in {folder} cannot be read: download it again.") from error
         self.name = f"WordNet's files ({digest.hexdigest()[:12]})"
 
     def nearest(self, word: str, count: int) -> list[str]:
-        """Return the first `count` synonyms of a word, those of its first senses first."""
+        """Return the first `count` synonyms of a word; synonyms of earlier senses come first."""
         found: dict[str, None] = {}
         for part, places in self._places.items():
             for lemma in self._lemmas_of(word.lower(), part):
@@ -77,10 +77,10 @@ class WordNet:
         return list(found)[:count]
 
     def cosine(self, a: str, b: str) -> None:
-        """Return None: there are no vectors."""
+        """Return None, because WordNet holds no vectors."""
 
     def _lemmas_of(self, word: str, part: str) -> list[str]:
-        """The word and its lemmas, as far as they are listed."""
+        """Return those of the word and its possible lemmas that WordNet lists."""
         forms = self._lemmas[part].get(word) or [
             word[: -len(ending)] + instead for ending, instead in _ENDINGS[part] if word.endswith(ending)
         ]
@@ -88,25 +88,28 @@ class WordNet:
 
 
 def _lines(content: bytes) -> Iterator[str]:
-    """The lines of a file of WordNet, without the licence at its head."""
+    """Yield the lines of a WordNet file, without the licence at its beginning."""
     return (line for line in content.decode("latin-1").splitlines() if line and not line.startswith("  "))
 
 
 def _words(line: str) -> list[str]:
-    """The words of a set of synonyms that are single words to an attack."""
+    """Return the words of a synonym set that an attack treats as single words."""
     fields = line.split(" ")
     names = (_PLACE.sub("", name) for name in fields[4 : 4 + 2 * int(fields[3], 16) : 2])
     return [name for name in names if "_" not in name and len(words_of(name)) == 1]
 
 
 def find_wordnet(data_dir: Path | None = None) -> WordNet | None:
-    """Return the WordNet in a folder of NLTK's data, None if there is none.
+    """Find WordNet in a folder of NLTK's data.
 
     Args:
-        data_dir: Folder of NLTK's data; if None, it is looked for where NLTK does.
+        data_dir: Folder of NLTK's data; None for the places where NLTK looks.
+
+    Returns:
+        The synonyms; None if there is no WordNet.
 
     Raises:
-        ResourceError: `data_dir` is not a folder, or the WordNet in it is damaged.
+        ResourceError: If `data_dir` is not a folder, or the WordNet in it is damaged.
     """
     folder = nltk_package(NLTK_PACKAGE, data_dir)
     return None if folder is None else WordNet(folder)
