@@ -301,7 +301,7 @@ def test_files_of_other_layouts_are_no_lists(
 def test_a_list_of_no_words_is_refused(tmp_path: Path) -> None:
     schema = pa.schema([("word", pa.string()), ("neighbors", pa.list_(pa.string()))])
     pq.write_table(schema.empty_table(), tmp_path / "none.parquet")
-    with pytest.raises(ResourceError, match="none.parquet is empty") as error:
+    with pytest.raises(ResourceError, match=r"none\.parquet is empty") as error:
         load_neighbours(str(tmp_path / "none.parquet"))
     sentence_of(error)
 
