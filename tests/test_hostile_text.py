@@ -247,7 +247,8 @@ def run(
         check(example, attack.name in KEEPS_FIRST)
         # What the model itself says of the final text, asked without any engine.
         # Lists, as in training: alone, an empty second text is taken for none by transformers.
-        final = [[column] for column in example.final]
+        reads = attack.victim_reads or (lambda text: text)
+        final = [[reads(column)] for column in example.final]
         inputs = tokenizer(*final, truncation=True, max_length=POSITIONS, return_tensors="pt")
         with torch.inference_mode():
             probabilities = torch.softmax(victim(**inputs).logits[0], dim=0)

@@ -129,7 +129,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     attack = WordSwapAttack(
         swaps=Nothing(), constraints=[], stop_words=frozenset(models.WORDS), ranking="delete"
     )
-    monkeypatch.setattr(judge, "build_attacks", lambda options, note: [attack])
+    monkeypatch.setattr(judge, "build_attacks", lambda *_: [attack])
     return ("--attack", "textbugger")
 
 

@@ -343,6 +343,9 @@ def test_the_first_releases_journal_is_continued(tmp_path: Path, monkeypatch: py
     journal = Path("attack/textbugger.jsonl")
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:5]))  # the header, three that were skipped, and one attacked
+    # That release took these neighbours where none were named.
+    config = Path("attack/config.yaml")
+    config.write_text(config.read_text(encoding="utf-8").replace("neighbours: null", "neighbours: minilm"))
     options = ("--attack", "textbugger", "--examples", "6", "--neighbours", "minilm")
     outcome = call("attack", "run", *options, "--output", "attack")
     assert (outcome.code, outcome.err) == (0, ""), outcome

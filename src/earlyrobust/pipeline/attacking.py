@@ -54,13 +54,16 @@ def _parameters(attack: str) -> set[str]:
     return set(inspect.signature(ATTACKS[attack]).parameters)
 
 
-def build_attacks(options: AttackOptions, note: Note = silent) -> list[WordSwapAttack]:
+def build_attacks(
+    options: AttackOptions, note: Note = silent, resources: Resources | None = None
+) -> list[WordSwapAttack]:
     """Build the chosen attacks and load the resources that they use.
 
     Args:
         options: The names of the attacks and their settings. An attack ignores settings that it does not
             have.
         note: Receives a sentence on each choice between models.
+        resources: The resources, as of `resources_of`; None to make them.
 
     Raises:
         EarlyRobustError: As for `check_attacks`, and if a resource cannot be loaded.
@@ -70,7 +73,7 @@ def build_attacks(options: AttackOptions, note: Note = silent) -> list[WordSwapA
         check_precision(options.used_precision, fastest_device())
         if options.precision == "bf16" and not has_bf16():
             note("This device does not know bfloat16: attacks take longer with --precision bf16.")
-    resources = resources_of(options, note)
+    resources = resources or resources_of(options, note)
     return [build_attack(name, options, resources) for name in dict.fromkeys(options.attack)]
 
 

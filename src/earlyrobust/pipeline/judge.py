@@ -18,7 +18,7 @@ from earlyrobust.errors import ConfigError, DataError, ModelError
 from earlyrobust.evaluation import accuracy_of, predict, sample_examples
 from earlyrobust.journal import read_journal
 from earlyrobust.pipeline.attack_options import AttackConfig
-from earlyrobust.pipeline.attacking import attack_model, build_attack, check_attacks, resources_of
+from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks, resources_of
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
 from earlyrobust.pipeline.folder import RunFolder
@@ -174,7 +174,7 @@ def attack(
     subject = load_subject(model_name, data, observer, changes_texts=True)
     with observer.stage("Loading resources"):
         resources = resources_of(config, observer.note)
-        attacks = [build_attack(name, config, resources) for name in dict.fromkeys(config.attack)]
+        attacks = build_attacks(config, observer.note, resources)
     sample_examples(subject.rows, config.examples, config.seed, subject.model.config.num_labels)
     digest = split_digest(subject.rows)
     with folder.claimed(digest, fingerprint(subject.model)):

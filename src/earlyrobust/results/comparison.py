@@ -90,7 +90,7 @@ class Comparison:
 
     record: ComparisonRecord
     runs: dict[str, dict[int, RunRecord]]
-    folder: Path | None = None
+    folder: Path | None = field(default=None, compare=False)
 
     @classmethod
     def load(cls, folder: Path) -> Comparison:
