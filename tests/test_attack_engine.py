@@ -140,9 +140,8 @@ def test_batches_are_alike_in_form_and_within_the_budget(
         assert {min(padded_length(len(text)), longest) for text in batch} == {length}
         least = 4
         if counts_rows:  # below these, matrix products would be computed in another way than in large ones
-            assert len(batch) % 4 == 0 or len(batch) >= 12
-            assert len(batch) * length >= 16
-            least = max(4, math.ceil(4 / length) * 4)
+            least = 16
+            assert len(batch) >= least
         assert len(batch) * length <= budget or len(batch) <= least
     if budget == 4_096:  # the budget is made use of
         assert max(len(batch) for batch, _ in model.batches) > 4

@@ -36,8 +36,8 @@ _SECONDS_BETWEEN = 0.5
 # So much is what a masked language model says to 680 texts of 512 tokens.
 _REMEMBERED = 2**16
 _REMEMBERED_BYTES = 2**26
-# Matrix libraries take another path for fewer rows than these, if they are no multiple of four.
-_MANY = 12
+# Matrix libraries take another path for fewer rows than these, some only if they are no multiple of four.
+_MANY = 16
 
 Outcome = TypeVar("Outcome")
 
@@ -112,7 +112,7 @@ class Server:
     """Answers asks, each distinct input once, in batches of bounded size.
 
     Args:
-        token_budget: Most tokens of a batch, padding included; four inputs may be a batch at any length.
+        token_budget: Most tokens of a batch, padding included; sixteen inputs may be a batch at any length.
     """
 
     def __init__(self, token_budget: int = CPU_TOKEN_BUDGET) -> None:
@@ -164,12 +164,16 @@ class Server:
         for length, group in sorted(missing.items(), reverse=True):
             items = list(group.values())
             tokens = min(self._token_budget, model.most_tokens or self._token_budget)
-            rows = max(4, tokens // length)
+            # A classifier's head has a row for each input. A language model has one for each token, and its
+            # answers are too wide for many inputs of many tokens.
+            least = _MANY if model.counts_rows and model.most_tokens is None else 4
+            rows = max(least, tokens // length)
             if model.counts_rows and rows < _MANY:
                 rows -= rows % 4  # filling it up would be beyond the budget
             for begin in range(0, len(items), rows):
                 batch = items[begin : begin + rows]
-                filler = batch[-1:] * (filled(len(batch), length) - len(batch) if model.counts_rows else 0)
+                missing_rows = filled(len(batch), length, least) - len(batch) if model.counts_rows else 0
+                filler = batch[-1:] * missing_rows
                 for item, answer in zip(batch, model.compute(batch + filler, length), strict=False):
                     answers[item.key] = answer
                     memory.keep(item.key, answer)
@@ -206,18 +210,19 @@ def _size(key: bytes, answer: Any) -> int:
     return len(key) + int(getattr(answer, "nbytes", 0))
 
 
-def filled(rows: int, length: int) -> int:
+def filled(rows: int, length: int, least: int) -> int:
     """Number of rows to which a batch is filled up, so that its products take the path of large batches.
 
     Args:
         rows: Inputs of the batch.
         length: Of each, in tokens.
+        least: Fewest rows of a batch.
 
     Returns:
-        At least as many rows as make sixteen tokens; below twelve rows the next multiple of four.
+        At least so many, and as many as make sixteen tokens; below sixteen rows a multiple of four.
     """
-    least = max(rows, -(-16 // length))
-    return least if least >= _MANY else -(-least // 4) * 4
+    wanted = max(rows, least, -(-16 // length))
+    return wanted if wanted >= _MANY else -(-wanted // 4) * 4
 
 
 def padded_length(length: int) -> int:
