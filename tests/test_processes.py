@@ -192,6 +192,7 @@ def test_what_the_user_got_wrong_is_said_once(calm: Path, tmp_path: Path) -> Non
 
 SHARED = """
 import sys, time
+import torch.distributed
 from pathlib import Path
 from earlyrobust import processes
 from earlyrobust.errors import DataError
@@ -215,6 +216,7 @@ try:
             raise DataError("a row is odd")
 except DataError as error:
     (journal.parent / f"told{processes.rank()}.txt").write_text(str(error))
+torch.distributed.destroy_process_group()  # PyTorch may abort the program at exit otherwise
 """
 
 
