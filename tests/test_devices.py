@@ -18,7 +18,7 @@ from earlyrobust.encoders import classifiers, device_name, fastest_device, load_
 from earlyrobust.encoders.devices import synchronize
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import latency, measure_speed, speed
-from earlyrobust.pipeline import RunConfig, benchmarking, exporting, jobs, judge, training
+from earlyrobust.pipeline import RunConfig, benchmarking, exporting, judge, stages, training
 from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
 from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.observer import Observer
@@ -150,7 +150,7 @@ def test_every_command_that_could_use_them_says_so(
     def note(observer):
         raise ConfigError("It has been said.")
 
-    monkeypatch.setattr(jobs, "note_idle_devices", note)
+    monkeypatch.setattr(stages, "note_idle_devices", note)
     monkeypatch.setattr(judge, "note_idle_devices", note)
     run, training = finished[0], ("--model", encoder, "--train-file", reviews, "--no-attack")
     options = {

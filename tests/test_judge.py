@@ -22,8 +22,9 @@ from earlyrobust.pipeline import TestData as Data
 from earlyrobust.pipeline.export_options import ExportConfig, export_folder
 from earlyrobust.pipeline.exporting import _Job, export
 from earlyrobust.pipeline.folder import RunFolder
-from earlyrobust.pipeline.judge import evaluate, load_subject
+from earlyrobust.pipeline.judge import evaluate
 from earlyrobust.pipeline.splits import load_data
+from earlyrobust.pipeline.subject import load_subject
 from earlyrobust.pipeline.testdata import options_of
 from earlyrobust.results import EvaluationReport, ExportRecord, RunRecord
 from earlyrobust.results import TestDataRecord as RowsRecord

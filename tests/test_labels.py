@@ -23,7 +23,7 @@ from earlyrobust.errors import ConfigError, DataError, ModelError
 from earlyrobust.pipeline import Observer
 from earlyrobust.pipeline import TestData as Data
 from earlyrobust.pipeline.exporting import _compare
-from earlyrobust.pipeline.judge import load_subject
+from earlyrobust.pipeline.subject import load_subject
 from earlyrobust.results import RunRecord, fault_of_swapped, swapped_classes
 
 AG = TASKS["ag_news"].label_names

@@ -387,8 +387,8 @@ def test_a_ticket_may_start_from_the_weights_of_its_search(
         started.update({key: weight.clone() for key, weight in model.state_dict().items()})
         return training.train_classifier(model, *args)
 
-    monkeypatch.setattr("earlyrobust.pipeline.jobs.search_ticket", search)
-    monkeypatch.setattr("earlyrobust.pipeline.jobs.train_classifier", train)
+    monkeypatch.setattr("earlyrobust.pipeline.stages.search_ticket", search)
+    monkeypatch.setattr("earlyrobust.pipeline.stages.train_classifier", train)
     options = {
         "model": str(encoder),
         "train_file": few,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from earlyrobust import Ticket
 from earlyrobust.encoders import load_classifier
 from earlyrobust.errors import ModelError, OutputError
 from earlyrobust.evaluation import predict
-from earlyrobust.pipeline import Observer, RunConfig, finetune, run, search, training
+from earlyrobust.pipeline import Observer, RunConfig, finetune, jobs, run, search, stages, training
 from earlyrobust.results import RunRecord
 
 TITLES = {
@@ -31,8 +30,6 @@ TITLES = {
     "ticket": "Searching a ticket",
     "model": "Fine-tuning the ticket",
 }
-# The package's own name for it is the function.
-run_module = importlib.import_module("earlyrobust.pipeline.jobs")
 
 
 class Interrupt(TrainerCallback):  # type: ignore[misc]
@@ -167,8 +164,9 @@ def test_a_finished_run_is_not_run_again(
     def never(*args: Any, **kwargs: Any) -> NoReturn:
         raise AssertionError("a finished run neither loads data nor trains")
 
-    for name in ("load_splits", "load_pretrained", "train_classifier", "search_ticket"):
-        monkeypatch.setattr(run_module, name, never)
+    monkeypatch.setattr(jobs, "load_splits", never)
+    for name in ("load_pretrained", "train_classifier", "search_ticket"):
+        monkeypatch.setattr(stages, name, never)
     folder, record = whole
     assert run(options(encoder, few, folder)) == record
 
@@ -262,13 +260,13 @@ def test_a_saved_model_gives_the_logits_it_gave_before(
     encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logits: dict[str, Any] = {}
-    save = run_module._save_model
+    save = stages._save_model
 
     def predict_and_save(model: Any, splits: Any, folder: Path) -> None:
         logits[folder.name] = predict(model, splits.tokenizer, splits.test), splits
         save(model, splits, folder)
 
-    monkeypatch.setattr(run_module, "_save_model", predict_and_save)
+    monkeypatch.setattr(stages, "_save_model", predict_and_save)
     run(options(encoder, few, tmp_path / "run"))
     assert set(logits) == {"dense", "model"}
     for name, (before, splits) in logits.items():
@@ -354,7 +352,7 @@ def test_a_batch_in_parts_gives_the_ticket_of_one_at_once(calm: Path, few: Path,
 def test_bf16_where_it_is_slow_is_said(
     bf16: bool, known: bool, encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "has_bf16", lambda: known)
+    monkeypatch.setattr(stages, "has_bf16", lambda: known)
     watcher = Watcher()
     search(options(encoder, few, tmp_path / "run", bf16=bf16), watcher)
     assert any("--bf16" in note for note in watcher.notes) == (bf16 and not known)
@@ -423,7 +421,7 @@ def test_a_model_is_saved_whole_or_not_at_all(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "save_tokenizer", interrupt)
+        patch.setattr(stages, "save_tokenizer", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(config)
     assert not (config.output_folder / "dense").exists()

@@ -30,7 +30,7 @@ from earlyrobust.encoders import files_digest
 from earlyrobust.errors import DataError, OutputError
 from earlyrobust.evaluation import fit_temperature
 from earlyrobust.journal import AttackedExample, read_journal
-from earlyrobust.pipeline import AttackConfig, Observer, RunConfig, attack, judge, replay, scrutiny
+from earlyrobust.pipeline import AttackConfig, Observer, RunConfig, attack, replay, scrutiny, subject
 from earlyrobust.pipeline import TestData as Data
 from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.scrutiny import fewer_candidates, other_words
@@ -223,14 +223,14 @@ def test_rounded_logits_are_seen_through(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    load = judge.load_classifier
+    load = subject.load_classifier
 
     def load_rounded(*arguments: Any) -> Any:
         model = load(*arguments)
         rounded(model)
         return model
 
-    monkeypatch.setattr(judge, "load_classifier", load_rounded)
+    monkeypatch.setattr(subject, "load_classifier", load_rounded)
     record, found = scrutinise(VICTIM, data, lists, tmp_path / "out")
     assert record.under_attack.correct > honest[1].under_attack.correct
     assert honest[1].under_attack.low <= found.under_scrutiny.value <= honest[1].under_attack.high

@@ -16,8 +16,8 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import get_last_checkpoint
 
 from earlyrobust.adversarial import ADVERSARIES, FreeAT, FreeLB
-from earlyrobust.adversarial.base import Perturbation
 from earlyrobust.adversarial.infobert import Critic
+from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.errors import ConfigError
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.sampling import ReplayableSampler

@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 
 from earlyrobust import processes
 from earlyrobust.adversarial import ADVERSARIES
-from earlyrobust.adversarial.base import Perturbation
+from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.search import SEARCHES
 from earlyrobust.storage import write_json
 from earlyrobust.ticket import Ticket

@@ -9,7 +9,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from earlyrobust.adversarial.base import Adversary, AscentConfig, Objective, Passes, Perturbation, replay
+from earlyrobust.adversarial.base import Adversary, AscentConfig, Objective, Passes, replay
+from earlyrobust.adversarial.perturbation import Perturbation
 
 
 @dataclass(frozen=True, kw_only=True)

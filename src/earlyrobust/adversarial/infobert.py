@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from earlyrobust.adversarial.base import GRADIENT, Adversary, Objective, Passes, Perturbation, in_full
+from earlyrobust.adversarial.base import GRADIENT, Adversary, Objective, Passes
 from earlyrobust.adversarial.freelb import FreeLBConfig, average_while_ascending
+from earlyrobust.adversarial.perturbation import Perturbation, in_full
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

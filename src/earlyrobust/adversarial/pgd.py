@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from earlyrobust.adversarial.base import ASCENT, Adversary, AscentConfig, Passes, Perturbation
+from earlyrobust.adversarial.base import ASCENT, Adversary, AscentConfig, Passes
+from earlyrobust.adversarial.perturbation import Perturbation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
-from earlyrobust.adversarial.base import ASCENT, Adversary, AdversaryConfig, Passes, Perturbation, in_full
+from earlyrobust.adversarial.base import ASCENT, Adversary, AdversaryConfig, Passes
+from earlyrobust.adversarial.perturbation import Perturbation, in_full
 from earlyrobust.errors import ConfigError
 
 if TYPE_CHECKING:

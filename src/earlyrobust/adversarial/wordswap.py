@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from earlyrobust.adversarial.base import Adversary, AdversaryConfig, Passes, Perturbation
+from earlyrobust.adversarial.base import Adversary, AdversaryConfig, Passes
+from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.errors import ConfigError
 
 if TYPE_CHECKING:

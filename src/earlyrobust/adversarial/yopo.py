@@ -8,7 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from earlyrobust.adversarial.base import ASCENT, Adversary, AscentConfig, Passes, Perturbation
+from earlyrobust.adversarial.base import ASCENT, Adversary, AscentConfig, Passes
+from earlyrobust.adversarial.perturbation import Perturbation
 
 
 @dataclass(frozen=True, kw_only=True)

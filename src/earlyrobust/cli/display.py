@@ -25,6 +25,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.utils import logging as transformers_logging
 
 from earlyrobust import processes
+from earlyrobust.cli.rows import duration, how_it_stopped, percent, rows_of_attack, rows_of_run
 from earlyrobust.cli.tables import fits, terminal_tables
 from earlyrobust.journal import AttackedExample
 from earlyrobust.pipeline.observer import Observer
@@ -33,16 +34,14 @@ from earlyrobust.reports.overview import RATIOS, comparison_tables, headlines
 from earlyrobust.reports.pages import REPORT_PAGE
 from earlyrobust.reports.scrutiny import scrutiny_table
 from earlyrobust.reports.tables import Table as Content
-from earlyrobust.reports.validity import MEANING_OF_AUA, NEVER_OFFERED, doubts_of_arms, validity_rows
+from earlyrobust.reports.validity import MEANING_OF_AUA, doubts_of_arms
 from earlyrobust.results import (
-    Accuracy,
     AttackRecord,
     AttackReport,
     BenchmarkRecord,
     Comparison,
     EvaluationReport,
     ExportRecord,
-    Mean,
     ReplayReport,
     RunRecord,
     SearchRecord,
@@ -50,13 +49,12 @@ from earlyrobust.results import (
     faults_of_ticket,
 )
 from earlyrobust.results.summary import summarise
-from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket
+from earlyrobust.ticket import Miniepoch, Ticket
 from earlyrobust.weight_ticket import WeightTicket
 
 # Exit codes, as shells know them.
 INTERRUPTED, TERMINATED = 130, 143
-# What a run shows of each attack, and what all attacks name among their settings.
-_ATTACK_ROWS_OF_A_RUN = ("Aua%", "#Query", NEVER_OFFERED)
+# Names of resources among the settings of attacks.
 _RESOURCES = ("neighbours", "sentence_encoder", "tagger", "masked_lm")
 
 
@@ -120,7 +118,7 @@ class Display(Observer):
         ) as self._progress:
             self._progress.add_task(title, total=None, note="steps", queries=0)
             yield
-        took = _duration(time.perf_counter() - began)
+        took = duration(time.perf_counter() - began)
         self._console.print(f"[green]✓[/green] {title} [dim]{took}[/dim]", markup=True)
 
     def callbacks(self) -> list[TrainerCallback]:
@@ -170,11 +168,11 @@ class Display(Observer):
         if record.dense is not None:
             table.add_column("dense", justify="right")
         table.add_column(record.title, justify="right")
-        for name, dense, small in _rows(record):
+        for name, dense, small in rows_of_run(record):
             table.add_row(name, *([dense] if record.dense is not None else []), small)
         self._console.print("", table)
         if record.search is not None and "ticket" in record.seconds:
-            self._say(_how_it_stopped(record.search))
+            self._say(how_it_stopped(record.search))
         self._say_substitutes(record.model.attacks)
         if record.speed is not None:
             self._console.print(
@@ -191,7 +189,7 @@ class Display(Observer):
             self._say(f"The ticket keeps {ticket.kept:,} of {ticket.weights:,} weights.")
         else:
             if ticket.trace is not None:
-                self._say(_how_it_stopped(ticket.trace))
+                self._say(how_it_stopped(ticket.trace))
             self._say(
                 f"The ticket keeps {ticket.heads.sum()} of {ticket.heads.size} heads "
                 f"and {ticket.neurons.sum()} of {ticket.neurons.size} neurons."
@@ -214,7 +212,7 @@ class Display(Observer):
     def summarise_evaluation(self, report: EvaluationReport) -> None:
         """Show the result of an evaluation."""
         accuracy = report.accuracy
-        self._say(f"{report.model}: {_accuracy(accuracy)} ({accuracy.correct} of {accuracy.total} right)")
+        self._say(f"{report.model}: {percent(accuracy)} ({accuracy.correct} of {accuracy.total} right)")
         self._warn(report.findings)
 
     def summarise_export(self, record: ExportRecord) -> None:
@@ -228,9 +226,9 @@ class Display(Observer):
         for name in ("", "model", record.to):
             table.add_column(name, justify="right" if name else "left")
         if check.accuracy is not None:
-            table.add_row("Clean%", _accuracy(check.accuracy.model), _accuracy(check.accuracy.export))
+            table.add_row("Clean%", percent(check.accuracy.model), percent(check.accuracy.export))
         for name, pair in check.attacks.items():
-            table.add_row(f"Aua% {name}", *(_accuracy(attack.under_attack) for attack in pair))
+            table.add_row(f"Aua% {name}", *(percent(attack.under_attack) for attack in pair))
         if table.row_count:
             self._console.print("", table)
         self._say_substitutes({name: model for name, (model, _) in check.attacks.items()})
@@ -252,7 +250,7 @@ class Display(Observer):
         table.add_column("(95 % interval)")
         for name in report.attacks:
             table.add_column(name, justify="right")
-        columns = [list(_attack_rows(record)) for record in report.attacks.values()]
+        columns = [list(rows_of_attack(record)) for record in report.attacks.values()]
         for cells in zip(*columns, strict=True):
             table.add_row(cells[0][0], *(value for _, value in cells))
         self._console.print("", table)
@@ -270,7 +268,7 @@ class Display(Observer):
             f"{report.clean.correct} of them before the attack."
         )
         if (share := report.transferred) is not None:
-            self._say(f"The replay breaks {share.correct} of these {share.total}: {_accuracy(share)} %.")
+            self._say(f"The replay breaks {share.correct} of these {share.total}: {percent(share)} %.")
 
     def summarise_benchmark(self, record: BenchmarkRecord) -> None:
         """Show the tables that a benchmark ends with."""
@@ -313,86 +311,6 @@ class _Terminated(KeyboardInterrupt):
 
 def _terminate(*_: object) -> NoReturn:
     raise _Terminated
-
-
-def _how_it_stopped(search: SearchRecord | SearchTrace) -> str:
-    count = len(search.miniepochs)
-    told = (
-        f"The search stopped after {search.epochs:.2f} epochs and {count} miniepoch{'s' * (count != 1)} of "
-        f"{search.steps_per_miniepoch} steps: {search.stop_reason}"
-    )
-    if search.stop_reason == "converged":
-        since = search.settled_since
-        return f"{told}, the masks have {'' if since is None else 'been '}settled{_since(since)}."
-    if search.stop_reason == "fixed":
-        return f"{told}, as it was told."
-    return f"{told}, the masks have not settled. On small data, raise --search-epochs."
-
-
-def _since(epochs: float | None) -> str:
-    return "" if epochs is None else f" since epoch {epochs:.2f}"
-
-
-def _rows(record: RunRecord) -> Iterator[tuple[str, str, str]]:
-    dense, small = record.dense, record.model
-
-    def both(show: Any) -> tuple[str, str]:
-        return ("" if dense is None else show(dense)), show(small)
-
-    yield "Clean% (95 % interval)", *both(lambda model: _accuracy(model.test))
-    for name in small.attacks:
-        for row in _ATTACK_ROWS_OF_A_RUN:
-            yield (
-                f"{row}, {name}",
-                *both(lambda model, name=name, row=row: dict(_attack_rows(model.attacks[name]))[row]),
-            )
-    yield "Clean% on selection", *both(lambda model: f"{100 * model.selection.value:.2f}")
-    yield "Parameters", *both(lambda model: f"{model.parameters:,}")
-    yield "... in the layers", *both(lambda model: f"{model.encoder_parameters:,}")
-    if record.ticket is not None:
-        for name, (kept, total) in (
-            ("Heads", record.ticket.heads_kept),
-            ("FFN neurons", record.ticket.neurons_kept),
-        ):
-            yield name, str(total), f"{kept} of {total}"
-    if record.weights is not None:
-        yield "Weights that are not zero", f"{record.weights.total:,}", f"{record.weights.kept:,}"
-    if "ticket" in record.seconds:
-        yield "Search", "", _duration(record.seconds["ticket"])
-    dense_seconds = record.seconds.get("dense")
-    yield (
-        "Fine-tuning",
-        "" if dense_seconds is None else _duration(dense_seconds),
-        _duration(record.seconds["model"]),
-    )
-
-
-def _attack_rows(record: AttackRecord) -> Iterator[tuple[str, str]]:
-    yield "Clean%", _accuracy(record.clean)
-    yield "Aua%", _accuracy(record.under_attack)
-    yield "Attack success rate %", "" if record.success_rate is None else _accuracy(record.success_rate)
-    yield "#Query", _mean(record.queries, 1, ".1f")
-    yield "Words changed %", _mean(record.words_changed, 100, ".1f")
-    yield "Similarity", _mean(record.similarity, 1, ".3f")
-    yield from validity_rows(record).items()
-
-
-def _mean(mean: Mean | None, scale: float, form: str) -> str:
-    if mean is None:
-        return ""
-    value, low, high = (format(scale * number, form) for number in (mean.value, mean.low, mean.high))
-    return f"{value} ({low} to {high})"
-
-
-def _accuracy(accuracy: Accuracy) -> str:
-    return f"{100 * accuracy.value:.2f} ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
 
 
 class _Bar(TrainerCallback):  # type: ignore[misc]

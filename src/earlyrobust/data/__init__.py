@@ -15,15 +15,8 @@ from earlyrobust.lazy import lazily
 
 if TYPE_CHECKING:
     from earlyrobust.data.duplicates import count_overlap
-    from earlyrobust.data.prepare import (
-        TestRows,
-        TextData,
-        load_files,
-        load_task,
-        load_task_test,
-        load_test_file,
-        renumber,
-    )
+    from earlyrobust.data.judged import TestRows, load_task_test, load_test_file, renumber
+    from earlyrobust.data.prepare import TextData, load_files, load_task
     from earlyrobust.data.tasks import TASKS, Task
     from earlyrobust.data.textformat import TextFormat
     from earlyrobust.data.tokens import tokenize
@@ -46,15 +39,15 @@ __all__ = [
 _HOMES = {
     "TASKS": "tasks",
     "Task": "tasks",
-    "TestRows": "prepare",
+    "TestRows": "judged",
     "TextData": "prepare",
     "TextFormat": "textformat",
     "count_overlap": "duplicates",
     "load_files": "prepare",
     "load_task": "prepare",
-    "load_task_test": "prepare",
-    "load_test_file": "prepare",
-    "renumber": "prepare",
+    "load_task_test": "judged",
+    "load_test_file": "judged",
+    "renumber": "judged",
     "tokenize": "tokens",
 }
 

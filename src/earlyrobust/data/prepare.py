@@ -16,8 +16,9 @@ from earlyrobust.data.checks import require_texts, require_two_files, require_un
 from earlyrobust.data.digests import combined_digest, split_digest
 from earlyrobust.data.duplicates import KeyArray, count_repeats
 from earlyrobust.data.files import Table, read_chunks
-from earlyrobust.data.labels import LabelReader, order_classes
-from earlyrobust.data.matching import Matching, likest, match_classes, match_rows
+from earlyrobust.data.labelled import read_labelled, text_columns_of, to_rows
+from earlyrobust.data.labels import LabelReader
+from earlyrobust.data.matching import likest, match_rows
 from earlyrobust.data.rows import Rows, gather, make_rows
 from earlyrobust.data.sources import read_hub, read_local
 from earlyrobust.data.splits import grouped_draw, stratified_draw
@@ -82,21 +83,6 @@ class TextData:
             for name in _SPLITS
         }
         return {name: dict(zip(self.label_names, counted, strict=True)) for name, counted in counts.items()}
-
-
-@dataclass(frozen=True)
-class TestRows:
-    """Rows to judge a trained classifier on.
-
-    Attributes:
-        rows: Columns `text`, `pair` (only for sentence pairs) and `label`, the index of the model's output.
-        matching: Which output stands for each class of the data.
-        notes: What is worth knowing about the labels, a sentence each.
-    """
-
-    rows: datasets.Dataset
-    matching: Matching
-    notes: tuple[str, ...] = ()
 
 
 def load_task(
@@ -187,9 +173,9 @@ def load_files(
     form.check_used(train_file, test_file)
     require_two_files(train_file, test_file)
     rng = np.random.default_rng(seed)
-    text_columns = _text_columns(text_column, pair_column, label_column)
+    text_columns = text_columns_of(text_column, pair_column, label_column)
     labels = LabelReader(label_column)
-    table, classes = _read_labelled(train_file, text_columns, labels, form)
+    table, classes = read_labelled(train_file, text_columns, labels, form)
     merged, notes = labels.merged, list(labels.notes(f"'{train_file}'"))
     train = Rows.of(table)
     parts = 3 if test_file is None else 2
@@ -200,7 +186,7 @@ def load_files(
     else:
 
         def rows(table: Table) -> pa.Table:
-            return _to_rows(table, text_columns, match_rows(tested.read(table), classes, table))
+            return to_rows(table, text_columns, match_rows(tested.read(table), classes, table))
 
         tested = LabelReader(label_column)
 
@@ -224,111 +210,6 @@ def load_files(
     )
 
 
-def load_test_file(
-    path: Path,
-    *,
-    text_column: str,
-    pair_column: str | None,
-    label_column: str,
-    outputs: Sequence[str],
-    form: TextFormat = USUAL_FORMAT,
-    labels: str | None = None,
-) -> TestRows:
-    """Load the user's own file to evaluate a classifier on.
-
-    Args:
-        path: CSV, TSV, JSONL or Parquet file.
-        text_column: Column of the text, or of the first text of a pair.
-        pair_column: Column of the second text, None for single texts.
-        label_column: Column of the label.
-        outputs: What the classifier calls its outputs, in their order.
-        form: How a text file is laid out.
-        labels: The user's word on which output stands for which class, see `match_classes`.
-
-    Returns:
-        The rows, their labels numbered as the classifier's outputs are.
-
-    Raises:
-        DataError: The file cannot be used, or its labels are not the classifier's.
-        ConfigError: `labels` cannot be used.
-    """
-    form.check_used(path)
-    text_columns = _text_columns(text_column, pair_column, label_column)
-    reader = LabelReader(label_column)
-    rows, classes = _read_labelled(path, text_columns, reader, form)
-    matching = match_classes(classes, outputs, f"'{path}'", order=reader.defined, option=labels)
-    notes = tuple(reader.notes(f"'{path}'"))
-    return TestRows(datasets.Dataset(_renumbered(rows, matching.outputs)), matching, notes)
-
-
-def load_task_test(
-    task: Task, *, data_dir: Path | None, outputs: Sequence[str], labels: str | None = None
-) -> TestRows:
-    """Load the test split of a named task to evaluate a classifier on.
-
-    Args:
-        task: The task, from `TASKS`.
-        data_dir: Local folder to read from instead of the Hugging Face hub.
-        outputs: What the classifier calls its outputs, in their order.
-        labels: The user's word on which output stands for which class, see `match_classes`.
-
-    Returns:
-        The rows, their labels numbered as the classifier's outputs are.
-
-    Raises:
-        DataError: The data cannot be had, or its classes are not the classifier's.
-        ConfigError: `labels` cannot be used.
-    """
-    names = task.label_names
-    matching = match_classes(names, outputs, f"task '{task.name}'", order=names, option=labels)
-    return renumber(load_task(task, data_dir=data_dir).test, matching)
-
-
-def renumber(rows: datasets.Dataset, matching: Matching) -> TestRows:
-    """Number the labels of rows as a classifier's outputs are.
-
-    Args:
-        rows: Their labels are indices into the classes of `matching`.
-        matching: Which output stands for each class.
-    """
-    table = rows.with_format("arrow")[:]
-    return TestRows(datasets.Dataset(_renumbered(table, matching.outputs)), matching)
-
-
-def _text_columns(text: str, pair: str | None, label: str) -> list[str]:
-    """The columns of the texts, in order.
-
-    Raises:
-        DataError: One column is to be read as two things: a model that reads the label is always right.
-    """
-    options: dict[str, str] = {}
-    for option, column in (("--text-column", text), ("--pair-column", pair), ("--label-column", label)):
-        if column is None:
-            continue
-        if column in options:
-            raise DataError(
-                f"{options[column]} and {option} are both {column!r}: name a column of its own for each."
-            )
-        options[column] = option
-    return [text] if pair is None else [text, pair]
-
-
-def _read_labelled(
-    path: Path, text_columns: Sequence[str], labels: LabelReader, form: TextFormat
-) -> tuple[pa.Table, tuple[str, ...]]:
-    """Rows of a file that says itself what classes there are, labelled in the order of these."""
-    seen: dict[str, int] = {}  # classes, numbered as they come
-
-    def rows(table: Table) -> pa.Table:
-        numbers = [seen.setdefault(name, len(seen)) for name in labels.read(table)]
-        return _to_rows(table, text_columns, numbers)
-
-    table = gather(map(rows, read_chunks(path, [*text_columns, labels.column], form=form)))
-    classes = order_classes(list(seen), labels.defined)
-    index = {name: number for number, name in enumerate(classes)}
-    return _renumbered(table, [index[name] for name in seen]), classes
-
-
 def _others(labels: LabelReader, classes: Sequence[str]) -> dict[str, str]:
     """Labels of a test file that are spelt otherwise than the classes they stand for."""
     return {
@@ -336,17 +217,6 @@ def _others(labels: LabelReader, classes: Sequence[str]) -> dict[str, str]:
         for name, index in likest(labels.spellings, classes).items()
         if name != classes[index]
     }
-
-
-def _renumbered(rows: pa.Table, numbers: Sequence[int]) -> pa.Table:
-    """Rows whose labels are other numbers: `numbers[label]` in place of each."""
-    labels = np.asarray(numbers, np.int64)[rows["label"].to_numpy()]
-    return rows.set_column(rows.column_names.index("label"), "label", pa.array(labels, pa.int64()))
-
-
-def _to_rows(table: Table, text_columns: Sequence[str], labels: Sequence[int]) -> pa.Table:
-    texts, *pairs = [table.texts(column) for column in text_columns]
-    return make_rows(texts, pairs[0] if pairs else None, labels)
 
 
 def _require_splittable(rows: Rows, classes: Sequence[str], where: str, parts: int) -> None:

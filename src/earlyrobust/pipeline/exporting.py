@@ -33,8 +33,8 @@ from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.export_options import ExportConfig, export_folder
 from earlyrobust.pipeline.folder import bytes_of_weights, what_matters
 from earlyrobust.pipeline.identity import differences, facts_of_test_data, told
-from earlyrobust.pipeline.judge import Subject, load_subject, subject_of
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.subject import Subject, load_subject, subject_of
 from earlyrobust.pipeline.testdata import TestData, model_in
 from earlyrobust.results import (
     ATTACKS_FOLDER,

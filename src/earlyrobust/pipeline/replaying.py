@@ -19,8 +19,8 @@ from earlyrobust.errors import DataError, OutputError
 from earlyrobust.evaluation import predict
 from earlyrobust.journal import AttackedExample
 from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
-from earlyrobust.pipeline.judge import load_named, subject_of
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.subject import load_named, subject_of
 from earlyrobust.pipeline.testdata import options_of, run_of
 from earlyrobust.results import (
     ATTACK_NAME,

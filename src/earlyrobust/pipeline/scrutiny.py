@@ -40,7 +40,7 @@ from earlyrobust.results import (
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from earlyrobust.pipeline.judge import Subject
+    from earlyrobust.pipeline.subject import Subject
 
 # The most and the fewest texts for fitting a temperature.
 _MOST_HELD_OUT, _LEAST_HELD_OUT = 1_000, 20

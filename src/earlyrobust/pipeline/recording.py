@@ -1,0 +1,135 @@
+"""Evaluating and attacking the trained models of a job, and the record of that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from earlyrobust import processes
+from earlyrobust.attacks import WordSwapAttack
+from earlyrobust.evaluation import accuracy_of, evaluate_clean, measure_speed, predict
+from earlyrobust.families import family_of
+from earlyrobust.pipeline.attacking import attack_model
+from earlyrobust.pipeline.environment import describe_environment
+from earlyrobust.pipeline.folder import DENSE, MODEL, TICKET, AnyTicket, bytes_of_weights
+from earlyrobust.pipeline.splits import Splits
+from earlyrobust.pipeline.stages import Job
+from earlyrobust.pruning import is_cut
+from earlyrobust.results import (
+    ATTACKS_FOLDER,
+    DataRecord,
+    ModelRecord,
+    RunRecord,
+    SearchRecord,
+    SpeedRecord,
+    TicketRecord,
+    WeightsRecord,
+    find_faults,
+    swapped_classes,
+)
+from earlyrobust.ticket import Ticket
+from earlyrobust.weight_ticket import WeightTicket
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def make_record(
+    job: Job,
+    method: str,
+    attacks: Sequence[WordSwapAttack],
+    ticket: AnyTicket | None,
+    model: PreTrainedModel,
+    dense: PreTrainedModel | None,
+) -> RunRecord:
+    """Evaluate and attack the trained models, on the test split for the only time, and write the record."""
+    config, splits, folder = job.config, job.splits, job.folder
+    with job.observer.stage("Evaluating"):
+        record_of_model = _evaluate(model, splits, folder.path / MODEL)
+        record_of_dense, speed = None, None
+        if dense is not None:
+            record_of_dense = _evaluate(dense, splits, folder.path / DENSE)
+        if is_cut(model) and isinstance(ticket, Ticket):
+            # What a forward pass takes does not depend on what the weights were trained for.
+            whole = job.pretrained() if dense is None else dense
+            speed = _speed(whole.to(model.device), model, ticket, splits)
+
+    def under_attack(record: ModelRecord, model: PreTrainedModel, title: str) -> ModelRecord:
+        records = attack_model(
+            model,
+            splits.tokenizer,
+            getattr(splits.data, config.attack_split),
+            attacks,
+            config,
+            seed=config.seed,
+            max_length=splits.max_length,
+            journals=folder.path / ATTACKS_FOLDER,
+            observer=job.observer,
+            title=title,
+        )
+        return replace(record, attacks=records)
+
+    if dense is not None and record_of_dense is not None:
+        record_of_dense = under_attack(record_of_dense, dense, DENSE)
+    record_of_model = under_attack(record_of_model, model, MODEL if ticket is None else TICKET)
+    cut = ticket if isinstance(ticket, Ticket) else None
+    record = RunRecord(
+        method=method,
+        config=config.to_dict(),
+        data=DataRecord(
+            name=splits.data.name,
+            fingerprint=splits.data.fingerprint,
+            sizes=splits.data.sizes,
+            label_names=list(splits.data.label_names),
+            largest_class=splits.data.largest_class,
+            classes=splits.data.classes,
+            duplicates=splits.data.duplicates,
+            max_length=splits.max_length,
+            cut=splits.cut,
+            merged_labels=splits.data.merged_labels,
+        ),
+        environment=describe_environment(),
+        seconds={"data": splits.seconds, **folder.seconds},
+        ticket=None if cut is None else TicketRecord.of(cut),
+        search=None if cut is None else SearchRecord.of(cut),
+        weights=WeightsRecord(ticket.kept, ticket.weights) if isinstance(ticket, WeightTicket) else None,
+        ticket_origin={} if ticket is None else ticket.origin,
+        model=record_of_model,
+        dense=record_of_dense,
+        speed=speed,
+        needs_dense=job.recipe.starts_from_finetuned,
+        training=folder.training,
+        choices=job.choices,
+    )
+    record = replace(record, findings=find_faults(record))
+    if processes.is_first():
+        record.save(folder.path)
+    folder.close()
+    return record
+
+
+def _speed(dense: PreTrainedModel, small: PreTrainedModel, ticket: Ticket, splits: Splits) -> SpeedRecord:
+    """Measure how fast the cut model is, in the first process while the others wait."""
+    return SpeedRecord(
+        **processes.by_first(
+            lambda: asdict(measure_speed(dense, small, ticket, splits.tokenizer, splits.test))
+        )
+    )
+
+
+def _evaluate(model: PreTrainedModel, splits: Splits, folder: Path) -> ModelRecord:
+    layers = family_of(model.config).layers(model)
+    predicted = predict(model, splits.tokenizer, splits.test).argmax(axis=1)
+    return ModelRecord(
+        test=accuracy_of(predicted, splits.test),
+        selection=evaluate_clean(model, splits.tokenizer, splits.selection),
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        encoder_parameters=sum(weight.numel() for layer in layers for weight in layer.parameters()),
+        bytes=bytes_of_weights(folder),
+        classes_named=len(np.unique(predicted)),
+        swapped=swapped_classes(splits.test["labels"][:], predicted.tolist(), splits.data.label_names),
+    )

@@ -1,0 +1,215 @@
+"""The stages of a job, each done once: train the dense model, search a ticket, train the model."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from earlyrobust import processes
+from earlyrobust.adversarial import WordSwap
+from earlyrobust.encoders import (
+    Note,
+    files_digest,
+    has_bf16,
+    load_classifier,
+    load_pretrained,
+    load_untrained,
+    save_tokenizer,
+    silent,
+)
+from earlyrobust.errors import ConfigError
+from earlyrobust.evaluation import predict
+from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.environment import note_idle_devices
+from earlyrobust.pipeline.folder import DENSE, MODEL, SEARCHED, TICKET, AnyTicket, RunFolder, find_ticket
+from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.preflight import try_out
+from earlyrobust.pipeline.recipe import Recipe
+from earlyrobust.pipeline.splits import Splits
+from earlyrobust.pipeline.tickets import random_ticket
+from earlyrobust.pipeline.training import search_ticket, train_classifier
+from earlyrobust.pruning import prune, refill, zero
+from earlyrobust.storage import write_folder
+from earlyrobust.weight_ticket import WeightTicket
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from earlyrobust.adversarial import Adversary
+
+# Texts on which a searched model is seen to name more than one class.
+_SAMPLE = 256
+
+
+@dataclass(frozen=True)
+class Job:
+    """The options, data, folder and observer of a job, which all its stages use."""
+
+    config: RunConfig
+    recipe: Recipe
+    splits: Splits
+    folder: RunFolder
+    observer: Observer
+    choices: list[str] = field(default_factory=list)
+
+    def pretrained(self, note: Note = silent) -> PreTrainedModel:
+        """The encoder with a fresh head, the same each time."""
+        return load_pretrained(self.config.model, self.splits.data.label_names, self.config.seed, note)
+
+    def train(
+        self,
+        model: PreTrainedModel,
+        stage: str,
+        adversary: Adversary | None,
+        epochs: float,
+        learning_rate: float,
+    ) -> float:
+        """Train a classifier, save it as a stage's, and return the seconds of the training."""
+        seconds = train_classifier(
+            model,
+            self.splits,
+            self.config,
+            self.folder,
+            stage,
+            self.observer,
+            adversary,
+            epochs,
+            learning_rate,
+        )
+        _save_model(model, self.splits, self.folder.path / stage)
+        return seconds
+
+    def once(self, stage: str, title: str, work: Callable[[], float]) -> None:
+        """Do a stage unless it is finished; `work` returns the seconds that count."""
+        if self.folder.is_finished(stage):
+            self.observer.note(f"{title}: finished before, taken from {self.folder.path / stage}")
+            return
+        with self.observer.stage(title):
+            seconds = work()
+            processes.wait()  # until what the first has written is there for all
+            self.folder.finish(stage, seconds)
+
+
+@contextmanager
+def begun(
+    config: RunConfig, recipe: Recipe, splits: Splits, folder: RunFolder, observer: Observer
+) -> Iterator[Job]:
+    """Check that a job can train, and claim its folder while the context lasts."""
+    adversaries = (recipe.adversary, recipe.search_adversary)
+    changes_texts = bool(config.attack) or any(isinstance(used, WordSwap) for used in adversaries)
+    recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
+    recipe = recipe.given_time(math.ceil(len(splits.train) / config.batch_size), config, observer)
+    note_idle_devices(observer)
+    if config.bf16 and not has_bf16():
+        observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
+    job = Job(config, recipe, splits, folder, observer)
+    # Whether it can be loaded is better known before the folder is taken.
+    model = job.pretrained(observer.noting(job.choices))
+    if config.gradient_checkpointing and not model.supports_gradient_checkpointing:
+        raise ConfigError(
+            f"transformers has no gradient checkpointing for '{config.model}': do without "
+            "--gradient-checkpointing, or choose another --model."
+        )
+    rows = (splits.train, splits.selection, splits.test)
+    try_out(model, splits.tokenizer, rows, observer, changes_texts=changes_texts)
+    with folder.claimed(splits.data.fingerprint, files_digest(config.model) or model.config._commit_hash):
+        yield job
+
+
+def _save_model(model: PreTrainedModel, splits: Splits, folder: Path) -> None:
+    if not processes.is_first():
+        return
+
+    def write(place: Path) -> None:
+        model.save_pretrained(place)
+        save_tokenizer(splits.tokenizer, place)
+
+    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed before it noted the stage
+    write_folder(folder, write)
+
+
+def train_dense(job: Job) -> PreTrainedModel:
+    """Fine-tune the dense model, unless this is done already, and return it."""
+
+    def train() -> float:
+        return job.train(job.pretrained(), DENSE, None, job.recipe.epochs, job.config.learning_rate)
+
+    job.once(DENSE, "Fine-tuning the dense model", train)
+    return load_classifier(str(job.folder.path / DENSE))
+
+
+def find_or_search(job: Job) -> AnyTicket:
+    """Return the ticket of a job; search or draw it, unless this is done already."""
+    place = job.folder.path / TICKET
+    origin = {
+        "model": job.config.model,
+        "task": job.splits.data.name,
+        "data_fingerprint": job.splits.data.fingerprint,
+    }
+
+    def save(ticket: AnyTicket) -> None:
+        if processes.is_first():
+            ticket.save(place)
+
+    def find() -> float:
+        if job.recipe.is_random:
+            save(random_ticket(job.config, origin))
+            return 0.0
+        finetuned = job.recipe.starts_from_finetuned
+        model = load_classifier(str(job.folder.path / DENSE)) if finetuned else job.pretrained()
+        ticket, seconds = search_ticket(
+            model, job.splits, job.config, job.folder, TICKET, job.observer, job.recipe, origin
+        )
+        if job.recipe.start == "searched":
+            _save_model(model, job.splits, job.folder.path / SEARCHED)
+        save(replace(ticket, origin={**ticket.origin, "classes_named": _classes_named(model, job.splits)}))
+        return seconds
+
+    job.once(TICKET, "Searching a ticket", find)
+    return find_ticket(place)
+
+
+def _classes_named(model: PreTrainedModel, splits: Splits) -> int:
+    """How many classes a model names that a ticket was searched on; one, if the search has collapsed."""
+    rows = splits.selection.select(range(min(len(splits.selection), _SAMPLE)))
+    return len(np.unique(predict(model, splits.tokenizer, rows).argmax(axis=1)))
+
+
+def train_model(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
+    """Train the classifier of a job's method, cut by the ticket if there is one, and return it.
+
+    A training that is done already is not repeated.
+    """
+
+    # The ticket is cut out of the pretrained weights: those of the search have done their work.
+    def train() -> float:
+        recipe = job.recipe
+        epochs = recipe.finetuning_epochs(math.ceil(len(job.splits.train) / job.config.batch_size))
+        return job.train(_start(job, ticket), MODEL, recipe.adversary, epochs, recipe.learning_rate)
+
+    title = f"Training by {job.config.method}" if ticket is None else "Fine-tuning the ticket"
+    job.once(MODEL, title, train)
+    return load_classifier(str(job.folder.path / MODEL))
+
+
+def _start(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
+    """The classifier before its fine-tuning."""
+    if ticket is None:
+        return job.pretrained()
+    if isinstance(ticket, WeightTicket):
+        return zero(job.pretrained(), ticket)
+    if job.recipe.start == "pretrained":
+        return prune(job.pretrained(), ticket)
+    if job.recipe.start == "searched":
+        return prune(load_classifier(str(job.folder.path / SEARCHED)), ticket)
+    untrained = load_untrained(job.config.model, job.splits.data.label_names, job.config.seed)
+    if job.recipe.start == "random":
+        return prune(untrained, ticket)
+    return refill(job.pretrained(), ticket, untrained)
