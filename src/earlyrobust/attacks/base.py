@@ -139,9 +139,8 @@ class Attack(ABC):
     def fingerprints(self) -> dict[str, str]:
         """Return hashes of the content of the resources that `describe` names."""
 
-    @abstractmethod
     def attack(self, example: Example, victim: Victim) -> Attacking[Outcome]:
-        """Attack one example.
+        """Attack one example, unless the victim errs on it anyway.
 
         Args:
             example: The text and its label.
@@ -151,6 +150,32 @@ class Attack(ABC):
         Returns:
             The outcome.
         """
+        original = Text.of(example.columns)
+        tally = self._tally_of(original)
+        start = (yield from self._ask(victim, [Candidate(original)], example.label))[0]
+        if start.is_wrong:
+            return self._outcome("skipped", 1, original, start, start, 0, None, tally)
+        return (yield from self._search(example, victim, start, tally))
+
+    @abstractmethod
+    def _search(
+        self, example: Example, victim: Victim, start: Scored, tally: Tally | None
+    ) -> Attacking[Outcome]:
+        """Look for a text on which the victim errs.
+
+        Args:
+            example: The text and its label.
+            victim: The classifier.
+            start: The original text, on which the victim does not err. It has taken one query.
+            tally: The counts of the attack, as of `_tally_of`.
+
+        Returns:
+            The outcome.
+        """
+
+    def _tally_of(self, original: Text) -> Tally | None:
+        """Return the counts to begin with; None for an attack that does not count."""
+        return None
 
     def scored_by(self, score: Score) -> Self:
         """Return a copy of the attack that raises another score."""
@@ -197,20 +222,24 @@ class Attack(ABC):
         """Attack a classifier on a list of texts: `against` and `BoundAttack.run` in one call.
 
         Args:
-            model: As for `against`.
-            tokenizer: As for `against`.
-            texts: As for `BoundAttack.run`.
-            labels: As for `BoundAttack.run`.
-            seed: As for `against`.
-            max_length: As for `against`.
-            watch: As for `BoundAttack.run`.
+            model: Any sequence classifier. The model is put into evaluation mode.
+            tokenizer: The model's tokenizer.
+            texts: Strings, or pairs of strings.
+            labels: The class of each text: the index of the model's output, or the exact name of the class in
+                the model's configuration.
+            seed: Seed of the attack's random choices.
+            max_length: Most tokens of a text that the model reads; the rest is cut off. None for the model's
+                own limit.
+            watch: A function that is called whenever a text is done, with all results so far and the number
+                of texts.
 
         Returns:
             The result for each text, in the order of the texts.
 
         Raises:
-            ConfigError: As for `against`.
-            DataError: As for `BoundAttack.run`.
+            ConfigError: If the seed or `max_length` cannot be used.
+            DataError: If a text is neither a string nor a pair of strings, or a label is not a class of the
+                model.
         """
         return self.against(model, tokenizer, seed=seed, max_length=max_length).run(
             texts, labels, watch=watch

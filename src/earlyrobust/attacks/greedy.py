@@ -106,21 +106,15 @@ class WordSwapAttack(Attack):
         words = "\n".join(sorted(self._stop_words)).encode("utf-8", "surrogatepass")
         return {**found, "stop_words_fingerprint": hashlib.sha256(words).hexdigest()}
 
-    def attack(self, example: Example, victim: Victim) -> Attacking[Outcome]:
-        """Attack one example.
+    def _tally_of(self, original: Text) -> Tally:
+        """Return the counts to begin with: the number of words that the attack may change."""
+        return Tally(sum(self.may_touch(original, place) for place in range(len(original.words))))
 
-        Args:
-            example: The text and its label.
-            victim: The classifier. The server computes its answers.
-
-        Returns:
-            The outcome.
-        """
-        original = Text.of(example.columns)
-        tally = Tally(sum(self.may_touch(original, place) for place in range(len(original.words))))
-        start = (yield from self._ask(victim, [Candidate(original)], example.label))[0]
-        if start.is_wrong:
-            return self._outcome("skipped", 1, original, start, start, 0, None, tally)
+    def _search(
+        self, example: Example, victim: Victim, start: Scored, tally: Tally | None
+    ) -> Attacking[Outcome]:
+        """Replace words greedily, the most important ones first, until the victim errs."""
+        original = start.candidate.text
         random = Draws(example.seed)
         order, queries = yield from self._rank(victim, start, example.label, random)
         queries += 1
@@ -143,7 +137,7 @@ class WordSwapAttack(Attack):
                 best = _most_similar(scored)
                 break
         status: Status = "succeeded" if best.is_wrong else "failed"
-        similarity = yield from self._similarity(original, best.candidate.text)
+        similarity = yield from self.similarity(original, best.candidate.text)
         return self._outcome(status, queries, original, start, best, changed, similarity, tally)
 
     def _rank(
@@ -205,8 +199,8 @@ class WordSwapAttack(Attack):
         # it. Unless `follows_words` is set, the attack ignores this, as TextAttack does.
         if not self.may_touch(current, position):
             return []
-        proposed = yield from self._swaps.propose(current, position, random)
-        edited = [current.replace(position, new) for new in proposed if new != current.words[position]]
+        proposed = yield from self.propose(current, position, random)
+        edited = [current.replace(position, new) for new in proposed]
         candidates = [Candidate(text) for text in edited if text.full != current.full]
         made = len(candidates)
         candidates = yield from self.allowed(candidates, current, original)
@@ -223,7 +217,13 @@ class WordSwapAttack(Attack):
                 candidates = yield from constraint.keep(candidates, current, original)
         return candidates
 
-    def _similarity(self, original: Text, final: Text) -> Attacking[float | None]:
+    def propose(self, text: Text, position: int, random: Draws) -> Attacking[list[str]]:
+        """Return the words that the transformation proposes for the word at a position, without itself."""
+        proposed = yield from self._swaps.propose(text, position, random)
+        return [new for new in proposed if new != text.words[position]]
+
+    def similarity(self, original: Text, final: Text) -> Attacking[float | None]:
+        """Return the cosine of two texts' embeddings; None if they are equal, or without an encoder."""
         if self._encoder is None or final.full == original.full:
             return None
         before, after = yield Ask(self._encoder, [original.full, final.full])

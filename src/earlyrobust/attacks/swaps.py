@@ -98,14 +98,15 @@ class NeighbourSwaps(Swaps):
 
     def words(self, word: str, random: Draws) -> list[str]:
         """The nearest first."""
-        if not self._keeps_case:
-            return self._neighbours.nearest(word, self._candidates)
-        nearest = self._neighbours.nearest(word.lower(), self._candidates)
-        return [_in_case_of(word, neighbour) for neighbour in nearest]
+        nearest = self._nearest(word, self._candidates)
+        return [_in_case_of(word, neighbour) for neighbour in nearest] if self._keeps_case else nearest
 
     def knows(self, word: str) -> bool:
         """Whether the word has a neighbour."""
-        return bool(self._neighbours.nearest(word if not self._keeps_case else word.lower(), 1))
+        return bool(self._nearest(word, 1))
+
+    def _nearest(self, word: str, count: int) -> list[str]:
+        return self._neighbours.nearest(word.lower() if self._keeps_case else word, count)
 
     def describe(self) -> dict[str, Any]:
         """Source and K."""

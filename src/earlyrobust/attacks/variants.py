@@ -11,13 +11,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from earlyrobust.attacks.base import Attack, Example, Outcome, Status
+from earlyrobust.attacks.base import Attack, Example, Outcome, Scored, Status
 from earlyrobust.attacks.constraints import Candidate
 from earlyrobust.attacks.engine import Attacking
 from earlyrobust.attacks.greedy import WordSwapAttack
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.scores import LOGIT_MARGIN, Score
 from earlyrobust.attacks.swaps import Draws
+from earlyrobust.attacks.tally import Tally
 from earlyrobust.attacks.text import Text
 
 # A text and its class, which together identify an attacked example.
@@ -26,7 +27,7 @@ Labelled = tuple[tuple[str, ...], int]
 LEAST_QUERIES = 50
 
 
-class RandomSubstitutions(WordSwapAttack):
+class RandomSubstitutions(Attack):
     """Replaces random words by random candidates of another attack, until the victim errs.
 
     The number of words, the words and their replacements are drawn at random. The replacements are those that
@@ -38,37 +39,30 @@ class RandomSubstitutions(WordSwapAttack):
     """
 
     name = "random substitutions"
-    description = "replaces random words by random candidates of another attack"
 
     def __init__(self, attack: WordSwapAttack, queries: Mapping[Labelled, int]) -> None:
-        self.__dict__.update(vars(attack))  # takes all parts of the other attack
-        self._of = attack.name
+        self.score, self.victim_reads = attack.score, attack.victim_reads
+        self._other = attack
         self._queries = queries
 
     def describe(self) -> dict[str, Any]:
         """Return the settings of the other attack, its name, and the least number of queries allowed."""
-        return {**super().describe(), "substitutions_of": self._of, "least_queries": LEAST_QUERIES}
+        others = self._other.describe()
+        own = {"attack": self.name, "substitutions_of": self._other.name, "least_queries": LEAST_QUERIES}
+        return {**others, **own}
 
     def fingerprints(self) -> dict[str, str]:
         """Return the hashes of the other attack, and a hash of the numbers of queries."""
-        return {**super().fingerprints(), "queries_fingerprint": _digest(self._queries)}
+        return {**self._other.fingerprints(), "queries_fingerprint": _digest(self._queries)}
 
-    def attack(self, example: Example, victim: Victim) -> Attacking[Outcome]:
+    def _search(
+        self, example: Example, victim: Victim, start: Scored, tally: Tally | None
+    ) -> Attacking[Outcome]:
         """Try random texts until the victim errs or the allowed queries are used up.
 
         The attack may use as many queries as the other attack used on the example, at least 50.
-
-        Args:
-            example: The text and its label.
-            victim: The classifier. The server computes its answers.
-
-        Returns:
-            The outcome.
         """
-        original = Text.of(example.columns)
-        start = (yield from self._ask(victim, [Candidate(original)], example.label))[0]
-        if start.is_wrong:
-            return self._outcome("skipped", 1, original, start, start, 0, None)
+        original = start.candidate.text
         random = Draws(example.seed)
         replacements = yield from self._replacements(original, random)
         end, changed, queries = start, 0, 1
@@ -83,16 +77,15 @@ class RandomSubstitutions(WordSwapAttack):
                 end, changed = answered, words
                 break
         status: Status = "succeeded" if end.is_wrong else "failed"
-        similarity = yield from self._similarity(original, end.candidate.text)
+        similarity = yield from self._other.similarity(original, end.candidate.text)
         return self._outcome(status, queries, original, start, end, changed, similarity)
 
     def _replacements(self, original: Text, random: Draws) -> Attacking[dict[int, list[str]]]:
         """Return the replacements for each word, by its position; words without any are left out."""
         found = {}
-        for position, word in enumerate(original.words):
-            if self.may_touch(original, position):
-                proposed = yield from self._swaps.propose(original, position, random)
-                found[position] = [new for new in proposed if new != word]
+        for position in range(len(original.words)):
+            if self._other.may_touch(original, position):
+                found[position] = yield from self._other.propose(original, position, random)
         return {position: words for position, words in found.items() if words}
 
     def _draw(
@@ -107,7 +100,7 @@ class RandomSubstitutions(WordSwapAttack):
         for position in sorted(chosen.tolist(), reverse=True):
             for place in random.permutation(len(replacements[position])):
                 edited = Candidate(drawn.text.replace(position, replacements[position][place]))
-                kept = yield from self.allowed([edited], drawn.text, original)
+                kept = yield from self._other.allowed([edited], drawn.text, original)
                 if kept and edited.text.full != drawn.text.full:
                     drawn, words = kept[0], words + 1
                     break
@@ -146,20 +139,11 @@ class Replay(Attack):
         """Return a hash of the replayed texts."""
         return {"replayed_fingerprint": _digest(self._broken)}
 
-    def attack(self, example: Example, victim: Victim) -> Attacking[Outcome]:
-        """Try each text that broke the other model on this example, until the victim errs.
-
-        Args:
-            example: The text and its label.
-            victim: The classifier. The server computes its answers.
-
-        Returns:
-            The outcome.
-        """
-        original = Text.of(example.columns)
-        start = (yield from self._ask(victim, [Candidate(original)], example.label))[0]
-        if start.is_wrong:
-            return self._outcome("skipped", 1, original, start, start, 0, None)
+    def _search(
+        self, example: Example, victim: Victim, start: Scored, tally: Tally | None
+    ) -> Attacking[Outcome]:
+        """Try each text that broke the other model on this example, until the victim errs."""
+        original = start.candidate.text
         queries = 1
         for columns in self._broken.get((example.columns, example.label), ()):
             text = Text.of(columns)
