@@ -32,7 +32,8 @@ import torch
 import transformers
 
 from earlyrobust.attacks import ATTACKS, Example, Resources, Server, Victim, run_attacks
-from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT, Encoded, Model
+from earlyrobust.attacks.asks import Encoded, Model
+from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT
 from earlyrobust.attacks.precision import Precision
 from earlyrobust.data import TASKS, load_task_test
 from earlyrobust.encoders import fastest_device, load_classifier, load_tokenizer

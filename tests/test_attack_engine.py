@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -38,14 +39,15 @@ from earlyrobust.attacks import (
     Server,
     Victim,
     WordSwapAttack,
-    engine,
     prepared,
     run_attacks,
     swaps,
 )
+from earlyrobust.attacks import server as server_module
+from earlyrobust.attacks.asks import Ask, Attacking, Encoded
 from earlyrobust.attacks.characters import DeleteCharacter, InsertSpace, Lookalikes, SwapCharacters
 from earlyrobust.attacks.constraints import Candidate, Constraint
-from earlyrobust.attacks.engine import Ask, Attacking, Encoded, padded_length
+from earlyrobust.attacks.server import padded_length
 from earlyrobust.attacks.swaps import AnyOf, Draws, MaskedLMSwaps, NeighbourSwaps, Swaps
 from earlyrobust.attacks.text import Text, words_of
 from earlyrobust.errors import ConfigError, DataError, OutputError
@@ -168,7 +170,7 @@ def test_padded_lengths() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_REMEMBERED", 5)
+    monkeypatch.setattr(server_module, "_REMEMBERED", 5)
     model, other, server = Echo(), Echo(), Server()
     texts = [f"text {number:02}" for number in range(40)]
     for _ in range(2):
@@ -184,7 +186,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_memory_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_REMEMBERED_BYTES", 5 * 1_004)
+    monkeypatch.setattr(server_module, "_REMEMBERED_BYTES", 5 * 1_004)
 
     class Wide(Echo):
         """Answers with arrays of a thousand bytes."""
@@ -198,7 +200,7 @@ def test_memory_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
         server.answer([Ask(model, texts)])
     assert len(model.computed) == 40 + 35
     assert [len(known) for known in server._known.values()] == [5]
-    monkeypatch.setattr(engine, "_REMEMBERED_BYTES", 10)  # an answer alone may be more than fits
+    monkeypatch.setattr(server_module, "_REMEMBERED_BYTES", 10)  # an answer alone may be more than fits
     assert server.answer([Ask(model, ["longer"])])[0][0][0] == 6
     assert [len(known) for known in server._known.values()] == [0]
 
@@ -224,12 +226,13 @@ class Crowd:
         return number, asks
 
 
+@pytest.mark.parametrize("overlaps", [False, True])
 @pytest.mark.parametrize("in_flight", [1, 2, 7, 100])
-def test_attacks_end_with_their_outcomes_and_never_too_many_are_going(in_flight: int) -> None:
-    crowd = Crowd()
+def test_attacks_end_with_their_outcomes_and_never_too_many_are_going(in_flight: int, overlaps: bool) -> None:
+    crowd, server = Crowd(), Server(overlaps=overlaps)
     # Some ask nothing at all, the first and the last among them.
     asks = [0, 3, 1, 0, 0, 8, 2, 2, 5, 0, 1, 4, 9, 0]
-    outcomes = list(run_attacks(itertools.starmap(crowd.attack, enumerate(asks)), Server(), in_flight))
+    outcomes = list(run_attacks(itertools.starmap(crowd.attack, enumerate(asks)), server, in_flight))
     assert sorted(outcomes) == list(enumerate(asks))
     assert crowd.most == min(in_flight, sum(number > 0 for number in asks) + 1, len(asks))
     if in_flight == 1:
@@ -251,8 +254,70 @@ def test_attacks_are_begun_as_others_end() -> None:
     assert len(list(outcomes)) == 9
 
 
-def test_no_attacks() -> None:
-    assert list(run_attacks([], Server())) == []
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_no_attacks(overlaps: bool) -> None:
+    assert list(run_attacks([], Server(overlaps=overlaps))) == []
+
+
+class Watched(Echo):
+    """Computes its first batch only once another batch of texts is tokenised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoded = 0
+        self.another = threading.Event()
+        self.threads: set[int] = set()
+
+    def encode(self, inputs: Sequence[str]) -> list[Encoded]:
+        self.encoded += 1
+        assert threading.get_ident() == threading.main_thread().ident
+        if self.encoded == 2:
+            self.another.set()
+        return super().encode(inputs)
+
+    def compute(self, batch: Sequence[Encoded], length: int) -> list[str]:
+        assert self.another.wait(30), "no texts were tokenised meanwhile"
+        self.threads.add(threading.get_ident())
+        return super().compute(batch, length)
+
+
+def test_texts_are_tokenised_while_others_are_computed() -> None:
+    crowd = Crowd(model := Watched())
+    outcomes = list(run_attacks([crowd.attack(1, 3), crowd.attack(2, 2)], Server(overlaps=True)))
+    assert sorted(outcomes) == [(1, 3), (2, 2)]
+    (thread,) = model.threads
+    assert thread != threading.main_thread().ident
+
+
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_an_error_of_a_model_ends_all_and_begins_no_further_batch(overlaps: bool) -> None:
+    class Broken(Echo):
+        def compute(self, batch: Sequence[Encoded], length: int) -> list[str]:
+            super().compute(batch, length)
+            time.sleep(0.05)  # time enough for others to be begun
+            raise RuntimeError("out of memory")
+
+    crowd, server = Crowd(Broken()), Server(token_budget=1, overlaps=overlaps)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(run_attacks([crowd.attack(number, 2) for number in range(400)], server, 400))
+    assert server.computed == 0
+    begun = len(crowd.model.batches)
+    assert begun < 10  # of about fifty
+    time.sleep(0.2)
+    assert len(crowd.model.batches) <= begun + 1
+
+
+def test_attacks_that_are_given_up_leave_nothing_to_compute() -> None:
+    crowd, server = Crowd(), Server(overlaps=True)
+    outcomes = run_attacks([crowd.attack(number, number) for number in range(1, 200)], server)
+    assert next(outcomes) == (1, 1)
+    outcomes.close()  # type: ignore[attr-defined]
+    assert server.answer([Ask(crowd.model, ["still answers"])]) == [["STILL ANSWERS"]]
+
+
+@pytest.mark.parametrize(("device", "overlaps"), [("cpu", False), ("cuda", True), ("mps", True)])
+def test_only_accelerators_overlap(device: str, overlaps: bool) -> None:
+    assert Server.of(torch.device(device)).overlaps == overlaps
 
 
 def test_an_error_inside_an_attack_is_not_swallowed() -> None:

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from earlyrobust.attacks import Example, Outcome, Server, WordSwapAttack, run_attacks
+from earlyrobust.attacks.asks import Encoded
 from earlyrobust.attacks.characters import (
     DeleteCharacter,
     Homoglyphs,
@@ -23,7 +24,6 @@ from earlyrobust.attacks.characters import (
     ZeroWidth,
 )
 from earlyrobust.attacks.constraints import EditDistance
-from earlyrobust.attacks.engine import Encoded
 from earlyrobust.attacks.evasion import Evasion, EvasionNormalised, normalised
 from earlyrobust.attacks.resources import NeighbourLists
 from earlyrobust.attacks.swaps import AnyOf, Draws, NeighbourSwaps, Swaps

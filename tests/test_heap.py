@@ -12,8 +12,10 @@ import numpy as np
 import psutil
 import pytest
 
-from earlyrobust.attacks import engine, heap
-from earlyrobust.attacks.engine import Ask, Encoded, Server
+from earlyrobust.attacks import heap
+from earlyrobust.attacks import server as server_module
+from earlyrobust.attacks.asks import Ask, Encoded
+from earlyrobust.attacks.server import Server
 
 PIECES, SIZE = 4_000, 50_000  # of which glibc maps none on its own
 
@@ -47,8 +49,8 @@ class Echo:
 
 def test_answering_gives_back_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, given_back = SimpleNamespace(now=100.0), []
-    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    monkeypatch.setattr(engine, "give_back", lambda: given_back.append(clock.now))
+    monkeypatch.setattr(server_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(server_module, "give_back", lambda: given_back.append(clock.now))
     server, model = Server(), Echo()
     for clock.now in (100.0, 100.1, 100.4, 100.7, 101.0, 101.3):
         assert server.answer([Ask(model, ["a", "b"])]) == [["a", "b"]]

@@ -19,7 +19,7 @@ from tiny_encoder import POSITIONS
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, PreTrainedTokenizerBase
 
 from earlyrobust.attacks import ATTACKS, Resources, WordSwapAttack
-from earlyrobust.attacks.engine import Encoded
+from earlyrobust.attacks.asks import Encoded
 from earlyrobust.attacks.models import MaskedLM
 from earlyrobust.attacks.resources import WordVectors
 from earlyrobust.attacks.text import Text, words_of

@@ -26,9 +26,9 @@ from transformers import (
     RoCBertTokenizer,
 )
 
-from earlyrobust.attacks.engine import padded_length
 from earlyrobust.attacks.models import SentenceEncoder, Victim
 from earlyrobust.attacks.padding import Padding, encoded_from
+from earlyrobust.attacks.server import padded_length
 from earlyrobust.encoders import load_sentence_encoder, locate
 
 needs_minilm = pytest.mark.skipif(

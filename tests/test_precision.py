@@ -23,7 +23,7 @@ from torch import nn
 
 from earlyrobust.attacks import Resources, Server, Victim
 from earlyrobust.attacks import models as asked_models
-from earlyrobust.attacks.engine import Ask
+from earlyrobust.attacks.asks import Ask
 from earlyrobust.attacks.packing import pack
 from earlyrobust.attacks.precision import Precision, check_precision, computing_in
 from earlyrobust.encoders import devices, has_bf16
@@ -90,6 +90,7 @@ def test_layers_that_cannot_be_packed_are_computed_in_bfloat16_too(monkeypatch: 
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert pack(model) is None
     unpacked = pack(model, "bf16")
+    assert Victim(model, models.tokenizer(), precision="bf16").counts_rows
     found = []
     for lowered in (packed, unpacked):
         assert lowered is not None
@@ -142,6 +143,8 @@ def test_layers_as_wide_as_those_of_large_encoders_have_the_same_bits_in_every_b
     model = models.classifier("bert", **wide)
     tokenizer = models.tokenizer()
     lowered = Victim(model, tokenizer, precision="bf16")
+    if lowered.counts_rows:
+        pytest.skip("this processor cannot pack weights in bfloat16, so the server fills up small batches")
     source = random.Random(hidden)
     inputs = [(" ".join(source.choices(models.WORDS[5:], k=14)),) for _ in range(70)]
     tokens = lowered.encode(inputs)

@@ -394,7 +394,7 @@ def test_the_header_names_a_score_only_if_it_is_not_the_default_one(
     assert {header["score"] for header in headers.values()} == {"logit margin"}
 
 
-def test_the_command_says_so_on_the_screen_the_pages_and_the_card(
+def test_the_command_says_so_on_the_screen_and_the_pages(
     data: Path, lists: dict[str, Path], tmp_path: Path
 ) -> None:
     folder, model = tmp_path / "out", write_scaled(tmp_path / "model", 1000)
@@ -412,6 +412,35 @@ def test_the_command_says_so_on_the_screen_the_pages_and_the_card(
         assert record.scrutiny.finding in (folder / page).read_text(encoding="utf-8")
     assert (folder / "scrutiny.html").read_text(encoding="utf-8").count("<svg") == 2
     assert 'href="scrutiny.html"' in (folder / "examples.html").read_text(encoding="utf-8")
+
+
+def test_the_card_of_a_run_tells_of_each_scrutiny_unless_someone_has_written_in_it(
+    finished: tuple[Path, Outcome], lists: dict[str, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    card = run / "model" / "README.md"
+    before = card.read_text(encoding="utf-8")
+
+    def scrutinised(examples: int) -> tuple[str, str]:
+        options = ("--attack", "table", "--examples", examples, "--neighbours", lists["own"], "--scrutiny")
+        outcome = call("attack", run, *options, "--output", tmp_path / str(examples))
+        assert (outcome.code, outcome.err) == (0, "")
+        record = AttackReport.load(tmp_path / str(examples)).attacks["table"]
+        assert record.scrutiny is not None
+        told = record.scrutiny.describe(record.under_attack)
+        return outcome.out, f"- table on {examples} examples of reviews.csv: {told}"
+
+    assert "Scrutiny" not in before
+    first = scrutinised(FEW)[1]
+    second = scrutinised(2 * FEW)[1]
+    after = card.read_text(encoding="utf-8")
+    assert f"\n### Scrutiny\n\n{first}\n{second}\n" in after
+    assert after.replace(f"\n### Scrutiny\n\n{first}\n{second}\n", "") == before
+    card.write_text(after + "Mine.\n", encoding="utf-8")
+    said = scrutinised(3 * FEW)[0]
+    assert card.read_text(encoding="utf-8") == after + "Mine.\n"
+    assert "is left alone" in " ".join(said.split())
 
 
 # --- Curves ------------------------------------------------------------------------------------------------

@@ -28,8 +28,8 @@ from tiny_encoder import write_encoder
 from transformers import AutoModelForSequenceClassification
 
 from earlyrobust.attacks import Example, Outcome, Server, WordSwapAttack, run_attacks
+from earlyrobust.attacks.asks import Encoded
 from earlyrobust.attacks.constraints import Constraint
-from earlyrobust.attacks.engine import Encoded
 from earlyrobust.attacks.swaps import AnyOf, NeighbourSwaps, Swaps
 from earlyrobust.attacks.text import Text
 from earlyrobust.cli.display import Display

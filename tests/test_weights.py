@@ -18,8 +18,8 @@ from test_encoders import change_config, one_sentence
 from transformers import BertConfig, BertForMaskedLM, BertModel
 
 from earlyrobust import onnx_classifier
-from earlyrobust.attacks.engine import padded_length
 from earlyrobust.attacks.models import Victim
+from earlyrobust.attacks.server import padded_length
 from earlyrobust.data import tokenize
 from earlyrobust.encoders import (
     load_classifier,

@@ -8,8 +8,8 @@ from copy import copy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from earlyrobust.attacks.asks import Ask, Attacking
 from earlyrobust.attacks.constraints import Candidate
-from earlyrobust.attacks.engine import Ask, Attacking
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.scores import PROBABILITY, Answer, Score
 from earlyrobust.attacks.tally import Tally

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from earlyrobust.attacks.asks import Attacking
 from earlyrobust.attacks.base import Example
-from earlyrobust.attacks.engine import Attacking, Server, run_attacks
+from earlyrobust.attacks.engine import run_attacks
 from earlyrobust.attacks.models import Victim
+from earlyrobust.attacks.server import Server
 from earlyrobust.encoders import LEAST_LENGTH
 from earlyrobust.errors import ConfigError, DataError
 from earlyrobust.journal import AttackedExample

@@ -1,4 +1,4 @@
-"""Constraints: which edited texts an attack may offer to the victim."""
+"""Constraints decide which edited texts an attack may offer to the victim."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from earlyrobust.attacks.engine import Ask, Attacking, NamedModel, fingerprint_as
+from earlyrobust.attacks.asks import Ask, Attacking, NamedModel, fingerprint_as
 from earlyrobust.attacks.text import Text
 from earlyrobust.errors import ConfigError, ResourceError
 
@@ -28,7 +28,7 @@ _WORD_COSINE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An edited text, and how similar a constraint has found it to the text it is compared with."""
+    """An edited text, with its similarity to the text before the edit if a constraint has measured it."""
 
     text: Text
     similarity: float | None = None
@@ -38,7 +38,7 @@ class Constraint(ABC):
     """Decides which candidates may stay."""
 
     def keep(self, candidates: list[Candidate], current: Text, original: Text) -> Attacking[list[Candidate]]:
-        """The candidates that may stay; may ask models.
+        """Return the candidates that may stay. This generator may ask models.
 
         Args:
             candidates: Texts that differ from `current` in one word.
@@ -50,29 +50,28 @@ class Constraint(ABC):
 
     @abstractmethod
     def allows(self, text: Text, current: Text, original: Text) -> bool:
-        """Whether one candidate may stay, where no model needs to be asked."""
+        """Return whether one candidate may stay, if that takes no model."""
 
     def describe(self) -> dict[str, Any]:
-        """Settings and resources, as JSON types."""
+        """Return the settings and the names of resources, as JSON types."""
         return {}
 
     def fingerprints(self) -> dict[str, str]:
-        """Hashes of what the resources hold."""
+        """Return hashes of the contents of resources."""
         return {}
 
 
 class WordSimilarity(Constraint):
-    """The new word's vector is close to that of the word that stood there before the attack.
+    """Allows words whose vectors are close to the vector of the original word at their place.
 
-    Words without a vector may be used.
+    Words without a vector are allowed.
 
     Args:
-        neighbours: Where the vectors come from.
-        minimum: Smallest cosine. None for 0.5 where the vectors are made to measure meaning, and for no limit
-            elsewhere.
+        neighbours: The source of vectors.
+        minimum: Smallest allowed cosine. None for 0.5 if the vectors measure meaning, else for no limit.
 
     Raises:
-        ConfigError: If there is a smallest cosine, and the source of neighbours has no vectors.
+        ConfigError: If `minimum` is given and the source has no vectors.
     """
 
     def __init__(self, neighbours: Neighbours, minimum: float | None = None) -> None:
@@ -85,7 +84,7 @@ class WordSimilarity(Constraint):
         self._minimum = _WORD_COSINE if minimum is None and neighbours.measures_meaning else minimum
 
     def allows(self, text: Text, current: Text, original: Text) -> bool:
-        """Whether every new word is close enough."""
+        """Return whether every new word is close enough."""
         return self._minimum is None or all(
             place < len(original.words) and self._close(original.words[place], text.words[place])
             for place in text.newest
@@ -96,22 +95,22 @@ class WordSimilarity(Constraint):
         return cosine is None or self._minimum is None or cosine >= self._minimum
 
     def describe(self) -> dict[str, Any]:
-        """Smallest cosine; None where there is no limit."""
+        """Return the smallest allowed cosine; None for no limit."""
         return {"min_word_cosine": self._minimum}
 
 
 class SamePartOfSpeech(Constraint):
-    """The new word has the part of speech of the old one; nouns and verbs may stand for each other.
+    """Allows words with the part of speech of the original word; nouns and verbs count as one.
 
     Args:
-        tagger: Tags words among their neighbours in the text before the attack.
+        tagger: Finds the part of speech of a word in the context of the original text.
     """
 
     def __init__(self, tagger: Tagger) -> None:
         self._tagger = tagger
 
     def allows(self, text: Text, current: Text, original: Text) -> bool:
-        """Whether every new word is tagged as the old one."""
+        """Return whether every new word has the tag of the original one."""
         return all(
             place < len(original.words) and self._same(original, place, text.words[place])
             for place in text.newest
@@ -124,43 +123,43 @@ class SamePartOfSpeech(Constraint):
     def _tag(self, original: Text, place: int, word: str) -> str:
         before = original.words[max(0, place - _BEFORE) : place]
         words = [*before, word, *original.words[place + 1 : place + 1 + _AFTER]]
-        # If the word stands twice in the window the tag of the first counts, as in TextAttack.
+        # If the word occurs twice in the window, the tag of its first occurrence counts, as in TextAttack.
         return self._tagger.tag(words, words.index(word))
 
     def describe(self) -> dict[str, Any]:
-        """Which tagger."""
+        """Return the name of the tagger."""
         return {"tagger": self._tagger.name}
 
 
 class WordLimit(Constraint):
-    """At most a share of the words differs from the text before the attack.
+    """Allows texts in which at most a share of the words differs from the original text.
 
     Args:
-        share: Of the words; rounded up to a whole number of them.
+        share: The share, from 0 to 1. The number of words is rounded up.
     """
 
     def __init__(self, share: float) -> None:
         self._share = share
 
     def allows(self, text: Text, current: Text, original: Text) -> bool:
-        """Whether few enough words differ."""
+        """Return whether few enough words differ."""
         words = min(len(text.words), len(original.words))
         return text.words_changed(original) <= math.ceil(words * self._share)
 
     def describe(self) -> dict[str, Any]:
-        """The share."""
+        """Return the share."""
         return {"word_limit": self._share}
 
 
 class EditDistance(Constraint):
-    """At most so many characters differ from the text before the attack (Levenshtein's distance).
+    """Allows texts within a Levenshtein distance of the original text.
 
     Args:
-        most: Characters inserted, deleted or replaced.
+        most: Largest allowed number of inserted, deleted and replaced characters.
 
     Raises:
-        ConfigError: If there are none.
-        ResourceError: If the package that computes the distance is not installed.
+        ConfigError: If `most` is less than 1.
+        ResourceError: If rapidfuzz, which computes the distance, is not installed.
     """
 
     def __init__(self, most: int) -> None:
@@ -171,26 +170,26 @@ class EditDistance(Constraint):
         self._most = most
 
     def allows(self, text: Text, current: Text, original: Text) -> bool:
-        """Whether few enough characters differ."""
+        """Return whether few enough characters differ."""
         from rapidfuzz.distance import Levenshtein
 
         return Levenshtein.distance(original.full, text.full, score_cutoff=self._most) <= self._most
 
     def describe(self) -> dict[str, Any]:
-        """The number of characters."""
+        """Return the largest allowed distance."""
         return {"max_edits": self._most}
 
 
 class SentenceSimilarity(Constraint):
-    """The candidate's embedding is close to that of the original or the current text.
+    """Allows texts whose sentence embedding is close to that of the original or the current text.
 
     Args:
         encoder: Computes the embeddings.
-        minimum: Smallest similarity.
-        metric: "cosine", or "angular": 1 - angle / π.
-        against: The text that candidates are compared with.
-        window: Words around the edit that are compared; None for the whole text.
-        short_texts_pass: Whether a candidate of fewer words than the window may stay without being compared.
+        minimum: Smallest allowed similarity.
+        metric: "cosine", or "angular" for 1 - angle / π.
+        against: The text with which candidates are compared.
+        window: Number of words around the edit that are compared; None for the whole text.
+        short_texts_pass: Whether candidates with fewer words than the window are allowed without comparison.
     """
 
     def __init__(
@@ -211,7 +210,7 @@ class SentenceSimilarity(Constraint):
         self._short_texts_pass = short_texts_pass
 
     def keep(self, candidates: list[Candidate], current: Text, original: Text) -> Attacking[list[Candidate]]:
-        """The candidates that are similar enough, each with its similarity."""
+        """Return the candidates that are similar enough, each with its similarity."""
         reference = original if self._against == "original" else current
         asked = [candidate for candidate in candidates if self._is_compared(candidate.text, reference)]
         windows = [self._windows(candidate.text, reference) for candidate in asked]
@@ -229,14 +228,14 @@ class SentenceSimilarity(Constraint):
         return kept
 
     def allows(self, text: Text, current: Text, original: Text) -> bool:
-        """Whether a candidate may stay without being compared."""
+        """Return whether a candidate may stay without comparison."""
         return self._passes_unseen(text)
 
     def _passes_unseen(self, text: Text) -> bool:
         return self._short_texts_pass and self._window is not None and len(text.words) < self._window
 
     def _is_compared(self, text: Text, reference: Text) -> bool:
-        """Whether there is something to compare: an edit that left no word has no window."""
+        """Return whether a candidate is compared. An edit that leaves no word at its place has no window."""
         return bool(text.newest and reference.words) and not self._passes_unseen(text)
 
     def _windows(self, text: Text, reference: Text) -> tuple[str, str]:
@@ -252,7 +251,7 @@ class SentenceSimilarity(Constraint):
         return 1 - torch.acos(cosines.clamp(-1, 1)) / math.pi
 
     def describe(self) -> dict[str, Any]:
-        """Encoder, threshold, and what is compared."""
+        """Return the encoder, the smallest similarity, and the settings of the comparison."""
         return {
             "sentence_encoder": self._encoder.name,
             "min_similarity": self._minimum,
@@ -263,5 +262,5 @@ class SentenceSimilarity(Constraint):
         }
 
     def fingerprints(self) -> dict[str, str]:
-        """The encoder's."""
+        """Return the hash of the encoder's weights."""
         return fingerprint_as("sentence_encoder", self._encoder)

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch.nn.functional import cosine_similarity
 
+from earlyrobust.attacks.asks import Ask, Attacking, NamedModel, fingerprint_as
 from earlyrobust.attacks.base import Attack, Example, Outcome, Scored, Status
 from earlyrobust.attacks.constraints import Candidate, Constraint
-from earlyrobust.attacks.engine import Ask, Attacking, NamedModel, fingerprint_as
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.swaps import Draws, Swaps
 from earlyrobust.attacks.tally import Tally

@@ -1,4 +1,4 @@
-"""The models that attacks ask: the victim, sentence encoders, a masked language model."""
+"""The models that attacks ask: the victim, a sentence encoder, and a masked language model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earlyrobust.attacks.engine import Encoded
+from earlyrobust.attacks.asks import Encoded
 from earlyrobust.attacks.padding import cut_up, encoded_from
 from earlyrobust.attacks.precision import Precision
 from earlyrobust.attacks.prepared import Prepared
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# Where nothing limits a model.
+# The longest input of a model that reads texts of any length.
 _WHOLE = 10**9
 
 
 def _named_in(name: str, precision: Precision) -> str:
-    """How results name a model that is computed in a precision; numbers compare only between equal names."""
+    """Return the name of a model in records, with its precision unless that is float32."""
     return name if precision == "float32" else f"{name} in {precision}"
 
 
 class _Transformer:
-    """Tokenises, pads and runs a transformers model.
+    """A transformers model with its tokenizer, prepared to answer the server.
 
     Args:
-        model: The model; it is put into evaluation mode.
-        tokenizer: Its tokenizer.
-        max_length: Most tokens of a text that are read; None for as many as the model reads.
-        precision: In which it is computed.
+        model: The model. It is put into evaluation mode.
+        tokenizer: The model's tokenizer.
+        max_length: Most tokens of a text that are read; None for the model's own limit.
+        precision: The precision in which the model is computed.
 
     Attributes:
-        precision: In which it is computed.
-        reads: How many those are; None where nothing limits them.
-        reads_all_it_can: Whether those are as many as the model reads.
-        named_positions: The number of positions in the model's configuration; 512 where it names none.
+        precision: The precision in which the model is computed.
+        reads: Most tokens of a text that are read; None if there is no limit.
+        reads_all_it_can: Whether `reads` is the model's own limit.
+        named_positions: The number of positions in the model's configuration; 512 if it names none.
     """
 
     most_tokens: int | None = None
@@ -73,17 +73,17 @@ class _Transformer:
         return self._prepared.fingerprint
 
     def encode(self, inputs: Sequence[Any]) -> list[Encoded]:
-        """Turn texts, or pairs of them, into tokens; what is longer than `max_length` is cut off."""
+        """Tokenise texts or pairs of texts, and cut off what exceeds `max_length` tokens."""
         if not inputs:
             return []
         tokens = self._tokens(inputs, self.max_length)
         return encoded_from({name: tokens[name] for name in tokens if name != "attention_mask"})
 
     def longer(self, inputs: Sequence[Any]) -> int:
-        """Count the texts, or pairs of them, that are not read whole."""
+        """Return the number of texts, or pairs of texts, that are longer than what is read."""
         if not inputs or self.reads is None:
             return 0
-        # One more token than is read tells which ones are longer.
+        # Texts that are longer than what is read fill one more token.
         tokens = self._tokens(inputs, self.reads + 1)["input_ids"]
         return sum(len(ids) > self.reads for ids in tokens)
 
@@ -93,14 +93,14 @@ class _Transformer:
 
 
 class Victim(_Transformer):
-    """The classifier under attack; answers texts, given as tuples of one or two.
+    """The classifier under attack. It answers inputs, which are tuples of one text or two.
 
     Args:
         model: The classifier.
-        tokenizer: Its tokenizer.
-        max_length: Most tokens of a text that are read; None for as many as the model reads.
-        precision: In which it is computed.
-        score: Says how it answers; by default with class probabilities.
+        tokenizer: The classifier's tokenizer.
+        max_length: Most tokens of a text that are read; None for the model's own limit.
+        precision: The precision in which the classifier is computed.
+        score: The kind of answers; by default class probabilities.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Victim(_Transformer):
         self._score = score
 
     def answering(self, score: Score) -> Victim:
-        """Return this victim if it answers as a score says, else one of the same weights that does."""
+        """Return this victim if its answers suit a score, else one of the same weights whose answers do."""
         if score.describe() == self._score.describe():
             return self
         other = copy(self)
@@ -124,14 +124,14 @@ class Victim(_Transformer):
 
     @property
     def classes(self) -> int:
-        """How many it knows."""
+        """Number of classes."""
         return int(self._prepared.model.config.num_labels)
 
     def compute(self, batch: Sequence[Encoded], length: int) -> list[Answer]:
-        """Answers, each of shape (classes,).
+        """Return the answers to a batch, each of shape (classes,).
 
         Raises:
-            ModelError: If they are not numbers.
+            ModelError: If a logit is NaN or infinite.
         """
         logits = self._prepared.answer(batch, length, lambda model, inputs: model(**inputs).logits)
         if not torch.isfinite(logits).all():
@@ -142,21 +142,21 @@ class Victim(_Transformer):
 
 
 class MaskedLM(_Transformer):
-    """A masked language model; answers a text with the most likely tokens for each of its positions.
+    """A masked language model. It answers a text with the most likely tokens for each position.
 
     Args:
         model: A transformers model with a masked-language-model head.
-        tokenizer: Its tokenizer.
-        name: How results name it.
-        candidates: Tokens to name for each position.
-        precision: In which it is computed.
+        tokenizer: The model's tokenizer.
+        name: The model's name in records.
+        candidates: Number of tokens in the answer for each position.
+        precision: The precision in which the model is computed.
 
     Raises:
         ResourceError: If the tokenizer has no mask token.
-        ConfigError: If there are fewer tokens than candidates.
+        ConfigError: If `candidates` is not positive or exceeds the size of the vocabulary.
     """
 
-    # The logits of a token are a vocabulary wide.
+    # The model returns as many logits for each token as the vocabulary has tokens.
     most_tokens: int | None = 1_024
 
     def __init__(
@@ -181,24 +181,24 @@ class MaskedLM(_Transformer):
         self.candidates = candidates
 
     def compute(self, batch: Sequence[Encoded], length: int) -> list[NDArray[np.int32]]:
-        """Token ids, most likely first, each of shape (tokens of the input, candidates)."""
+        """Return token ids, the likeliest first, each of shape (tokens of the input, candidates)."""
 
         def likeliest(model: Any, inputs: dict[str, Tensor]) -> Tensor:
             best: Tensor = model(**inputs).logits.topk(self.candidates, dim=-1).indices
             return best.to(torch.int32)
 
         best = self._prepared.answer(batch, length, likeliest)
-        # Copies: a view of one input's would keep the answers to the whole batch in memory, padding included.
+        # Copies, because a view would keep the answers to the whole batch in memory, padding included.
         return [ids[: item.length].copy() for ids, item in zip(best.numpy(), batch, strict=True)]
 
 
 class SentenceEncoder:
-    """A sentence-transformers model; answers texts with embeddings.
+    """A sentence-transformers model. It answers texts with embeddings.
 
     Args:
         model: The model.
-        name: How results name it.
-        precision: In which it is computed.
+        name: The model's name in records.
+        precision: The precision in which the model is computed.
     """
 
     most_tokens: int | None = None
@@ -216,7 +216,7 @@ class SentenceEncoder:
         return self._prepared.fingerprint
 
     def encode(self, inputs: Sequence[str]) -> list[Encoded]:
-        """Turn texts into tokens."""
+        """Tokenise texts."""
         if not inputs:
             return []
         features = self._prepared.model.preprocess(list(inputs))
@@ -226,7 +226,7 @@ class SentenceEncoder:
         return cut_up(tuple(tables), numbers, holds_token.sum(axis=1).tolist())
 
     def compute(self, batch: Sequence[Encoded], length: int) -> list[Tensor]:
-        """Embeddings, each of shape (channels,), not necessarily of length 1."""
+        """Return embeddings, each of shape (channels,). Their norms are arbitrary."""
         embeddings = self._prepared.answer(
             batch, length, lambda model, inputs: model.forward(inputs)["sentence_embedding"].float()
         )
@@ -238,15 +238,15 @@ class SentenceEncoder:
 
 
 class UniversalSentenceEncoder:
-    """The Universal Sentence Encoder, which TextFooler and its successors were published with.
+    """The Universal Sentence Encoder, which the papers on TextFooler and later attacks use.
 
     Raises:
         ResourceError: If TensorFlow Hub is not installed or the model cannot be fetched.
     """
 
     name = "Universal Sentence Encoder 3"
-    fingerprint = name  # there is one of this name only
-    # Bytes, not tokens; no text is cut off.
+    fingerprint = name  # only one model has this name
+    # It reads bytes instead of tokens, and cuts off no text.
     max_length = _WHOLE
     most_tokens: int | None = None
     counts_rows = True
@@ -256,20 +256,20 @@ class UniversalSentenceEncoder:
             import tensorflow_hub
 
             self._model = tensorflow_hub.load("https://tfhub.dev/google/universal-sentence-encoder/3")
-        except Exception as error:  # whatever TensorFlow may raise, the encoder is not here
+        except Exception as error:  # TensorFlow raises errors of many types
             raise ResourceError(
                 "The Universal Sentence Encoder needs tensorflow, tensorflow_hub and, at first, a network: "
                 "install them, or choose a sentence-transformers model."
             ) from error
 
     def encode(self, inputs: Sequence[str]) -> list[Encoded]:
-        """Texts as their bytes: it takes them whole."""
+        """Return the bytes of texts, because the model takes texts whole."""
         return [
             Encoded(text.encode(), {"input_ids": np.frombuffer(text.encode(), np.uint8)}) for text in inputs
         ]
 
     def compute(self, batch: Sequence[Encoded], length: int) -> list[Tensor]:
-        """Embeddings, each of shape (512,)."""
+        """Return embeddings, each of shape (512,)."""
         embeddings = self._model([item.key.decode() for item in batch])
         if isinstance(embeddings, dict):
             embeddings = embeddings["outputs"]

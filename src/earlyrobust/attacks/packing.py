@@ -2,8 +2,8 @@
 
 PyTorch computes float32 products with MKL. On processors of other makers than Intel, MKL reaches only a
 fraction of their speed. PyTorch's compiler packs weights for oneDNN instead. This module does the same
-without a compiler. The results differ from PyTorch's in the last bits. They do not depend on how many rows
-are computed together.
+without a compiler. The results differ from PyTorch's in the last bits. The results of packed layers do not
+depend on how many rows are computed together.
 """
 
 from __future__ import annotations
@@ -103,6 +103,11 @@ def pack(model: M, precision: Precision = "float32") -> M | None:
             if type(child) is nn.Linear:
                 setattr(parent, name, kind(child, lowered if id(child) in of_encoder else torch.float32))
     return packed
+
+
+def is_packed(model: nn.Module) -> bool:
+    """Return whether a model has packed layers, whose results do not depend on the number of rows."""
+    return any(isinstance(module, _PackedLinear) for module in model.modules())
 
 
 def _is_possible(dtype: torch.dtype) -> bool:

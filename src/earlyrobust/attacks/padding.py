@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earlyrobust.attacks.engine import Encoded
+from earlyrobust.attacks.asks import Encoded
 from earlyrobust.encoders import padding_side
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from earlyrobust.attacks.engine import Encoded
-from earlyrobust.attacks.packing import pack
+from earlyrobust.attacks.asks import Encoded
+from earlyrobust.attacks.packing import is_packed, pack
 from earlyrobust.attacks.padding import Padding
 from earlyrobust.attacks.precision import Precision, check_precision, computing_in
 from earlyrobust.encoders import fingerprint
@@ -35,7 +35,7 @@ class Prepared(Generic[M]):
         model: The model as it was given.
         device: The device on which the model runs.
         precision: The precision in which the model is computed.
-        counts_rows: Whether the caller must fill up small batches, see `engine.Model`.
+        counts_rows: Whether the caller must fill up small batches, see `asks.Model`.
 
     Raises:
         ConfigError: If the device or the model does not support the precision.
@@ -52,9 +52,8 @@ class Prepared(Generic[M]):
         check_precision(precision, self.device)
         if precision != "float32" and next(model.parameters(), None) is None:
             raise ConfigError("An ONNX file is computed as it was exported: leave --precision out.")
-        packed = pack(model.eval(), precision)
-        self._used = packed or model
-        self.counts_rows = packed is None
+        self._used = pack(model.eval(), precision) or model
+        self.counts_rows = not is_packed(self._used)
         self._padding = Padding(tokenizer, config)
 
     @cached_property

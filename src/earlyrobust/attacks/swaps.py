@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.random import RandomState
 
-from earlyrobust.attacks.engine import Ask, Attacking
+from earlyrobust.attacks.asks import Ask, Attacking
 from earlyrobust.attacks.resources.vectors import WordVectors
 from earlyrobust.attacks.text import Text, words_of
 from earlyrobust.errors import ConfigError
@@ -99,7 +99,7 @@ class NeighbourSwaps(Swaps):
     def words(self, word: str, random: Draws) -> list[str]:
         """The nearest first."""
         nearest = self._nearest(word, self._candidates)
-        return [_in_case_of(word, neighbour) for neighbour in nearest] if self._keeps_case else nearest
+        return [in_case_of(word, neighbour) for neighbour in nearest] if self._keeps_case else nearest
 
     def knows(self, word: str) -> bool:
         """Whether the word has a neighbour."""
@@ -119,7 +119,7 @@ class NeighbourSwaps(Swaps):
         return {}
 
 
-def _in_case_of(model: str, word: str) -> str:
+def in_case_of(model: str, word: str) -> str:
     """Give a word the letter case of another, if that is lower, UPPER or Capitalised."""
     if model.islower():
         return word.lower()

@@ -23,10 +23,10 @@ _JOINT = "\n"
 
 def words_of(text: str) -> list[str]:
     """The words of a text, in order, without the punctuation around them."""
-    return [word for _, word in _find_words(text)]
+    return [word for _, word in find_words(text)]
 
 
-def _find_words(text: str) -> Iterator[tuple[int, str]]:
+def find_words(text: str) -> Iterator[tuple[int, str]]:
     """Start and content of each word."""
     for run in _RUN.finditer(text):
         left = run.group().lstrip(_INNER)
@@ -38,7 +38,7 @@ def _find_words(text: str) -> Iterator[tuple[int, str]]:
 @lru_cache(maxsize=2**16)
 def _find_in_word(new: str) -> tuple[tuple[int, str], ...]:
     """Start and content of the words in a replacement, of which the same ones are tried again and again."""
-    return tuple(_find_words(new))
+    return tuple(find_words(new))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Text:
             columns: A single text, or the two of a pair.
         """
         full = _JOINT.join(columns)
-        found = list(_find_words(full))
+        found = list(find_words(full))
         return cls(
             full=full,
             joint=len(columns[0]) + len(_JOINT) if len(columns) > 1 else None,

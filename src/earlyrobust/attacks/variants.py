@@ -11,9 +11,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from earlyrobust.attacks.asks import Attacking
 from earlyrobust.attacks.base import Attack, Example, Outcome, Scored, Status
 from earlyrobust.attacks.constraints import Candidate
-from earlyrobust.attacks.engine import Attacking
 from earlyrobust.attacks.greedy import WordSwapAttack
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.scores import LOGIT_MARGIN, Score

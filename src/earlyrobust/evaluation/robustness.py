@@ -12,9 +12,10 @@ import numpy as np
 from earlyrobust import processes
 from earlyrobust.attacks.base import Attack, Example
 from earlyrobust.attacks.bound import attack_row
-from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT, Server, run_attacks
+from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT, run_attacks
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.precision import Precision
+from earlyrobust.attacks.server import Server
 from earlyrobust.data.digests import split_digest
 from earlyrobust.data.splits import stratified_draw
 from earlyrobust.encoders import LEAST_LENGTH
@@ -46,32 +47,33 @@ def evaluate_under_attack(
     """Attack a classifier on a sample of a data set.
 
     Args:
-        model: Any sequence classifier; it is in evaluation mode afterwards.
-        tokenizer: Its tokenizer.
+        model: Any sequence classifier. It is put into evaluation mode.
+        tokenizer: The model's tokenizer.
         dataset: Rows with `text`, `pair` for sentence pairs, and `label`, numbered as the model's outputs.
         attack: For example `TextFooler()`.
         examples: Size of the sample, which keeps the shares of the classes; None for all rows.
-        seed: Of the sample and of the attack's random choices.
-        max_length: Most tokens of a text that the model is to read; the rest is cut off, as in training. It
-            reads no more than it can, and so many if None.
-        journal: File that keeps what is done; an attack that was interrupted goes on from there.
-        token_budget: Most tokens of a batch; changes speed and memory, never the result. None for what suits
-            the model's device.
-        in_flight: Examples attacked side by side; the same.
-        watch: Called whenever an example is done, with all that are and their number in the end; of processes
-            that share the attack each is told of its own.
-        precision: In which the classifier is computed. `Resources` has a precision of its own for the other
-            models.
+        seed: Seed of the sample and of the attack's random choices.
+        max_length: Most tokens of a text that the model reads; the rest is cut off, as in training. None for
+            the model's own limit, which is never exceeded.
+        journal: File that keeps finished examples. If it exists, the attack continues from it.
+        token_budget: Most tokens of a batch. It changes speed and memory, never the result. None for the
+            number that suits the model's device.
+        in_flight: Number of examples that are attacked side by side. It changes speed and memory, never the
+            result.
+        watch: A function that is called whenever an example is done, with all finished examples and their
+            final number. If several processes share the attack, each passes its own examples.
+        precision: The precision in which the classifier is computed. `Resources` has a precision of its own
+            for the other models.
 
     Returns:
-        Accuracy before and under the attack, and what the attack took, each with a 95 % interval.
+        Accuracy before and under the attack, queries, changed words and similarity, with 95 % intervals.
 
     Raises:
-        DataError: If the data set is empty, lacks a column or a text, or has a label that the model does not
-            know.
+        DataError: If the data set is empty, lacks a column or a text, or has a label that is no output of the
+            model.
         ConfigError: If the sample is too small for the classes, or the seed, `max_length` or `precision`
             cannot be used.
-        OutputError: If the journal is another attack's, or cannot be written.
+        OutputError: If the journal belongs to another attack, or cannot be written.
     """
     if max_length is not None and max_length < LEAST_LENGTH:
         raise ConfigError(f"max_length is {max_length}: choose at least {LEAST_LENGTH}.")
@@ -106,15 +108,16 @@ def evaluate_victim(
     The server computes a text that several attacks ask about only once. Queries are counted all the same.
 
     Args:
-        victim: The classifier, its tokenizer, and how much it reads in which precision.
+        victim: The classifier with its tokenizer, its limit of tokens and its precision.
         server: Computes the victim's answers and remembers them.
         dataset: Rows with `text`, `pair` for sentence pairs, and `label`, numbered as the model's outputs.
         attack: For example `TextFooler()`.
         examples: Size of the sample; None for all rows.
-        seed: Of the sample and of the attack's random choices.
-        journal: File that keeps what is done.
-        in_flight: Examples attacked side by side.
-        watch: Called whenever an example is done, with all that are and their number in the end.
+        seed: Seed of the sample and of the attack's random choices.
+        journal: File that keeps finished examples. If it exists, the attack continues from it.
+        in_flight: Number of examples that are attacked side by side.
+        watch: A function that is called whenever an example is done, with all finished examples and their
+            final number.
 
     Returns:
         The record of the attack.
@@ -168,9 +171,10 @@ def evaluate_victim(
 
 
 def _is_of_earlier_version(found: dict[str, Any], header: dict[str, Any], victim: Victim) -> bool:
-    """Whether an earlier version began the same attack, and read as much of the texts.
+    """Return whether an earlier version began the same attack and read the texts to the same length.
 
-    It wrote the length that was asked for, and read no more than the model's configuration named.
+    Earlier versions recorded the length that the user asked for. They read at most as many tokens as the
+    model's configuration named.
     """
     reads, wanted = header["max_length"], found.get("max_length")
     if reads is None or "cut" in found or reads > victim.named_positions:
@@ -187,14 +191,14 @@ def sample_examples(dataset: Dataset, examples: int | None, seed: int, classes: 
     Args:
         dataset: As for `evaluate_under_attack`.
         examples: Size of the sample; None for all rows.
-        seed: Of the sample.
-        classes: How many the model knows.
+        seed: Seed of the sample.
+        classes: Number of classes of the model.
 
     Returns:
-        Indices of rows in random order, with the shares of the classes kept.
+        Indices of rows in random order. The sample has the class shares of the data set.
 
     Raises:
-        DataError: If the data set is empty, lacks a column, or has a label that the model does not know.
+        DataError: If the data set is empty, lacks a column, or has a label that is no output of the model.
         ConfigError: If the sample is too small for the classes.
     """
     if not {"text", "label"} <= set(dataset.column_names):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earlyrobust.attacks.engine import Ask, Server
+from earlyrobust.attacks.asks import Ask
 from earlyrobust.attacks.models import Victim
+from earlyrobust.attacks.server import Server
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -17,7 +17,7 @@ from earlyrobust.attacks.resources.wordnet_files import find_wordnet
 from earlyrobust.encoders import Note, fastest_device, load_masked_lm, load_sentence_encoder, silent
 
 if TYPE_CHECKING:
-    from earlyrobust.attacks.engine import NamedModel
+    from earlyrobust.attacks.asks import NamedModel
     from earlyrobust.attacks.models import MaskedLM
 
 DEFAULT_SENTENCE_ENCODER = "minilm"
