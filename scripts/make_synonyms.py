@@ -1,15 +1,20 @@
-r"""Make the synonym table that the package carries from WordNet 3.0 and word lists.
+r"""Make the tables of synonyms and antonyms that the package carries from WordNet 3.0 and word lists.
 
     apt-get download wordnet-base wamerican wbritish
     for file in *.deb; do dpkg-deb -x "$file" unpacked; done
     python scripts/make_synonyms.py --wordnet unpacked/usr/share/wordnet \
         --words unpacked/usr/share/dict/american-english unpacked/usr/share/dict/british-english
 
-The table has one row for each word of the lists that has a synonym. Column `word` holds the word, and column
-`neighbors` at most 16 synonyms, those of the commonest senses first. WordNet lists lemmas only. So the script
-traces an inflected word to its lemmas, and puts each synonym into the same form: "movies" has "films". It
-makes forms by the rules of English spelling and by WordNet's lists of exceptions, and keeps those that the
-word lists hold. It leaves out synonyms that are vulgar, slurs, or disparaging.
+`synonyms.parquet` has one row for each word of the lists that has a synonym. Column `word` holds the word,
+and column `neighbors` at most 16 synonyms, those of the commonest senses first. WordNet lists lemmas only. So
+the script traces an inflected word to its lemmas, and puts each synonym into the same form: "movies" has
+"films". It makes forms by the rules of English spelling and by WordNet's lists of exceptions, and keeps those
+that the word lists hold. It leaves out synonyms that are vulgar, slurs, or disparaging.
+
+`antonyms.parquet` has one row for each word of the lists that has an antonym. Column `word` holds the word,
+and column `antonyms` all its antonyms in alphabetical order: the words to which WordNet's antonym pointers
+lead, in the same form. Each pair is in the table in both directions. Words that are only similar to an
+antonym are not in it, because some of these are no opposites: "used" would have "exploited".
 """
 
 from __future__ import annotations
@@ -19,12 +24,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, product
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-TABLE = Path(__file__).parents[1] / "src/earlyrobust/attacks/resources/wordnet/synonyms.parquet"
+TABLES = Path(__file__).parents[1] / "src/earlyrobust/attacks/resources/wordnet"
 MOST = 16
 # Parts of speech: WordNet's file, and the letters by which its sense counts name them.
 FILES = {"noun": "n", "verb": "v", "adj": "as", "adv": "r"}
@@ -38,9 +45,10 @@ SUFFIXES = {
     "adv": {"er": "er", "est": "est"},
 }
 BASE = "base"
-# Usages that a synonym must not have, and the pointer that marks a usage.
+# Usages that a synonym must not have.
 OFFENSIVE = {"disparagement", "ethnic_slur", "obscenity"}
-USAGE = ";u"
+# Symbols of pointers: to a usage, and to an antonym.
+USAGE, ANTONYM = ";u", "!"
 # Words that are vulgar or slurs in common use and that WordNet does not mark.
 _VULGAR = (
     "arse ass bastard bitch bugger cocksucker coon cunt dago dike dyke fag faggot fuck gook jap kike nigger "
@@ -56,6 +64,18 @@ class Sense:
     count: int
     rank: int
     words: tuple[str, ...]
+
+
+class Pointer(NamedTuple):
+    """A relation of a set of synonyms, or of one word of it, to another set or one word of that.
+
+    `word` and `other` are the numbers of the words in their sets, from 1 on; 0 means the whole set.
+    """
+
+    symbol: str
+    synset: str
+    word: int
+    other: int
 
 
 def read_senses(folder: Path, part: str) -> dict[str, list[Sense]]:
@@ -77,23 +97,43 @@ def read_senses(folder: Path, part: str) -> dict[str, list[Sense]]:
 
 def _words(line: str, usages: set[str]) -> tuple[str, ...]:
     """The single words of a set of synonyms that are of none of some usages."""
-    fields = line.split(" ")
-    count = int(fields[3], 16)
-    # A mark in parentheses says where an adjective may stand.
-    words = [re.sub(r"\(.*\)$", "", word) for word in fields[4 : 4 + 2 * count : 2]]
-    pointers = fields[5 + 2 * count :]
     marked = {
-        int(pointers[place + 3][:2], 16)
-        for place, symbol in enumerate(pointers)
-        if symbol == USAGE and pointers[place + 1] in usages
+        pointer.word for pointer in _pointers(line) if pointer.symbol == USAGE and pointer.synset in usages
     }
     if 0 in marked:  # the pointer is of the whole set
         return ()
     return tuple(
         word
-        for number, word in enumerate(words, start=1)
+        for number, word in enumerate(_names(line), start=1)
         if number not in marked and word not in VULGAR and WORD.fullmatch(word)
     )
+
+
+def read_antonyms(folder: Path, part: str) -> Iterator[tuple[str, str]]:
+    """The pairs of antonyms of a part of speech that are both single words."""
+    lines = {line[:8]: line for line in _lines(folder / f"data.{part}")}
+    for line in lines.values():
+        for pointer in _pointers(line):
+            if pointer.symbol == ANTONYM:
+                pair = _names(line)[pointer.word - 1], _names(lines[pointer.synset])[pointer.other - 1]
+                if all(map(WORD.fullmatch, pair)):
+                    yield pair
+
+
+def _names(line: str) -> list[str]:
+    """The words of a set of synonyms."""
+    fields = line.split(" ")
+    # A mark in parentheses says where an adjective may stand.
+    return [re.sub(r"\(.*\)$", "", word) for word in fields[4 : 4 + 2 * int(fields[3], 16) : 2]]
+
+
+def _pointers(line: str) -> Iterator[Pointer]:
+    """The pointers of a set of synonyms."""
+    fields = line.split(" ")
+    first = 5 + 2 * int(fields[3], 16)
+    for place in range(first, first + 4 * int(fields[first - 1]), 4):
+        symbol, synset, _, numbers = fields[place : place + 4]
+        yield Pointer(symbol, synset, int(numbers[:2], 16), int(numbers[2:], 16))
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -198,24 +238,42 @@ def synonyms(folder: Path, known: set[str]) -> dict[str, list[str]]:
     return table
 
 
+def antonyms(folder: Path, known: set[str]) -> dict[str, list[str]]:
+    """The antonyms of each known word, in alphabetical order."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for part in FILES:
+        pairs = list(read_antonyms(folder, part))
+        forms = Inflection(part, set(chain(*pairs)), read_exceptions(folder, part)).forms
+        for (lemma, other), name in product(pairs, (BASE, *SUFFIXES[part].values())):
+            for word, opposite in product(forms[lemma, name], forms[other, name]):
+                if word != opposite and {word, opposite} <= known:
+                    found[word].add(opposite)
+                    found[opposite].add(word)
+    return {word: sorted(found[word]) for word in sorted(found)}
+
+
+def write(table: dict[str, list[str]], column: str, path: Path) -> None:
+    """Write a table of words with lists of words, and print its size."""
+    schema = pa.schema([("word", pa.string()), (column, pa.list_(pa.string()))])
+    columns = {"word": list(table), column: list(table.values())}
+    pq.write_table(pa.table(columns, schema), path, compression="zstd", compression_level=22)
+    entries = sum(map(len, table.values()))
+    print(f"{len(table):,} words, {entries:,} {column}, {path.stat().st_size:,} bytes: {path}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--wordnet", type=Path, required=True, help="folder of WordNet's data.* and index.* files"
     )
     parser.add_argument("--words", type=Path, nargs="+", required=True, help="word lists, one word a line")
-    parser.add_argument("--table", type=Path, default=TABLE, help="the Parquet file to write")
+    parser.add_argument("--tables", type=Path, default=TABLES, help="the folder to write the tables to")
     options = parser.parse_args()
-    known = {word for path in options.words for word in path.read_text(encoding="utf-8").split()}
-    table = synonyms(options.wordnet, {word for word in known if WORD.fullmatch(word)})
-    schema = pa.schema([("word", pa.string()), ("neighbors", pa.list_(pa.string()))])
-    columns = {"word": list(table), "neighbors": list(table.values())}
-    options.table.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns, schema), options.table, compression="zstd", compression_level=22)
-    pairs = sum(map(len, table.values()))
-    print(
-        f"{len(table):,} words, {pairs:,} synonyms, {options.table.stat().st_size:,} bytes: {options.table}"
-    )
+    lists = (path.read_text(encoding="utf-8").split() for path in options.words)
+    known = set(filter(WORD.fullmatch, chain(*lists)))
+    options.tables.mkdir(parents=True, exist_ok=True)
+    write(synonyms(options.wordnet, known), "neighbors", options.tables / "synonyms.parquet")
+    write(antonyms(options.wordnet, known), "antonyms", options.tables / "antonyms.parquet")
 
 
 if __name__ == "__main__":

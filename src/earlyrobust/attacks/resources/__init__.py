@@ -1,5 +1,6 @@
 """What attacks lean on besides the model: neighbours of words, part-of-speech taggers, stop words."""
 
+from earlyrobust.attacks.resources.antonyms import WithoutAntonyms, load_antonyms
 from earlyrobust.attacks.resources.collection import Resources
 from earlyrobust.attacks.resources.lists import NeighbourLists, read_lists, wordnet_synonyms
 from earlyrobust.attacks.resources.neighbours import Neighbours, load_neighbours
@@ -14,8 +15,10 @@ __all__ = [
     "PatternTagger",
     "Resources",
     "Tagger",
+    "WithoutAntonyms",
     "WordVectors",
     "embedding_neighbours",
+    "load_antonyms",
     "load_neighbours",
     "load_tagger",
     "nltk_stop_words",
