@@ -1,19 +1,25 @@
 """What two processes do in tests of shared training: both train every case, and keep what came of it."""
 
 import os
+import random
 from collections import Counter
 from contextlib import contextmanager
 
 import tiny
 import torch
+from datasets import Dataset
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
 from torch import distributed
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
-from transformers import TrainerCallback
+from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from earlyrobust import processes
 from earlyrobust.adversarial import ADVERSARIES
 from earlyrobust.adversarial.perturbation import Perturbation
+from earlyrobust.noise import Lexicon, NoiseConfig, TextNoise
 from earlyrobust.search import SEARCHES
 from earlyrobust.storage import write_json
 from earlyrobust.ticket import Ticket
@@ -29,7 +35,7 @@ ALONE = {
     "freelb, accumulating": ({"gradient_accumulation_steps": 2}, {}),
     "yopo, accumulating": ({"gradient_accumulation_steps": 2}, {}),
 }
-CASES = ["plain", *ADVERSARIES, *SEARCHES, *ALONE]
+CASES = ["plain", "noise", *ADVERSARIES, *SEARCHES, *ALONE]
 
 EARLY = {"head_ratio": 1 / 4, "neuron_ratio": 0.3, "min_steps": 1}
 SEARCH_SETTINGS = {
@@ -82,6 +88,22 @@ class Exchanges(TrainerCallback):
             self.trainer.model_wrapped.register_comm_hook(None, hook)
 
 
+def noisy_data(examples):
+    """Texts of a vocabulary of letters with tokens, and learned noise that exchanges most of their words."""
+    words = [first + second for first in "bcdfgh" for second in ("axo", "exi", "ixo", "oxu", "uxa")]
+    table = {"[PAD]": 0, "[UNK]": 1, **{word: place for place, word in enumerate(words, start=2)}}
+    backend = Tokenizer(WordLevel(table, unk_token="[UNK]"))
+    backend.pre_tokenizer = Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]")
+    draw = random.Random(0)
+    texts = [" ".join(draw.choices(words, k=draw.randint(3, 12))) for _ in range(examples)]
+    labels = [number % 2 for number in range(examples)]
+    data = Dataset.from_dict({**tokenizer(texts), "text": texts, "labels": labels})
+    lexicon = Lexicon({word: words[place - 3 : place] for place, word in enumerate(words) if place > 3}, 3)
+    config = NoiseConfig(choice="learned", ramp=0.0, misspells=0.0, exchanges=1.0, candidates=3)
+    return data, TextNoise(lexicon, tokenizer, 2, config=config)
+
+
 @tiny.float64()
 def train(case, folder, parts=1):
     """Train a case on steps of eight examples for each process and accumulated batch.
@@ -120,11 +142,17 @@ def train(case, folder, parts=1):
         found = {"heads": ticket.head_scores, "neurons": ticket.neuron_scores} if early else ticket.masks
         found = {name: torch.from_numpy(values) for name, values in found.items()}
     else:
-        adversary = None if name == "plain" else tiny.adversary(name, **settings)
-        trainer = AdversarialTrainer(model, arguments, adversary=adversary, train_dataset=data, **kept)
+        adversary = tiny.adversary(name, **settings) if name in ADVERSARIES else None
+        noise = None
+        if name == "noise":
+            data, noise = noisy_data(len(data))
+            kept["processing_class"] = noise.tokenizer
+        trainer = AdversarialTrainer(
+            model, arguments, adversary=adversary, noise=noise, train_dataset=data, **kept
+        )
         exchanges.trainer = trainer
         trainer.train()
-        found = {}
+        found = {} if noise is None else {"gains": torch.from_numpy(noise.table.means)}
     for number, step in enumerate(watch.steps):
         found |= {f"{number}.{name}": gradient for name, gradient in step.items()}
     return found | {name: weight.detach() for name, weight in model.named_parameters()}, exchanges.gradients

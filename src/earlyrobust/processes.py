@@ -18,7 +18,9 @@ from earlyrobust import errors
 from earlyrobust.errors import ConfigError, EarlyRobustError
 
 if TYPE_CHECKING:
+    import numpy as np
     from accelerate import PartialState
+    from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -175,6 +177,27 @@ def agreed() -> Iterator[None]:
         if failure is not None:
             kind, sentence = failure
             raise getattr(errors, kind)(sentence)
+
+
+def stacked(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rows of all processes below one another, in the order of the processes.
+
+    Args:
+        rows: The rows of this process, shape (N, columns). Each process may have another N.
+    """
+    if is_alone():
+        return rows
+    import numpy as np
+    import torch
+    from torch import distributed
+
+    device = _group().device
+    counts = gathered(len(rows))
+    padded = torch.zeros(max(counts), rows.shape[1], dtype=torch.float64, device=device)
+    padded[: len(rows)] = torch.from_numpy(rows).to(device)
+    parts = [torch.empty_like(padded) for _ in counts]
+    distributed.all_gather(parts, padded)
+    return np.concatenate([part[:count].cpu().numpy() for part, count in zip(parts, counts, strict=True)])
 
 
 def gathered(value: T) -> list[T]:

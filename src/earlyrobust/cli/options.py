@@ -101,6 +101,13 @@ TRAINING: Group = {
         str, "Training", "Where loss and learning rate go as well: tensorboard, wandb or mlflow.", "none"
     ),
     "seed": option(int, "Training", "Seed of everything random.", "0"),
+    "noise": option(
+        str,
+        "Training",
+        "Words of training texts exchanged for neighbours, and misspellings: 'random' or 'learned', with "
+        "settings as 'learned,rate=0.5', or 'none'.",
+        "none",
+    ),
 }
 
 DENSE: Group = {

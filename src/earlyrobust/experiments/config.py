@@ -19,7 +19,7 @@ ARM_OPTIONS = (
     *("method", "model", "epochs", "batch_size", "learning_rate", "heads", "neurons", "weights", "search"),
     *("search_adversary", "head_penalty", "neuron_penalty", "head_scope", "neuron_scope", "gamma"),
     *("patience", "settling", "miniepoch", "miniepoch_min_steps", "search_epochs", "draw_after", "start"),
-    "adversary",
+    *("adversary", "noise"),
 )
 DEFAULT_BASELINE = "finetune"
 _NAME = re.compile(r"[\w.+= -]{1,60}")

@@ -94,6 +94,8 @@ class RunConfig(AttackOptions):
             encoder with those that the ticket cuts drawn afresh ("refilled"); ours, the weights that the
             search trained ("searched").
         adversary: What perturbs the fine-tuning, see `parse_spec`; None for the method's.
+        noise: Noise in the training texts of the search and of the fine-tuning, see `parse_spec`: "random" or
+            "learned" with settings of `NoiseConfig`, or "none"; None for none. The dense model has none.
         dense: Whether a dense model is fine-tuned, evaluated and attacked beside the method's, to compare.
         attack_split: What is attacked: examples of the "test" split, or of the "selection" split, which is
             there to choose settings on.
@@ -141,6 +143,7 @@ class RunConfig(AttackOptions):
     draw_after: Annotated[float, Field(ge=0, le=10_000)] | None = None
     start: Start | None = None
     adversary: Spec | None = None
+    noise: Spec | None = None
     dense: bool = True
     attack_split: Literal["test", "selection"] = "test"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from earlyrobust.adversarial import ADVERSARIES, Adversary
+from earlyrobust.adversarial import ADVERSARIES, Adversary, WordSwap
 from earlyrobust.errors import ConfigError
+from earlyrobust.noise import NoiseConfig
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.methods import METHODS, Method, Start
 from earlyrobust.pipeline.observer import Observer
@@ -54,6 +55,7 @@ class Recipe:
         share: Of them, what the fine-tuning takes.
         least_steps: Steps that the fine-tuning takes at least, as far as the epochs of the run go.
         learning_rate: Peak learning rate of both stages.
+        noise: Settings of the noise in training texts; None for no noise.
     """
 
     search: type[Search] | None
@@ -66,6 +68,13 @@ class Recipe:
     share: float
     least_steps: int
     learning_rate: float
+    noise: NoiseConfig | None = None
+
+    @property
+    def changes_words(self) -> bool:
+        """Whether the training exchanges words for their neighbours."""
+        swaps = any(isinstance(used, WordSwap) for used in (self.adversary, self.search_adversary))
+        return swaps or self.noise is not None
 
     @property
     def has_ticket(self) -> bool:
@@ -80,7 +89,7 @@ class Recipe:
     @property
     def is_plain(self) -> bool:
         """Whether this is nothing but fine-tuning."""
-        return not self.has_ticket and self.adversary is None
+        return not self.has_ticket and self.adversary is None and self.noise is None
 
     def finetuning_epochs(self, steps_per_epoch: int) -> float:
         """Epochs of the fine-tuning: its share of the run's, or as many as its least steps make.
@@ -182,6 +191,7 @@ class Recipe:
             share=method.epochs,
             least_steps=method.least_steps,
             learning_rate=config.learning_rate * method.learning_rate,
+            noise=make_noise(config.noise or NONE),
         )
 
 
@@ -210,6 +220,21 @@ def make_adversary(spec: str) -> Adversary | None:
     if name not in ADVERSARIES:
         raise ConfigError(f"There is no adversary '{name}': choose one of {', '.join([*ADVERSARIES, NONE])}.")
     return ADVERSARIES[name](**settings)
+
+
+def make_noise(spec: str) -> NoiseConfig | None:
+    """Make the settings of the noise that an option names.
+
+    Raises:
+        ConfigError: If there is no such noise, or its settings cannot be used.
+    """
+    name, settings = parse_spec(spec)
+    if name == NONE:
+        return None
+    known = [field.name for field in fields(NoiseConfig) if field.name != "choice"]
+    if unknown := [setting for setting in settings if setting not in known]:
+        raise ConfigError(f"The noise has no setting '{unknown[0]}': choose from {', '.join(known)}.")
+    return NoiseConfig(choice=cast("Any", name), **settings)
 
 
 def _search_adversary(search: type[Search], config: RunConfig, method: Method) -> Adversary | None:

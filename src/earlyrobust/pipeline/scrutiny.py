@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from earlyrobust import processes
-from earlyrobust.adversarial import WordSwap
 from earlyrobust.attacks import Attack, Resources, Server, Victim, WordSwapAttack
 from earlyrobust.attacks.resources.neighbours import sources_here
 from earlyrobust.attacks.scores import LOGIT_MARGIN, LogOdds
@@ -294,8 +293,7 @@ def _words_of_training(model_name: str) -> str | None:
     if run is None:
         return None
     config = options_of(run)
-    recipe = Recipe.of(config)
-    if not any(isinstance(used, WordSwap) for used in (recipe.adversary, recipe.search_adversary)):
+    if not Recipe.of(config).changes_words:
         return None
     return config.neighbours or sources_here()[0]
 

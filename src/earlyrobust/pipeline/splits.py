@@ -43,6 +43,14 @@ class Splits:
     max_length: int
     cut: dict[str, int]
 
+    def train_with_texts(self) -> Dataset:
+        """Return the tokenised training split with the columns of its texts."""
+        found = self.train
+        for name in ("text", "pair"):
+            if name in self.data.train.column_names:
+                found = found.add_column(name, self.data.train[name][:])
+        return found
+
 
 def load_splits(config: RunConfig, observer: Observer) -> Splits:
     """Read and tokenise the data that a run's options name.

@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from earlyrobust import processes
-from earlyrobust.adversarial import WordSwap
 from earlyrobust.encoders import (
     Note,
     files_digest,
@@ -26,9 +26,11 @@ from earlyrobust.encoders import (
 )
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import predict
+from earlyrobust.noise import Lexicon, NoiseConfig, TextNoise
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import note_idle_devices
 from earlyrobust.pipeline.folder import DENSE, MODEL, SEARCHED, TICKET, AnyTicket, RunFolder, find_ticket
+from earlyrobust.pipeline.noising import build_lexicon, build_noise
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.preflight import try_out
 from earlyrobust.pipeline.recipe import Recipe
@@ -70,6 +72,7 @@ class Job:
         adversary: Adversary | None,
         epochs: float,
         learning_rate: float,
+        noise: TextNoise | None = None,
     ) -> float:
         """Train a classifier, save it as a stage's, and return the seconds of the training."""
         seconds = train_classifier(
@@ -82,9 +85,22 @@ class Job:
             adversary,
             epochs,
             learning_rate,
+            noise,
         )
         _save_model(model, self.splits, self.folder.path / stage)
         return seconds
+
+    def noise(self, stage: str) -> TextNoise | None:
+        """Return the noise of a stage's training texts; None without noise."""
+        if self.recipe.noise is None:
+            return None
+        return build_noise(self.recipe.noise, self.lexicon, self.splits, self.config.seed, stage)
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """The words of the training texts that noise exchanges."""
+        settings = cast("NoiseConfig", self.recipe.noise)
+        return build_lexicon(settings, self.config.neighbours, self.splits, self.observer)
 
     def once(self, stage: str, title: str, work: Callable[[], float]) -> None:
         """Do a stage unless it is finished; `work` returns the seconds that count."""
@@ -102,14 +118,15 @@ def begun(
     config: RunConfig, recipe: Recipe, splits: Splits, folder: RunFolder, observer: Observer
 ) -> Iterator[Job]:
     """Check that a job can train, and claim its folder while the context lasts."""
-    adversaries = (recipe.adversary, recipe.search_adversary)
-    changes_texts = bool(config.attack) or any(isinstance(used, WordSwap) for used in adversaries)
+    changes_texts = bool(config.attack) or recipe.changes_words
     recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
     recipe = recipe.given_time(math.ceil(len(splits.train) / config.batch_size), config, observer)
     note_idle_devices(observer)
     if config.bf16 and not has_bf16():
         observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
     job = Job(config, recipe, splits, folder, observer)
+    if recipe.noise is not None:
+        _ = job.lexicon  # a source of neighbours that cannot be used is refused before the folder is taken
     # Whether it can be loaded is better known before the folder is taken.
     model = job.pretrained(observer.noting(job.choices))
     if config.gradient_checkpointing and not model.supports_gradient_checkpointing:
@@ -165,7 +182,15 @@ def find_or_search(job: Job) -> AnyTicket:
         finetuned = job.recipe.starts_from_finetuned
         model = load_classifier(str(job.folder.path / DENSE)) if finetuned else job.pretrained()
         ticket, seconds = search_ticket(
-            model, job.splits, job.config, job.folder, TICKET, job.observer, job.recipe, origin
+            model,
+            job.splits,
+            job.config,
+            job.folder,
+            TICKET,
+            job.observer,
+            job.recipe,
+            origin,
+            job.noise(TICKET),
         )
         if job.recipe.start == "searched":
             _save_model(model, job.splits, job.folder.path / SEARCHED)
@@ -192,7 +217,9 @@ def train_model(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
     def train() -> float:
         recipe = job.recipe
         epochs = recipe.finetuning_epochs(math.ceil(len(job.splits.train) / job.config.batch_size))
-        return job.train(_start(job, ticket), MODEL, recipe.adversary, epochs, recipe.learning_rate)
+        return job.train(
+            _start(job, ticket), MODEL, recipe.adversary, epochs, recipe.learning_rate, job.noise(MODEL)
+        )
 
     title = f"Training by {job.config.method}" if ticket is None else "Fine-tuning the ticket"
     job.once(MODEL, title, train)

@@ -32,6 +32,7 @@ from earlyrobust.weight_ticket import WeightTicket
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from earlyrobust.noise import TextNoise
     from earlyrobust.pipeline.splits import Splits
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
@@ -48,6 +49,7 @@ def train_classifier(
     adversary: Adversary | None,
     epochs: float,
     learning_rate: float,
+    noise: TextNoise | None = None,
 ) -> float:
     """Fine-tune a classifier in place.
 
@@ -60,7 +62,8 @@ def train_classifier(
             model,
             _arguments(config, folder, stage, epochs, learning_rate, warmup=0.1),
             adversary=adversary,
-            train_dataset=splits.train,
+            noise=noise,
+            train_dataset=splits.train if noise is None else splits.train_with_texts(),
             processing_class=splits.tokenizer,
             callbacks=[clock, *reports, *observer.callbacks()],
         )
@@ -80,6 +83,7 @@ def search_ticket(
     observer: Observer,
     recipe: Recipe,
     origin: dict[str, Any],
+    noise: TextNoise | None = None,
 ) -> tuple[Ticket | WeightTicket, float]:
     """Search a ticket; the model's weights are trained on the way.
 
@@ -91,13 +95,14 @@ def search_ticket(
         search = cast("type[Search]", recipe.search)(
             model,
             _arguments(config, folder, stage, recipe.epochs, recipe.learning_rate),
-            splits.train,
+            splits.train if noise is None else splits.train_with_texts(),
             config=recipe.search_config,
             adversary=recipe.search_adversary,
             processing_class=splits.tokenizer,
             callbacks=[clock, *reports, *observer.callbacks()],
             origin=origin,
             on_miniepoch=observer.miniepoch,
+            noise=noise,
         )
         search.trainer.remove_callback(PrinterCallback)
         ticket = search.run(folder.last_checkpoint(stage))

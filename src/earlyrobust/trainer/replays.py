@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import cycle, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+if TYPE_CHECKING:
+    from earlyrobust.noise import Occurrences
 
 
 class RepeatedGroups(Sampler[int]):
@@ -39,8 +43,22 @@ class RepeatedGroups(Sampler[int]):
             self._sampler.set_epoch(epoch)
 
 
+@dataclass
+class Memory:
+    """The memory of one batch, until its last replay.
+
+    Attributes:
+        adversary: The tensors that the adversary keeps.
+        noisy: The batch with its noise, and the words that the noise can learn from; None before the first
+            replay.
+    """
+
+    adversary: dict[str, Tensor] = field(default_factory=dict)
+    noisy: tuple[dict[str, Any], Occurrences] | None = None
+
+
 class Memories(TrainerCallback):  # type: ignore[misc]
-    """What an adversary keeps of each batch of an optimiser step, until the batch has had its last replay.
+    """The memories of all batches of an optimiser step, each until the batch has had its last replay.
 
     It is not saved, so checkpoints are put off until then, and so are evaluations: to load the best model, it
     must have been saved when it was evaluated.
@@ -53,18 +71,18 @@ class Memories(TrainerCallback):  # type: ignore[misc]
     def _forget(self) -> None:
         self._step = -1
         self._next = 0
-        self._kept: list[dict[str, Tensor]] = []
+        self._kept: list[Memory] = []
         self._put_off = {"should_save": False, "should_evaluate": False}
 
-    def of_next_batch(self, step: int) -> dict[str, Tensor]:
-        """The memory of the next batch of an optimiser step, counted from the start of training."""
+    def of_next_batch(self, step: int) -> Memory:
+        """Return the memory of the next batch of an optimiser step, counted from the start of training."""
         if step != self._step:
             self._step, self._next = step, 0
             if step % self._replays == 0:
                 self._kept = []
         self._next += 1
         while len(self._kept) < self._next:
-            self._kept.append({})
+            self._kept.append(Memory())
         return self._kept[self._next - 1]
 
     def on_train_begin(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -19,8 +20,16 @@ from earlyrobust.errors import ConfigError, TrainingError
 from earlyrobust.trainer.arguments import own_arguments, own_tokenizer
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
 from earlyrobust.trainer.guard import StepGuard, check_model, check_parts, check_signature
+from earlyrobust.trainer.noising import (
+    TEXT_COLUMNS,
+    Noise,
+    TextCarrier,
+    gradients_at,
+    put_noise,
+    without_texts,
+)
 from earlyrobust.trainer.passes import PARTS_NAME, TrainerPasses
-from earlyrobust.trainer.replays import Memories, RepeatedGroups
+from earlyrobust.trainer.replays import Memories, Memory, RepeatedGroups
 from earlyrobust.trainer.sampling import ReplayableSampler
 
 if TYPE_CHECKING:
@@ -52,6 +61,8 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         adversary: Perturbs the embeddings in every training step; None for plain training.
         penalty: A differentiable scalar that is added to the training loss, once per optimiser step. It is
             logged apart from the loss, as `penalty`.
+        noise: Changes the texts of every training batch, such as `TextNoise`; None for no noise. The training
+            data keep their columns `text` and, for pairs, `pair`.
         **kwargs: As for `transformers.Trainer`.
 
     Raises:
@@ -60,6 +71,9 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
             or `optimizers` would leave out; or the model is compiled under an adversary or a penalty.
     """
 
+    # Trainer's own: the columns of a data set that reach the data collator.
+    _signature_columns: list[str]
+
     def __init__(
         self,
         model: PreTrainedModel,
@@ -67,6 +81,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         *,
         adversary: Adversary | None = None,
         penalty: Callable[[], Tensor] | None = None,
+        noise: Noise | None = None,
         **kwargs: Any,
     ) -> None:
         self._replays = 1 if adversary is None else adversary.replays
@@ -79,6 +94,9 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
             kwargs["processing_class"] = own_tokenizer(kwargs["processing_class"], model.config)
         super().__init__(model, args, **kwargs)
         self.adversary = adversary
+        self.noise = noise
+        if noise is not None:
+            self.data_collator: Any = TextCarrier(self.data_collator)
         self._penalty = penalty
         self._penalty_is_due = False
         self._labels_are_checked = False
@@ -93,7 +111,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
                 )
             self.add_callback(self._memories)
         self._steps = StepGuard(type(self))
-        if adversary is not None or penalty is not None:
+        if adversary is not None or penalty is not None or noise is not None:
             self.add_callback(self._steps)
         # Classifiers average their loss over the batch they are given. Trainer takes any model that accepts
         # keyword arguments to have normalised the loss over the whole accumulated batch, and would then not
@@ -147,7 +165,11 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
             check_labels(inputs.get("labels"), self.model)
         self._steps.taken = True
         self._penalty_is_due = True
-        loss = self._adversarial_step(model, inputs, num_items_in_batch)
+        memory = self._memories.of_next_batch(self.state.global_step)
+        if self.noise is None:
+            loss = self._adversarial_step(model, inputs, num_items_in_batch, memory)
+        else:
+            loss = self._noisy_step(model, inputs, num_items_in_batch, memory, self.noise)
         # A loss scaler, which half precision has, expects infinite gradients and mends them by itself.
         if self.accelerator.scaler is None:
             self._check(loss)
@@ -166,8 +188,54 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
                 "adversary, or no bf16, and another output folder."
             )
 
+    def _noisy_step(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        num_items_in_batch: Tensor | int | None,
+        memory: Memory,
+        noise: Noise,
+    ) -> Tensor:
+        """Put noise into a batch, train on it, and let the noise learn from the gradients."""
+        bare = self.accelerator.unwrap_model(model)
+        # Replays of a batch share its noise, because the adversary keeps a perturbation of its shape.
+        if memory.noisy is None:
+            memory.noisy = put_noise(
+                inputs,
+                noise,
+                bare,
+                epoch=int(self.state.epoch or 0),
+                progress=self.state.global_step / max(1, self.state.max_steps),
+            )
+        inputs, found = memory.noisy
+        if not noise.learns:
+            return self._adversarial_step(model, inputs, num_items_in_batch, memory)
+        embedding = bare.get_input_embeddings()
+        with gradients_at(embedding) as gradients:
+            loss = self._adversarial_step(model, inputs, num_items_in_batch, memory)
+        if gradients:
+            tokens = inputs["input_ids"].to(gradients[0].device)
+            scale = self._scale_of_gradients(len(tokens), num_items_in_batch)
+            noise.observe(torch.stack(gradients).sum(0) * scale, tokens, embedding.weight, found)
+        if self.accelerator.sync_gradients:
+            noise.update()
+        return loss
+
+    def _scale_of_gradients(self, examples: int, num_items_in_batch: Tensor | int | None) -> float:
+        """Return the factor that turns gradients of a batch's loss into those of each example's own loss."""
+        if self._normalises_its_loss and num_items_in_batch is not None:
+            factor = float(num_items_in_batch)
+        else:
+            factor = float(examples * self.current_gradient_accumulation_steps)
+        scaler = self.accelerator.scaler
+        return factor if scaler is None else factor / scaler.get_scale()
+
     def _adversarial_step(
-        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        num_items_in_batch: Tensor | int | None,
+        memory: Memory,
     ) -> Tensor:
         if self.adversary is None:
             return self.plain_step(model, inputs, num_items_in_batch=num_items_in_batch)
@@ -175,11 +243,30 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         inputs = self._prepare_inputs(inputs)
         bare = self.accelerator.unwrap_model(model)
         mask = valid_tokens(inputs, getattr(bare.config, "pad_token_id", None))
-        memory = self._memories.of_next_batch(self.state.global_step)
-        passes = TrainerPasses(self, model, bare, inputs, num_items_in_batch, memory)
+        passes = TrainerPasses(self, model, bare, inputs, num_items_in_batch, memory.adversary)
         loss = self.adversary.step(bare.get_input_embeddings(), mask, passes)
         passes.check_complete()
         return loss
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        if self.noise is not None:
+            known = self._signature_columns
+            self._signature_columns = [*known, *(name for name in TEXT_COLUMNS if name not in known)]
+
+    def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Evaluate a batch, which gets no noise."""
+        return super().prediction_step(model, without_texts(inputs), *args, **kwargs)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if self.noise is not None and self.args.should_save:
+            self.noise.save(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, *args, **kwargs)
+        if self.noise is not None:
+            self.noise.load(Path(resume_from_checkpoint))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         # Trainer hands over the data set without the columns that the model does not take, the lengths that

@@ -1,0 +1,10 @@
+"""Noise at the level of text: training texts with words exchanged for neighbours, and with misspellings."""
+
+from __future__ import annotations
+
+from earlyrobust.noise.config import NoiseConfig
+from earlyrobust.noise.gains import GainTable, Occurrences
+from earlyrobust.noise.lexicon import Lexicon
+from earlyrobust.noise.text_noise import STATE_NAME, Noisy, TextNoise
+
+__all__ = ["STATE_NAME", "GainTable", "Lexicon", "NoiseConfig", "Noisy", "Occurrences", "TextNoise"]

@@ -1,0 +1,96 @@
+"""The lexicon of training texts: their words that noise may exchange, with neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from earlyrobust.attacks.resources.neighbours import Neighbours
+from earlyrobust.attacks.resources.stopwords import textfooler_stop_words
+from earlyrobust.attacks.text import words_of
+from earlyrobust.errors import ResourceError
+
+# Noise leaves these words alone, because another word in their place changes the statement of a text.
+_NEGATIONS = "barely cannot hardly neither never no nobody none nor not nothing nowhere without"
+_NUMBERS = (
+    "zero one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty "
+    "seventy eighty ninety hundred thousand million billion"
+)
+# So many neighbours more are asked for, because noise must not put in some of them.
+_SPARE = 16
+_UNTOUCHED = textfooler_stop_words().union(_NEGATIONS.split(), _NUMBERS.split())
+
+
+class Lexicon:
+    """The words of training texts that noise may exchange, each with up to K neighbours.
+
+    The lexicon holds the neighbours of these words as words, too, because noise puts them into texts.
+
+    Args:
+        neighbours: For each word in lower case its neighbours, the nearest first.
+        count: K, most neighbours of a word.
+
+    Attributes:
+        count: See the argument.
+        words: The words in alphabetical order.
+        neighbours: For each word its neighbours.
+    """
+
+    def __init__(self, neighbours: dict[str, list[str]], count: int) -> None:
+        self.count = count
+        self.words = sorted(neighbours)
+        self.neighbours = [neighbours[word][:count] for word in self.words]
+        self._index = {word: index for index, word in enumerate(self.words)}
+
+    @classmethod
+    def of(cls, texts: Iterable[Sequence[str]], sources: Sequence[Neighbours], count: int = 8) -> Lexicon:
+        """Make the lexicon of training texts.
+
+        Args:
+            texts: The texts, each a tuple of one text or two.
+            sources: Sources of neighbours. Of several, each gives a word its nearest neighbour in turn.
+            count: K, most neighbours of a word.
+
+        Raises:
+            ResourceError: If no word of the texts has a neighbour.
+        """
+        found: dict[str, list[str]] = {}
+        waiting = {word.lower() for columns in texts for text in columns for word in words_of(text)}
+        for _ in range(2):  # the words of the texts, then the neighbours of these words
+            for word in waiting:
+                if is_touchable(word) and (near := _nearest(word, sources, count)):
+                    found[word] = near
+            waiting = {near.lower() for word in waiting for near in found.get(word, ())} - set(found)
+        if not found:
+            names = ", ".join(source.name for source in sources)
+            raise ResourceError(
+                f"No word of the training texts has a neighbour in {names}: choose --neighbours in the "
+                "language of the texts."
+            )
+        return cls(found, count)
+
+    def find(self, word: str) -> int | None:
+        """Return the index of a word, whatever its letter case; None if it has no neighbours."""
+        return self._index.get(word.lower())
+
+
+def is_touchable(word: str) -> bool:
+    """Return whether noise may change a word: it is no stop word, no negation, and no number."""
+    lower = word.lower()
+    return not (lower in _UNTOUCHED or lower.endswith(("n't", "n’t")) or any(map(str.isdigit, lower)))
+
+
+def _nearest(word: str, sources: Sequence[Neighbours], count: int) -> list[str]:
+    """Return the nearest neighbours that noise may put in, from each source in turn."""
+    found = [
+        [
+            near
+            for near in source.nearest(word, count + _SPARE)
+            if near.lower() != word and is_touchable(near)
+        ][:count]
+        for source in sources
+    ]
+    turns = chain.from_iterable(
+        (near[place] for near in found if place < len(near)) for place in range(count)
+    )
+    return list(dict.fromkeys(turns))[:count]

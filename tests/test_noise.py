@@ -1,0 +1,569 @@
+"""Text noise: what it changes, what it leaves alone, and what it learns from gradients."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from conftest import QUICK, call
+from datasets import Dataset
+from safetensors.numpy import load_file
+from test_attack_engine import byte_level, sentence_piece
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from earlyrobust.attacks.swaps import Draws
+from earlyrobust.attacks.text import words_of
+from earlyrobust.encoders import locate
+from earlyrobust.errors import ConfigError, ResourceError, TrainingError
+from earlyrobust.noise import GainTable, Lexicon, NoiseConfig, Occurrences, TextNoise
+from earlyrobust.noise.gains import Pieces, first_order_gains
+from earlyrobust.noise.lexicon import is_touchable
+from earlyrobust.results import RunRecord
+from earlyrobust.trainer import AdversarialTrainer
+
+NEIGHBOURS = {
+    "good": ["fine", "great", "decent"],
+    "film": ["movie", "picture"],
+    "bad": ["poor", "awful"],
+    "movie": ["film"],
+    "unfathomably": ["inscrutably", "mysteriously"],
+}
+TEXT = "This Good film is not 7 times as BAD as that movie, unfathomably odd weather."
+
+
+class Listed:
+    """Neighbours by a table."""
+
+    name = "the table"
+    has_vectors = False
+    measures_meaning = False
+
+    def __init__(self, table: dict[str, list[str]]) -> None:
+        self._table = table
+
+    def nearest(self, word: str, count: int) -> list[str]:
+        return self._table.get(word.lower(), [])[:count]
+
+    def cosine(self, a: str, b: str) -> None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(locate("minilm"))
+
+
+def noise(tokenizer: PreTrainedTokenizerBase, classes: int = 2, seed: int = 0, **settings: Any) -> TextNoise:
+    settings = {"ramp": 0.0, "candidates": 3, **settings}
+    lexicon = Lexicon(NEIGHBOURS, settings["candidates"])
+    return TextNoise(lexicon, tokenizer, classes, config=NoiseConfig(**settings), max_length=64, seed=seed)
+
+
+# --- What is changed ---------------------------------------------------------------------------------------
+
+
+def test_words_that_change_a_statement_are_left_alone(tokenizer: PreTrainedTokenizerBase) -> None:
+    made = noise(tokenizer, rate=1.0, exchanges=0.5, misspells=0.5, misspells_others=1.0)
+    kept = [word for word in words_of(TEXT) if not is_touchable(word)]
+    assert {"This", "is", "not", "7", "as", "that"} <= set(kept)
+    changed = Counter()
+    for seed in range(300):
+        new = made.noisy((TEXT,), 0, Draws(seed), 1.0).columns[0]
+        assert [word for word in words_of(new) if word in kept] == kept
+        changed.update(
+            word for word in ("Good", "film", "BAD", "odd", "weather") if word not in words_of(new)
+        )
+    assert min(changed[word] for word in ("Good", "film", "BAD", "odd", "weather")) > 80
+
+
+def test_exchanges_take_neighbours_in_the_case_of_the_word(tokenizer: PreTrainedTokenizerBase) -> None:
+    made = noise(tokenizer, choice="random", exchanges=1.0, misspells=0.0, misspells_others=0.0)
+    seen: dict[str, set[str]] = {"Good": set(), "BAD": set(), "film": set()}
+    for seed in range(200):
+        new = words_of(made.noisy((TEXT,), 0, Draws(seed), 1.0).columns[0])
+        for old, word in zip(words_of(TEXT), new, strict=True):
+            if old in seen:
+                seen[old].add(word)
+            elif old not in {"movie", "unfathomably"}:
+                assert old == word
+    assert seen == {
+        "Good": {"Good", "Fine", "Great", "Decent"},
+        "BAD": {"BAD", "POOR", "AWFUL"},
+        "film": {"film", "movie", "picture"},
+    }
+
+
+@pytest.mark.parametrize(("exchanges", "misspells", "others"), [(0.7, 0.15, 0.5), (0.2, 0.8, 0.0), (0, 0, 1)])
+def test_changes_have_their_probabilities(
+    tokenizer: PreTrainedTokenizerBase, exchanges: float, misspells: float, others: float
+) -> None:
+    settings = {"exchanges": exchanges, "misspells": misspells, "misspells_others": others}
+    made = noise(tokenizer, choice="random", **settings)
+    listed = "good " * 30
+    count: Counter[str] = Counter()
+    for seed in range(400):
+        words = made.noisy((listed + "unusual " * 30,), 0, Draws(seed), 1.0).columns[0].split(" ")
+        count.update("exchanged" if word in NEIGHBOURS["good"] else "kept" for word in words[:30])
+        count["others kept"] += words.count("unusual")
+    # Each text draws its share between 0 and 1, half of its words on average.
+    assert count["exchanged"] / 12_000 == pytest.approx(exchanges / 2, abs=0.03)
+    assert count["others kept"] / 12_000 == pytest.approx(1 - others / 2, abs=0.03)
+
+
+def test_the_share_of_changed_words_is_uniform_up_to_the_rate(tokenizer: PreTrainedTokenizerBase) -> None:
+    made = noise(tokenizer, choice="random", exchanges=1.0, misspells=0.0, clean=0.25)
+    shares = []
+    for seed in range(2_000):
+        words = made.noisy(("good " * 50,), 0, Draws(seed), 0.6).columns[0].split()
+        shares.append(sum(word != "good" for word in words) / 50)
+    counts, _ = np.histogram(shares, bins=6, range=(0, 0.6))
+    assert max(shares) < 0.85
+    # A quarter of the texts stay clean; the others are spread evenly.
+    assert counts[0] / 2_000 == pytest.approx(0.25 + 0.75 / 6, abs=0.05)
+    assert counts[2:5] / 2_000 == pytest.approx(0.75 / 6, abs=0.03)
+
+
+def test_the_rate_rises_over_the_ramp() -> None:
+    config = NoiseConfig(rate=0.8, ramp=0.25)
+    assert [config.rate_at(progress) for progress in (0, 0.125, 0.25, 1)] == [0, 0.4, 0.8, 0.8]
+    assert NoiseConfig(rate=0.8, ramp=0).rate_at(0) == 0.8
+
+
+def test_of_a_pair_the_second_text_is_changed(tokenizer: PreTrainedTokenizerBase) -> None:
+    made = noise(tokenizer, misspells_others=1.0)
+    first = "Is the good film a bad movie?"
+    found = [made.noisy((first, TEXT), 0, Draws(seed), 1.0) for seed in range(30)]
+    assert {text.columns[0] for text in found} == {first}
+    assert len({text.columns[1] for text in found}) > 20
+
+
+def test_words_are_found_again_in_the_text_and_its_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
+    made = noise(tokenizer, misspells_others=1.0)
+    for seed in range(50):
+        text = made.noisy(("A question?", TEXT), 0, Draws(seed), 1.0)
+        for start, length, index in text.words:
+            assert text.columns[1][start : start + length].lower() == made.lexicon.words[index]
+    tokens, found = made.batch([("A question?", TEXT), ("Good?", "good film")], [1, 0], epoch=0, progress=0.0)
+    for row, begin, end, word in zip(found.rows, found.begins, found.ends, found.words, strict=True):
+        ids = tokens["input_ids"][row, begin:end]
+        assert tokenizer.decode(ids).replace(" ", "") == made.lexicon.words[word]
+    assert found.labels.tolist() == [(1, 0)[row] for row in found.rows]
+
+
+@pytest.mark.parametrize("progress", [0.0, 1.0])
+def test_without_a_rate_a_batch_is_that_of_the_tokenizer(
+    tokenizer: PreTrainedTokenizerBase, progress: float
+) -> None:
+    texts = [(TEXT,), ("good",), ("",)]
+    made = noise(tokenizer, rate=0.0 if progress else 1.0, ramp=0.5)
+    tokens, _ = made.batch(texts, [0, 1, 1], epoch=0, progress=progress)
+    expected = tokenizer([text for (text,) in texts], padding=True, return_tensors="pt")
+    assert {name: values.tolist() for name, values in tokens.items()} == {
+        name: values.tolist() for name, values in expected.items()
+    }
+
+
+def test_noise_depends_on_seed_epoch_and_text_alone(tokenizer: PreTrainedTokenizerBase) -> None:
+    texts = [(f"{TEXT} {number}",) for number in range(12)]
+
+    def ids(made: TextNoise, order: list[int], epoch: int) -> dict[int, list[int]]:
+        tokens, _ = made.batch([texts[place] for place in order], [0] * len(order), epoch=epoch, progress=1)
+        rows = [row[mask.bool()].tolist() for row, mask in zip(*map(tokens.get, FIELDS), strict=True)]
+        return dict(zip(order, rows, strict=True))
+
+    FIELDS = ("input_ids", "attention_mask")
+    whole = ids(noise(tokenizer), list(range(12)), 0)
+    assert ids(noise(tokenizer), [11, 3, 7], 0) == {place: whole[place] for place in (3, 7, 11)}
+    assert ids(noise(tokenizer), list(range(12)), 1) != whole
+    assert ids(noise(tokenizer, seed=1), list(range(12)), 0) != whole
+
+
+# --- The lexicon -------------------------------------------------------------------------------------------
+
+
+def test_a_lexicon_holds_the_words_of_the_texts_and_their_neighbours() -> None:
+    table = {
+        "good": ["Fine", "not", "good", "7up", "great"],
+        "fine": ["good"],
+        "great": ["huge"],
+        "huge": ["vast"],
+        "the": ["a"],
+        "unused": ["words"],
+    }
+    made = Lexicon.of([("The GOOD one",), ("a", "good day")], [Listed(table)], 3)
+    # "not" and "7up" stay out; "huge" is a neighbour of a neighbour.
+    assert dict(zip(made.words, made.neighbours, strict=True)) == {
+        "fine": ["good"],
+        "good": ["Fine", "great"],
+        "great": ["huge"],
+    }
+    assert made.find("GOOD") == made.words.index("good")
+    assert made.find("unused") is None
+    assert made.find("the") is None
+
+
+def test_several_sources_take_turns() -> None:
+    one, two = (
+        Listed({"good": ["eye", "boat", "coat"]}),
+        Listed({"good": ["axe", "boat", "yacht"], "odd": ["queer"]}),
+    )
+    made = Lexicon.of([("good odd",)], [Listed({"good": ["fine", "great"]}), two, one], 6)
+    assert made.neighbours[made.words.index("good")] == ["fine", "axe", "eye", "great", "boat", "yacht"]
+    assert made.neighbours[made.words.index("odd")] == ["queer"]
+
+
+def test_texts_without_a_neighbour_are_refused() -> None:
+    with pytest.raises(ResourceError, match="No word of the training texts has a neighbour in the table"):
+        Lexicon.of([("ein guter Spielfilm",)], [Listed(NEIGHBOURS)], 4)
+
+
+# --- Gains -------------------------------------------------------------------------------------------------
+
+TOKENIZERS = {
+    "word pieces": lambda: AutoTokenizer.from_pretrained(locate("minilm")),
+    "bytes": byte_level,
+    "sentence pieces": sentence_piece,
+}
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_gains_are_those_of_the_definition(kind: str) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    made = noise(tokenizer)
+    texts = [(TEXT,), ("a good film",), ("unfathomably bad",)]
+    tokens, found = made.batch(texts, [0, 1, 1], epoch=0, progress=1)
+    assert len(found.rows) >= 4
+    torch.manual_seed(0)
+    ids = tokens["input_ids"]
+    weight = torch.randn(len(tokenizer), 16)
+    gradient = torch.randn(*ids.shape, 16)
+    lexicon = Lexicon(NEIGHBOURS, 3)
+    gains = first_order_gains(gradient, ids, weight, found, Pieces(lexicon, tokenizer))
+    for number, word in enumerate(found.words):
+        near = lexicon.neighbours[word]
+        row, places = found.rows[number], range(found.begins[number], found.ends[number])
+        for place in range(3):
+            if place >= len(near):
+                assert gains[number, place] == -np.inf
+                continue
+            new = tokenizer(f"a {near[place]}", add_special_tokens=False)["input_ids"]
+            new = new[len(tokenizer("a", add_special_tokens=False)["input_ids"]) :]
+            mean = weight[new].mean(0)
+            by_hand = sum(gradient[row, t] @ (mean - weight[ids[row, t]]) for t in places)
+            assert gains[number, place] == pytest.approx(float(by_hand), rel=1e-3, abs=1e-3)
+
+
+def test_a_gain_is_the_change_of_the_loss_for_a_short_way(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Independent of the formula: move the embedding of a word a little towards a neighbour's."""
+    with tiny.float64():
+        torch.manual_seed(0)
+        weight = torch.randn(len(tokenizer), 8)
+        head = torch.randn(8, 2)
+    made = noise(tokenizer)
+    tokens, found = made.batch([("a good film",)], [1], epoch=0, progress=0)
+    ids = tokens["input_ids"]
+
+    def loss(embedded: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(torch.tanh(embedded).sum(1) @ head, torch.tensor([1]))
+
+    embedded = weight[ids].requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(embedded), embedded)
+    gains = first_order_gains(gradient, ids, weight, found, Pieces(Lexicon(NEIGHBOURS, 3), tokenizer))
+    for number, (word, begin) in enumerate(zip(found.words, found.begins, strict=True)):
+        for place, near in enumerate(Lexicon(NEIGHBOURS, 3).neighbours[word]):
+            new = weight[tokenizer.convert_tokens_to_ids(near)]
+            moved = weight[ids].clone()
+            moved[0, begin] += 1e-5 * (new - moved[0, begin])
+            change = (loss(moved) - loss(weight[ids])) / 1e-5
+            assert gains[number, place] == pytest.approx(float(change), rel=1e-2, abs=1e-3)
+
+
+def test_the_table_keeps_a_running_mean_for_each_class() -> None:
+    table = GainTable(2, 3, 2, memory=0.9)
+    one, two = np.array([1, 1, 0]), np.array([2, 2, 2])
+    assert table.best(1, 2) is None
+    table.add(one, two, np.array([[1, -np.inf], [3, -np.inf], [-4, -1]]))
+    assert table.means[1, 2].tolist() == [2, -np.inf]
+    assert (table.best(1, 2), table.best(0, 2)) == (0, None)  # no positive gain
+    table.add(np.array([0]), np.array([2]), np.array([[-4, 99]]))
+    assert table.means[0, 2] == pytest.approx([-4, 0.9 * -1 + 0.1 * 99])
+    assert table.best(0, 2) == 1
+    table.add(np.array([], int), np.array([], int), np.zeros((0, 2)))
+    assert table.seen.sum() == 2
+
+
+@pytest.mark.parametrize("guided", [0.0, 0.7, 1.0])
+def test_learned_noise_prefers_the_neighbour_of_greatest_gain(
+    tokenizer: PreTrainedTokenizerBase, guided: float
+) -> None:
+    made = noise(tokenizer, exchanges=1.0, misspells=0.0, guided=guided)
+    word = made.lexicon.words.index("good")
+    made.table.add(np.array([1]), np.array([word]), np.array([[-1, 2, 1]]))
+    for label, best in ((1, "great"), (0, None)):
+        words = [
+            new
+            for seed in range(300)
+            for new in made.noisy(("good " * 20,), label, Draws(seed), 1.0).columns[0].split()
+            if new != "good"
+        ]
+        shares = {near: words.count(near) / len(words) for near in NEIGHBOURS["good"]}
+        for near, share in shares.items():
+            aimed = guided if best is not None else 0
+            assert share == pytest.approx((1 - aimed) / 3 + (aimed if near == best else 0), abs=0.04)
+
+
+# --- In a trainer ------------------------------------------------------------------------------------------
+
+
+def write_texts(count: int, tokenizer: PreTrainedTokenizerBase) -> Dataset:
+    texts = [
+        " ".join(words) for words in product(("good", "bad"), ("film", "movie"), ("day", "night", "one"))
+    ]
+    texts = [texts[number % len(texts)] + " x" * (number % 4) for number in range(count)]
+    rows = tokenizer(texts)
+    labels = [int(text.startswith("good")) for text in texts]
+    return Dataset.from_dict({**rows, "labels": labels, "text": texts})
+
+
+def small_model() -> Any:
+    from transformers import BertConfig, BertForSequenceClassification
+
+    torch.manual_seed(0)
+    return BertForSequenceClassification(
+        BertConfig(
+            vocab_size=30_522,
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=16,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+        )
+    )
+
+
+def train(
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    made: TextNoise | None,
+    *,
+    adversary: Any = None,
+    rows: int = 32,
+    stop: int | None = None,
+    resume: bool = False,
+    **changes: Any,
+) -> AdversarialTrainer:
+    options = {"max_steps": 6, "per_device_train_batch_size": 8, "learning_rate": 0.01, **changes}
+    trainer = AdversarialTrainer(
+        small_model(),
+        tiny.arguments(folder, train_sampling_strategy="sequential", **options),
+        adversary=adversary,
+        noise=made,
+        train_dataset=write_texts(rows, tokenizer),
+        processing_class=tokenizer,
+        callbacks=[] if stop is None else [tiny.Interrupt(stop)],
+    )
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer
+
+
+def weights(trainer: AdversarialTrainer) -> dict[str, list[float]]:
+    return {name: weight.flatten().tolist() for name, weight in trainer.model.named_parameters()}
+
+
+def test_noise_of_rate_zero_trains_as_none(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+    plain = train(tokenizer, tmp_path / "a", None)
+    quiet = train(tokenizer, tmp_path / "b", noise(tokenizer, rate=0.0))
+    loud = train(tokenizer, tmp_path / "c", noise(tokenizer))
+    assert weights(quiet) == weights(plain)
+    assert weights(loud) != weights(plain)
+
+
+def test_the_table_holds_the_gains_of_each_examples_own_loss(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    made = noise(tokenizer, rate=0.0)
+    train(tokenizer, tmp_path, made, max_steps=1)
+    model, data = small_model().train(), write_texts(8, tokenizer)
+    sums: dict[tuple[int, str], list[np.ndarray]] = {}
+    for row in data:
+        inputs = tokenizer(row["text"], return_tensors="pt")
+        embedded = model.get_input_embeddings()(inputs["input_ids"]).detach().requires_grad_()
+        rest = {name: inputs[name] for name in inputs if name != "input_ids"}
+        loss = model(inputs_embeds=embedded, labels=torch.tensor([row["labels"]]), **rest).loss
+        (gradient,) = torch.autograd.grad(loss, embedded)
+        weight = model.get_input_embeddings().weight
+        for place, token in enumerate(tokenizer.convert_ids_to_tokens(inputs["input_ids"][0])):
+            if token in NEIGHBOURS:
+                ids = tokenizer.convert_tokens_to_ids(NEIGHBOURS[token])
+                moves = weight[ids] - weight[inputs["input_ids"][0, place]]
+                sums.setdefault((row["labels"], token), []).append(
+                    (moves @ gradient[0, place]).detach().numpy()
+                )
+    assert len(sums) == 5
+    for (label, word), found_gains in sums.items():
+        mean = np.mean(found_gains, axis=0)
+        found = made.table.means[label, made.lexicon.words.index(word)]
+        assert found[: len(mean)] == pytest.approx(mean, rel=1e-3, abs=1e-6)
+    assert made.table.seen.sum() == len(sums)
+
+
+def test_accumulated_batches_and_whole_ones_learn_alike(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    whole, parts = noise(tokenizer), noise(tokenizer)
+    one = train(tokenizer, tmp_path / "a", whole)
+    sizes = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
+    other = train(tokenizer, tmp_path / "b", parts, **sizes)
+    assert (whole.table.seen == parts.table.seen).all()
+    assert whole.table.means[whole.table.seen] == pytest.approx(parts.table.means[whole.table.seen], rel=1e-3)
+    for name, values in weights(one).items():
+        assert values == pytest.approx(weights(other)[name], abs=1e-5)
+
+
+def test_a_resumed_training_ends_as_one_that_was_not_interrupted(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    saving = {"save_strategy": "steps", "save_steps": 3}
+    straight = noise(tokenizer)
+    whole = train(tokenizer, tmp_path / "a", straight, **saving)
+    with pytest.raises(KeyboardInterrupt):
+        train(tokenizer, tmp_path / "b", noise(tokenizer), stop=4, **saving)
+    again = noise(tokenizer)
+    resumed = train(tokenizer, tmp_path / "b", again, resume=True, **saving)
+    assert weights(resumed) == weights(whole)
+    assert again.table.means.tobytes() == straight.table.means.tobytes()
+    (tmp_path / "b" / "checkpoint-3" / "noise.safetensors").write_bytes(b"damaged")
+    with pytest.raises(TrainingError, match=r"noise\.safetensors"):
+        noise(tokenizer).load(tmp_path / "b" / "checkpoint-3")
+    with pytest.raises(TrainingError, match="other words"):
+        noise(tokenizer, candidates=2).load(tmp_path / "b" / "checkpoint-6")
+
+
+@pytest.mark.parametrize("name", tiny.PERTURBING)
+def test_noise_goes_with_every_adversary(
+    name: str, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    if name == "wordswap":
+        pytest.skip("its table of neighbours is that of a vocabulary of 40")
+    made = noise(tokenizer)
+    trainer = train(tokenizer, tmp_path, made, adversary=tiny.adversary(name))
+    assert made.table.seen.any()
+    assert np.isfinite(made.table.means[made.table.seen][:, 0]).all()
+    assert trainer.state.global_step == 6
+
+
+def test_a_limit_case_of_an_adversary_learns_what_plain_training_learns(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    plain, under = noise(tokenizer), noise(tokenizer)
+    train(tokenizer, tmp_path / "a", plain)
+    adversary = tiny.adversary("freelb", **tiny.PLAIN["freelb"])
+    train(tokenizer, tmp_path / "b", under, adversary=adversary)
+    assert under.table.means[plain.table.seen] == pytest.approx(plain.table.means[plain.table.seen], rel=1e-4)
+
+
+def test_evaluation_has_no_noise(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+    data = write_texts(16, tokenizer)
+    trainer = train(tokenizer, tmp_path, noise(tokenizer))
+    with_texts, without = trainer.evaluate(data), trainer.evaluate(data.remove_columns("text"))
+    assert with_texts["eval_loss"] == without["eval_loss"]
+
+
+def test_training_data_without_texts_are_refused(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+    trainer = train(tokenizer, tmp_path, noise(tokenizer), max_steps=1)
+    trainer.train_dataset = trainer.train_dataset.remove_columns("text")
+    with pytest.raises(ConfigError, match="keep the column 'text'"):
+        trainer.train()
+
+
+# --- In a run ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("noise", "says"),
+    [
+        ("best", "The noise has no choice 'best': choose random or learned."),
+        ("learned,rates=1", "The noise has no setting 'rates': choose from rate, ramp,"),
+        ("learned,choice=random", "The noise has no setting 'choice'"),
+        ("learned,rate=2", "The noise's rate is 2: choose a number from 0 to 1."),
+        ("random,rate", "must be a name and settings"),
+    ],
+)
+def test_noise_that_cannot_be_had_is_a_sentence(
+    noise: str, says: str, encoder: Path, reviews: Path, tmp_path: Path
+) -> None:
+    options = ("--model", encoder, "--train-file", reviews, "--output", tmp_path / "run")
+    outcome = call("run", *options, "--noise", noise)
+    assert outcome.code == 2
+    assert says in " ".join(outcome.err.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_list_without_a_word_of_the_data_is_a_sentence(
+    encoder: Path, reviews: Path, tmp_path: Path
+) -> None:
+    lists = tmp_path / "list.csv"
+    lists.write_text("word,neighbors\nspielfilm,streifen\n", encoding="utf-8")
+    options = ("--model", encoder, "--train-file", reviews, "--output", tmp_path / "run")
+    outcome = call("run", *options, "--noise", "learned", "--neighbours", lists)
+    assert outcome.code == 2
+    assert "No word of the training texts has a neighbour in" in " ".join(outcome.err.split())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("method", ["finetune", "earlyrobust"])
+def test_a_run_with_noise(method: str, encoder: Path, reviews: Path, tmp_path: Path) -> None:
+    def trained(name: str, *more: Any) -> tuple[dict[str, Any], Any]:
+        quick = (*QUICK, "--no-attack", "--no-dense", "--method", method)
+        options = ("--model", encoder, "--train-file", reviews, "--output", tmp_path / name)
+        outcome = call("run", *options, *quick, *more)
+        assert (outcome.code, outcome.err) == (0, "")
+        return load_file(tmp_path / name / "model" / "model.safetensors"), outcome
+
+    plain, _ = trained("plain")
+    noisy, outcome = trained("noisy", "--noise", "learned,ramp=0")
+    quiet, _ = trained("quiet", "--noise", "learned,rate=0")
+    assert "Noise exchanges words of the training texts" in " ".join(outcome.out.split())
+    assert {name: weight.tobytes() for name, weight in quiet.items()} == {
+        name: weight.tobytes() for name, weight in plain.items()
+    }
+    shapes = {name: weight.shape for name, weight in noisy.items()}
+    assert shapes != {name: weight.shape for name, weight in plain.items()} or any(
+        weight.tobytes() != plain[name].tobytes() for name, weight in noisy.items()
+    )
+    record = RunRecord.load(tmp_path / "noisy")
+    assert record.config["noise"] == "learned,ramp=0"
+
+
+# --- Settings ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"choice": "best"}, "no choice 'best': choose random or learned"),
+        ({"rate": 1.5}, "rate is 1.5: choose a number from 0 to 1"),
+        ({"rate": float("nan")}, "rate is nan"),
+        ({"ramp": -0.1}, "ramp is -0.1"),
+        ({"clean": "half"}, "clean is 'half'"),
+        ({"guided": True}, "guided is True"),
+        ({"memory": 2}, "memory is 2"),
+        ({"exchanges": 0.9, "misspells": 0.2}, "add up to 1.1"),
+        ({"candidates": 0}, "candidates is 0: choose at least 1"),
+        ({"candidates": 2.0}, "candidates is 2.0"),
+    ],
+)
+def test_settings_that_cannot_be_used(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        NoiseConfig(**settings)
+
+
+def test_occurrences_may_be_none() -> None:
+    assert Occurrences.of([]).rows.shape == (0,)
