@@ -1,4 +1,4 @@
-"""What the method costs, as ratios of interleaved runs: coefficients, trainer, the cut model's forward pass.
+"""The cost of the method as ratios: coefficients, noise, trainer, and the cut model's forward pass.
 
 Each pair of contenders takes turns on the same batches of the built-in corpus, so that a machine whose speed
 drifts slows both. Run it on an otherwise idle machine:
@@ -29,10 +29,13 @@ from transformers import (
 from transformers.utils import logging
 
 from earlyrobust import AdversarialTrainer, FreeLB, ImportanceCoefficients, Ticket, draw, prune
+from earlyrobust.attacks.resources.neighbours import load_neighbours
 from earlyrobust.data import TASKS, load_task, tokenize
 from earlyrobust.encoders import load_pretrained, load_tokenizer
 from earlyrobust.evaluation import flops_ratio
 from earlyrobust.families import family_of
+from earlyrobust.noise import Lexicon, NoiseConfig, TextNoise
+from earlyrobust.trainer.noising import gradients_at
 
 SEED = 0
 LABELS = ("negative", "positive")
@@ -149,6 +152,34 @@ def forward_pass(batch: dict[str, Any], rounds: int) -> tuple[list[float], float
     return ratios, flops_ratio(dense, ticket, inputs["input_ids"].shape[1])
 
 
+def noise(texts: Any, tokenizer: Any, rounds: int) -> list[float]:
+    """Making learned noise for a batch and learning from its gradients / training on the batch."""
+    columns = [(text,) for text in texts["text"][:]]
+    lexicon = Lexicon.of(columns, [load_neighbours("wordnet")])
+    made = TextNoise(lexicon, tokenizer, len(LABELS), config=NoiseConfig(ramp=0.0), max_length=64)
+    model = load_pretrained("minilm", LABELS, SEED).train()
+    embedding = model.get_input_embeddings()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, fused=True)
+    ratios = []
+    for round_ in range(rounds + 2):
+        rows = range(32 * round_, 32 * round_ + 32)
+        labels = [texts["label"][row] for row in rows]
+        seconds = [time.perf_counter()]
+        tokens, found = made.batch([columns[row] for row in rows], labels, epoch=0, progress=1.0)
+        seconds.append(time.perf_counter())
+        with gradients_at(embedding) as gradients:
+            model(**tokens, labels=torch.tensor(labels)).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        seconds.append(time.perf_counter())
+        made.observe(gradients[0], tokens["input_ids"], embedding.weight, found)
+        made.update()
+        seconds.append(time.perf_counter())
+        making, training, learning = np.diff(seconds)
+        ratios.append((making + learning) / training)
+    return ratios[2:]
+
+
 def arguments(**options: Any) -> TrainingArguments:
     return TrainingArguments(
         output_dir=tempfile.mkdtemp(),
@@ -175,7 +206,8 @@ def main() -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     tokenizer = load_tokenizer("minilm")
-    tokens = tokenize(load_task(TASKS["builtin"]).train, tokenizer, max_length=64)
+    texts = load_task(TASKS["builtin"]).train
+    tokens = tokenize(texts, tokenizer, max_length=64)
     columns = [name for name in tokens.column_names if name != "length"]
 
     def loader(size: int) -> Iterator[dict[str, Any]]:
@@ -187,6 +219,7 @@ def main() -> None:
 
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {rounds} rounds, medians of ratios")
     report("FreeLB step with coefficients / without", coefficients(loader(16), rounds), 1.05)
+    report("making and learning noise / training step", noise(texts, tokenizer, rounds), 0.05)
     report("AdversarialTrainer / bare PyTorch loop", trainer(tokens, tokenizer, rounds), 1.10)
     ratios, operations = forward_pass(next(loader(32)), 2 * rounds)
     report("forward pass, cut model / dense model", ratios, 1.1 * operations)
