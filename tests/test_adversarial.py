@@ -22,7 +22,10 @@ from earlyrobust.trainer import AdversarialTrainer
 NORMS = {"smart": math.inf}
 
 # How often the settings of `PERTURBING` compute the weights' gradients.
-WEIGHT_GRADIENTS = {"pgd": 1, "freelb": 3, "freeat": 3, "yopo": 3, "smart": 1, "infobert": 3, "wordswap": 2}
+WEIGHT_GRADIENTS = {
+    **{"pgd": 1, "freelb": 3, "freeat": 3, "yopo": 3, "smart": 1, "infobert": 3},
+    **{"flooding": 1, "wordswap": 2},
+}
 
 # Settings that perturb nothing although they have passes to do so; the mean of two equal passes is exact.
 _STILL = {"step_size": 0.0, "initial_magnitude": 0.0}
@@ -33,12 +36,17 @@ STILL = {
     "yopo": {"outer_steps": 2, "inner_steps": 2, **_STILL},
     "smart": {"steps": 2, "deviation": 0.0},
     "infobert": {"steps": 2, **SEPARABLE["infobert"], **_STILL},
+    "flooding": {"level": 1e-3},
     "wordswap": {"rate": 0.0},
 }
 
 every_adversary = pytest.mark.parametrize("name", ADVERSARIES)
+# Those that move embeddings at all.
+every_perturbing = pytest.mark.parametrize("name", [name for name in ADVERSARIES if name != "flooding"])
 # Those whose perturbation goes anywhere, by steps of a size.
-every_ascent = pytest.mark.parametrize("name", [name for name in ADVERSARIES if name != "wordswap"])
+every_ascent = pytest.mark.parametrize(
+    "name", [name for name in ADVERSARIES if name not in ("flooding", "wordswap")]
+)
 
 
 class ReadsPadding(BertForSequenceClassification):
@@ -120,7 +128,7 @@ def test_smart_s_start_is_normal_whatever_the_length(step):
     assert abs(valid.mean().item()) < 0.02
 
 
-@every_adversary
+@every_perturbing
 def test_padding_is_never_perturbed_even_if_the_model_reads_it(step, name):
     model, batch = tiny.classifier(kind=ReadsPadding), tiny.batch(5)
     padding = batch["attention_mask"] == 0
@@ -255,7 +263,7 @@ def test_a_pass_that_fails_leaves_model_and_trainer_as_they_were(tmp_path, name)
     assert_close(dict(model.state_dict()), before, rtol=0, atol=0)
 
 
-@every_adversary
+@every_perturbing
 def test_the_seed_decides_on_the_perturbation(step, name):
     def taken(seed):
         model, batch = tiny.classifier(dropout=0.2), tiny.batch(4)
@@ -290,7 +298,7 @@ def test_shared_dropout_masks_are_new_at_every_step(tmp_path):
     assert trainer.training_step(model, batch) != trainer.training_step(model, batch)
 
 
-@every_adversary
+@every_perturbing
 def test_every_pass_gets_every_input(step, name):
     model, batch = tiny.classifier(), tiny.batch(4)
     seen = []

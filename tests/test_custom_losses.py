@@ -446,10 +446,12 @@ RETURNS = {
 
 
 @pytest.mark.parametrize("returned", RETURNS)
-@pytest.mark.parametrize(("name", "needed"), [("smart", "logits"), ("infobert", "hidden_states")])
+@pytest.mark.parametrize(
+    ("name", "needed"), [("smart", "logits"), ("flooding", "logits"), ("infobert", "hidden_states")]
+)
 def test_outputs_that_an_adversary_needs_and_does_not_get_are_named(tmp_path, name, needed, returned):
     trainer_class = own_class(*RETURNS[returned])
-    if (name, returned) == ("smart", "no hidden states"):
+    if (needed, returned) == ("logits", "no hidden states"):
         assert train(tmp_path, name, trainer_class=trainer_class)
         return
     with pytest.raises(ConfigError, match=f"^{type(tiny.adversary(name)).__name__} needs the {needed} .*"):

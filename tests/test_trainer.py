@@ -254,7 +254,7 @@ def test_token_types_and_labels_reach_every_pass(tmp_path, name):
     model.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs), with_kwargs=True)
     first_steps(tmp_path, adversary_of(name), model=model)
     batch = tiny.batch(8)
-    assert len(seen) > (name is not None)
+    assert len(seen) > (name not in (None, "flooding"))
     for inputs in seen:
         assert inputs.keys() - {"output_hidden_states"} == batch.keys()
         assert all(torch.equal(inputs[key], value) for key, value in batch.items())

@@ -25,7 +25,8 @@ torch.set_num_threads(1)
 VOCABULARY = 40
 LAYERS, HEADS, NEURONS = 2, 4, 20
 
-# For every adversary: the settings under which it must equal plain training, and ones that perturb visibly.
+# For every adversary: the settings under which it must equal plain training, and settings that visibly
+# change training.
 PLAIN = {
     "pgd": {"steps": 0, "initial_magnitude": 0.0},
     "freelb": {"steps": 1, "initial_magnitude": 0.0},
@@ -33,6 +34,7 @@ PLAIN = {
     "yopo": {"outer_steps": 1, "initial_magnitude": 0.0},
     "smart": {"weight": 0.0},
     "infobert": {"steps": 1, "initial_magnitude": 0.0, "bottleneck_weight": 0.0, "anchor_weight": 0.0},
+    "flooding": {"level": 0.0},
     "wordswap": {"rate": 0.0},
 }
 _ASCENT = {"initial_magnitude": 1.0, "step_size": 0.8}
@@ -44,6 +46,7 @@ PERTURBING = {
     "yopo": {"outer_steps": 3, "inner_steps": 2, **_ASCENT},
     "smart": {"steps": 2, "step_size": 0.5, "deviation": 0.1},
     "infobert": {"steps": 3, **_WEIGHTS, **_ASCENT},
+    "flooding": {"level": 5.0},  # far above every loss
     "wordswap": {"rate": 0.4, "candidates": 5},
 }
 # Without what is a statistic of the whole batch, and so depends on how examples are split into batches.

@@ -12,7 +12,7 @@ from earlyrobust.autoload import register_after_import
 from earlyrobust.lazy import lazily
 
 if TYPE_CHECKING:
-    from earlyrobust.adversarial import PGD, SMART, YOPO, FreeAT, FreeLB, InfoBERT
+    from earlyrobust.adversarial import PGD, SMART, YOPO, Flooding, FreeAT, FreeLB, InfoBERT
     from earlyrobust.attacks import (
         PWWS,
         BertAttack,
@@ -63,6 +63,7 @@ __all__ = [
     "EarlyRobustSearch",
     "Evasion",
     "EvasionNormalised",
+    "Flooding",
     "FreeAT",
     "FreeLB",
     "ImportanceCoefficients",
@@ -110,6 +111,7 @@ _HOME = {
     "EarlyBERTSearch": "search",
     "EarlyRobustError": "errors",
     "EarlyRobustSearch": "search",
+    "Flooding": "adversarial",
     "FreeAT": "adversarial",
     "FreeLB": "adversarial",
     "ImportanceCoefficients": "pruning",

@@ -6,6 +6,7 @@ To add one: a new file with a configuration and an `Adversary`, and one line in 
 from __future__ import annotations
 
 from earlyrobust.adversarial.base import Adversary, AdversaryConfig, Objective, Passes
+from earlyrobust.adversarial.flooding import Flooding, FloodingConfig
 from earlyrobust.adversarial.freeat import FreeAT, FreeATConfig
 from earlyrobust.adversarial.freelb import FreeLB, FreeLBConfig
 from earlyrobust.adversarial.infobert import InfoBERT, InfoBERTConfig
@@ -21,6 +22,8 @@ __all__ = [
     "YOPO",
     "Adversary",
     "AdversaryConfig",
+    "Flooding",
+    "FloodingConfig",
     "FreeAT",
     "FreeATConfig",
     "FreeLB",
@@ -43,5 +46,6 @@ ADVERSARIES: dict[str, type[Adversary]] = {
     "yopo": YOPO,
     "smart": SMART,
     "infobert": InfoBERT,
+    "flooding": Flooding,
     "wordswap": WordSwap,
 }

@@ -45,6 +45,7 @@ METHODS: dict[str, Method] = {
     "yopo": Method("as freelb, with most ascents through the first layer only", adversary="yopo"),
     "smart": Method("keep predictions for clean and perturbed texts together", adversary="smart"),
     "infobert": Method("freelb with two information-theoretic regularisers", adversary="infobert"),
+    "flooding": Method("keep the loss of every batch from falling below a level", adversary="flooding"),
     "robust-ticket": Method(
         "set weights to zero by masks that are trained under FreeLB, fine-tune the rest",
         search="robust-ticket",
