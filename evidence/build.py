@@ -131,6 +131,7 @@ def build() -> str:
     for measured in [*tasks, *settled]:
         parts += chapter(measured)
     parts += attack_strength.chapter(ATTACKS)
+    parts += attack_strength.illusions(ATTACKS / "scrutiny")
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 

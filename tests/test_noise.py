@@ -15,13 +15,20 @@ from conftest import QUICK, call
 from datasets import Dataset
 from safetensors.numpy import load_file
 from test_attack_engine import byte_level, sentence_piece
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerControl,
+    TrainerState,
+)
 
 from earlyrobust.attacks.swaps import Draws
 from earlyrobust.attacks.text import words_of
 from earlyrobust.encoders import locate
 from earlyrobust.errors import ConfigError, ResourceError, TrainingError
-from earlyrobust.noise import GainTable, Lexicon, NoiseConfig, Occurrences, TextNoise
+from earlyrobust.noise import GainTable, Lexicon, NoiseCollator, NoiseConfig, Occurrences, TextNoise
 from earlyrobust.noise.gains import Pieces, first_order_gains
 from earlyrobust.noise.lexicon import is_touchable
 from earlyrobust.results import RunRecord
@@ -481,6 +488,56 @@ def test_training_data_without_texts_are_refused(tokenizer: PreTrainedTokenizerB
     trainer.train_dataset = trainer.train_dataset.remove_columns("text")
     with pytest.raises(ConfigError, match="keep the column 'text'"):
         trainer.train()
+
+
+def test_the_collator_puts_noise_into_texts_alone(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+    made = noise(tokenizer, choice="random")
+    collator = NoiseCollator(DataCollatorWithPadding(tokenizer), made)
+    rows = write_texts(8, tokenizer)
+    expected = tokenizer.pad([made.tokens((text,), 0) for text in rows["text"]], return_tensors="pt")
+    assert torch.equal(collator(rows.to_list())["input_ids"], expected["input_ids"])
+    bare = rows.remove_columns("text").to_list()
+    clean = DataCollatorWithPadding(tokenizer)(bare)
+    assert all(torch.equal(values, clean[name]) for name, values in collator(bare).items())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_noise_in_transformers_own_trainer_is_new_in_each_epoch(
+    workers: int, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    made = noise(tokenizer, choice="random")
+    collator = NoiseCollator(DataCollatorWithPadding(tokenizer), made)
+    rows, model, seen = write_texts(16, tokenizer), small_model(), []
+    model.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs["input_ids"]), with_kwargs=True)
+    trainer = Trainer(
+        model,
+        tiny.arguments(
+            tmp_path,
+            num_train_epochs=2,
+            per_device_train_batch_size=8,
+            remove_unused_columns=False,
+            dataloader_num_workers=workers,
+            train_sampling_strategy="sequential",
+        ),
+        train_dataset=rows,
+        data_collator=collator,
+        callbacks=[collator],
+    )
+    trainer.train()
+    found = [[row[row != 0].tolist() for row in batch] for batch in seen]
+    expected = [made.tokens((text,), epoch)["input_ids"] for epoch in (0, 1) for text in rows["text"]]
+    assert [row for batch in found for row in batch] == expected
+    assert expected[:16] != expected[16:]
+
+
+def test_what_the_collator_cannot_do_is_refused(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+    padding = DataCollatorWithPadding(tokenizer)
+    with pytest.raises(ConfigError, match="Learned noise needs the gradients of AdversarialTrainer"):
+        NoiseCollator(padding, noise(tokenizer, choice="learned"))
+    collator = NoiseCollator(padding, noise(tokenizer, choice="random"))
+    kept = tiny.arguments(tmp_path, dataloader_num_workers=2, dataloader_persistent_workers=True)
+    with pytest.raises(ConfigError, match="dataloader_persistent_workers"):
+        collator.on_epoch_begin(kept, TrainerState(), TrainerControl())
 
 
 # --- In a run ----------------------------------------------------------------------------------------------

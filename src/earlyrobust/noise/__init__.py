@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from earlyrobust.noise.collator import NoiseCollator
 from earlyrobust.noise.config import NoiseConfig
 from earlyrobust.noise.gains import GainTable, Occurrences
 from earlyrobust.noise.lexicon import Lexicon
 from earlyrobust.noise.text_noise import STATE_NAME, Noisy, TextNoise
 
-__all__ = ["STATE_NAME", "GainTable", "Lexicon", "NoiseConfig", "Noisy", "Occurrences", "TextNoise"]
+__all__ = [
+    "STATE_NAME",
+    "GainTable",
+    "Lexicon",
+    "NoiseCollator",
+    "NoiseConfig",
+    "Noisy",
+    "Occurrences",
+    "TextNoise",
+]

@@ -145,6 +145,16 @@ class TextNoise:
         found = self._found(noisy, labels, tokens.encodings) if self._learns else []
         return dict(tokens), Occurrences.of(found)
 
+    def tokens(self, columns: tuple[str, ...], epoch: int) -> dict[str, list[int]]:
+        """Make random noise for one text at the full rate, and tokenise the text with its noise.
+
+        Args:
+            columns: The text, or the two of a pair.
+            epoch: Number of the epoch, from 0.
+        """
+        text = self.noisy(columns, 0, self._draws(columns, epoch), self.config.rate)
+        return dict(self.tokenizer(*text.columns, truncation="longest_first", max_length=self._max_length))
+
     def noisy(self, columns: tuple[str, ...], label: int, random: Draws, rate: float) -> Noisy:
         """Make noise for one text.
 

@@ -1,0 +1,64 @@
+"""Noise in the batches of transformers' own Trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from earlyrobust.errors import ConfigError
+from earlyrobust.noise.text_noise import TextNoise
+
+
+class NoiseCollator(TrainerCallback):  # type: ignore[misc]
+    """A data collator that puts random noise into examples with texts; also a callback that counts epochs.
+
+    Give it to a Trainer as `data_collator` and among its `callbacks`, with `remove_unused_columns=False`.
+    Examples with the column `text` (and `pair`) get noise, so the training data have this column and the
+    evaluation data do not. The rate does not rise, because other processes may collate examples ahead of time.
+    Learned noise needs gradients, see `AdversarialTrainer`.
+
+    Args:
+        collator: Makes a batch of tokenised examples without texts, for example `DataCollatorWithPadding`.
+        noise: The noise, with the choice "random".
+
+    Raises:
+        ConfigError: If the noise learns.
+    """
+
+    def __init__(self, collator: Callable[[list[dict[str, Any]]], Any], noise: TextNoise) -> None:
+        if noise.learns:
+            raise ConfigError(
+                "Learned noise needs the gradients of AdversarialTrainer: give its noise there, or choose "
+                "NoiseConfig(choice='random')."
+            )
+        self._collator = collator
+        self._noise = noise
+        self._epoch = 0
+
+    def __call__(self, features: list[dict[str, Any]]) -> Any:
+        """Make a batch."""
+        return self._collator([self._noised(row) for row in features])
+
+    def _noised(self, row: dict[str, Any]) -> dict[str, Any]:
+        if "text" not in row:
+            return row
+        columns = tuple(row[name] for name in ("text", "pair") if name in row)
+        rest = {name: value for name, value in row.items() if name not in ("text", "pair")}
+        return {**rest, **self._noise.tokens(columns, self._epoch)}
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Take other noise in another epoch.
+
+        Raises:
+            ConfigError: If processes that load data outlive an epoch, because they would repeat its noise.
+        """
+        if args.dataloader_num_workers and args.dataloader_persistent_workers:
+            raise ConfigError(
+                "Noise is new in each epoch, but dataloader_persistent_workers keeps the processes of the "
+                "first one: leave it out."
+            )
+        self._epoch = int(state.epoch or 0)
