@@ -1,8 +1,7 @@
-"""The processes that share a job: one alone, or those that torchrun or `accelerate launch` started together.
+"""The processes that share a job: one alone, or several that torchrun or `accelerate launch` started.
 
-All of them run the same program. The first alone writes to disk and to the screen; what only it can know the
-others are told, and where they must agree, they do as it does. What they tell one another is JSON or a
-number.
+All processes run the same program. Only the first process writes to disk and to the screen. It tells the
+others about results that only it has. The processes exchange JSON and numbers.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ _WHOLE = (
     "--gradient-checkpointing or --gradient-accumulation"
 )
 
-# What accelerate's launcher passes on in the environment that would make another training of the same
-# options: how people call it, and what to do instead.
+# Variables of accelerate's launcher that would change the training: the usual name of the setting, and the
+# alternative.
 _LAUNCHED = {
     "ACCELERATE_USE_FSDP": ("FSDP", _WHOLE),
     "ACCELERATE_USE_DEEPSPEED": ("DeepSpeed", _WHOLE),
@@ -39,52 +38,52 @@ _LAUNCHED = {
     "ACCELERATE_MIXED_PRECISION": ("mixed precision", "give --bf16 to earlyrobust itself"),
     "ACCELERATE_DYNAMO_BACKEND": ("compilation", "leave it out"),
 }
-# Values with which it passes on nothing.
+# Values of these variables that set nothing.
 _NOTHING = {"", "false", "no"}
 
-# Processes wait for one another while the first prepares data or the slowest attacks. One that dies is
-# noticed by its closed connections, whatever the time.
+# Processes wait while the first one prepares data or the slowest one attacks. The closed connections of a
+# process that dies are noticed at once.
 _PATIENCE = timedelta(days=7)
 
 
 def count() -> int:
-    """How many there are."""
+    """Return the number of processes."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
-    """Which of them this one is, from 0."""
+    """Return the number of this process, from 0."""
     return int(os.environ.get("RANK", "0")) if count() > 1 else 0
 
 
 def is_first() -> bool:
-    """Whether this is the one that writes."""
+    """Return whether this is the first process, which alone writes."""
     return rank() == 0
 
 
 def local_rank() -> int:
-    """Which of the processes of its machine this one is, from 0."""
+    """Return the number of this process among those on its machine, from 0."""
     return int(os.environ.get("LOCAL_RANK", "0")) if count() > 1 else 0
 
 
 def is_first_on_its_machine() -> bool:
-    """Whether no other process of its machine comes before it."""
+    """Return whether this is the first process on its machine."""
     return local_rank() == 0
 
 
 def is_alone() -> bool:
-    """Whether there are no others."""
+    """Return whether there is only one process."""
     return count() == 1
 
 
 def check_alone(what: str) -> None:
-    """Refuse what one process does better.
+    """Refuse a command that works in one process only.
 
     Args:
-        what: Names it in the message.
+        what: The name of the command, for the message.
 
     Raises:
-        ConfigError: If there are several.
+        ConfigError: If there are several processes.
     """
     if not is_alone():
         raise ConfigError(
@@ -94,12 +93,13 @@ def check_alone(what: str) -> None:
 
 
 def check_devices() -> None:
-    """Refuse more processes on a machine than it has accelerators, if it has any: each needs its own.
+    """Refuse more processes on a machine than it has accelerators, because each process needs one.
 
-    Launchers that show each process a device of its own do not say how many processes there are.
+    A machine without accelerators may have any number of processes. The number of processes is unknown under
+    launchers that show each process only its own device.
 
     Raises:
-        ConfigError: If there are more.
+        ConfigError: If there are more processes than accelerators.
     """
     import torch
 
@@ -113,10 +113,10 @@ def check_devices() -> None:
 
 
 def check_launch() -> None:
-    """Refuse what accelerate's launcher was asked for that belongs among the options, or cannot be done.
+    """Refuse settings of accelerate's launcher that belong among the options, or cannot be used.
 
     Raises:
-        ConfigError: If there is any.
+        ConfigError: If there is such a setting.
     """
     for name, (asked, instead) in _LAUNCHED.items():
         if os.environ.get(name, "").lower() not in _NOTHING:
@@ -124,14 +124,14 @@ def check_launch() -> None:
 
 
 def wait() -> None:
-    """Go on when all processes have come here."""
+    """Wait until all processes have called this function."""
     if not is_alone():
         _group().wait_for_everyone()
 
 
 @contextmanager
 def first_on_each_machine() -> Iterator[None]:
-    """Let the first process of each machine do something before the others do it and find its results."""
+    """Run the block in the first process of each machine, then in the others, which find its results."""
     if is_alone():
         yield
         return
@@ -140,16 +140,13 @@ def first_on_each_machine() -> Iterator[None]:
 
 
 def by_first(work: Callable[[], T]) -> T:
-    """Have the first process do something, and the others wait for it.
+    """Call a function in the first process alone, and return its result in all processes.
 
     Args:
-        work: Done by the first process alone; returns JSON types.
-
-    Returns:
-        What it returned, in all processes.
+        work: The function. It returns JSON types.
 
     Raises:
-        EarlyRobustError: If it did, in all processes.
+        EarlyRobustError: In all processes, if the function raises it.
     """
     made: list[T] = []
     with agreed():
@@ -160,10 +157,10 @@ def by_first(work: Callable[[], T]) -> T:
 
 @contextmanager
 def agreed() -> Iterator[None]:
-    """Wait for all processes at the end, and raise in all of them what the first of those that failed raised.
+    """Wait for all processes at the end of the block; if one failed, raise its error in all processes.
 
     Raises:
-        EarlyRobustError: If any of them did.
+        EarlyRobustError: The error of the first process that failed.
     """
     if is_alone():
         yield
@@ -201,10 +198,10 @@ def stacked(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def gathered(value: T) -> list[T]:
-    """What each process has, in all of them, in their order.
+    """Return the values of all processes, in the order of the processes.
 
     Args:
-        value: What this one has, as JSON types.
+        value: The value of this process, as JSON types.
     """
     if is_alone():
         return [value]
@@ -226,10 +223,10 @@ def gathered(value: T) -> list[T]:
 
 
 def largest(value: int) -> int:
-    """The largest of the numbers that the processes have, in all of them: one exchange, fit for every step.
+    """Return the largest value of all processes. One small exchange, cheap enough for every training step.
 
     Args:
-        value: The number that this one has.
+        value: The value of this process.
     """
     if is_alone():
         return value
@@ -242,7 +239,7 @@ def largest(value: int) -> int:
 
 
 def _group() -> PartialState:
-    """The group of processes, which this one joins if it has not."""
+    """Return the group of processes; join it if this process has not."""
     import torch
     from accelerate import PartialState
 

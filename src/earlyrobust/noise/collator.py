@@ -16,7 +16,7 @@ class NoiseCollator(TrainerCallback):  # type: ignore[misc]
 
     Give it to a Trainer as `data_collator` and among its `callbacks`, with `remove_unused_columns=False`.
     Examples with the column `text` (and `pair`) get noise, so the training data have this column and the
-    evaluation data do not. The rate does not rise, because other processes may collate examples ahead of time.
+    evaluation data do not. The rate does not rise, because examples may be collated ahead of time.
     Learned noise needs gradients, see `AdversarialTrainer`.
 
     Args:
