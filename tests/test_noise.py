@@ -575,7 +575,14 @@ def test_a_list_without_a_word_of_the_data_is_a_sentence(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("method", ["finetune", "earlyrobust"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "finetune",
+        "earlyrobust",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("earlybert", "robust-ticket", "freeat")),
+    ],
+)
 def test_a_run_with_noise(method: str, encoder: Path, reviews: Path, tmp_path: Path) -> None:
     def trained(name: str, *more: Any) -> tuple[dict[str, Any], Any]:
         quick = (*QUICK, "--no-attack", "--no-dense", "--method", method)
