@@ -52,11 +52,12 @@ def illusions(records: Path) -> Iterator[str]:
         yield (
             "`textfooler` with scrutiny (see [Scrutiny](scrutiny.md)) on minilm, trained on 6,000 SST-2 "
             "sentences. *p* is that of the variant that lowers accuracy under attack most, after Holm's "
-            "correction: below 0.05 the plain attack overstates robustness."
+            "correction: below 0.05 the plain attack overstates robustness. The temperature is fitted on the "
+            "other test sentences: the larger it is above 1, the more over-confident is the model."
         )
         lines = [
-            "| model | Clean% | Aua% plain | margin | random | under scrutiny | p |",
-            "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+            "| model | temperature | Clean% | Aua% plain | margin | random | under scrutiny | p |",
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         ]
         yield "\n".join([*lines, *rows])
 
@@ -75,7 +76,8 @@ def _scrutiny_row(model: str, report: dict[str, Any]) -> str:
     ]
     cells = [_share(share) for share in (*shares, attack["scrutiny"]["under_scrutiny"])]
     least = min(variant["adjusted_p"] for variant in variants.values())
-    return f"| {' | '.join([model, *cells, f'{least:.2g}'])} |"
+    temperature = attack["scrutiny"]["temperature"]["value"]
+    return f"| {' | '.join([model, f'{temperature:.2f}', *cells, f'{least:.2g}'])} |"
 
 
 def _attacks(folder: Path) -> Iterator[dict[str, Any]]:

@@ -78,7 +78,7 @@ def test_all_arms_of_a_seed_had_the_same_texts(folder: Path) -> None:
         assert len({runs[seed].data.fingerprint for runs in comparison.runs.values()}) == 1, seed
 
 
-@pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [*RECORDS, EVIDENCE / "attacks"], ids=lambda folder: folder.name)
 def test_records_name_no_place_on_the_machine(folder: Path) -> None:
     for file in folder.rglob("*"):
         if file.is_file():
