@@ -51,6 +51,7 @@ SAMPLES: dict[str, Any] = {
     "search_epochs": 2.5,
     "method": "infobert",
     "adversary": "pgd,steps=3,bound=0.5",
+    "noise": "random,rate=0.5",
     "search": "earlybert",
     "search_adversary": "freelb,steps=3",
     "head_scope": "layerwise",

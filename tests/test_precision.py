@@ -131,7 +131,8 @@ def test_an_answer_in_bfloat16_has_the_same_bits_in_every_batch(kind: str, words
     texts = texts_of(words, 75)
     inputs = texts if kind == "sentence encoder" else [(text,) for text in texts]
     whole = [np.asarray(answer).tobytes() for answer in Server(2**16).answer([Ask(model, inputs)])[0]]
-    for size in (1, 2, 3, 5, 6, 7, 9, 11, 13, 31, 69):
+    # Processors that cannot pack weights in bfloat16 emulate it slowly; there small batches are filled up.
+    for size in (1, 5, 31) if model.counts_rows else (1, 2, 3, 5, 6, 7, 9, 11, 13, 31, 69):
         part = Server(2**16).answer([Ask(model, inputs[:size])])[0]
         assert [np.asarray(answer).tobytes() for answer in part] == whole[:size], f"{size} inputs"
 
