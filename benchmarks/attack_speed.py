@@ -106,6 +106,7 @@ def main() -> None:
     )
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--nltk-data", type=Path)
+    parser.add_argument("--neighbours", default="minilm", help="those of the worker of TextAttack: minilm")
     parser.add_argument("--attack", default="textfooler", choices=ATTACKS)
     parser.add_argument("--task", default="sst2", choices=("sst2", "imdb"))
     parser.add_argument("--precision", choices=("tf32", "bf16"), help="another precision, beside float32")
@@ -119,7 +120,7 @@ def main() -> None:
     model, tokenizer = load_classifier(options.victim), load_tokenizer(options.victim)
 
     def prepared(precision: Precision) -> tuple[Any, Victim, Resources]:
-        resources = Resources(neighbours="minilm", nltk_data=options.nltk_data, precision=precision)
+        resources = Resources(neighbours=options.neighbours, nltk_data=options.nltk_data, precision=precision)
         attack = ATTACKS[options.attack](resources)  # type: ignore[call-arg]
         return attack, Victim(model, tokenizer, precision=precision), resources
 
