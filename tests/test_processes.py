@@ -18,7 +18,7 @@ from conftest import call, write_reviews
 from earlyrobust import Ticket
 from earlyrobust.evaluation.sharing import put_together
 from earlyrobust.journal import AttackedExample, Journal, part_of, read_journal
-from earlyrobust.results import AttackReport, RunRecord
+from earlyrobust.results import RunRecord
 
 PROGRAM = """
 from earlyrobust.pipeline import training
@@ -121,27 +121,6 @@ def test_batches_in_parts_and_accelerate_launch_come_to_the_same(
     said = end(launch([*command(tmp_path / "run"), *saving], 2, tmp_path, by="accelerate"), tmp_path)
     assert_same(tmp_path / "run", alone)
     assert said.count("The classifier is in") == 1
-
-
-@pytest.mark.slow
-def test_two_processes_scrutinise_as_one_does(alone: Path, tmp_path: Path) -> None:
-    records = []
-    for number in (1, 2):
-        place = tmp_path / str(number)
-        place.mkdir()
-        options = ("--attack", "textbugger", "--examples", 12, "--candidates", 2, "--scrutiny")
-        said = end(launch(["attack", alone, *options, "--output", place / "out"], number, place), place)
-        assert said.count("under scrutiny") == 1  # one of them speaks
-        records.append(AttackReport.load(place / "out").attacks["textbugger"])
-    one, two = (record.scrutiny for record in records)
-    assert one is not None
-    assert {"margin", "replay", "random"} <= set(one.variants)
-    assert one == two
-    for path in (tmp_path / "1" / "out").glob("*.jsonl"):
-        found, meant = (read_journal(tmp_path / name / "out" / path.name)[1] for name in ("2", "1"))
-        assert [(item.index, item.status, item.final) for item in found] == [
-            (item.index, item.status, item.final) for item in meant
-        ]
 
 
 @pytest.mark.parametrize(
