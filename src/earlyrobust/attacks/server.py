@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from earlyrobust.attacks.asks import Ask, Encoded, Model
@@ -65,6 +66,25 @@ class _Batch:
 
     items: list[Encoded]
     answers: Future[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The asks to one model.
+
+    Attributes:
+        model: The model.
+        asks: Numbers of the asks.
+        keys: The key of each input.
+        known: The answers that are known, by key.
+        batches: The batches of all other inputs.
+    """
+
+    model: Model
+    asks: list[int]
+    keys: dict[Hashable, bytes]
+    known: dict[bytes, Any]
+    batches: list[_Batch]
 
 
 class Server:
@@ -123,28 +143,27 @@ class Server:
         Returns:
             The answers, which may not be computed yet.
         """
-        finishing, batches = [], []
+        parts = []
         for model in {id(ask.model): ask.model for ask in asks}.values():
             own = [number for number, ask in enumerate(asks) if ask.model is model]
             inputs = list(dict.fromkeys(item for number in own for item in asks[number].inputs))
             encoded = model.encode(inputs)
             keys = {item: code.key for item, code in zip(inputs, encoded, strict=True)}
-            known, begun = self._compute(model, encoded)
-            finishing.append((model, own, keys, known, begun))
-            batches += begun
+            parts.append(_Part(model, own, keys, *self._compute(model, encoded)))
+        batches = [batch.answers for part in parts for batch in part.batches]
+        return Pending(partial(self._finish, asks, parts), batches)
 
-        def finish() -> list[list[Any]]:
-            answers: list[list[Any]] = [[] for _ in asks]
-            for model, own, keys, known, begun in finishing:
-                self._collect(model, known, begun)
-                for number in own:
-                    answers[number] = [known[keys[item]] for item in asks[number].inputs]
-            if (now := time.monotonic()) - self._gave_back > _SECONDS_BETWEEN:
-                self._gave_back = now
-                give_back()
-            return answers
-
-        return Pending(finish, [batch.answers for batch in batches])
+    def _finish(self, asks: Sequence[Ask], parts: Sequence[_Part]) -> list[list[Any]]:
+        """Wait for the batches of all parts, and return the answers to each ask."""
+        answers: list[list[Any]] = [[] for _ in asks]
+        for part in parts:
+            self._collect(part.model, part.known, part.batches)
+            for number in part.asks:
+                answers[number] = [part.known[part.keys[item]] for item in asks[number].inputs]
+        if (now := time.monotonic()) - self._gave_back > _SECONDS_BETWEEN:
+            self._gave_back = now
+            give_back()
+        return answers
 
     def _compute(self, model: Model, encoded: Iterable[Encoded]) -> tuple[dict[bytes, Any], list[_Batch]]:
         """Return the answers that are remembered, by key, and the batches of all other inputs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from earlyrobust.noise.collator import NoiseCollator
+from earlyrobust.noise.collator import TEXT_COLUMNS, NoiseCollator, take_texts
 from earlyrobust.noise.config import NoiseConfig
 from earlyrobust.noise.gains import GainTable, Occurrences
 from earlyrobust.noise.lexicon import Lexicon
@@ -10,6 +10,7 @@ from earlyrobust.noise.text_noise import STATE_NAME, Noisy, TextNoise
 
 __all__ = [
     "STATE_NAME",
+    "TEXT_COLUMNS",
     "GainTable",
     "Lexicon",
     "NoiseCollator",
@@ -17,4 +18,5 @@ __all__ = [
     "Noisy",
     "Occurrences",
     "TextNoise",
+    "take_texts",
 ]

@@ -10,6 +10,15 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from earlyrobust.errors import ConfigError
 from earlyrobust.noise.text_noise import TextNoise
 
+# The columns of a data set that hold its texts.
+TEXT_COLUMNS = ("text", "pair")
+
+
+def take_texts(row: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Divide an example into its texts, one or two or none, and its other columns."""
+    texts = tuple(row[name] for name in TEXT_COLUMNS if name in row)
+    return texts, {name: row[name] for name in row if name not in TEXT_COLUMNS}
+
 
 class NoiseCollator(TrainerCallback):  # type: ignore[misc]
     """A data collator that puts random noise into examples with texts; also a callback that counts epochs.
@@ -42,11 +51,8 @@ class NoiseCollator(TrainerCallback):  # type: ignore[misc]
         return self._collator([self._noised(row) for row in features])
 
     def _noised(self, row: dict[str, Any]) -> dict[str, Any]:
-        if "text" not in row:
-            return row
-        columns = tuple(row[name] for name in ("text", "pair") if name in row)
-        rest = {name: value for name, value in row.items() if name not in ("text", "pair")}
-        return {**rest, **self._noise.tokens(columns, self._epoch)}
+        columns, rest = take_texts(row)
+        return {**rest, **self._noise.tokens(columns, self._epoch)} if columns else row
 
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from earlyrobust.errors import ConfigError
 
 Choice = Literal["random", "learned"]
-_SHARES = ("rate", "ramp", "exchanges", "misspells", "misspells_others", "guided", "clean")
+_SHARES = ("rate", "ramp", "exchanges", "misspells", "misspells_others", "guided", "clean", "memory")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class NoiseConfig:
             raise ConfigError(
                 f"The noise has no choice '{self.choice}': choose {' or '.join(get_args(Choice))}."
             )
-        for name in (*_SHARES, "memory"):
+        for name in _SHARES:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise ConfigError(f"The noise's {name} is {value!r}: choose a number from 0 to 1.")
@@ -61,7 +61,3 @@ class NoiseConfig:
     def rate_at(self, progress: float) -> float:
         """Return the rate at a point of the training, from 0 for its beginning to 1 for its end."""
         return self.rate if self.ramp == 0 else self.rate * min(1.0, max(0.0, progress) / self.ramp)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON types."""
-        return asdict(self)

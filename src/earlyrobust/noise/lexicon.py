@@ -16,7 +16,7 @@ _NUMBERS = (
     "zero one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty "
     "seventy eighty ninety hundred thousand million billion"
 )
-# So many neighbours more are asked for, because noise must not put in some of them.
+# Sources are asked for this many further neighbours, because noise must not put some of them into texts.
 _SPARE = 16
 _UNTOUCHED = textfooler_stop_words().union(_NEGATIONS.split(), _NUMBERS.split())
 
@@ -48,7 +48,7 @@ class Lexicon:
 
         Args:
             texts: The texts, each a tuple of one text or two.
-            sources: Sources of neighbours. Of several, each gives a word its nearest neighbour in turn.
+            sources: Sources of neighbours. Several sources take turns: each gives its next nearest neighbour.
             count: K, most neighbours of a word.
 
         Raises:

@@ -1,9 +1,9 @@
 """Text noise: exchanges words of training texts for neighbours, and misspells words.
 
-Word-substitution attacks move a text to where its loss is greatest. Noise at the level of text moves it
-anywhere that words can go. Learned noise aims: a table keeps, for each class, word and neighbour, the mean
-first-order gain in loss that training has seen (see `gains`), and noise prefers the neighbour of greatest
-gain. The table costs no pass, because training computes the gradient at the embeddings anyway.
+Random noise takes any neighbour of a word. Learned noise aims, as word-substitution attacks do. A table holds
+the mean first-order gain in loss for each class, word and neighbour (see `gains`), and noise prefers the
+neighbour of greatest gain. The table costs no pass, because training computes the gradient at the embeddings
+anyway.
 """
 
 from __future__ import annotations
@@ -52,9 +52,8 @@ class Noisy:
 class TextNoise:
     """Changes words of training texts, and learns from gradients which changes raise the loss.
 
-    The noise of a text depends on the seed, the epoch, the text and what the noise has learned so far. So it
-    is the same with any number of processes and after a resume. Of a pair, noise changes the second text, as
-    attacks do.
+    The noise of a text depends on the seed, the epoch, the text and the learned gains alone. So neither the
+    number of processes nor a resume changes it. Of a pair, noise changes the second text, as TextFooler does.
 
     Args:
         lexicon: The words that are exchanged, with their neighbours.
@@ -91,8 +90,7 @@ class TextNoise:
         self.tokenizer = tokenizer
         self._max_length = max_length
         self._seed = seed
-        self._learns = self.config.choice == "learned"
-        self._pieces = Pieces(lexicon, tokenizer) if self._learns else None
+        self._pieces = Pieces(lexicon, tokenizer) if self.learns else None
         self.table = GainTable(classes, len(lexicon.words), lexicon.count, self.config.memory)
         self._observed: list[NDArray[np.float64]] = []
 
@@ -104,7 +102,7 @@ class TextNoise:
     @property
     def learns(self) -> bool:
         """Whether the noise needs gradients."""
-        return self._learns
+        return self.config.choice == "learned"
 
     def batch(
         self,
@@ -142,7 +140,7 @@ class TextNoise:
             padding_side=side,
             return_tensors="pt",
         )
-        found = self._found(noisy, labels, tokens.encodings) if self._learns else []
+        found = self._found(noisy, labels, tokens.encodings) if self.learns else []
         return dict(tokens), Occurrences.of(found)
 
     def tokens(self, columns: tuple[str, ...], epoch: int) -> dict[str, list[int]]:
@@ -191,8 +189,8 @@ class TextNoise:
             return _misspell(word, random) if chance < settings.misspells_others else word
         if chance < settings.exchanges:
             near = self.lexicon.neighbours[index]
-            place = self.table.best(label, index) if self._learns else None
-            # Both numbers are drawn in any case, so that later words do not depend on what was learned.
+            place = self.table.best(label, index) if self.learns else None
+            # Both numbers are always drawn, so that learning does not change the draws of later words.
             guided, other = random.random_sample() < settings.guided, random.randint(len(near))
             return in_case_of(word, near[place if guided and place is not None else other])
         return _misspell(word, random) if chance < settings.exchanges + settings.misspells else word
@@ -200,7 +198,7 @@ class TextNoise:
     def _found(
         self, noisy: Sequence[Noisy], labels: Sequence[int], encodings: Any
     ) -> list[tuple[int, int, int, int, int]]:
-        """Return the words that the lexicon holds and the model reads, as of `Occurrences.of`."""
+        """Return the words that the lexicon holds and the model reads, as `Occurrences.of` takes them."""
         found = []
         for row, (text, label, encoding) in enumerate(zip(noisy, labels, encodings, strict=True)):
             last = len(text.columns) - 1
@@ -227,8 +225,8 @@ class TextNoise:
         self._observed.append(np.column_stack([found.labels, found.words, gains]))
 
     def update(self) -> None:
-        """Add all observed gains to the table, those of all processes; called once per optimiser step."""
-        if not self._learns:
+        """Add the observed gains of all processes to the table. To be called once per optimiser step."""
+        if not self.learns:
             return
         empty = np.zeros((0, 2 + self.lexicon.count))
         rows = processes.stacked(np.concatenate([empty, *self._observed]))
@@ -254,7 +252,7 @@ class TextNoise:
             state = load_file(folder / STATE_NAME)
         except (OSError, ValueError, SafetensorError) as error:
             raise TrainingError(
-                f"'{folder}' holds no {STATE_NAME} that can be read, which training with noise needs to "
+                f"'{folder}' holds no {STATE_NAME} that can be read, but training with noise needs it to "
                 "continue: begin again in another folder."
             ) from error
         if state["means"].shape != self.table.means.shape:
@@ -266,6 +264,6 @@ class TextNoise:
 
 
 def _misspell(word: str, random: Draws) -> str:
-    """Drop, insert or exchange letters, or insert a space; words that are too short for it stay."""
+    """Return a word with a letter dropped, inserted or exchanged, or a space in it; a short word may stay."""
     how = _MISSPELLINGS[random.randint(len(_MISSPELLINGS))]
     return next(iter(how.words(word, random)), word)

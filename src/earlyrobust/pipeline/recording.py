@@ -1,4 +1,4 @@
-"""Evaluating and attacking the trained models of a job, and the record of that."""
+"""Evaluates and attacks the trained models of a job, and writes the record of the run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def make_record(
     model: PreTrainedModel,
     dense: PreTrainedModel | None,
 ) -> RunRecord:
-    """Evaluate and attack the trained models, on the test split for the only time, and write the record."""
+    """Evaluate and attack the trained models on the test split, and write the record of the run."""
     config, splits, folder = job.config, job.splits, job.folder
     with job.observer.stage("Evaluating"):
         record_of_model = _evaluate(model, splits, folder.path / MODEL)
@@ -54,7 +54,7 @@ def make_record(
         if dense is not None:
             record_of_dense = _evaluate(dense, splits, folder.path / DENSE)
         if is_cut(model) and isinstance(ticket, Ticket):
-            # What a forward pass takes does not depend on what the weights were trained for.
+            # The time of a forward pass does not depend on the values of the weights.
             whole = job.pretrained() if dense is None else dense
             speed = _speed(whole.to(model.device), model, ticket, splits)
 

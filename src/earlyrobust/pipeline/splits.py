@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from earlyrobust import processes
 from earlyrobust.data import TASKS, TextData, load_files, load_task
 from earlyrobust.encoders import load_skeleton, load_tokenizer
+from earlyrobust.noise import TEXT_COLUMNS
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.counts import describe_rows
 from earlyrobust.pipeline.observer import Observer
@@ -46,7 +47,7 @@ class Splits:
     def train_with_texts(self) -> Dataset:
         """Return the tokenised training split with the columns of its texts."""
         found = self.train
-        for name in ("text", "pair"):
+        for name in TEXT_COLUMNS:
             if name in self.data.train.column_names:
                 found = found.add_column(name, self.data.train[name][:])
         return found

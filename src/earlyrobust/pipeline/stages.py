@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from earlyrobust.adversarial import Adversary
 
-# Texts on which a searched model is seen to name more than one class.
+# Number of texts on which a searched model is checked for collapse to one class.
 _SAMPLE = 256
 
 
@@ -62,7 +62,7 @@ class Job:
     choices: list[str] = field(default_factory=list)
 
     def pretrained(self, note: Note = silent) -> PreTrainedModel:
-        """The encoder with a fresh head, the same each time."""
+        """Return the pretrained encoder with a new head, whose weights depend on the seed alone."""
         return load_pretrained(self.config.model, self.splits.data.label_names, self.config.seed, note)
 
     def train(
@@ -74,7 +74,7 @@ class Job:
         learning_rate: float,
         noise: TextNoise | None = None,
     ) -> float:
-        """Train a classifier, save it as a stage's, and return the seconds of the training."""
+        """Train a classifier, save it into the folder of a stage, and return the seconds of training."""
         seconds = train_classifier(
             model,
             self.splits,
@@ -109,7 +109,7 @@ class Job:
             return
         with self.observer.stage(title):
             seconds = work()
-            processes.wait()  # until what the first has written is there for all
+            processes.wait()  # until the first process has written the files
             self.folder.finish(stage, seconds)
 
 
@@ -126,8 +126,8 @@ def begun(
         observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
     job = Job(config, recipe, splits, folder, observer)
     if recipe.noise is not None:
-        _ = job.lexicon  # a source of neighbours that cannot be used is refused before the folder is taken
-    # Whether it can be loaded is better known before the folder is taken.
+        _ = job.lexicon  # refuses an unusable source of neighbours before the folder is claimed
+    # A model that cannot be loaded is refused before the folder is claimed, too.
     model = job.pretrained(observer.noting(job.choices))
     if config.gradient_checkpointing and not model.supports_gradient_checkpointing:
         raise ConfigError(
@@ -148,7 +148,7 @@ def _save_model(model: PreTrainedModel, splits: Splits, folder: Path) -> None:
         model.save_pretrained(place)
         save_tokenizer(splits.tokenizer, place)
 
-    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed before it noted the stage
+    shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed before the stage's end
     write_folder(folder, write)
 
 
@@ -202,7 +202,7 @@ def find_or_search(job: Job) -> AnyTicket:
 
 
 def _classes_named(model: PreTrainedModel, splits: Splits) -> int:
-    """How many classes a model names that a ticket was searched on; one, if the search has collapsed."""
+    """Return the number of classes that a searched model predicts; one if the search has collapsed."""
     rows = splits.selection.select(range(min(len(splits.selection), _SAMPLE)))
     return len(np.unique(predict(model, splits.tokenizer, rows).argmax(axis=1)))
 
@@ -213,7 +213,7 @@ def train_model(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
     A training that is done already is not repeated.
     """
 
-    # The ticket is cut out of the pretrained weights: those of the search have done their work.
+    # The paper cuts the ticket out of the pretrained weights, not out of those that the search trained.
     def train() -> float:
         recipe = job.recipe
         epochs = recipe.finetuning_epochs(math.ceil(len(job.splits.train) / job.config.batch_size))
@@ -227,7 +227,7 @@ def train_model(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
 
 
 def _start(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
-    """The classifier before its fine-tuning."""
+    """Return the classifier from which the fine-tuning starts."""
     if ticket is None:
         return job.pretrained()
     if isinstance(ticket, WeightTicket):

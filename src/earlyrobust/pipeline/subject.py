@@ -1,4 +1,4 @@
-"""The classifier that a command judges, attacks or exports, and the texts that it is judged on."""
+"""The classifier that a command evaluates, attacks or exports, with its test texts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,21 @@ _CHECK_LABELS = "Check them, and say by --labels which output of the model stand
 
 @dataclass(frozen=True)
 class Subject:
-    """A classifier and what it is judged on."""
+    """A classifier with its tokenizer and test texts.
+
+    Attributes:
+        data_name: Name of the test data.
+        model: The classifier.
+        tokenizer: The tokenizer of the classifier.
+        rows: The test texts; their labels are indices of the classifier's outputs.
+        tokens: The tokenised test texts.
+        max_length: Most tokens of a text that are read.
+        labels: For each class of the data, the name of the output that stands for it.
+        cut: Number of texts that are longer than `max_length`.
+        matched_by: The way in which the outputs were matched to the classes.
+        known: Number of texts that the run trained on; None if the model belongs to no run.
+        choices: The weights that were chosen where there was a choice, a sentence each.
+    """
 
     data_name: str
     model: PreTrainedModel
@@ -51,7 +65,7 @@ class Subject:
 
     @property
     def test_data(self) -> TestDataRecord:
-        """The record of what the classifier is judged on."""
+        """The record of the test data."""
         return TestDataRecord(
             self.data_name,
             split_digest(self.rows),
@@ -78,7 +92,7 @@ class Subject:
 def load_subject(
     model_name: str, data: TestData, observer: Observer, *, changes_texts: bool = False
 ) -> Subject:
-    """Load a classifier, its tokenizer, and what it is judged on, and see whether it can read that.
+    """Load a classifier, its tokenizer and its test texts, and check that it can read them.
 
     Args:
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
@@ -152,7 +166,7 @@ def subject_of(
     changes_texts: bool,
     matched_by: str = "name",
 ) -> Subject:
-    """Tokenise rows for a classifier, and see whether it can read them.
+    """Tokenise rows for a classifier, and check that it can read them.
 
     Args:
         model: The classifier; its configuration may be given a padding token.
@@ -177,13 +191,13 @@ def subject_of(
 
 
 def _given_names(place: str, labels: str | None) -> list[str] | None:
-    """Names of a classifier's outputs by its configuration; None if `--labels` makes up for their lack."""
+    """Return the names of a classifier's outputs; None if it has none but the user gives `--labels`."""
     try:
         return output_names(place)
     except ModelError:
         if labels is None:
             raise
-        return None  # the user says what they stand for
+        return None  # the user gives the classes
 
 
 def _name_outputs(
@@ -220,7 +234,7 @@ def _rows(model_name: str, data: TestData, source: RunConfig, outputs: list[str]
     if task is not None and data.task is not None:
         return load_task_test(task, data_dir=source.data_dir, outputs=outputs, labels=data.labels)
     run = run_of(model_name)
-    assert run is not None  # `source` has seen to it
+    assert run is not None  # `source` has checked this
     texts = load_own(run, source)
     names = texts.label_names
     changed = DataError(

@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from earlyrobust.encoders import padding_side
 from earlyrobust.errors import ConfigError
+from earlyrobust.noise import take_texts
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from transformers import PreTrainedModel
 
-    from earlyrobust.noise import Occurrences
+    from earlyrobust.noise import Occurrences, TextNoise
 
-# Columns of a data set that hold its texts.
-TEXT_COLUMNS = ("text", "pair")
+# The entry of a batch that holds its texts.
 _TEXTS = "texts"
-
-
-class Noise(Protocol):
-    """Noise that a trainer puts into its batches, such as `TextNoise`."""
-
-    @property
-    def classes(self) -> int:
-        """Number of classes that the noise distinguishes."""
-
-    @property
-    def learns(self) -> bool:
-        """Whether the noise needs gradients."""
-
-    def batch(
-        self,
-        texts: Sequence[tuple[str, ...]],
-        labels: Sequence[int],
-        *,
-        epoch: int,
-        progress: float,
-        side: str | None = None,
-    ) -> tuple[dict[str, Tensor], Occurrences]:
-        """Make noise for a batch of texts, and tokenise them."""
-
-    def observe(self, gradient: Tensor, tokens: Tensor, weight: Tensor, found: Occurrences) -> None:
-        """Keep the gains of a batch for the next `update`."""
-
-    def update(self) -> None:
-        """Learn from the gains of all batches of an optimiser step."""
-
-    def save(self, folder: Path) -> None:
-        """Write into a checkpoint what the noise has learned."""
-
-    def load(self, folder: Path) -> None:
-        """Read from a checkpoint what the noise had learned."""
 
 
 class TextCarrier:
@@ -71,15 +34,15 @@ class TextCarrier:
 
     def __call__(self, features: list[dict[str, Any]]) -> Any:
         """Make a batch; its entry `texts` holds a tuple of one text or two for each example."""
-        bare = [{name: row[name] for name in row if name not in TEXT_COLUMNS} for row in features]
-        batch = self._collator(bare)
-        if features and "text" in features[0]:
-            batch[_TEXTS] = [tuple(row[name] for name in TEXT_COLUMNS if name in row) for row in features]
+        texts, rest = zip(*map(take_texts, features), strict=True)
+        batch = self._collator(list(rest))
+        if texts[0]:
+            batch[_TEXTS] = list(texts)
         return batch
 
 
 def put_noise(
-    inputs: dict[str, Any], noise: Noise, model: PreTrainedModel, *, epoch: int, progress: float
+    inputs: dict[str, Any], noise: TextNoise, model: PreTrainedModel, *, epoch: int, progress: float
 ) -> tuple[dict[str, Any], Occurrences]:
     """Replace the tokens of a batch by those of its texts with noise.
 
@@ -105,7 +68,7 @@ def put_noise(
     labels = _classes_of(inputs.get("labels"), len(texts), noise.classes)
     side = padding_side(model.config)
     tokens, found = noise.batch(texts, labels, epoch=epoch, progress=progress, side=side)
-    return {**{name: inputs[name] for name in inputs if name != _TEXTS}, **tokens}, found
+    return {**without_texts(inputs), **tokens}, found
 
 
 def without_texts(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -5,29 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.data_loader import SeedableRandomSampler
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler
-from transformers import Trainer, TrainingArguments
+from transformers import TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from earlyrobust import processes
-from earlyrobust.adversarial import Adversary, Objective
+from earlyrobust.adversarial import Adversary
 from earlyrobust.errors import ConfigError, TrainingError
+from earlyrobust.noise import TEXT_COLUMNS
 from earlyrobust.trainer.arguments import own_arguments, own_tokenizer
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
 from earlyrobust.trainer.guard import StepGuard, check_model, check_parts, check_signature
-from earlyrobust.trainer.noising import (
-    TEXT_COLUMNS,
-    Noise,
-    TextCarrier,
-    gradients_at,
-    put_noise,
-    without_texts,
-)
+from earlyrobust.trainer.losses import LossTrainer
+from earlyrobust.trainer.noising import TextCarrier, gradients_at, put_noise, without_texts
 from earlyrobust.trainer.passes import PARTS_NAME, TrainerPasses
 from earlyrobust.trainer.replays import Memories, Memory, RepeatedGroups
 from earlyrobust.trainer.sampling import ReplayableSampler
@@ -35,12 +30,13 @@ from earlyrobust.trainer.sampling import ReplayableSampler
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from earlyrobust.noise import TextNoise
 
 # What a loss may be instead of finite, the worst last.
 _FAULTS = ("", "inf", "nan")
 
 
-class AdversarialTrainer(Trainer):  # type: ignore[misc]
+class AdversarialTrainer(LossTrainer):
     """Trains a classifier under an adversary; everything else is transformers' own Trainer.
 
     Checkpoints and resuming, mixed precision, gradient accumulation, callbacks, reporting and length grouping
@@ -61,8 +57,8 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         adversary: Perturbs the embeddings in every training step; None for plain training.
         penalty: A differentiable scalar that is added to the training loss, once per optimiser step. It is
             logged apart from the loss, as `penalty`.
-        noise: Changes the texts of every training batch, such as `TextNoise`; None for no noise. The training
-            data keep their columns `text` and, for pairs, `pair`.
+        noise: Changes the texts of every training batch; None for no noise. The training data keep their
+            columns `text` and, for pairs, `pair`.
         **kwargs: As for `transformers.Trainer`.
 
     Raises:
@@ -81,7 +77,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         *,
         adversary: Adversary | None = None,
         penalty: Callable[[], Tensor] | None = None,
-        noise: Noise | None = None,
+        noise: TextNoise | None = None,
         **kwargs: Any,
     ) -> None:
         self._replays = 1 if adversary is None else adversary.replays
@@ -92,17 +88,13 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         check_signature(type(self))
         if model is not None and "processing_class" in kwargs:
             kwargs["processing_class"] = own_tokenizer(kwargs["processing_class"], model.config)
-        super().__init__(model, args, **kwargs)
+        super().__init__(model, args, penalty=penalty, **kwargs)
         self.adversary = adversary
         self.noise = noise
         if noise is not None:
             self.data_collator: Any = TextCarrier(self.data_collator)
-        self._penalty = penalty
-        self._penalty_is_due = False
         self._labels_are_checked = False
         self._fault = 0  # the worst of the losses since the last optimiser step: an index of _FAULTS
-        # Since they were last logged: their sum, and the number of optimiser steps.
-        self._penalties: tuple[Tensor | float, float] = (0.0, 0.0)
         self._memories = Memories(self._replays)
         if self._replays > 1:
             if isinstance(self.train_dataset, IterableDataset):
@@ -140,7 +132,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         """
         self._labels_are_checked = check_labels_of(self.train_dataset, self.model)
         self._fault = 0
-        self._penalties = (0.0, 0.0)
+        self.forget_penalties()
         if self._parts is None:
             return super().train(*args, **kwargs)
         self.model.add_module(PARTS_NAME, self._parts.to(self.model.device, self.model.dtype))
@@ -194,7 +186,7 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
         inputs: dict[str, Any],
         num_items_in_batch: Tensor | int | None,
         memory: Memory,
-        noise: Noise,
+        noise: TextNoise,
     ) -> Tensor:
         """Put noise into a batch, train on it, and let the noise learn from the gradients."""
         bare = self.accelerator.unwrap_model(model)
@@ -286,113 +278,6 @@ class AdversarialTrainer(Trainer):  # type: ignore[misc]
                 )
             return RepeatedGroups(sampler, self.examples_per_step, self._replays)
         return sampler
-
-    def plain_step(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Any],
-        weight: float = 1.0,
-        objective: Objective | None = None,
-        num_items_in_batch: Tensor | int | None = None,
-    ) -> Tensor:
-        """One forward and backward pass of transformers' own training step.
-
-        Trainer asks `compute_loss` for the loss. That method is the user's to override, so all that belongs
-        around any loss is put around its answer here: the objective, the weight, and the penalty once a
-        training step.
-
-        Returns:
-            The weighted loss without the penalty, a detached scalar.
-        """
-        own = self.__dict__.get("compute_loss")
-        penalty: Tensor | None = None
-
-        def restore() -> None:
-            self.__dict__.pop("compute_loss", None)
-            if own is not None:
-                self.__dict__["compute_loss"] = own
-
-        def surrounded(model: nn.Module, inputs: dict[str, Any], **options: Any) -> Tensor:
-            nonlocal penalty
-            restore()  # the objective may need passes of its own
-            # Trainer divides by the accumulation steps, unless the loss is that of all of them already.
-            parts = self.current_gradient_accumulation_steps if self._normalises_its_loss else 1
-            loss = self._loss(model, inputs, objective, parts, **options) * weight
-            if self._penalty is not None and self._penalty_is_due:
-                self._penalty_is_due = False
-                penalty = self._penalty()
-                loss = loss + penalty / parts
-            return loss
-
-        self.__dict__["compute_loss"] = surrounded
-        try:
-            loss = cast("Tensor", super().training_step(model, dict(inputs), num_items_in_batch))
-        finally:
-            restore()
-        return loss if penalty is None else loss - self._noted(penalty.detach())
-
-    def task_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Any],
-        objective: Objective | None = None,
-        num_items_in_batch: Tensor | int | None = None,
-    ) -> Tensor:
-        """The loss that is trained on, or what an objective makes of it; without weight and penalty."""
-        with self.compute_loss_context_manager():
-            return self._loss(model, dict(inputs), objective, num_items_in_batch=num_items_in_batch)
-
-    def outputs(
-        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
-    ) -> Any:
-        """The outputs of the model as the loss has them, differentiable."""
-        with self.compute_loss_context_manager():
-            return self._loss_and_outputs(model, dict(inputs), num_items_in_batch=num_items_in_batch)[1]
-
-    def _loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Any],
-        objective: Objective | None,
-        parts: int = 1,
-        **options: Any,
-    ) -> Tensor:
-        if objective is None:
-            return cast("Tensor", self.compute_loss(model, inputs, **options))
-        loss, outputs = self._loss_and_outputs(model, inputs, **options)
-        return objective(loss * parts, outputs) / parts
-
-    def _loss_and_outputs(
-        self, model: nn.Module, inputs: dict[str, Any], **options: Any
-    ) -> tuple[Tensor, Any]:
-        needed = "hidden_states" if inputs.get("output_hidden_states") else "logits"
-        answer = self.compute_loss(model, inputs, return_outputs=True, **options)
-        if not isinstance(answer, tuple) or len(answer) != 2 or getattr(answer[1], needed, None) is None:
-            raise ConfigError(
-                f"{type(self.adversary).__name__} needs the {needed} of the model: let compute_loss of "
-                f"{type(self).__name__} return (loss, outputs) where return_outputs is true, the outputs as "
-                "model(**inputs) returns them."
-            )
-        return cast("tuple[Tensor, Any]", answer)
-
-    @property
-    def _normalises_its_loss(self) -> bool:
-        told: bool | None = getattr(self, "loss_is_scaled_for_ga", None)
-        return self.compute_loss_func is not None if told is None else told
-
-    def _noted(self, penalty: Tensor) -> Tensor:
-        """Keep a penalty for the log; its share of the loss that Trainer sums up over accumulated batches."""
-        parts: int = self.current_gradient_accumulation_steps
-        self._penalties = (self._penalties[0] + penalty / parts, self._penalties[1] + 1 / parts)
-        return penalty / parts
-
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Log, and with the loss the penalty: both are means over the steps since the last time."""
-        total, steps = self._penalties
-        if "loss" in logs and isinstance(total, Tensor):
-            logs["penalty"] = total.item() / steps
-            self._penalties = (0.0, 0.0)
-        super().log(logs, *args, **kwargs)
 
 
 def _fault_of(loss: Tensor) -> int:

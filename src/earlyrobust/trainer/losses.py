@@ -1,0 +1,153 @@
+"""The loss of a trainer: an objective, a weight and a penalty around any loss that the user computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from torch import Tensor, nn
+from transformers import Trainer, TrainingArguments
+
+from earlyrobust.adversarial import Adversary, Objective
+from earlyrobust.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class LossTrainer(Trainer):  # type: ignore[misc]
+    """A Trainer that can change the loss of each pass, and adds a penalty once per training step.
+
+    Args:
+        model: The classifier.
+        args: Training arguments.
+        penalty: A differentiable scalar that is added to the loss; None for none.
+        **kwargs: As for `transformers.Trainer`.
+    """
+
+    adversary: Adversary | None
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        args: TrainingArguments,
+        *,
+        penalty: Callable[[], Tensor] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(model, args, **kwargs)
+        self._penalty = penalty
+        self._penalty_is_due = False
+        self.forget_penalties()
+
+    def forget_penalties(self) -> None:
+        """Begin the mean of penalties anew, which the next log shows."""
+        # Their sum since the last log, and the number of optimiser steps.
+        self._penalties: tuple[Tensor | float, float] = (0.0, 0.0)
+
+    def plain_step(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        weight: float = 1.0,
+        objective: Objective | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
+        """Run one forward and backward pass by transformers' own training step.
+
+        Trainer asks `compute_loss` for the loss. That method is the user's to override, so all that belongs
+        around any loss is put around its answer here: the objective, the weight, and the penalty once a
+        training step.
+
+        Returns:
+            The weighted loss without the penalty, a detached scalar.
+        """
+        own = self.__dict__.get("compute_loss")
+        penalty: Tensor | None = None
+
+        def restore() -> None:
+            self.__dict__.pop("compute_loss", None)
+            if own is not None:
+                self.__dict__["compute_loss"] = own
+
+        def surrounded(model: nn.Module, inputs: dict[str, Any], **options: Any) -> Tensor:
+            nonlocal penalty
+            restore()  # the objective may need passes of its own
+            # Trainer divides by the accumulation steps, unless the loss is that of all of them already.
+            parts = self.current_gradient_accumulation_steps if self._normalises_its_loss else 1
+            loss = self._loss(model, inputs, objective, parts, **options) * weight
+            if self._penalty is not None and self._penalty_is_due:
+                self._penalty_is_due = False
+                penalty = self._penalty()
+                loss = loss + penalty / parts
+            return loss
+
+        self.__dict__["compute_loss"] = surrounded
+        try:
+            loss = cast("Tensor", super().training_step(model, dict(inputs), num_items_in_batch))
+        finally:
+            restore()
+        return loss if penalty is None else loss - self._noted(penalty.detach())
+
+    def task_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        objective: Objective | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
+        """Return the loss of a batch, or its objective, without weight and penalty."""
+        with self.compute_loss_context_manager():
+            return self._loss(model, dict(inputs), objective, num_items_in_batch=num_items_in_batch)
+
+    def outputs(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
+    ) -> Any:
+        """Return the outputs of the model from which the loss is computed; they can be differentiated."""
+        with self.compute_loss_context_manager():
+            return self._loss_and_outputs(model, dict(inputs), num_items_in_batch=num_items_in_batch)[1]
+
+    def _loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        objective: Objective | None,
+        parts: int = 1,
+        **options: Any,
+    ) -> Tensor:
+        if objective is None:
+            return cast("Tensor", self.compute_loss(model, inputs, **options))
+        loss, outputs = self._loss_and_outputs(model, inputs, **options)
+        return objective(loss * parts, outputs) / parts
+
+    def _loss_and_outputs(
+        self, model: nn.Module, inputs: dict[str, Any], **options: Any
+    ) -> tuple[Tensor, Any]:
+        needed = "hidden_states" if inputs.get("output_hidden_states") else "logits"
+        answer = self.compute_loss(model, inputs, return_outputs=True, **options)
+        if not isinstance(answer, tuple) or len(answer) != 2 or getattr(answer[1], needed, None) is None:
+            raise ConfigError(
+                f"{type(self.adversary).__name__} needs the {needed} of the model: let compute_loss of "
+                f"{type(self).__name__} return (loss, outputs) where return_outputs is true, the outputs as "
+                "model(**inputs) returns them."
+            )
+        return cast("tuple[Tensor, Any]", answer)
+
+    @property
+    def _normalises_its_loss(self) -> bool:
+        told: bool | None = getattr(self, "loss_is_scaled_for_ga", None)
+        return self.compute_loss_func is not None if told is None else told
+
+    def _noted(self, penalty: Tensor) -> Tensor:
+        """Keep a penalty for the log; its share of the loss that Trainer sums up over accumulated batches."""
+        parts: int = self.current_gradient_accumulation_steps
+        self._penalties = (self._penalties[0] + penalty / parts, self._penalties[1] + 1 / parts)
+        return penalty / parts
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log, and with the loss the penalty: both are means over the steps since the last time."""
+        total, steps = self._penalties
+        if "loss" in logs and isinstance(total, Tensor):
+            logs["penalty"] = total.item() / steps
+            self.forget_penalties()
+        super().log(logs, *args, **kwargs)
