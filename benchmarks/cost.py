@@ -165,7 +165,8 @@ def noise(texts: Any, tokenizer: Any, rounds: int) -> list[float]:
         rows = range(32 * round_, 32 * round_ + 32)
         labels = [texts["label"][row] for row in rows]
         seconds = [time.perf_counter()]
-        tokens, found = made.batch([columns[row] for row in rows], labels, epoch=0, progress=1.0)
+        batch = made.batch([columns[row] for row in rows], labels, epoch=0)
+        tokens, found = batch.tokens, batch.found
         seconds.append(time.perf_counter())
         with gradients_at(embedding) as gradients:
             model(**tokens, labels=torch.tensor(labels)).loss.backward()
@@ -173,7 +174,7 @@ def noise(texts: Any, tokenizer: Any, rounds: int) -> list[float]:
         optimizer.zero_grad()
         seconds.append(time.perf_counter())
         made.observe(gradients[0], tokens["input_ids"], embedding.weight, found)
-        made.update()
+        made.update(1.0)
         seconds.append(time.perf_counter())
         making, training, learning = np.diff(seconds)
         ratios.append((making + learning) / training)

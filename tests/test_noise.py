@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,15 @@ from earlyrobust.attacks.swaps import Draws
 from earlyrobust.attacks.text import words_of
 from earlyrobust.encoders import locate
 from earlyrobust.errors import ConfigError, ResourceError, TrainingError
-from earlyrobust.noise import GainTable, Lexicon, NoiseCollator, NoiseConfig, Occurrences, TextNoise
+from earlyrobust.noise import (
+    FittedRate,
+    GainTable,
+    Lexicon,
+    NoiseCollator,
+    NoiseConfig,
+    Occurrences,
+    TextNoise,
+)
 from earlyrobust.noise.gains import Pieces, first_order_gains
 from earlyrobust.noise.lexicon import is_touchable
 from earlyrobust.results import RunRecord
@@ -67,7 +76,7 @@ def tokenizer() -> PreTrainedTokenizerBase:
 
 
 def noise(tokenizer: PreTrainedTokenizerBase, classes: int = 2, seed: int = 0, **settings: Any) -> TextNoise:
-    settings = {"ramp": 0.0, "candidates": 3, **settings}
+    settings = {"ramp": 0.0, "candidates": 3, "clean": 0.0, "keeps": 0.0, **settings}
     lexicon = Lexicon(NEIGHBOURS, settings["candidates"])
     return TextNoise(lexicon, tokenizer, classes, config=NoiseConfig(**settings), max_length=64, seed=seed)
 
@@ -81,7 +90,7 @@ def test_words_that_change_a_statement_are_left_alone(tokenizer: PreTrainedToken
     assert {"This", "is", "not", "7", "as", "that"} <= set(kept)
     changed = Counter()
     for seed in range(300):
-        new = made.noisy((TEXT,), 0, Draws(seed), 1.0).columns[0]
+        new = made.noisy((TEXT,), Draws(seed), 1.0).columns[0]
         assert [word for word in words_of(new) if word in kept] == kept
         changed.update(
             word for word in ("Good", "film", "BAD", "odd", "weather") if word not in words_of(new)
@@ -93,7 +102,7 @@ def test_exchanges_take_neighbours_in_the_case_of_the_word(tokenizer: PreTrained
     made = noise(tokenizer, choice="random", exchanges=1.0, misspells=0.0, misspells_others=0.0)
     seen: dict[str, set[str]] = {"Good": set(), "BAD": set(), "film": set()}
     for seed in range(200):
-        new = words_of(made.noisy((TEXT,), 0, Draws(seed), 1.0).columns[0])
+        new = words_of(made.noisy((TEXT,), Draws(seed), 1.0).columns[0])
         for old, word in zip(words_of(TEXT), new, strict=True):
             if old in seen:
                 seen[old].add(word)
@@ -115,7 +124,7 @@ def test_changes_have_their_probabilities(
     listed = "good " * 30
     count: Counter[str] = Counter()
     for seed in range(400):
-        words = made.noisy((listed + "unusual " * 30,), 0, Draws(seed), 1.0).columns[0].split(" ")
+        words = made.noisy((listed + "unusual " * 30,), Draws(seed), 1.0).columns[0].split(" ")
         count.update("exchanged" if word in NEIGHBOURS["good"] else "kept" for word in words[:30])
         count["others kept"] += words.count("unusual")
     # Each text draws its share between 0 and 1, half of its words on average.
@@ -127,7 +136,7 @@ def test_the_share_of_changed_words_is_uniform_up_to_the_rate(tokenizer: PreTrai
     made = noise(tokenizer, choice="random", exchanges=1.0, misspells=0.0, clean=0.25)
     shares = []
     for seed in range(2_000):
-        words = made.noisy(("good " * 50,), 0, Draws(seed), 0.6).columns[0].split()
+        words = made.noisy(("good " * 50,), Draws(seed), 0.6).columns[0].split()
         shares.append(sum(word != "good" for word in words) / 50)
     counts, _ = np.histogram(shares, bins=6, range=(0, 0.6))
     assert max(shares) < 0.85
@@ -136,16 +145,60 @@ def test_the_share_of_changed_words_is_uniform_up_to_the_rate(tokenizer: PreTrai
     assert counts[2:5] / 2_000 == pytest.approx(0.75 / 6, abs=0.03)
 
 
-def test_the_rate_rises_over_the_ramp() -> None:
-    config = NoiseConfig(rate=0.8, ramp=0.25)
-    assert [config.rate_at(progress) for progress in (0, 0.125, 0.25, 1)] == [0, 0.4, 0.8, 0.8]
-    assert NoiseConfig(rate=0.8, ramp=0).rate_at(0) == 0.8
+def test_the_level_rises_over_the_ramp() -> None:
+    rate = FittedRate(2, keeps=0.0, ramp=0.25)
+    levels = []
+    for progress in (0.125, 0.25, 1.0):
+        rate.move(progress)
+        levels.append(rate.level)
+    assert levels == [0.5, 1.0, 1.0]
+    assert FittedRate(2, keeps=0.5, ramp=0.0).level == 1
+
+
+@pytest.mark.parametrize(
+    ("clean", "noisy", "direction"),
+    [
+        (0.69, 0.69, 0),  # nothing is known yet
+        (0.2, 0.44, 1),  # ln 2 − 0.44 is more than half of ln 2 − 0.2
+        (0.2, 0.46, -1),
+        (0.5, 0.65, -1),  # a hard task: less loss is enough
+        (0.2, None, 1),  # no text with noise so far
+        (None, 0.3, 0),
+    ],
+)
+def test_the_level_follows_what_the_model_knows(
+    clean: float | None, noisy: float | None, direction: int
+) -> None:
+    rate = FittedRate(2, keeps=0.5, ramp=0.5)
+    given = [(loss, kind) for loss, kind in ((clean, False), (noisy, True)) if loss is not None]
+    rate.add(np.array([loss for loss, _ in given]), np.array([kind for _, kind in given]))
+    assert rate.direction == direction
+    rate.level = 0.5
+    rate.move(0.1)
+    assert rate.level == pytest.approx(0.5 + direction * 0.2)
+
+
+def test_the_level_stays_between_zero_and_one_and_its_state_is_kept() -> None:
+    rate = FittedRate(2, keeps=0.5, ramp=0.1)
+    rate.add(np.array([0.1, 0.3]), np.array([False, False]))
+    for step in range(1, 11):
+        rate.move(step / 20)
+    assert rate.level == 1
+    rate.add(np.array([5.0]), np.array([True]))
+    other = FittedRate(2, keeps=0.5, ramp=0.1)
+    other.state = rate.state
+    for step in range(11, 21):
+        for each in (rate, other):
+            each.move(step / 20)
+    assert rate.level == other.level == 0
+    rate.add(np.array([0.2]), np.array([False]))
+    assert rate.losses == pytest.approx([0.95 * 0.2 + 0.05 * 0.2, 5.0])
 
 
 def test_of_a_pair_the_second_text_is_changed(tokenizer: PreTrainedTokenizerBase) -> None:
     made = noise(tokenizer, misspells_others=1.0)
     first = "Is the good film a bad movie?"
-    found = [made.noisy((first, TEXT), 0, Draws(seed), 1.0) for seed in range(30)]
+    found = [made.noisy((first, TEXT), Draws(seed), 1.0) for seed in range(30)]
     assert {text.columns[0] for text in found} == {first}
     assert len({text.columns[1] for text in found}) > 20
 
@@ -153,23 +206,24 @@ def test_of_a_pair_the_second_text_is_changed(tokenizer: PreTrainedTokenizerBase
 def test_words_are_found_again_in_the_text_and_its_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
     made = noise(tokenizer, misspells_others=1.0)
     for seed in range(50):
-        text = made.noisy(("A question?", TEXT), 0, Draws(seed), 1.0)
+        text = made.noisy(("A question?", TEXT), Draws(seed), 1.0)
         for start, length, index in text.words:
             assert text.columns[1][start : start + length].lower() == made.lexicon.words[index]
-    tokens, found = made.batch([("A question?", TEXT), ("Good?", "good film")], [1, 0], epoch=0, progress=0.0)
+    batch = made.batch([("A question?", TEXT), ("Good?", "good film")], [1, 0], epoch=0)
+    tokens, found = batch.tokens, batch.found
     for row, begin, end, word in zip(found.rows, found.begins, found.ends, found.words, strict=True):
         ids = tokens["input_ids"][row, begin:end]
         assert tokenizer.decode(ids).replace(" ", "") == made.lexicon.words[word]
     assert found.labels.tolist() == [(1, 0)[row] for row in found.rows]
 
 
-@pytest.mark.parametrize("progress", [0.0, 1.0])
+@pytest.mark.parametrize("settings", [{"rate": 0.0}, {"ramp": 0.5}, {"clean": 1.0}])
 def test_without_a_rate_a_batch_is_that_of_the_tokenizer(
-    tokenizer: PreTrainedTokenizerBase, progress: float
+    tokenizer: PreTrainedTokenizerBase, settings: dict[str, float]
 ) -> None:
     texts = [(TEXT,), ("good",), ("",)]
-    made = noise(tokenizer, rate=0.0 if progress else 1.0, ramp=0.5)
-    tokens, _ = made.batch(texts, [0, 1, 1], epoch=0, progress=progress)
+    made = noise(tokenizer, **settings)
+    tokens = made.batch(texts, [0, 1, 1], epoch=0).tokens
     expected = tokenizer([text for (text,) in texts], padding=True, return_tensors="pt")
     assert {name: values.tolist() for name, values in tokens.items()} == {
         name: values.tolist() for name, values in expected.items()
@@ -180,7 +234,7 @@ def test_noise_depends_on_seed_epoch_and_text_alone(tokenizer: PreTrainedTokeniz
     texts = [(f"{TEXT} {number}",) for number in range(12)]
 
     def ids(made: TextNoise, order: list[int], epoch: int) -> dict[int, list[int]]:
-        tokens, _ = made.batch([texts[place] for place in order], [0] * len(order), epoch=epoch, progress=1)
+        tokens = made.batch([texts[place] for place in order], [0] * len(order), epoch=epoch).tokens
         rows = [row[mask.bool()].tolist() for row, mask in zip(*map(tokens.get, FIELDS), strict=True)]
         return dict(zip(order, rows, strict=True))
 
@@ -244,7 +298,8 @@ def test_gains_are_those_of_the_definition(kind: str) -> None:
     tokenizer = TOKENIZERS[kind]()
     made = noise(tokenizer)
     texts = [(TEXT,), ("a good film",), ("unfathomably bad",)]
-    tokens, found = made.batch(texts, [0, 1, 1], epoch=0, progress=1)
+    batch = made.batch(texts, [0, 1, 1], epoch=0)
+    tokens, found = batch.tokens, batch.found
     assert len(found.rows) >= 4
     torch.manual_seed(0)
     ids = tokens["input_ids"]
@@ -273,7 +328,8 @@ def test_a_gain_is_the_change_of_the_loss_for_a_short_way(tokenizer: PreTrainedT
         weight = torch.randn(len(tokenizer), 8)
         head = torch.randn(8, 2)
     made = noise(tokenizer)
-    tokens, found = made.batch([("a good film",)], [1], epoch=0, progress=0)
+    batch = made.batch([("a good film",)], [1], epoch=0)
+    tokens, found = batch.tokens, batch.found
     ids = tokens["input_ids"]
 
     def loss(embedded: torch.Tensor) -> torch.Tensor:
@@ -313,16 +369,41 @@ def test_learned_noise_prefers_the_neighbour_of_greatest_gain(
     word = made.lexicon.words.index("good")
     made.table.add(np.array([1]), np.array([word]), np.array([[-1, 2, 1]]))
     for label, best in ((1, "great"), (0, None)):
+        aim = partial(made.table.best, label)
         words = [
             new
             for seed in range(300)
-            for new in made.noisy(("good " * 20,), label, Draws(seed), 1.0).columns[0].split()
+            for new in made.noisy(("good " * 20,), Draws(seed), 1.0, aim).columns[0].split()
             if new != "good"
         ]
         shares = {near: words.count(near) / len(words) for near in NEIGHBOURS["good"]}
         for near, share in shares.items():
             aimed = guided if best is not None else 0
             assert share == pytest.approx((1 - aimed) / 3 + (aimed if near == best else 0), abs=0.04)
+
+
+def test_gradient_chosen_noise_aims_at_the_greatest_gain_of_the_text_at_hand(
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    made = noise(tokenizer, choice="gradient", exchanges=1.0, misspells=0.0, guided=1.0)
+    texts = [("good good film",), ("bad good",)]
+    draft = made.batch(texts, [1, 0], epoch=0, exchanges=False)
+    assert draft.tokens["input_ids"].tolist() == tokenizer([*sum(texts, ())], padding=True)["input_ids"]
+    torch.manual_seed(0)
+    ids = draft.tokens["input_ids"]
+    weight, gradient = torch.randn(len(tokenizer), 8), torch.randn(*ids.shape, 8)
+    aims = made.aims(gradient, ids, weight, draft.found)
+    for row, aim in enumerate(aims):
+        for index, word in enumerate(made.lexicon.words):
+            places = (ids[row] == tokenizer.convert_tokens_to_ids(word)).nonzero().flatten().tolist()
+            slope = sum((gradient[row, place] for place in places), torch.zeros(8))
+            own = weight[tokenizer.convert_tokens_to_ids(word)]
+            near = tokenizer.convert_tokens_to_ids(made.lexicon.neighbours[index])
+            gains = [float(slope @ (weight[id_] - own)) for id_ in near]
+            wanted = int(np.argmax(gains)) if places and max(gains) > 0 else None
+            assert aim(index) == wanted
+    final = made.batch(texts, [1, 0], epoch=0, aims=aims)
+    assert final.tokens["input_ids"].tolist() != draft.tokens["input_ids"].tolist()
 
 
 # --- In a trainer ------------------------------------------------------------------------------------------
@@ -390,6 +471,37 @@ def test_noise_of_rate_zero_trains_as_none(tokenizer: PreTrainedTokenizerBase, t
     loud = train(tokenizer, tmp_path / "c", noise(tokenizer))
     assert weights(quiet) == weights(plain)
     assert weights(loud) != weights(plain)
+
+
+def test_gradient_chosen_noise_raises_the_loss_more_than_random_noise(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    """The loss of the first step, in which the weights of both are those of the beginning."""
+    losses = {}
+    for choice in ("random", "gradient"):
+        settings = {"misspells": 0.0, "misspells_others": 0.0, "exchanges": 1.0, "guided": 1.0}
+        trainer = train(
+            *(tokenizer, tmp_path / choice, noise(tokenizer, choice=choice, **settings)),
+            **{"max_steps": 1, "per_device_train_batch_size": 32, "logging_steps": 1},
+        )
+        losses[choice] = trainer.state.log_history[0]["loss"]
+    assert losses["gradient"] > losses["random"]
+
+
+def test_the_rate_falls_where_the_model_does_not_understand_noise(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    """The words that noise exchanges are those that the classes are told by."""
+    levels = {}
+    for keeps in (0.0, 0.9):
+        made = noise(
+            tokenizer, choice="random", ramp=0.2, keeps=keeps, clean=0.3, misspells=0.5, exchanges=0.5
+        )
+        train(tokenizer, tmp_path / str(keeps), made, max_steps=40)
+        levels[keeps] = made.rate.level
+        assert np.isfinite(made.rate.losses).all()
+    assert levels[0.0] == 1
+    assert levels[0.9] < 0.5
 
 
 def test_the_table_holds_the_gains_of_each_examples_own_loss(
@@ -546,7 +658,7 @@ def test_what_the_collator_cannot_do_is_refused(tokenizer: PreTrainedTokenizerBa
 @pytest.mark.parametrize(
     ("noise", "says"),
     [
-        ("best", "The noise has no choice 'best': choose random or learned."),
+        ("best", "The noise has no choice 'best': choose random, learned or gradient."),
         ("learned,rates=1", "The noise has no setting 'rates': choose from rate, ramp,"),
         ("learned,choice=random", "The noise has no setting 'choice'"),
         ("learned,rate=2", "The noise's rate is 2: choose a number from 0 to 1."),

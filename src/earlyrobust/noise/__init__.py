@@ -6,16 +6,20 @@ from earlyrobust.noise.collator import TEXT_COLUMNS, NoiseCollator, take_texts
 from earlyrobust.noise.config import NoiseConfig
 from earlyrobust.noise.gains import GainTable, Occurrences
 from earlyrobust.noise.lexicon import Lexicon
-from earlyrobust.noise.text_noise import STATE_NAME, Noisy, TextNoise
+from earlyrobust.noise.rate import FittedRate
+from earlyrobust.noise.text_noise import STATE_NAME, Aim, Noisy, NoisyBatch, TextNoise
 
 __all__ = [
     "STATE_NAME",
     "TEXT_COLUMNS",
+    "Aim",
+    "FittedRate",
     "GainTable",
     "Lexicon",
     "NoiseCollator",
     "NoiseConfig",
     "Noisy",
+    "NoisyBatch",
     "Occurrences",
     "TextNoise",
     "take_texts",

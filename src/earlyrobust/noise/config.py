@@ -7,8 +7,10 @@ from typing import Literal, get_args
 
 from earlyrobust.errors import ConfigError
 
-Choice = Literal["random", "learned"]
-_SHARES = ("rate", "ramp", "exchanges", "misspells", "misspells_others", "guided", "clean", "memory")
+Choice = Literal["random", "learned", "gradient"]
+_SHARES = (
+    *("rate", "ramp", "exchanges", "misspells", "misspells_others", "guided", "clean", "keeps", "memory"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,16 +18,20 @@ class NoiseConfig:
     """Settings of text noise (all values are ours).
 
     Attributes:
-        choice: How a neighbour is chosen: "random", or "learned" for the neighbour of greatest mean gain.
+        choice: How a neighbour is chosen: "random"; "learned" for the neighbour of greatest mean gain in the
+            batches so far; or "gradient" for the neighbour of greatest gain in the text at hand, which takes
+            an ascent in each step.
         rate: Largest share of the words of a text that are chosen for a change. Each text draws its share
             uniformly between 0 and this rate.
-        ramp: Share of the training during which the rate rises linearly from 0 to `rate`.
+        ramp: Share of the training in which the rate can rise linearly from 0 to `rate`.
         exchanges: Probability that a chosen word with neighbours is exchanged for a neighbour.
         misspells: Probability that a chosen word with neighbours is misspelt instead.
         misspells_others: Probability that a chosen word without neighbours is misspelt.
-        guided: Probability that an exchange takes the neighbour of greatest mean gain, if that is positive;
-            all others take a random neighbour. Only for the choice "learned".
+        guided: Probability that an exchange takes the neighbour of greatest gain, if that is positive; all
+            others take a random neighbour. Not for the choice "random".
         clean: Probability that a text is left as it is.
+        keeps: Share of the model's knowledge of clean texts that it must keep of texts with noise. The rate
+            rises while it does, and falls while it does not (see `FittedRate`). 0 for a rate that only rises.
         candidates: K, neighbours of a word.
         memory: Share of a mean gain that stays when a batch adds to it.
     """
@@ -37,14 +43,16 @@ class NoiseConfig:
     misspells: float = 0.15
     misspells_others: float = 0.5
     guided: float = 0.7
-    clean: float = 0.0
+    clean: float = 0.1
+    keeps: float = 0.5
     candidates: int = 8
     memory: float = 0.9
 
     def __post_init__(self) -> None:
-        if self.choice not in get_args(Choice):
+        *others, last = get_args(Choice)
+        if self.choice not in (*others, last):
             raise ConfigError(
-                f"The noise has no choice '{self.choice}': choose {' or '.join(get_args(Choice))}."
+                f"The noise has no choice '{self.choice}': choose {', '.join(others)} or {last}."
             )
         for name in _SHARES:
             value = getattr(self, name)
@@ -57,7 +65,3 @@ class NoiseConfig:
             )
         if isinstance(self.candidates, bool) or not isinstance(self.candidates, int) or self.candidates < 1:
             raise ConfigError(f"The noise's candidates is {self.candidates!r}: choose at least 1.")
-
-    def rate_at(self, progress: float) -> float:
-        """Return the rate at a point of the training, from 0 for its beginning to 1 for its end."""
-        return self.rate if self.ramp == 0 else self.rate * min(1.0, max(0.0, progress) / self.ramp)

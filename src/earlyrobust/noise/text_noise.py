@@ -3,13 +3,15 @@
 Random noise takes any neighbour of a word. Learned noise aims, as word-substitution attacks do. A table holds
 the mean first-order gain in loss for each class, word and neighbour (see `gains`), and noise prefers the
 neighbour of greatest gain. The table costs no pass, because training computes the gradient at the embeddings
-anyway.
+anyway. Gradient-chosen noise takes the gains in the text at hand instead, from the gradient of an extra pass.
+
+The rate of noise rises while the model still understands the texts with noise (see `rate`).
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,7 @@ from earlyrobust.errors import ConfigError, TrainingError
 from earlyrobust.noise.config import NoiseConfig
 from earlyrobust.noise.gains import GainTable, Occurrences, Pieces, first_order_gains
 from earlyrobust.noise.lexicon import Lexicon, is_touchable
+from earlyrobust.noise.rate import FittedRate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 STATE_NAME = "noise.safetensors"
+# Gives the neighbour of a word that noise prefers, by its place in the lexicon; None for no preference.
+Aim = Callable[[int], int | None]
 _MISSPELLINGS: tuple[Swaps, ...] = (DeleteCharacter(), InsertCharacter(), SwapCharacters(), InsertSpace())
 
 
@@ -43,17 +48,35 @@ class Noisy:
         columns: The text, or the two of a pair.
         words: For each word of the last column that the lexicon holds: its first character, its length, and
             its index in the lexicon.
+        may_change: Whether the text was chosen for noise, which need not change it.
     """
 
     columns: tuple[str, ...]
     words: list[tuple[int, int, int]]
+    may_change: bool = True
+
+
+@dataclass(frozen=True)
+class NoisyBatch:
+    """A batch of texts with noise.
+
+    Attributes:
+        tokens: The fields that the tokenizer makes, padded, as tensors of shape (B, T).
+        found: The words that the lexicon holds and the model reads.
+        noisy: For each text, whether noise may have changed it, shape (B,).
+    """
+
+    tokens: dict[str, Tensor]
+    found: Occurrences
+    noisy: NDArray[np.bool_]
 
 
 class TextNoise:
     """Changes words of training texts, and learns from gradients which changes raise the loss.
 
-    The noise of a text depends on the seed, the epoch, the text and the learned gains alone. So neither the
-    number of processes nor a resume changes it. Of a pair, noise changes the second text, as TextFooler does.
+    The noise of a text depends on the seed, the epoch, the text, the gains and the level alone. So neither
+    the number of processes nor a resume changes it. Of a pair, noise changes the second text, as TextFooler
+    does.
 
     Args:
         lexicon: The words that are exchanged, with their neighbours.
@@ -68,6 +91,7 @@ class TextNoise:
         lexicon: See the argument.
         tokenizer: See the argument.
         table: The mean gains that the noise has learned.
+        rate: The rate, which fits the task.
 
     Raises:
         ConfigError: If the tokenizer is not a fast one.
@@ -90,9 +114,11 @@ class TextNoise:
         self.tokenizer = tokenizer
         self._max_length = max_length
         self._seed = seed
-        self._pieces = Pieces(lexicon, tokenizer) if self.learns else None
+        self._pieces = Pieces(lexicon, tokenizer) if self.config.choice != "random" else None
         self.table = GainTable(classes, len(lexicon.words), lexicon.count, self.config.memory)
-        self._observed: list[NDArray[np.float64]] = []
+        self.rate = FittedRate(classes, self.config.keeps, self.config.ramp)
+        self._gains: list[NDArray[np.float64]] = []
+        self._losses: list[NDArray[np.float64]] = []
 
     @property
     def classes(self) -> int:
@@ -101,8 +127,13 @@ class TextNoise:
 
     @property
     def learns(self) -> bool:
-        """Whether the noise needs gradients."""
+        """Whether the noise learns from the gradients of each training step."""
         return self.config.choice == "learned"
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether the noise needs gradients of an extra pass before each training step."""
+        return self.config.choice == "gradient"
 
     def batch(
         self,
@@ -110,26 +141,25 @@ class TextNoise:
         labels: Sequence[int],
         *,
         epoch: int,
-        progress: float,
         side: str | None = None,
-    ) -> tuple[dict[str, Tensor], Occurrences]:
+        aims: Sequence[Aim] | None = None,
+        exchanges: bool = True,
+    ) -> NoisyBatch:
         """Make noise for a batch of texts, and tokenise the texts with their noise.
 
         Args:
             texts: The texts, each a tuple of one text or two.
             labels: Their classes.
             epoch: Number of the epoch, from 0.
-            progress: The point of the training, from 0 for its beginning to 1 for its end.
             side: The side of the padding, "left" or "right"; None for that of the tokenizer.
-
-        Returns:
-            The fields that the tokenizer makes, padded, as tensors of shape (B, T); and the words that the
-            noise can learn from.
+            aims: For each text, the neighbours that exchanges prefer; None for the choice of the table.
+            exchanges: Whether words are exchanged; False for misspellings alone, at the same places.
         """
-        rate = self.config.rate_at(progress)
+        level = self.config.rate * self.rate.level
+        aims = aims or [self._learned(label) for label in labels]
         noisy = [
-            self.noisy(columns, label, self._draws(columns, epoch), rate)
-            for columns, label in zip(texts, labels, strict=True)
+            self.noisy(columns, self._draws(columns, epoch), level, aim, exchanges=exchanges)
+            for columns, aim in zip(texts, aims, strict=True)
         ]
         columns = [list(column) for column in zip(*(text.columns for text in noisy), strict=True)]
         tokens = self.tokenizer(
@@ -140,8 +170,13 @@ class TextNoise:
             padding_side=side,
             return_tensors="pt",
         )
-        found = self._found(noisy, labels, tokens.encodings) if self.learns else []
-        return dict(tokens), Occurrences.of(found)
+        found = [] if self._pieces is None else self._found(noisy, labels, tokens.encodings)
+        changed = np.array([text.may_change for text in noisy]) & (level > 0)
+        return NoisyBatch(dict(tokens), Occurrences.of(found), changed)
+
+    def _learned(self, label: int) -> Aim:
+        """Return the preferences of the table for texts of a class."""
+        return lambda word: self.table.best(label, word)
 
     def tokens(self, columns: tuple[str, ...], epoch: int) -> dict[str, list[int]]:
         """Make random noise for one text at the full rate, and tokenise the text with its noise.
@@ -150,48 +185,59 @@ class TextNoise:
             columns: The text, or the two of a pair.
             epoch: Number of the epoch, from 0.
         """
-        text = self.noisy(columns, 0, self._draws(columns, epoch), self.config.rate)
+        text = self.noisy(columns, self._draws(columns, epoch), self.config.rate)
         return dict(self.tokenizer(*text.columns, truncation="longest_first", max_length=self._max_length))
 
-    def noisy(self, columns: tuple[str, ...], label: int, random: Draws, rate: float) -> Noisy:
+    def noisy(
+        self,
+        columns: tuple[str, ...],
+        random: Draws,
+        rate: float,
+        aim: Aim = lambda _: None,
+        *,
+        exchanges: bool = True,
+    ) -> Noisy:
         """Make noise for one text.
 
         Args:
             columns: The text, or the two of a pair.
-            label: Its class.
             random: Source of randomness.
             rate: Largest share of words that are chosen for a change.
+            aim: The neighbours that exchanges prefer.
+            exchanges: Whether words are exchanged.
         """
-        share = 0.0 if random.random_sample() < self.config.clean else rate * random.random_sample()
+        may_change = random.random_sample() >= self.config.clean
+        share = rate * random.random_sample() if may_change else 0.0
         *before, text = columns
         parts, words, length, behind = [], [], 0, 0
         for start, word in find_words(text):
             chosen = is_touchable(word) and random.random_sample() < share
-            new = self._change(word, label, random) if chosen else word
+            new = self._change(word, random, aim, exchanges) if chosen else word
             length += start - behind
             if (index := self.lexicon.find(new)) is not None:
                 words.append((length, len(new), index))
             parts += [text[behind:start], new]
             length += len(new)
             behind = start + len(word)
-        return Noisy((*before, "".join([*parts, text[behind:]])), words)
+        return Noisy((*before, "".join([*parts, text[behind:]])), words, may_change)
 
     def _draws(self, columns: tuple[str, ...], epoch: int) -> Draws:
         """Return the source of randomness of a text in an epoch."""
         text = zlib.crc32("\n".join(columns).encode("utf-8", "surrogatepass"))
         return Draws(int(np.random.SeedSequence([self._seed, epoch, text]).generate_state(1)[0]))
 
-    def _change(self, word: str, label: int, random: Draws) -> str:
+    def _change(self, word: str, random: Draws, aim: Aim, exchanges: bool) -> str:
         """Exchange, misspell or keep a word."""
         settings = self.config
         chance, index = random.random_sample(), self.lexicon.find(word)
         if index is None:
             return _misspell(word, random) if chance < settings.misspells_others else word
         if chance < settings.exchanges:
-            near = self.lexicon.neighbours[index]
-            place = self.table.best(label, index) if self.learns else None
-            # Both numbers are always drawn, so that learning does not change the draws of later words.
+            near, place = self.lexicon.neighbours[index], aim(index)
+            # Both numbers are always drawn, so that the aim does not change the draws of later words.
             guided, other = random.random_sample() < settings.guided, random.randint(len(near))
+            if not exchanges:
+                return word
             return in_case_of(word, near[place if guided and place is not None else other])
         return _misspell(word, random) if chance < settings.exchanges + settings.misspells else word
 
@@ -209,6 +255,27 @@ class TextNoise:
                     found.append((row, begin, end + 1, index, label))
         return found
 
+    def aims(self, gradient: Tensor, tokens: Tensor, weight: Tensor, found: Occurrences) -> list[Aim]:
+        """Return the preferences of each text of a batch: for a word, the neighbour of greatest gain there.
+
+        Args:
+            gradient: The gradient of the loss at the output of the word embeddings, shape (B, T, D).
+            tokens: Indices of the vocabulary, shape (B, T).
+            weight: The word embeddings, shape (tokens, D).
+            found: The words of the batch.
+        """
+        best: list[dict[int, int]] = [{} for _ in range(len(tokens))]
+        if self._pieces is not None and len(found.rows):
+            gains = first_order_gains(gradient, tokens, weight, found, self._pieces)
+            keys = np.column_stack([found.rows, found.words])
+            pairs, place = np.unique(keys, axis=0, return_inverse=True)
+            sums = np.zeros((len(pairs), gains.shape[1]))
+            np.add.at(sums, place.reshape(-1), gains)
+            for (row, word), gain in zip(pairs.tolist(), sums, strict=True):
+                if gain.max() > 0:
+                    best[row][word] = int(gain.argmax())
+        return [text.get for text in best]
+
     def observe(self, gradient: Tensor, tokens: Tensor, weight: Tensor, found: Occurrences) -> None:
         """Keep the gains of a batch for the next `update`.
 
@@ -222,26 +289,44 @@ class TextNoise:
         if self._pieces is None or not len(found.rows):
             return
         gains = first_order_gains(gradient, tokens, weight, found, self._pieces)
-        self._observed.append(np.column_stack([found.labels, found.words, gains]))
+        self._gains.append(np.column_stack([found.labels, found.words, gains]))
 
-    def update(self) -> None:
-        """Add the observed gains of all processes to the table. To be called once per optimiser step."""
+    def observe_losses(self, losses: NDArray[np.float64], noisy: NDArray[np.bool_]) -> None:
+        """Keep the losses of a batch for the next `update`.
+
+        Args:
+            losses: The loss of each text, shape (B,).
+            noisy: Whether noise may have changed the text, shape (B,), as `batch` returned it.
+        """
+        self._losses.append(np.column_stack([losses, noisy]))
+
+    def update(self, progress: float) -> None:
+        """Learn from the observed gains and losses of all processes. To be called once per optimiser step.
+
+        Args:
+            progress: The point of the training, from 0 for its beginning to 1 for its end.
+        """
+        losses = processes.stacked(np.concatenate([np.zeros((0, 2)), *self._losses]))
+        self._losses = []
+        self.rate.add(losses[:, 0], losses[:, 1] > 0)
+        self.rate.move(progress)
         if not self.learns:
             return
         empty = np.zeros((0, 2 + self.lexicon.count))
-        rows = processes.stacked(np.concatenate([empty, *self._observed]))
-        self._observed = []
+        rows = processes.stacked(np.concatenate([empty, *self._gains]))
+        self._gains = []
         ids = rows[:, :2].astype(np.int64)
         self.table.add(ids[:, 0], ids[:, 1], rows[:, 2:])
 
     def save(self, folder: Path) -> None:
-        """Write the table into a folder, such as that of a checkpoint, as `noise.safetensors`."""
+        """Write the table and the level into a folder, such as a checkpoint's, as `noise.safetensors`."""
         from safetensors.numpy import save_file
 
-        save_file({"means": self.table.means, "seen": self.table.seen}, folder / STATE_NAME)
+        state = {"means": self.table.means, "seen": self.table.seen, "rate": self.rate.state}
+        save_file(state, folder / STATE_NAME)
 
     def load(self, folder: Path) -> None:
-        """Read the table from a folder.
+        """Read the table and the level from a folder.
 
         Raises:
             TrainingError: If there is no table, or it belongs to another lexicon.
@@ -261,6 +346,7 @@ class TextNoise:
                 "the texts and --neighbours of its beginning, or begin again in another folder."
             )
         self.table.means, self.table.seen = state["means"], state["seen"]
+        self.rate.state = state.get("rate", self.rate.state)
 
 
 def _misspell(word: str, random: Draws) -> str:

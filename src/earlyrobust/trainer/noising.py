@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,11 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.noise import take_texts
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-    from earlyrobust.noise import Occurrences, TextNoise
+    from earlyrobust.noise import Aim, NoisyBatch, TextNoise
 
 # The entry of a batch that holds its texts.
 _TEXTS = "texts"
@@ -41,34 +43,50 @@ class TextCarrier:
         return batch
 
 
-def put_noise(
-    inputs: dict[str, Any], noise: TextNoise, model: PreTrainedModel, *, epoch: int, progress: float
-) -> tuple[dict[str, Any], Occurrences]:
-    """Replace the tokens of a batch by those of its texts with noise.
+class TextsOfBatch:
+    """The texts of one batch, from which noise makes its tokens.
 
     Args:
         inputs: A batch that a `TextCarrier` made.
         noise: The noise.
         model: The model, whose configuration decides on the side of the padding.
         epoch: Number of the epoch, from 0.
-        progress: The point of the training, from 0 to 1.
-
-    Returns:
-        The batch without the texts, and the words that the noise can learn from.
 
     Raises:
         ConfigError: If the batch has no texts.
     """
-    texts = inputs.get(_TEXTS)
-    if texts is None:
-        raise ConfigError(
-            "Noise changes texts, but the batches hold none: keep the column 'text' (and 'pair') in "
-            "train_dataset."
+
+    def __init__(self, inputs: dict[str, Any], noise: TextNoise, model: PreTrainedModel, epoch: int) -> None:
+        texts = inputs.get(_TEXTS)
+        if texts is None:
+            raise ConfigError(
+                "Noise changes texts, but the batches hold none: keep the column 'text' (and 'pair') in "
+                "train_dataset."
+            )
+        self._inputs = without_texts(inputs)
+        self._texts = texts
+        self._labels = _classes_of(inputs.get("labels"), len(texts), noise.classes)
+        self._noise = noise
+        self._epoch = epoch
+        self._side = padding_side(model.config)
+
+    def draft(self) -> tuple[dict[str, Any], NoisyBatch]:
+        """Return the batch with misspellings alone: as the model takes it, and as the noise made it."""
+        return self._with(None, exchanges=False)
+
+    def final(self, aims: Sequence[Aim] | None) -> tuple[dict[str, Any], NoisyBatch]:
+        """Return the batch with all its noise: as the model takes it, and as the noise made it.
+
+        Args:
+            aims: The neighbours that exchanges prefer, for each text; None for the choice of the noise.
+        """
+        return self._with(aims, exchanges=True)
+
+    def _with(self, aims: Sequence[Aim] | None, *, exchanges: bool) -> tuple[dict[str, Any], NoisyBatch]:
+        made = self._noise.batch(
+            self._texts, self._labels, epoch=self._epoch, side=self._side, aims=aims, exchanges=exchanges
         )
-    labels = _classes_of(inputs.get("labels"), len(texts), noise.classes)
-    side = padding_side(model.config)
-    tokens, found = noise.batch(texts, labels, epoch=epoch, progress=progress, side=side)
-    return {**without_texts(inputs), **tokens}, found
+        return {**self._inputs, **made.tokens}, made
 
 
 def without_texts(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -84,8 +102,12 @@ def _classes_of(labels: Any, examples: int, classes: int) -> list[int]:
 
 
 @contextmanager
-def gradients_at(embedding: nn.Module) -> Iterator[list[Tensor]]:
+def gradients_at(embedding: nn.Module, *, wanted: bool = True) -> Iterator[list[Tensor]]:
     """Collect the gradients at the output of an embedding layer while the context lasts.
+
+    Args:
+        embedding: The layer.
+        wanted: Whether they are collected; otherwise the list stays empty.
 
     Yields:
         A list that gets one gradient for each backward pass, of shape (B, T, D).
@@ -93,7 +115,7 @@ def gradients_at(embedding: nn.Module) -> Iterator[list[Tensor]]:
     gradients: list[Tensor] = []
 
     def watch(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        if torch.is_grad_enabled():
+        if wanted and torch.is_grad_enabled():
             if not output.requires_grad:  # the embeddings are frozen
                 output.requires_grad_()
             output.register_hook(lambda gradient: gradients.append(gradient.detach()))  # type: ignore[no-untyped-call]
@@ -103,3 +125,39 @@ def gradients_at(embedding: nn.Module) -> Iterator[list[Tensor]]:
         yield gradients
     finally:
         handle.remove()
+
+
+@contextmanager
+def logits_of(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect the logits of the passes of a model that train it, while the context lasts.
+
+    Yields:
+        A list that gets one tensor of shape (B, C) for each such pass.
+    """
+    found: list[Tensor] = []
+
+    def watch(_module: nn.Module, _inputs: Any, outputs: Any) -> None:
+        logits = getattr(outputs, "logits", None)
+        if torch.is_grad_enabled() and isinstance(logits, Tensor):
+            found.append(logits.detach())
+
+    handle = model.register_forward_hook(watch)
+    try:
+        yield found
+    finally:
+        handle.remove()
+
+
+def losses_of(logits: Tensor, labels: Any) -> NDArray[np.float64] | None:
+    """Compute the cross-entropy of each text; None where the labels are no classes.
+
+    Args:
+        logits: Shape (B, C).
+        labels: Classes, shape (B,).
+    """
+    if not isinstance(labels, Tensor) or labels.is_floating_point() or logits.shape[:-1] != labels.shape:
+        return None
+    labels = labels.to(logits.device)
+    losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+    values: NDArray[np.float64] = losses.double().cpu().numpy()
+    return values

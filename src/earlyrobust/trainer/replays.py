@@ -12,7 +12,7 @@ from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 if TYPE_CHECKING:
-    from earlyrobust.noise import Occurrences
+    from earlyrobust.noise import NoisyBatch
 
 
 class RepeatedGroups(Sampler[int]):
@@ -49,12 +49,12 @@ class Memory:
 
     Attributes:
         adversary: The tensors that the adversary keeps.
-        noisy: The batch with its noise, and the words that the noise can learn from; None before the first
+        noisy: The batch with its noise, as the model takes it and as the noise made it; None before the first
             replay.
     """
 
     adversary: dict[str, Tensor] = field(default_factory=dict)
-    noisy: tuple[dict[str, Any], Occurrences] | None = None
+    noisy: tuple[dict[str, Any], NoisyBatch] | None = None
 
 
 class Memories(TrainerCallback):  # type: ignore[misc]

@@ -16,13 +16,21 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
+from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.errors import ConfigError, TrainingError
 from earlyrobust.noise import TEXT_COLUMNS
 from earlyrobust.trainer.arguments import own_arguments, own_tokenizer
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
 from earlyrobust.trainer.guard import StepGuard, check_model, check_parts, check_signature
 from earlyrobust.trainer.losses import LossTrainer
-from earlyrobust.trainer.noising import TextCarrier, gradients_at, put_noise, without_texts
+from earlyrobust.trainer.noising import (
+    TextCarrier,
+    TextsOfBatch,
+    gradients_at,
+    logits_of,
+    losses_of,
+    without_texts,
+)
 from earlyrobust.trainer.passes import PARTS_NAME, TrainerPasses
 from earlyrobust.trainer.replays import Memories, Memory, RepeatedGroups
 from earlyrobust.trainer.sampling import ReplayableSampler
@@ -30,7 +38,7 @@ from earlyrobust.trainer.sampling import ReplayableSampler
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from earlyrobust.noise import TextNoise
+    from earlyrobust.noise import Aim, NoisyBatch, TextNoise
 
 # What a loss may be instead of finite, the worst last.
 _FAULTS = ("", "inf", "nan")
@@ -188,30 +196,48 @@ class AdversarialTrainer(LossTrainer):
         memory: Memory,
         noise: TextNoise,
     ) -> Tensor:
-        """Put noise into a batch, train on it, and let the noise learn from the gradients."""
+        """Put noise into a batch, train on it, and let the noise learn from the gradients and losses."""
         bare = self.accelerator.unwrap_model(model)
         # Replays of a batch share its noise, because the adversary keeps a perturbation of its shape.
         if memory.noisy is None:
-            memory.noisy = put_noise(
-                inputs,
-                noise,
-                bare,
-                epoch=int(self.state.epoch or 0),
-                progress=self.state.global_step / max(1, self.state.max_steps),
-            )
-        inputs, found = memory.noisy
-        if not noise.learns:
-            return self._adversarial_step(model, inputs, num_items_in_batch, memory)
+            texts = TextsOfBatch(inputs, noise, bare, int(self.state.epoch or 0))
+            aims = self._aims(texts.draft(), model, bare, noise) if noise.looks_ahead else None
+            memory.noisy = texts.final(aims)
+        inputs, made = memory.noisy
         embedding = bare.get_input_embeddings()
-        with gradients_at(embedding) as gradients:
+        with (
+            logits_of(bare) as logits,
+            gradients_at(embedding, wanted=noise.learns) as slopes,
+        ):
             loss = self._adversarial_step(model, inputs, num_items_in_batch, memory)
-        if gradients:
-            tokens = inputs["input_ids"].to(gradients[0].device)
+        if slopes:
+            tokens = inputs["input_ids"].to(slopes[0].device)
             scale = self._scale_of_gradients(len(tokens), num_items_in_batch)
-            noise.observe(torch.stack(gradients).sum(0) * scale, tokens, embedding.weight, found)
+            noise.observe(torch.stack(slopes).sum(0) * scale, tokens, embedding.weight, made.found)
+        if logits and (losses := losses_of(logits[-1], inputs.get("labels"))) is not None:
+            noise.observe_losses(losses, made.noisy)
         if self.accelerator.sync_gradients:
-            noise.update()
+            noise.update((self.state.global_step + 1) / max(1, self.state.max_steps))
         return loss
+
+    def _aims(
+        self,
+        draft: tuple[dict[str, Any], NoisyBatch],
+        model: nn.Module,
+        bare: PreTrainedModel,
+        noise: TextNoise,
+    ) -> list[Aim]:
+        """Return the exchanges that raise the loss of each text most, by the gradient of an extra pass."""
+        model.train()
+        inputs = self._prepare_inputs(draft[0])
+        embedding = bare.get_input_embeddings()
+        perturbation = Perturbation(
+            embedding, valid_tokens(inputs, getattr(bare.config, "pad_token_id", None))
+        )
+        delta = perturbation.uniform(0).requires_grad_()
+        with perturbation.applied(delta):
+            gradient = TrainerPasses(self, model, bare, inputs, None, {}).gradient(delta)
+        return noise.aims(gradient, inputs["input_ids"], embedding.weight, draft[1].found)
 
     def _scale_of_gradients(self, examples: int, num_items_in_batch: Tensor | int | None) -> float:
         """Return the factor that turns gradients of a batch's loss into those of each example's own loss."""
