@@ -92,10 +92,12 @@ class RunConfig(AttackOptions):
         start: What the fine-tuning starts from, None for the method's: the "pretrained" weights that the
             ticket keeps (the paper); for ablations "random" ones of the ticket's structure, or the whole
             encoder with those that the ticket cuts drawn afresh ("refilled"); ours, the weights that the
-            search trained ("searched").
+            search trained ("searched"), or its whole training ("continued"): one schedule over both, with
+            the optimiser's state of what stays.
         adversary: What perturbs the fine-tuning, see `parse_spec`; None for the method's.
-        noise: Noise in the training texts of the search and of the fine-tuning, see `parse_spec`: "random" or
-            "learned" with settings of `NoiseConfig`, or "none"; None for none. The dense model has none.
+        noise: Noise in the training texts of the search and of the fine-tuning, see `parse_spec`: "random",
+            "learned" or "gradient" with settings of `NoiseConfig`, or "none"; None for the method's. The
+            dense model has none.
         dense: Whether a dense model is fine-tuned, evaluated and attacked beside the method's, to compare.
         attack_split: What is attacked: examples of the "test" split, or of the "selection" split, which is
             there to choose settings on.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Start = Literal["pretrained", "random", "refilled", "searched"]
+Start = Literal["pretrained", "random", "refilled", "searched", "continued"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Method:
         least_steps: Steps that it takes at least, as far as the run's epochs go: a share of few texts' epochs
             ends before the task is learned.
         learning_rate: Of both stages, times the run's: short trainings want longer steps.
+        noise: The noise in its training texts, see `parse_spec`; None for none.
     """
 
     description: str
@@ -34,6 +35,7 @@ class Method:
     epochs: float = 1.0
     least_steps: int = 0
     learning_rate: float = 1.0
+    noise: str | None = None
 
 
 METHODS: dict[str, Method] = {
@@ -53,6 +55,13 @@ METHODS: dict[str, Method] = {
     "earlyrobust": Method(
         "search a ticket under FreeLB, stop when its masks settle, cut, fine-tune what is left",
         search="earlyrobust",
+    ),
+    "earlyrobust-noise": Method(
+        "ours: search a ticket under learned text noise, cut, and go on with the same training",
+        search="earlyrobust",
+        search_adversary="none",
+        start="continued",
+        noise="learned",
     ),
     "earlyrobust-swap": Method(
         "ours: search under word swaps, go on from the search's weights, fine-tune briefly under word swaps",

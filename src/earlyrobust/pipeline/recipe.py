@@ -178,8 +178,8 @@ class Recipe:
             )
         search = SEARCHES.get(name)
         start = config.start or ("pretrained" if name == RANDOM else method.start)
-        if start == "searched" and name == RANDOM:
-            raise ConfigError("A random ticket has no searched weights to start from: drop --start searched.")
+        if start in ("searched", "continued") and name == RANDOM:
+            raise ConfigError(f"A random ticket has no searched weights to start from: drop --start {start}.")
         return cls(
             search=search,
             search_config=None if search is None else _settings(search, config, method),
@@ -191,7 +191,7 @@ class Recipe:
             share=method.epochs,
             least_steps=method.least_steps,
             learning_rate=config.learning_rate * method.learning_rate,
-            noise=make_noise(config.noise or NONE),
+            noise=make_noise(config.noise or method.noise or NONE),
         )
 
 

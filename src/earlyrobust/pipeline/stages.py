@@ -24,7 +24,7 @@ from earlyrobust.encoders import (
     save_tokenizer,
     silent,
 )
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.evaluation import predict
 from earlyrobust.noise import Lexicon, NoiseConfig, TextNoise
 from earlyrobust.pipeline.config import RunConfig
@@ -180,6 +180,7 @@ def find_or_search(job: Job) -> AnyTicket:
             save(random_ticket(job.config, origin))
             return 0.0
         finetuned = job.recipe.starts_from_finetuned
+        goes_on = job.recipe.start == "continued"
         model = load_classifier(str(job.folder.path / DENSE)) if finetuned else job.pretrained()
         ticket, seconds = search_ticket(
             model,
@@ -190,7 +191,8 @@ def find_or_search(job: Job) -> AnyTicket:
             job.observer,
             job.recipe,
             origin,
-            job.noise(TICKET),
+            job.noise(MODEL if goes_on else TICKET),
+            MODEL if goes_on else None,
         )
         if job.recipe.start == "searched":
             _save_model(model, job.splits, job.folder.path / SEARCHED)
@@ -216,6 +218,11 @@ def train_model(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
     # The paper cuts the ticket out of the pretrained weights, not out of those that the search trained.
     def train() -> float:
         recipe = job.recipe
+        if recipe.start == "continued" and job.folder.last_checkpoint(MODEL) is None:
+            raise OutputError(
+                f"'{job.folder.checkpoints(MODEL)}' no longer holds the checkpoint from which the ticket's "
+                "training goes on: begin again in another --output."
+            )
         epochs = recipe.finetuning_epochs(math.ceil(len(job.splits.train) / job.config.batch_size))
         return job.train(
             _start(job, ticket), MODEL, recipe.adversary, epochs, recipe.learning_rate, job.noise(MODEL)
@@ -232,7 +239,7 @@ def _start(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
         return job.pretrained()
     if isinstance(ticket, WeightTicket):
         return zero(job.pretrained(), ticket)
-    if job.recipe.start == "pretrained":
+    if job.recipe.start in ("pretrained", "continued"):  # a checkpoint has the weights that go on
         return prune(job.pretrained(), ticket)
     if job.recipe.start == "searched":
         return prune(load_classifier(str(job.folder.path / SEARCHED)), ticket)

@@ -22,7 +22,7 @@ from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.reporting import check_reporting, reporting
 from earlyrobust.results import TrainingLog
-from earlyrobust.search import Search
+from earlyrobust.search import EarlyRobustSearch, Search
 from earlyrobust.storage import flush_folder, write_json
 from earlyrobust.ticket import Ticket
 from earlyrobust.trainer import AdversarialTrainer
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 STEPS_BETWEEN_LOGS = 10
+# Share of the steps of a fine-tuning in which its learning rate rises.
+WARMUP = 0.1
 
 
 def train_classifier(
@@ -60,7 +62,7 @@ def train_classifier(
     with reporting(config.report_to, folder.path, stage) as reports:
         trainer = AdversarialTrainer(
             model,
-            _arguments(config, folder, stage, epochs, learning_rate, warmup=0.1),
+            _arguments(config, folder, stage, epochs, learning_rate, WARMUP),
             adversary=adversary,
             noise=noise,
             train_dataset=splits.train if noise is None else splits.train_with_texts(),
@@ -84,17 +86,33 @@ def search_ticket(
     recipe: Recipe,
     origin: dict[str, Any],
     noise: TextNoise | None = None,
+    goes_on_in: str | None = None,
 ) -> tuple[Ticket | WeightTicket, float]:
     """Search a ticket; the model's weights are trained on the way.
+
+    Args:
+        model: The classifier.
+        splits: The data.
+        config: The options of the run.
+        folder: The folder of the run.
+        stage: Name of the search's stage.
+        observer: Is told what happens.
+        recipe: What the options come to.
+        origin: Facts to keep with the ticket.
+        noise: Changes the training texts; None for no noise.
+        goes_on_in: The stage that goes on from the search and finds its first checkpoint there; None if
+            training starts afresh.
 
     Returns:
         The ticket, and seconds of training, those before an interruption included.
     """
     clock = _Checkpoints()
+    options: dict[str, Any] = {} if goes_on_in is None else {"goes_on": True}
+    warmup = 0.0 if goes_on_in is None else WARMUP
     with reporting(config.report_to, folder.path, stage) as reports:
         search = cast("type[Search]", recipe.search)(
             model,
-            _arguments(config, folder, stage, recipe.epochs, recipe.learning_rate),
+            _arguments(config, folder, stage, recipe.epochs, recipe.learning_rate, warmup),
             splits.train if noise is None else splits.train_with_texts(),
             config=recipe.search_config,
             adversary=recipe.search_adversary,
@@ -103,11 +121,28 @@ def search_ticket(
             origin=origin,
             on_miniepoch=observer.miniepoch,
             noise=noise,
+            **options,
         )
         search.trainer.remove_callback(PrinterCallback)
         ticket = search.run(folder.last_checkpoint(stage))
+        if goes_on_in is not None:
+            _hand_over(
+                cast("EarlyRobustSearch", search), cast("Ticket", ticket), folder.checkpoints(goes_on_in)
+            )
     folder.keep_log(stage, TrainingLog.of(search.trainer.state.log_history))
     return ticket, clock.elapsed
+
+
+def _hand_over(search: EarlyRobustSearch, ticket: Ticket, place: Path) -> None:
+    """Write the checkpoint from which the training of a ticket goes on, and remove others."""
+    if processes.is_first():
+        shutil.rmtree(place, ignore_errors=True)  # of a search that was killed right after it
+    processes.wait()
+    checkpoint = search.save_checkpoint(ticket, place)
+    if processes.is_first():
+        flush_folder(checkpoint)
+        write_json(checkpoint / ELAPSED_NAME, {"seconds": 0.0})
+    processes.wait()
 
 
 def check_can_train(config: RunConfig) -> None:

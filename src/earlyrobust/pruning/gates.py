@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -97,6 +97,25 @@ class ImportanceCoefficients(nn.Module):
         while self._handles:
             self._handles.pop().remove()
         delattr(model, MODULE_NAME)
+
+    @torch.no_grad()
+    def fold_into(self, small: PreTrainedModel, ticket: Ticket) -> None:
+        """Scale the weights of a cut model by the coefficients of what it has kept.
+
+        Args:
+            small: The model that `prune` cut out of the one for which the coefficients were trained.
+            ticket: Its ticket.
+        """
+        family = family_of(small.config)
+        for index, layer in enumerate(family.layers(small)):
+            heads = self.heads[index][torch.from_numpy(ticket.heads[index])]
+            neurons = self.neurons[index][torch.from_numpy(ticket.neurons[index])]
+            for part, kept in (
+                (family.head_output(layer), heads.repeat_interleave(self._head_size)),
+                (family.neuron_output(layer), neurons),
+            ):
+                weight = cast("nn.Parameter", part.weight)
+                weight.copy_(scale(weight, kept.to(weight.device)))
 
     def penalty(self, head_weight: float, neuron_weight: float) -> Tensor:
         """The regulariser λ_head ‖c_head‖₁ + λ_neuron ‖c_neuron‖₁: sums, not means."""

@@ -63,7 +63,9 @@ def steps_of_epoch(dataset: Any, args: TrainingArguments) -> int:
     return steps
 
 
-def search_arguments(args: TrainingArguments, epochs: float, evaluates: bool = False) -> TrainingArguments:
+def search_arguments(
+    args: TrainingArguments, epochs: float, evaluates: bool = False, *, goes_on: bool = False
+) -> TrainingArguments:
     """Training arguments for a search of so many epochs, at a constant learning rate.
 
     This deviates from the paper's release, where the rate rises over the first 10 % of an epoch and then
@@ -78,13 +80,16 @@ def search_arguments(args: TrainingArguments, epochs: float, evaluates: bool = F
         args: The user's, which stay as they are.
         epochs: Of the search.
         evaluates: Whether there is something to evaluate on.
+        goes_on: Whether the training of the ticket goes on from the search. Then the user's epochs and
+            learning rates are those of both, and the search is their first part.
     """
     args = own_arguments(args)
-    args.num_train_epochs = epochs
-    args.max_steps = -1
-    args.lr_scheduler_type = "constant"
-    args.lr_scheduler_kwargs = None
-    args.warmup_steps = 0
+    if not goes_on:
+        args.num_train_epochs = epochs
+        args.max_steps = -1
+        args.lr_scheduler_type = "constant"
+        args.lr_scheduler_kwargs = None
+        args.warmup_steps = 0
     args.load_best_model_at_end = False
     args.auto_find_batch_size = False
     if args.save_strategy == "best":

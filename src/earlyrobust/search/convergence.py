@@ -145,6 +145,7 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
         rule: When masks count as settled.
         stops: Whether training stops then; False to watch only.
         steps_per_miniepoch: Optimiser steps of one miniepoch.
+        limit: Optimiser steps after which training stops anyway.
         report: Called with every miniepoch as it ends.
     """
 
@@ -157,6 +158,7 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
         rule: SettlingRule,
         stops: bool,
         steps_per_miniepoch: int,
+        limit: int,
         report: Callable[[Miniepoch], None] | None = None,
     ) -> None:
         self._gates = gates
@@ -165,6 +167,7 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
         self._rule = rule
         self._stops = stops
         self._steps_per_miniepoch = steps_per_miniepoch
+        self._limit = limit
         self._report = report
         self.converged = False
 
@@ -187,6 +190,8 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
             if self._stops and miniepoch.streak >= self._rule.patience:
                 self.converged = True
                 control.should_training_stop = True
+        if state.global_step >= self._limit:
+            control.should_training_stop = True
         self._save_only_before_the_stop(control)
 
     def on_epoch_end(

@@ -30,6 +30,7 @@ from earlyrobust.search.base import (
     search_trainer,
     steps_of_epoch,
 )
+from earlyrobust.search.continuation import save_cut_checkpoint
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
 from earlyrobust.settling import Settling, SettlingRule
 from earlyrobust.ticket import (
@@ -177,13 +178,15 @@ class EarlyRobustSearch:
         trainer_class: Trains the search; a class of the user's may compute a loss of its own.
         origin: Facts to keep with the ticket (task, model's name, ...), JSON types only.
         on_miniepoch: Called with every miniepoch as it ends.
+        goes_on: Whether the training of the ticket goes on from the search, see `save_checkpoint`. Then the
+            epochs and the learning rates of `args` are those of the search and this training together.
         **options: More of what the trainer takes, such as `data_collator`, `compute_loss_func`,
             `eval_dataset` or `compute_metrics`.
 
     Raises:
         ModelError: If the model is cut already, or its architecture is not supported.
-        ConfigError: If the ratios leave some layer without any head or neuron, or the adversary replays
-            batches.
+        ConfigError: If the ratios leave some layer without any head or neuron, the adversary replays
+            batches, or training goes on from a search that takes all its epochs.
         DataError: If the length of the data set is not known, or less than a batch.
     """
 
@@ -205,6 +208,7 @@ class EarlyRobustSearch:
         trainer_class: type[Trainer] = AdversarialTrainer,
         origin: dict[str, Any] | None = None,
         on_miniepoch: Callable[[Miniepoch], None] | None = None,
+        goes_on: bool = False,
         **options: Any,
     ) -> None:
         self.config = config or self.Config()
@@ -214,11 +218,14 @@ class EarlyRobustSearch:
         entries_to_cut(self.config.neuron_ratio, size.layers, size.neurons)
         self._model_type = model.config.model_type
         self._origin = origin or {}
-        args = search_arguments(args, self.config.epochs, options.get("eval_dataset") is not None)
+        evaluates = options.get("eval_dataset") is not None
+        args = search_arguments(args, self.config.epochs, evaluates, goes_on=goes_on)
         self._steps_per_epoch = steps_of_epoch(train_dataset, args)
         self._gates = ImportanceCoefficients.of(model)
         self._steps_per_miniepoch = self.config.steps_per_miniepoch(self._steps_per_epoch)
         steps = math.ceil(self.config.epochs * self._steps_per_epoch)
+        if goes_on:
+            self._check_rest(args, steps)
         limit = steps // self._steps_per_miniepoch
         stops = self.config.draw_after is None
         # A window's ticket is drawn from the coefficients of its start, those before all that followed it.
@@ -231,6 +238,7 @@ class EarlyRobustSearch:
             rule=self.config.rule,
             stops=stops,
             steps_per_miniepoch=self._steps_per_miniepoch,
+            limit=steps,
             report=on_miniepoch,
         )
         self.trainer = search_trainer(
@@ -276,6 +284,33 @@ class EarlyRobustSearch:
         finally:
             self._gates.detach_from(model)
             delattr(model, MaskHistory.NAME)
+
+    def _check_rest(self, args: TrainingArguments, steps: int) -> None:
+        """Check that a search leaves something of a training that goes on from it."""
+        total = args.max_steps if args.max_steps > 0 else args.num_train_epochs * self._steps_per_epoch
+        if steps >= total:
+            raise ConfigError(
+                f"The search may take {steps} steps, but it and the training that goes on from it have "
+                f"{total:g} together: train for more epochs, or let the search take fewer."
+            )
+
+    def save_checkpoint(self, ticket: Ticket, folder: str | Path) -> Path:
+        """Write a checkpoint of the cut model, from which its training goes on where the search ended.
+
+        Train `prune(model, ticket)` with the `args` of this search, and resume from the checkpoint: the
+        weights, the optimiser's moments, the learning rate, the order of the examples and the noise go on.
+
+        Args:
+            ticket: The ticket that `run` returned.
+            folder: The folder for checkpoints of that training.
+
+        Returns:
+            The folder of the checkpoint, for `Trainer.train(resume_from_checkpoint=...)`.
+
+        Raises:
+            ConfigError: If the optimiser keeps something that cannot be cut, as Adafactor does.
+        """
+        return save_cut_checkpoint(self.trainer, self._gates, ticket, Path(folder))
 
     def _ticket(self) -> Ticket:
         miniepochs = self._history.miniepochs(self.config.rule)

@@ -1,0 +1,137 @@
+"""Going on from a search: a checkpoint of the cut model, from which its training resumes.
+
+A search trains weights, and an optimiser keeps moments of their gradients. Cut like the weights, they are the
+state of the smaller model's training. So training on is a resume: with the step, the learning rate, the order
+of the examples and the noise that the search ended with.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
+
+from earlyrobust import processes
+from earlyrobust.errors import ConfigError
+from earlyrobust.families import family_of
+from earlyrobust.pruning import ImportanceCoefficients, prune
+from earlyrobust.pruning.kept import kept_entries
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from earlyrobust.ticket import Ticket
+    from earlyrobust.trainer import AdversarialTrainer
+
+
+def save_cut_checkpoint(
+    trainer: AdversarialTrainer, gates: ImportanceCoefficients, ticket: Ticket, folder: Path
+) -> Path:
+    """Write a checkpoint of the cut model's training, as far as the search has come.
+
+    The coefficients of what stays become part of the weights. So the model computes what the searched one
+    computes with its other heads and neurons switched off.
+
+    Args:
+        trainer: The trainer of the search, after its training.
+        gates: The coefficients, off the model again.
+        ticket: The ticket that was found.
+        folder: The folder for checkpoints of the training that goes on.
+
+    Returns:
+        The folder of the checkpoint, which `Trainer.train(resume_from_checkpoint=...)` takes.
+
+    Raises:
+        ConfigError: If the optimiser keeps something that cannot be cut, as Adafactor does.
+    """
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    small = prune(model, ticket)
+    gates.fold_into(small, ticket)
+    place = folder / f"checkpoint-{trainer.state.global_step}"
+    if processes.is_first():
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        small.save_pretrained(place)
+        torch.save(_cut_state(trainer.optimizer, model, small, ticket), place / OPTIMIZER_NAME)
+        torch.save(trainer.lr_scheduler.state_dict(), place / SCHEDULER_NAME)
+        trainer.state.save_to_json(str(place / TRAINER_STATE_NAME))
+        _forget_the_search(place / TRAINER_STATE_NAME)
+        if trainer.noise is not None:
+            trainer.noise.save(place)
+    processes.wait()
+    trainer._save_scaler(str(place))
+    trainer._save_rng_state(str(place))  # each process has its own
+    processes.wait()
+    return place
+
+
+def _forget_the_search(file: Path) -> None:
+    """Take the log of the search, and its wish to stop, out of a saved trainer state."""
+    state = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**state, "log_history": [], "stateful_callbacks": {}}, indent=2), "utf-8")
+
+
+def _cut_state(
+    optimizer: Any, model: PreTrainedModel, small: PreTrainedModel, ticket: Ticket
+) -> dict[str, Any]:
+    """Return the state of a search's optimiser for the cut model.
+
+    Args:
+        optimizer: The optimiser of the search.
+        model: The searched model.
+        small: The cut model.
+        ticket: The ticket.
+    """
+    kept = _kept(model, ticket)
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    shapes = {name: weight.shape for name, weight in small.named_parameters()}
+    state = optimizer.state_dict()
+    groups: list[dict[str, Any]] = []
+    found: dict[str, dict[str, Any]] = {}
+    for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
+        here = set()
+        for weight, number in zip(group["params"], saved["params"], strict=True):
+            name = names.get(id(weight))
+            if name is None:  # a coefficient, or a part of the adversary
+                continue
+            here.add(name)
+            moments = state["state"].get(number, {})
+            found[name] = {
+                key: _cut(value, weight, kept.get(id(weight)), shapes[name]) for key, value in moments.items()
+            }
+        groups.append({**saved, "params": [name for name in shapes if name in here]})
+    numbers = {name: number for number, name in enumerate(n for group in groups for n in group["params"])}
+    return {
+        "state": {numbers[name]: moments for name, moments in found.items() if moments},
+        "param_groups": [
+            {**group, "params": [numbers[name] for name in group["params"]]} for group in groups
+        ],
+    }
+
+
+def _kept(model: PreTrainedModel, ticket: Ticket) -> dict[int, Tensor]:
+    """Return the flat indices of the entries that stay, for each weight that is cut, by its identity."""
+    family = family_of(model.config)
+    size = family.dimensions(model.config)
+    found: dict[int, Tensor] = {}
+    for layer, heads, neurons in zip(family.layers(model), ticket.heads, ticket.neurons, strict=True):
+        kept = kept_entries(family, layer, heads, neurons, size.head_size)
+        found.update({id(weight): kept[name] for name, weight in layer.named_parameters()})
+    return found
+
+
+def _cut(value: Any, weight: nn.Parameter, kept: Tensor | None, shape: torch.Size) -> Any:
+    """Return what an optimiser keeps for a weight, for the weight that is left of it."""
+    if not isinstance(value, Tensor) or value.dim() == 0 or (kept is None and value.shape == weight.shape):
+        return value
+    if value.shape != weight.shape:
+        raise ConfigError(
+            "The optimiser keeps a state of another shape than its weights, which cannot be cut: choose "
+            "AdamW, or start the ticket's training afresh."
+        )
+    return value.flatten()[kept.to(value.device)].view(shape)  # type: ignore[union-attr]
