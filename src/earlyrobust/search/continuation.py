@@ -73,7 +73,9 @@ def save_cut_checkpoint(
 def _forget_the_search(file: Path) -> None:
     """Take the log of the search, and its wish to stop, out of a saved trainer state."""
     state = json.loads(file.read_text(encoding="utf-8"))
-    file.write_text(json.dumps({**state, "log_history": [], "stateful_callbacks": {}}, indent=2), "utf-8")
+    wishes = state["stateful_callbacks"]["TrainerControl"]["args"]
+    wishes.update(dict.fromkeys(wishes, False))
+    file.write_text(json.dumps({**state, "log_history": []}, indent=2), "utf-8")
 
 
 def _cut_state(
