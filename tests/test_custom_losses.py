@@ -411,7 +411,7 @@ def test_what_would_leave_out_the_parts_of_an_adversary_is_refused(tmp_path, nam
             **own,
         ).train()
 
-    if name not in {"model_init": ("infobert", "wordswap"), "optimizers": ("infobert",)}[given]:
+    if name not in {"model_init": ("fat", "infobert", "wordswap"), "optimizers": ("infobert",)}[given]:
         assert trained()
         return
     with pytest.raises(ConfigError, match=rf"^{type(tiny.adversary(name)).__name__} .*{given}.*: .*\.$"):

@@ -34,6 +34,7 @@ PLAIN = {
     "yopo": {"outer_steps": 1, "initial_magnitude": 0.0},
     "smart": {"weight": 0.0},
     "infobert": {"steps": 1, "initial_magnitude": 0.0, "bottleneck_weight": 0.0, "anchor_weight": 0.0},
+    "fat": {"step_size": 0.0, "initial_magnitude": 0.0},
     "flooding": {"level": 0.0},
     "wordswap": {"rate": 0.0},
 }
@@ -46,6 +47,7 @@ PERTURBING = {
     "yopo": {"outer_steps": 3, "inner_steps": 2, **_ASCENT},
     "smart": {"steps": 2, "step_size": 0.5, "deviation": 0.1},
     "infobert": {"steps": 3, **_WEIGHTS, **_ASCENT},
+    "fat": _ASCENT,
     "flooding": {"level": 5.0},  # far above every loss
     "wordswap": {"rate": 0.4, "candidates": 5},
 }

@@ -12,7 +12,7 @@ from earlyrobust.autoload import register_after_import
 from earlyrobust.lazy import lazily
 
 if TYPE_CHECKING:
-    from earlyrobust.adversarial import PGD, SMART, YOPO, Flooding, FreeAT, FreeLB, InfoBERT
+    from earlyrobust.adversarial import FAT, PGD, SMART, YOPO, Flooding, FreeAT, FreeLB, InfoBERT
     from earlyrobust.attacks import (
         PWWS,
         BertAttack,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "FAT",
     "PGD",
     "PWWS",
     "SMART",
@@ -98,6 +99,7 @@ _HOME = {
     "DeepWordBug": "attacks",
     "Evasion": "attacks",
     "EvasionNormalised": "attacks",
+    "FAT": "adversarial",
     "PGD": "adversarial",
     "PWWS": "attacks",
     "SMART": "adversarial",

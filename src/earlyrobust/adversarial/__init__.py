@@ -6,6 +6,7 @@ To add one: a new file with a configuration and an `Adversary`, and one line in 
 from __future__ import annotations
 
 from earlyrobust.adversarial.base import Adversary, AdversaryConfig, Objective, Passes
+from earlyrobust.adversarial.fat import FAT, FATConfig
 from earlyrobust.adversarial.flooding import Flooding, FloodingConfig
 from earlyrobust.adversarial.freeat import FreeAT, FreeATConfig
 from earlyrobust.adversarial.freelb import FreeLB, FreeLBConfig
@@ -17,11 +18,13 @@ from earlyrobust.adversarial.yopo import YOPO, YOPOConfig
 
 __all__ = [
     "ADVERSARIES",
+    "FAT",
     "PGD",
     "SMART",
     "YOPO",
     "Adversary",
     "AdversaryConfig",
+    "FATConfig",
     "Flooding",
     "FloodingConfig",
     "FreeAT",
@@ -46,6 +49,7 @@ ADVERSARIES: dict[str, type[Adversary]] = {
     "yopo": YOPO,
     "smart": SMART,
     "infobert": InfoBERT,
+    "fat": FAT,
     "flooding": Flooding,
     "wordswap": WordSwap,
 }

@@ -47,6 +47,7 @@ METHODS: dict[str, Method] = {
     "yopo": Method("as freelb, with most ascents through the first layer only", adversary="yopo"),
     "smart": Method("keep predictions for clean and perturbed texts together", adversary="smart"),
     "infobert": Method("freelb with two information-theoretic regularisers", adversary="infobert"),
+    "fat": Method("train on the end of one ascent from where the last epoch pointed to", adversary="fat"),
     "flooding": Method("keep the loss of every batch from falling below a level", adversary="flooding"),
     "robust-ticket": Method(
         "set weights to zero by masks that are trained under FreeLB, fine-tune the rest",
