@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tiny import Interrupt
 from transformers import AutoModelForSequenceClassification, TrainerCallback
 
 from earlyrobust import pipeline
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.families import family_of
 from earlyrobust.pipeline import training
 from earlyrobust.pipeline.config import RunConfig
@@ -124,15 +124,7 @@ class Interrupted(Observer):
         return [] if "dense" in self._title else [Interrupt(self._step)]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        # It takes the longest of them.
-        pytest.param(name, marks=pytest.mark.slow) if name == "earlyrobust-swap" else name
-        for name in METHODS
-        if name != "earlyrobust"
-    ],
-)
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "earlyrobust"])
 def test_an_interrupted_method_ends_as_if_it_had_not_been(
     name: str, run: Any, encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -413,11 +405,11 @@ def test_a_ticket_may_start_from_the_weights_of_its_search(
         assert whole.issuperset(kept), key
 
 
-class Schedules(Observer):
-    """Learning rate and epochs of every training, by the title of its stage."""
+class Steps(Observer):
+    """First and last step and peak learning rate of every training, by the title of its stage."""
 
     def __init__(self) -> None:
-        self.seen: dict[str, tuple[float, float]] = {}
+        self.seen: dict[str, list[tuple[int, float]]] = {}
         self._title = ""
 
     def stage(self, title: str) -> Any:
@@ -425,67 +417,73 @@ class Schedules(Observer):
         return super().stage(title)
 
     def callbacks(self) -> list[TrainerCallback]:
-        schedules = self
+        seen = self.seen.setdefault(self._title, [])
 
         class Look(TrainerCallback):
-            def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-                schedules.seen[schedules._title] = (args.learning_rate, args.num_train_epochs)
+            def on_pre_optimizer_step(
+                self, args: Any, state: Any, control: Any, *, optimizer: Any, **kwargs: Any
+            ) -> None:
+                seen.append((state.global_step, optimizer.param_groups[0]["lr"]))
 
         return [Look()]
 
 
-def test_the_preset_trains_briefly_with_longer_steps_and_the_dense_model_beside_it_does_not(
+def test_the_fine_tuning_goes_on_where_the_search_ended(encoder: Path, few: Path, tmp_path: Path) -> None:
+    observer = Steps()
+    options = {"model": str(encoder), "train_file": few, "attack": (), "dense": False}
+    method = {"method": "earlyrobust-noise", "epochs": 4, "neighbours": str(encoder)}
+    record = pipeline.run(RunConfig.build({**options, **method, "output": tmp_path / "run"}), observer)
+    search, tuning = observer.seen.values()
+    steps = [step for step, _ in (*search, *tuning)]
+    assert steps == list(range(len(steps)))
+    assert len(search) > 1
+    assert len(search) <= len(steps) / 2
+    rates = [rate for _, rate in (*search, *tuning)]
+    top = rates.index(max(rates))
+    assert top == math.ceil(0.1 * len(steps))
+    assert rates[:top] == sorted(rates[:top])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert record.ticket is not None
+    assert record.seconds["ticket"] > 0
+
+
+def test_a_training_whose_first_checkpoint_is_gone_is_refused(
     encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "earlyrobust-swap"
-    monkeypatch.setitem(METHODS, name, replace(METHODS[name], least_steps=0))
-    observer = Schedules()
-    options = {"model": str(encoder), "train_file": few, "neighbours": str(encoder), "attack": ()}
-    schedule = {"method": name, "epochs": 5, "learning_rate": 3e-5}
-    pipeline.run(RunConfig.build({**options, **schedule, "output": tmp_path / "run"}), observer)
-    dense, search, tuning = observer.seen.values()
-    assert dense == (3e-5, 5)
-    assert search == (6e-5, 0.25)
-    assert tuning == (6e-5, 1)
+    options = {"model": str(encoder), "train_file": few, "attack": (), "dense": False, "epochs": 4}
+    options |= {"method": "earlyrobust-noise", "neighbours": str(encoder), "output": tmp_path / "run"}
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("earlyrobust.pipeline.jobs.train_model", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(RunConfig.build(options))
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    with pytest.raises(
+        OutputError, match=r"no longer holds the checkpoint .* begin again in another --output"
+    ):
+        pipeline.run(RunConfig.build(options))
 
 
-def test_on_few_texts_the_preset_fine_tunes_for_as_long_as_the_run_allows(
-    encoder: Path, few: Path, tmp_path: Path
-) -> None:
-    observer = Schedules()
-    options = {"model": str(encoder), "train_file": few, "neighbours": str(encoder), "attack": ()}
-    method = {"method": "earlyrobust-swap", "epochs": 3, "dense": False}
-    pipeline.run(RunConfig.build({**options, **method, "output": tmp_path / "run"}), observer)
-    search, tuning = (epochs for _, epochs in observer.seen.values())
-    assert (search, tuning) == (0.25, 3)
+@pytest.mark.parametrize("limit", [{"search_epochs": 3}, {"draw_after": 3}])
+def test_a_search_that_leaves_nothing_of_the_epochs_is_refused(limit: dict[str, float]) -> None:
+    config = RunConfig.build({"method": "earlyrobust-noise", "epochs": 3, **limit})
+    with pytest.raises(ConfigError, match=r"The search may take 3 epochs, but .* 3 together: raise --epochs"):
+        Recipe.of(config).given_time(100, config, Observer())
 
 
-@pytest.mark.parametrize(
-    ("epochs", "steps_per_epoch", "steps"),
-    [
-        (4, 188, 151),  # a fifth is enough
-        (10, 4210, 8420),
-        (3, 63, 150),  # a fifth would be 38
-        (3, 38, 114),  # all epochs of the run are fewer
-    ],
-)
-def test_the_preset_takes_its_least_steps_as_far_as_the_epochs_go(
-    epochs: float, steps_per_epoch: int, steps: int
-) -> None:
-    recipe = Recipe.of(RunConfig.parse({"method": "earlyrobust-swap", "epochs": epochs}))
-    assert math.ceil(recipe.finetuning_epochs(steps_per_epoch) * steps_per_epoch - 1e-9) == steps
-    plain = Recipe.of(RunConfig.parse({"epochs": epochs}))
-    assert plain.finetuning_epochs(steps_per_epoch) == epochs
+@pytest.mark.parametrize("start", ["searched", "continued"])
+def test_a_random_ticket_has_no_weights_of_a_search(start: str) -> None:
+    with pytest.raises(ConfigError, match=f"no searched weights to start from: drop --start {start}"):
+        Recipe.of(RunConfig.parse({"search": "random", "start": start}))
 
 
-def test_a_random_ticket_has_no_weights_of_a_search() -> None:
-    with pytest.raises(ConfigError, match="no searched weights"):
-        Recipe.of(RunConfig.parse({"search": "random", "start": "searched"}))
-
-
-def test_a_ticket_comes_without_the_weights_of_its_search(run: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["searched", "continued"])
+def test_a_ticket_comes_without_the_weights_of_its_search(start: str, run: Any, tmp_path: Path) -> None:
     folder, _ = run("--seed", "1")
-    outcome = call("finetune", "--ticket", folder, "--start", "searched", "--output", tmp_path / "x")
+    outcome = call("finetune", "--ticket", folder, "--start", start, "--output", tmp_path / "x")
     assert outcome.code == 2
     assert "without the weights" in outcome.err
     assert not (tmp_path / "x").exists()
@@ -505,8 +503,11 @@ def test_a_ticket_comes_without_the_weights_of_its_search(run: Any, tmp_path: Pa
         ({"search_epochs": 9.0}, 16, 9.0, None),
         ({"draw_after": 0.2}, 16, 1.0, None),
         ({"method": "earlybert"}, 16, 1.0, None),
-        ({"method": "earlyrobust-swap"}, 16, 0.25, "stops after 0.25, settled or not"),
-        ({"method": "earlyrobust-swap", "search": "earlyrobust"}, 16, 8.75, "instead of 1."),
+        ({"method": "earlyrobust-noise", "epochs": 4}, 188, 1.0, None),
+        ({"method": "earlyrobust-noise", "epochs": 4}, 100, 1.4, "instead of 1."),
+        ({"method": "earlyrobust-noise", "epochs": 4}, 16, 2.0, "stops after 2, settled or not"),
+        ({"method": "earlyrobust-noise", "epochs": 1}, 188, 0.5, "stops after 0.5, settled or not"),
+        ({"method": "earlyrobust-noise", "epochs": 1, "start": "pretrained"}, 188, 1.0, None),
     ],
 )
 def test_a_search_on_few_texts_has_time_to_settle_or_says_that_it_has_not(options, steps, epochs, told):

@@ -724,7 +724,7 @@ def test_a_run_with_noise(method: str, encoder: Path, reviews: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"choice": "best"}, "no choice 'best': choose random or learned"),
+        ({"choice": "best"}, "no choice 'best': choose random, learned or gradient"),
         ({"rate": 1.5}, "rate is 1.5: choose a number from 0 to 1"),
         ({"rate": float("nan")}, "rate is nan"),
         ({"ramp": -0.1}, "ramp is -0.1"),

@@ -56,9 +56,10 @@ class RunConfig(AttackOptions):
         encoding: Encoding of the user's text files, None for UTF-8.
         output: Folder of the run.
         seed: Seed of data order, classifier head, dropout and perturbations.
-        epochs: Epochs of fine-tuning (the paper's 10 for its tasks), of which a method may take a share.
+        epochs: Epochs of fine-tuning (the paper's 10 for its tasks); of search and fine-tuning together if
+            the fine-tuning goes on from the search.
         batch_size: Examples per optimiser step.
-        learning_rate: Peak learning rate; constant in the search, linear decay in fine-tuning.
+        learning_rate: Peak learning rate; constant in a search, with a linear decay in the fine-tuning.
         max_length: Longest input in tokens (the paper's 128 or 256 for its tasks).
         bf16: Compute in bfloat16 where that is safe.
         gradient_accumulation: Parts of a batch that pass through the model one after the other, None for 1:

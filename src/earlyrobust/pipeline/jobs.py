@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from earlyrobust.encoders import (
     files_digest,
@@ -28,13 +28,8 @@ from earlyrobust.pipeline.splits import Splits, load_splits
 from earlyrobust.pipeline.stages import begun, find_or_search, train_dense, train_model
 from earlyrobust.pipeline.tickets import check_ticket
 from earlyrobust.pipeline.training import check_can_train
-from earlyrobust.results import (
-    RunRecord,
-)
+from earlyrobust.results import RunRecord
 from earlyrobust.ticket import Ticket, entries_to_cut
-
-if TYPE_CHECKING:
-    pass
 
 
 def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
@@ -129,13 +124,13 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     ticket = find_ticket(ticket_folder)
     if isinstance(ticket, Ticket):
         config = config.model_copy(update={"heads": ticket.head_sparsity, "neurons": ticket.neuron_sparsity})
-    if config.start == "searched":
+    if config.start in ("searched", "continued"):
         raise ConfigError(
             "A ticket comes without the weights that it was searched with: choose another --start, or "
-            "`earlyrobust run --start searched`."
+            f"`earlyrobust run --start {config.start}`."
         )
     command = {"command": "finetune", "ticket": ticket.fingerprint}
-    recipe = Recipe.of(config)
+    recipe = replace(Recipe.of(config), start=config.start or "pretrained")
     folder = RunFolder(config.output_folder, command, config.to_dict())
     if folder.is_complete and not folder.has_moved:
         return _finished(folder, config, observer)

@@ -17,12 +17,7 @@ class Method:
         search: Name of its ticket search in `SEARCHES`; None for training the whole encoder.
         adversary: What perturbs its fine-tuning, see `parse_spec`; None for plain fine-tuning.
         search_adversary: What perturbs its search; None for the search's own.
-        search_epochs: Epochs after which its search stops anyway; None for the search's own.
         start: What its fine-tuning starts from, as the option of that name.
-        epochs: Share of the run's epochs that its fine-tuning takes.
-        least_steps: Steps that it takes at least, as far as the run's epochs go: a share of few texts' epochs
-            ends before the task is learned.
-        learning_rate: Of both stages, times the run's: short trainings want longer steps.
         noise: The noise in its training texts, see `parse_spec`; None for none.
     """
 
@@ -30,11 +25,7 @@ class Method:
     search: str | None = None
     adversary: str | None = None
     search_adversary: str | None = None
-    search_epochs: float | None = None
     start: Start = "pretrained"
-    epochs: float = 1.0
-    least_steps: int = 0
-    learning_rate: float = 1.0
     noise: str | None = None
 
 
@@ -63,16 +54,5 @@ METHODS: dict[str, Method] = {
         search_adversary="none",
         start="continued",
         noise="learned",
-    ),
-    "earlyrobust-swap": Method(
-        "ours: search under word swaps, go on from the search's weights, fine-tune briefly under word swaps",
-        search="earlyrobust",
-        adversary="wordswap",
-        search_adversary="wordswap",
-        search_epochs=0.25,
-        start="searched",
-        epochs=0.2,
-        least_steps=150,
-        learning_rate=2.0,
     ),
 }

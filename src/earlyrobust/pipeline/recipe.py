@@ -51,10 +51,7 @@ class Recipe:
         is_random: Whether the ticket is drawn by chance.
         adversary: Perturbs the fine-tuning; None for plain fine-tuning.
         start: What the fine-tuning of a ticket starts from.
-        epochs: Epochs of the run.
-        share: Of them, what the fine-tuning takes.
-        least_steps: Steps that the fine-tuning takes at least, as far as the epochs of the run go.
-        learning_rate: Peak learning rate of both stages.
+        epochs: Epochs of the fine-tuning; of both stages together if it goes on from the search.
         noise: Settings of the noise in training texts; None for no noise.
     """
 
@@ -65,9 +62,6 @@ class Recipe:
     adversary: Adversary | None
     start: Start
     epochs: float
-    share: float
-    least_steps: int
-    learning_rate: float
     noise: NoiseConfig | None = None
 
     @property
@@ -91,40 +85,48 @@ class Recipe:
         """Whether this is nothing but fine-tuning."""
         return not self.has_ticket and self.adversary is None and self.noise is None
 
-    def finetuning_epochs(self, steps_per_epoch: int) -> float:
-        """Epochs of the fine-tuning: its share of the run's, or as many as its least steps make.
-
-        Args:
-            steps_per_epoch: Optimiser steps that the training texts make.
-        """
-        return max(self.epochs * self.share, min(self.epochs, self.least_steps / steps_per_epoch))
+    @property
+    def goes_on(self) -> bool:
+        """Whether the fine-tuning goes on from the search, as one training."""
+        return self.start == "continued" and isinstance(self.search_config, SearchConfig)
 
     def given_time(self, steps_per_epoch: int, config: RunConfig, observer: Observer) -> Recipe:
-        """The same recipe with a search that lasts until its masks can settle, unless told otherwise.
+        """Return the recipe with a search that lasts until its masks can settle, unless told otherwise.
 
-        On few texts an epoch has fewer miniepochs than it takes.
+        On few texts an epoch has fewer miniepochs than masks need to settle. A search from which the
+        fine-tuning goes on takes at most half of the epochs of the run.
 
         Args:
             steps_per_epoch: Optimiser steps that the training texts make.
             config: The options, which may name the search's limit.
             observer: Is told of a longer limit, or of one that is too short.
+
+        Raises:
+            ConfigError: If the search leaves no epochs for the fine-tuning that goes on from it.
         """
         settings = self.search_config
         if not isinstance(settings, SearchConfig):
             return self
-        if (why := settings.describe_haste(steps_per_epoch)) is None:
-            return self
-        of_method = METHODS[config.method].search_epochs if config.search is None else None
-        if config.search_epochs is None and of_method is None:
-            observer.note(f"{why}: the search may take as long, instead of {settings.max_epochs:g}.")
-            return replace(
-                self, search_config=replace(settings, max_epochs=settings.epochs_to_settle(steps_per_epoch))
+        limit, hasty = settings.max_epochs, settings.describe_haste(steps_per_epoch)
+        if config.search_epochs is None:
+            if hasty is not None:
+                limit = settings.epochs_to_settle(steps_per_epoch)
+            if self.goes_on:
+                limit = min(limit, self.epochs / 2)
+        given = replace(settings, max_epochs=limit)
+        if self.goes_on and given.epochs >= self.epochs:
+            raise ConfigError(
+                f"The search may take {given.epochs:g} epochs, but it and the fine-tuning have "
+                f"{self.epochs:g} together: raise --epochs, or lower --search-epochs or --draw-after."
             )
-        observer.note(
-            f"{why}: the search stops after {settings.max_epochs:g}, settled or not; --search-epochs allows "
-            "for more, and --miniepoch-min-steps for shorter miniepochs."
-        )
-        return self
+        if given.describe_haste(steps_per_epoch) is not None:
+            observer.note(
+                f"{given.describe_haste(steps_per_epoch)}: the search stops after {limit:g}, settled or "
+                "not; --search-epochs allows for more, and --miniepoch-min-steps for shorter miniepochs."
+            )
+        elif limit > settings.max_epochs:
+            observer.note(f"{hasty}: the search may take as long, instead of {settings.max_epochs:g}.")
+        return replace(self, search_config=given)
 
     def equipped(
         self, neighbours: str | None, tokenizer: PreTrainedTokenizerBase, observer: Observer
@@ -182,15 +184,12 @@ class Recipe:
             raise ConfigError(f"A random ticket has no searched weights to start from: drop --start {start}.")
         return cls(
             search=search,
-            search_config=None if search is None else _settings(search, config, method),
+            search_config=None if search is None else _settings(search, config),
             search_adversary=None if search is None else _search_adversary(search, config, method),
             is_random=name == RANDOM,
             adversary=make_adversary(config.adversary or method.adversary or NONE),
             start=start,
             epochs=config.epochs or 1.0,
-            share=method.epochs,
-            least_steps=method.least_steps,
-            learning_rate=config.learning_rate * method.learning_rate,
             noise=make_noise(config.noise or method.noise or NONE),
         )
 
@@ -246,10 +245,8 @@ def _search_adversary(search: type[Search], config: RunConfig, method: Method) -
     return adversary
 
 
-def _settings(search: type[Search], config: RunConfig, method: Method) -> Any:
+def _settings(search: type[Search], config: RunConfig) -> Any:
     """A search's settings: those of the run's options that it knows and that were given."""
-    if config.search_epochs is None and config.search is None:
-        config = config.model_copy(update={"search_epochs": method.search_epochs})
     known = {field.name for field in fields(search.Config)}
     given = {
         name: getattr(config, option)

@@ -70,8 +70,6 @@ class Job:
         model: PreTrainedModel,
         stage: str,
         adversary: Adversary | None,
-        epochs: float,
-        learning_rate: float,
         noise: TextNoise | None = None,
     ) -> float:
         """Train a classifier, save it into the folder of a stage, and return the seconds of training."""
@@ -83,8 +81,7 @@ class Job:
             stage,
             self.observer,
             adversary,
-            epochs,
-            learning_rate,
+            self.recipe.epochs,
             noise,
         )
         _save_model(model, self.splits, self.folder.path / stage)
@@ -156,7 +153,7 @@ def train_dense(job: Job) -> PreTrainedModel:
     """Fine-tune the dense model, unless this is done already, and return it."""
 
     def train() -> float:
-        return job.train(job.pretrained(), DENSE, None, job.recipe.epochs, job.config.learning_rate)
+        return job.train(job.pretrained(), DENSE, None)
 
     job.once(DENSE, "Fine-tuning the dense model", train)
     return load_classifier(str(job.folder.path / DENSE))
@@ -180,7 +177,7 @@ def find_or_search(job: Job) -> AnyTicket:
             save(random_ticket(job.config, origin))
             return 0.0
         finetuned = job.recipe.starts_from_finetuned
-        goes_on = job.recipe.start == "continued"
+        goes_on = job.recipe.goes_on
         model = load_classifier(str(job.folder.path / DENSE)) if finetuned else job.pretrained()
         ticket, seconds = search_ticket(
             model,
@@ -218,15 +215,12 @@ def train_model(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
     # The paper cuts the ticket out of the pretrained weights, not out of those that the search trained.
     def train() -> float:
         recipe = job.recipe
-        if recipe.start == "continued" and job.folder.last_checkpoint(MODEL) is None:
+        if recipe.goes_on and job.folder.last_checkpoint(MODEL) is None:
             raise OutputError(
                 f"'{job.folder.checkpoints(MODEL)}' no longer holds the checkpoint from which the ticket's "
                 "training goes on: begin again in another --output."
             )
-        epochs = recipe.finetuning_epochs(math.ceil(len(job.splits.train) / job.config.batch_size))
-        return job.train(
-            _start(job, ticket), MODEL, recipe.adversary, epochs, recipe.learning_rate, job.noise(MODEL)
-        )
+        return job.train(_start(job, ticket), MODEL, recipe.adversary, job.noise(MODEL))
 
     title = f"Training by {job.config.method}" if ticket is None else "Fine-tuning the ticket"
     job.once(MODEL, title, train)

@@ -50,7 +50,6 @@ def train_classifier(
     observer: Observer,
     adversary: Adversary | None,
     epochs: float,
-    learning_rate: float,
     noise: TextNoise | None = None,
 ) -> float:
     """Fine-tune a classifier in place.
@@ -62,7 +61,7 @@ def train_classifier(
     with reporting(config.report_to, folder.path, stage) as reports:
         trainer = AdversarialTrainer(
             model,
-            _arguments(config, folder, stage, epochs, learning_rate, WARMUP),
+            _arguments(config, folder, stage, epochs, WARMUP),
             adversary=adversary,
             noise=noise,
             train_dataset=splits.train if noise is None else splits.train_with_texts(),
@@ -112,7 +111,7 @@ def search_ticket(
     with reporting(config.report_to, folder.path, stage) as reports:
         search = cast("type[Search]", recipe.search)(
             model,
-            _arguments(config, folder, stage, recipe.epochs, recipe.learning_rate, warmup),
+            _arguments(config, folder, stage, recipe.epochs, warmup),
             splits.train if noise is None else splits.train_with_texts(),
             config=recipe.search_config,
             adversary=recipe.search_adversary,
@@ -176,8 +175,7 @@ def _arguments(
     folder: RunFolder,
     stage: str,
     epochs: float,
-    learning_rate: float,
-    warmup: float = 0.0,
+    warmup: float,
 ) -> TrainingArguments:
     arguments = TrainingArguments(
         output_dir=str(folder.checkpoints(stage)),
@@ -185,7 +183,7 @@ def _arguments(
         num_train_epochs=epochs,
         per_device_train_batch_size=_share_of_batch(config),
         gradient_accumulation_steps=config.gradient_accumulation or 1,
-        learning_rate=learning_rate,
+        learning_rate=config.learning_rate,
         warmup_steps=warmup,  # below one: a share of all steps
         seed=config.seed,
         bf16=config.bf16,
