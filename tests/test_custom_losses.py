@@ -361,7 +361,9 @@ def stepping(base, *, calls_super):
     return Own
 
 
-PASSED_BY = r"^Own.training_step passes the adversary and the penalty by: let it call super\(\).*\.$"
+PASSED_BY = (
+    r"^Own.training_step passes the adversary, the penalty and the noise by: let it call super\(\).*\.$"
+)
 
 
 @every_training

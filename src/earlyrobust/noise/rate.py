@@ -28,6 +28,7 @@ class FittedRate:
 
     Attributes:
         level: The level.
+        limit: The highest level that there can be, 1 unless a training has gone back to less noise.
         losses: Running means of the losses of clean and noisy texts, shape (2,); NaN where there were none.
     """
 
@@ -36,6 +37,7 @@ class FittedRate:
         self._keeps = keeps
         self._ramp = ramp
         self.level = 1.0 if ramp == 0 else 0.0
+        self.limit = 1.0
         self.losses = np.full(2, np.nan)
         self._progress = 0.0
 
@@ -70,15 +72,16 @@ class FittedRate:
         """
         if self._ramp:
             way = (progress - self._progress) / self._ramp
-            self.level = min(1.0, max(0.0, self.level + self.direction * way))
+            self.level = max(0.0, self.level + self.direction * way)
+        self.level = min(self.limit, self.level)
         self._progress = progress
 
     @property
     def state(self) -> NDArray[np.float64]:
-        """The level, the two mean losses, and the point of the training, as a checkpoint keeps them."""
-        return np.array([self.level, *self.losses, self._progress])
+        """The level, the two mean losses, the point of the training and the limit, for a checkpoint."""
+        return np.array([self.level, *self.losses, self._progress, self.limit])
 
     @state.setter
     def state(self, state: NDArray[np.float64]) -> None:
-        self.level, self._progress = float(state[0]), float(state[3])
+        self.level, self._progress, self.limit = float(state[0]), float(state[3]), float(state[4])
         self.losses = state[1:3].copy()

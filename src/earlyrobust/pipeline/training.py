@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -16,6 +17,7 @@ from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
 from earlyrobust.encoders import synchronize
 from earlyrobust.errors import ConfigError
+from earlyrobust.evaluation import predict
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
 from earlyrobust.pipeline.observer import Observer
@@ -27,6 +29,7 @@ from earlyrobust.storage import flush_folder, write_json
 from earlyrobust.ticket import Ticket
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.arguments import on_one_device
+from earlyrobust.trainer.retreat import RetreatCallback
 from earlyrobust.weight_ticket import WeightTicket
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ SECONDS_BETWEEN_CHECKPOINTS = 60.0
 STEPS_BETWEEN_LOGS = 10
 # Share of the steps of a fine-tuning in which its learning rate rises.
 WARMUP = 0.1
+# Number of texts of the selection split on which a training under noise is judged.
+_JUDGED = 128
 
 
 def train_classifier(
@@ -58,6 +63,7 @@ def train_classifier(
         Seconds of training, those before an interruption included.
     """
     clock = _Checkpoints()
+    guards = [] if noise is None else [_retreat(splits, noise, observer)]
     with reporting(config.report_to, folder.path, stage) as reports:
         trainer = AdversarialTrainer(
             model,
@@ -66,13 +72,31 @@ def train_classifier(
             noise=noise,
             train_dataset=splits.train if noise is None else splits.train_with_texts(),
             processing_class=splits.tokenizer,
-            callbacks=[clock, *reports, *observer.callbacks()],
+            callbacks=[*guards, clock, *reports, *observer.callbacks()],
         )
         trainer.remove_callback(PrinterCallback)
         checkpoint = folder.last_checkpoint(stage)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     folder.keep_log(stage, TrainingLog.of(trainer.state.log_history))
     return clock.elapsed
+
+
+def _retreat(splits: Splits, noise: TextNoise, observer: Observer) -> RetreatCallback:
+    """Return the guard of a training under noise, which judges the model on texts of the selection split."""
+    rows = splits.selection.select(range(min(len(splits.selection), _JUDGED)))
+    counts = np.bincount(rows["labels"][:])
+
+    def is_good(model: PreTrainedModel) -> bool:
+        answers = predict(model, splits.tokenizer, rows).argmax(axis=1)
+        return bool((answers == rows["labels"][:]).sum() > counts.max() and len(np.unique(answers)) > 1)
+
+    def report(step: int) -> None:
+        observer.note(
+            f"At step {step:,} the model is no better than naming the largest class: the training goes back "
+            "to its last good state, with half of the noise and half of the learning rate."
+        )
+
+    return RetreatCallback(is_good, noise, report)
 
 
 def search_ticket(

@@ -32,6 +32,7 @@ def find_faults(record: RunRecord) -> list[str]:
         for title, model in models.items()
         if model is not None and (fault := _fault_of(record, title, model)) is not None
     ]
+    found += [_told_retreat(steps) for log in record.training.values() if (steps := log.retreats)]
     found += faults_of_ticket(record.ticket_origin, record.search, record.ticket)
     return found + doubts_of_each(*(model.attacks for model in models.values() if model is not None))
 
@@ -110,6 +111,15 @@ def _fault_of(record: RunRecord, title: str, model: ModelRecord) -> str | None:
     if told is None:
         return None
     return f"The {title} {told}: its accuracy under attack means nothing. {_advice(record.data)}"
+
+
+def _told_retreat(steps: Sequence[int]) -> str:
+    times = "once" if len(steps) == 1 else f"{len(steps)} times"
+    return (
+        "The training came to name one class on the selection split. It went back to its last good state "
+        f"{times}, at step {' and '.join(f'{step:,}' for step in steps)}, with half of the noise and half of "
+        "the learning rate each time. Try a smaller --learning-rate, or less --noise."
+    )
 
 
 def _advice(data: DataRecord) -> str:

@@ -13,7 +13,7 @@ from earlyrobust.errors import ConfigError
 
 
 class StepGuard(TrainerCallback):  # type: ignore[misc]
-    """Refuses a trainer class whose own training step passes the adversary and the penalty by.
+    """Refuses a trainer class whose own training step passes the adversary, the penalty or the noise by.
 
     Args:
         kind: The class of the trainer, for the message.
@@ -36,8 +36,8 @@ class StepGuard(TrainerCallback):  # type: ignore[misc]
         """
         if not self.taken:
             raise ConfigError(
-                f"{self._kind.__name__}.training_step passes the adversary and the penalty by: let it call "
-                "super().training_step(model, inputs, num_items_in_batch), and return what that returns."
+                f"{self._kind.__name__}.training_step passes the adversary, the penalty and the noise by: let it "
+                "call super().training_step(model, inputs, num_items_in_batch), and return what that returns."
             )
         self.taken = False
 
@@ -59,7 +59,7 @@ def check_signature(kind: type[Trainer]) -> None:
 
 
 def check_model(model: nn.Module, args: TrainingArguments) -> None:
-    """Refuse a compiled model, which runs on without the hooks that add perturbations and coefficients.
+    """Refuse a compiled model, which passes the hooks by that perturb, scale and watch it.
 
     Raises:
         ConfigError: If it is compiled, or is to be.
@@ -67,7 +67,7 @@ def check_model(model: nn.Module, args: TrainingArguments) -> None:
     in_place = getattr(model, "_compiled_call_impl", None) is not None
     if args.torch_compile or in_place or is_compiled_module(model):
         raise ConfigError(
-            "A compiled model does not see what adversaries and coefficients add to it: leave out "
+            "A compiled model does not see what adversaries, coefficients and noise do to it: leave out "
             "torch_compile, and hand over the model as it was before torch.compile."
         )
 

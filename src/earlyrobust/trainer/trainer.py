@@ -72,7 +72,7 @@ class AdversarialTrainer(LossTrainer):
     Raises:
         ConfigError: If `compute_loss` does not take what Trainer gives it; the adversary replays batches and
             the data set has no known length, or keeps or trains something beside the model that `model_init`
-            or `optimizers` would leave out; or the model is compiled under an adversary or a penalty.
+            or `optimizers` would leave out; or the model is compiled under an adversary, a penalty or noise.
     """
 
     # Trainer's own: the columns of a data set that reach the data collator.
@@ -121,7 +121,7 @@ class AdversarialTrainer(LossTrainer):
         # Trainer has just seeded the random generators; training goes on with them as without parts.
         with torch.random.fork_rng(devices=[]):
             self._parts = None if adversary is None else adversary.parts(self.model)
-        if adversary is not None or penalty is not None:
+        if adversary is not None or penalty is not None or noise is not None:
             check_model(self.model, args)
         if self._parts is not None:
             check_parts(self, self._parts)

@@ -1,0 +1,101 @@
+"""Going back to the last good state when a training under noise comes to name one class."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import load_file, load_model, save_file, save_model
+from torch import Tensor
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from earlyrobust import processes
+from earlyrobust.storage import write_folder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from earlyrobust.noise import TextNoise
+
+# The entry of the log by which a training remembers that it went back.
+RETREAT = "retreat"
+_GOOD, _WEIGHTS, _MOMENTS = "good", "model.safetensors", "optimizer.safetensors"
+# A training is judged after each quarter, and goes back so often at most.
+_TIMES = 4
+_MOST = 2
+
+
+class RetreatCallback(TrainerCallback):  # type: ignore[misc]
+    """Judges a training after each of its quarters, and takes it back to the last good quarter if it fails.
+
+    The training then goes on at the step that it has reached, from the weights and the optimiser's state of
+    the last good quarter, with half of the noise and half of the learning rate. It goes back at most twice.
+    Without a good quarter there is nothing to go back to, and the training goes on as it is.
+
+    Args:
+        is_good: Judges the model.
+        noise: The noise in the training texts.
+        report: Is told the step whenever the training goes back.
+    """
+
+    def __init__(
+        self,
+        is_good: Callable[[PreTrainedModel], bool],
+        noise: TextNoise,
+        report: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._is_good = is_good
+        self._noise = noise
+        self._report = report
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        *,
+        model: PreTrainedModel,
+        optimizer: Any,
+        lr_scheduler: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Judge the model if this step ends a quarter of the training."""
+        quarters = [math.ceil(part * state.max_steps / _TIMES) for part in range(1, _TIMES + 1)]
+        if state.global_step not in quarters:
+            return
+        place = Path(args.output_dir) / _GOOD
+        if self._is_good(model):
+            if processes.is_first():
+                shutil.rmtree(place, ignore_errors=True)
+                write_folder(place, lambda folder: _write(folder, model, optimizer))
+            processes.wait()
+        elif place.is_dir() and sum(RETREAT in entry for entry in state.log_history) < _MOST:
+            load_model(model, place / _WEIGHTS, device=str(model.device))
+            saved = load_file(place / _MOMENTS, device=str(model.device))
+            for name, moment in _moments(optimizer).items():
+                moment.copy_(saved[name])
+            schedule = getattr(lr_scheduler, "scheduler", lr_scheduler)
+            schedule.base_lrs = [rate / 2 for rate in schedule.base_lrs]
+            for group in optimizer.param_groups:  # the schedule has set the rate of the next step already
+                group["lr"] /= 2
+            self._noise.rate.limit /= 2
+            state.log_history.append({RETREAT: 1.0, "step": state.global_step})
+            self._report(state.global_step)
+
+
+def _write(folder: Path, model: PreTrainedModel, optimizer: Any) -> None:
+    save_model(model, str(folder / _WEIGHTS))
+    save_file(_moments(optimizer), folder / _MOMENTS)
+
+
+def _moments(optimizer: Any) -> dict[str, Tensor]:
+    """Return the tensors that an optimiser keeps for the weights, themselves and not copies."""
+    return {
+        f"{number}.{name}": value
+        for number, kept in optimizer.state_dict()["state"].items()
+        for name, value in kept.items()
+        if isinstance(value, Tensor)
+    }
