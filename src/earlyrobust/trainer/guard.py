@@ -36,8 +36,9 @@ class StepGuard(TrainerCallback):  # type: ignore[misc]
         """
         if not self.taken:
             raise ConfigError(
-                f"{self._kind.__name__}.training_step passes the adversary, the penalty and the noise by: let it "
-                "call super().training_step(model, inputs, num_items_in_batch), and return what that returns."
+                f"{self._kind.__name__}.training_step passes the adversary, the penalty and the noise by: "
+                "let it call super().training_step(model, inputs, num_items_in_batch), and return what that "
+                "returns."
             )
         self.taken = False
 
