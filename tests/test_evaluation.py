@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from earlyrobust import Ticket, evaluate_clean, prune
 from earlyrobust.errors import DataError
-from earlyrobust.evaluation import flops_ratio, measure_speed, predict
+from earlyrobust.evaluation import calibration_error, flops_ratio, measure_speed, predict
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +169,22 @@ def test_a_model_loaded_from_disk_gives_the_same_logits(finished: tuple[Path, ob
         predict(AutoModelForSequenceClassification.from_pretrained(folder), tokenizer, rows) for _ in range(2)
     )
     assert np.array_equal(first, second)
+
+
+def test_the_calibration_error_is_that_of_the_definition() -> None:
+    """By a loop over bins; and a classifier that is as sure as it is right has none."""
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(500, 3)).astype(np.float32) * 2
+    labels = random.integers(0, 3, 500)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    confidence, answers = probabilities.max(axis=1), probabilities.argmax(axis=1)
+    expected = 0.0
+    for bin_ in range(15):
+        inside = (confidence > bin_ / 15) & (confidence <= (bin_ + 1) / 15)
+        if inside.any():
+            gap = abs(confidence[inside].mean() - (answers[inside] == labels[inside]).mean())
+            expected += inside.mean() * gap
+    assert calibration_error(logits, labels) == pytest.approx(expected, abs=1e-6)
+    sure = np.log(np.array([[0.75, 0.25]] * 4, np.float32))
+    assert calibration_error(sure, np.array([0, 0, 0, 1])) == pytest.approx(0, abs=1e-6)
+    assert calibration_error(sure, np.array([1, 1, 1, 1])) == pytest.approx(0.75, abs=1e-6)

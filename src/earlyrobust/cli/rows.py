@@ -47,6 +47,15 @@ def rows_of_run(record: RunRecord) -> Iterator[tuple[str, str, str]]:
                 *both(lambda model, name=name, row=row: dict(rows_of_attack(model.attacks[name]))[row]),
             )
     yield "Clean% on selection", *both(lambda model: f"{100 * model.selection.value:.2f}")
+    if small.calibration_error is not None:
+        yield (
+            "ECE% (calibration error)",
+            *both(
+                lambda model: (
+                    "" if model.calibration_error is None else f"{100 * model.calibration_error:.1f}"
+                )
+            ),
+        )
     yield "Parameters", *both(lambda model: f"{model.parameters:,}")
     yield "... in the layers", *both(lambda model: f"{model.encoder_parameters:,}")
     if record.ticket is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from earlyrobust.evaluation.calibration import calibration_error
 from earlyrobust.evaluation.clean import accuracy_of, evaluate_clean, predict
 from earlyrobust.evaluation.latency import memory_of, time_in_turns
 from earlyrobust.evaluation.robustness import evaluate_under_attack, evaluate_victim, sample_examples
@@ -10,6 +11,7 @@ from earlyrobust.evaluation.temperature import fit_temperature
 
 __all__ = [
     "accuracy_of",
+    "calibration_error",
     "evaluate_clean",
     "evaluate_under_attack",
     "evaluate_victim",

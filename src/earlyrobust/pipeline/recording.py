@@ -11,7 +11,7 @@ import numpy as np
 
 from earlyrobust import processes
 from earlyrobust.attacks import WordSwapAttack
-from earlyrobust.evaluation import accuracy_of, evaluate_clean, measure_speed, predict
+from earlyrobust.evaluation import accuracy_of, calibration_error, evaluate_clean, measure_speed, predict
 from earlyrobust.families import family_of
 from earlyrobust.pipeline.attacking import attack_model
 from earlyrobust.pipeline.environment import describe_environment
@@ -123,7 +123,8 @@ def _speed(dense: PreTrainedModel, small: PreTrainedModel, ticket: Ticket, split
 
 def _evaluate(model: PreTrainedModel, splits: Splits, folder: Path) -> ModelRecord:
     layers = family_of(model.config).layers(model)
-    predicted = predict(model, splits.tokenizer, splits.test).argmax(axis=1)
+    logits = predict(model, splits.tokenizer, splits.test)
+    predicted = logits.argmax(axis=1)
     return ModelRecord(
         test=accuracy_of(predicted, splits.test),
         selection=evaluate_clean(model, splits.tokenizer, splits.selection),
@@ -132,4 +133,5 @@ def _evaluate(model: PreTrainedModel, splits: Splits, folder: Path) -> ModelReco
         bytes=bytes_of_weights(folder),
         classes_named=len(np.unique(predicted)),
         swapped=swapped_classes(splits.test["labels"][:], predicted.tolist(), splits.data.label_names),
+        calibration_error=calibration_error(logits, np.array(splits.test["labels"][:])),
     )

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from earlyrobust.reports.runs import settling_headline
 from earlyrobust.reports.tables import Cell, Number, Table
-from earlyrobust.reports.validity import MEANING_OF_AUA, validity_of_arms
+from earlyrobust.reports.validity import MEANING_OF_AUA, MEANING_OF_ECE, validity_of_arms
 from earlyrobust.reports.verdicts import MEAN_AUA, averaged, named, told_from_random, verdicts
 from earlyrobust.results import Comparison, Mean
 from earlyrobust.results.differences import Basis
 from earlyrobust.results.measures import (
     AUA,
+    CALIBRATION,
     CLEAN,
     CLEAN_OF_ATTACKED,
     LATENCY,
@@ -51,6 +52,7 @@ def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ta
     names = _overall_measures(comparison)
     for attack in comparison.attacks:
         names += [of_attack(AUA, attack), of_attack(QUERIES, attack)]
+    is_calibrated = any(CALIBRATION in summary.measures for summary in summaries)
     seeds = {min(len(summary.seeds), 3) for summary in summaries}
     notes = {
         3: "Mean over seeds ± half of its 95 % interval (Student's t).",
@@ -60,14 +62,21 @@ def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ta
         "seeds.",
     }
     told = [note for count, note in notes.items() if count in seeds]
+    if is_calibrated:
+        told.append(MEANING_OF_ECE)
     if len(summaries) > 1:
         told.append("Bold: the best of its column, where a test tells it from every other (p < 0.05 each).")
     return Table(
         name="results",
         title="Accuracy, clean and under attack",
-        columns=["method", "seeds", *names],
+        columns=["method", "seeds", *names, *([CALIBRATION] if is_calibrated else [])],
         rows=[
-            [summary.name, str(len(summary.seeds)), *(_best(summaries, summary, name) for name in names)]
+            [
+                summary.name,
+                str(len(summary.seeds)),
+                *(_best(summaries, summary, name) for name in names),
+                *([_or_nothing(summary.measures.get(CALIBRATION), 1)] if is_calibrated else []),
+            ]
             for summary in summaries
         ],
         note=" ".join([*([MEANING_OF_AUA] if comparison.attacks else []), *told, *_not_counted(summaries)]),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from earlyrobust.reports.tables import Cell, Number, Table
-from earlyrobust.reports.validity import MEANING_OF_AUA, validity_of_models
+from earlyrobust.reports.validity import MEANING_OF_AUA, MEANING_OF_ECE, validity_of_models
 from earlyrobust.results import Accuracy, Mean, ModelRecord, RunRecord, SearchRecord
+from earlyrobust.results.measures import CALIBRATION
 
 
 def run_headlines(record: RunRecord) -> list[str]:
@@ -91,17 +92,19 @@ def run_tables(record: RunRecord) -> list[Table]:
     for attack in record.model.attacks:
         rows.append(row(f"Aua%, {attack}", lambda model, attack=attack: _aua(model, attack)))  # type: ignore[misc]
         rows.append(row(f"#Query, {attack}", lambda model, attack=attack: _queries(model, attack)))  # type: ignore[misc]
+    notes = [MEANING_OF_AUA] if record.attacks else []
+    if record.model.calibration_error is not None:
+        rows.append(row(CALIBRATION, _calibration))
+        notes.append(MEANING_OF_ECE)
     rows += [
         row("Parameters", lambda model: f"{model.parameters:,}"),
         row("... in the layers", lambda model: f"{model.encoder_parameters:,}"),
         row("MB", lambda model: f"{model.bytes / 1e6:.1f}"),
     ]
     seconds: list[list[Cell]] = [[stage, f"{took:.1f}"] for stage, took in record.seconds.items()]
-    note = "In brackets the 95 % interval."
+    notes.append("In brackets the 95 % interval.")
     tables = [
-        Table(
-            "Accuracy and size", ["", *shown], rows, f"{MEANING_OF_AUA} {note}" if record.attacks else note
-        ),
+        Table("Accuracy and size", ["", *shown], rows, " ".join(notes)),
         validity_of_models(shown),
         Table("Seconds", ["stage", "s"], seconds),
     ]
@@ -110,6 +113,11 @@ def run_tables(record: RunRecord) -> list[Table]:
 
 def _share(share: Accuracy) -> Number:
     return Number(Mean(100 * share.value, 100 * share.low, 100 * share.high, 1))
+
+
+def _calibration(model: ModelRecord) -> Cell:
+    error = model.calibration_error
+    return "–" if error is None else f"{100 * error:.1f}"
 
 
 def _aua(model: ModelRecord, attack: str) -> Cell:

@@ -6,6 +6,7 @@ from earlyrobust.reports.tables import Cell, Table
 from earlyrobust.results import AttackRecord, Comparison, ModelRecord, ValidityRecord, doubts_of_each
 
 NEVER_OFFERED = "Never offered a candidate"
+MEANING_OF_ECE = "ECE%: expected calibration error, the mean distance of confidence and accuracy."
 MEANING_OF_AUA = "Aua%: accuracy under attack, the share still right after it."
 _TITLE = "What the attacks could try"
 _NOTE = (

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 # Names of measures, as tables show them; those of an attack are named by `of_attack`.
 CLEAN, AUA, QUERIES, SECONDS = "Clean%", "Aua%", "#Query", "Training s"
+# Expected calibration error on the test split, in percent.
+CALIBRATION = "ECE%"
 PARAMETERS, MEGABYTES, LATENCY = "Parameters", "MB", "Latency"
 # Clean accuracy on the attacked examples alone, where answers can be compared one by one.
 CLEAN_OF_ATTACKED = "Clean%, attacked"

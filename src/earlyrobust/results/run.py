@@ -60,6 +60,8 @@ class ModelRecord:
         attacks: What each attack did to it, by the attack's name.
         classes_named: Number of classes that it names on the test split; None in an older version's record.
         swapped: Classes of the test split that it seems to take for one another: class → class that it names.
+        calibration_error: Expected calibration error on the test split, a share; None in an older version's
+            record.
     """
 
     test: Accuracy
@@ -70,6 +72,7 @@ class ModelRecord:
     attacks: dict[str, AttackRecord] = field(default_factory=dict)
     classes_named: int | None = None
     swapped: dict[str, str] = field(default_factory=dict)
+    calibration_error: float | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from earlyrobust.results.differences import (
 )
 from earlyrobust.results.measures import (
     AUA,
+    CALIBRATION,
     CLEAN,
     CLEAN_OF_ATTACKED,
     LATENCY,
@@ -260,6 +261,7 @@ def _values(runs: Mapping[int, RunRecord], all_attacks: Sequence[str]) -> dict[s
     if attacks:
         show[of_attack(AUA, OVERALL)] = lambda run: _percent(run, of_attack(AUA, OVERALL), all_attacks)
     show |= {
+        CALIBRATION: _calibration,
         SECONDS: lambda run: run.training_seconds,
         PARAMETERS: lambda run: run.model.parameters,
         MEGABYTES: lambda run: run.model.bytes / 1e6,
@@ -275,6 +277,11 @@ def _values(runs: Mapping[int, RunRecord], all_attacks: Sequence[str]) -> dict[s
 def _percent(run: RunRecord, name: str, attacks: Sequence[str]) -> float | None:
     found = share(run, name, attacks)
     return None if found is None else 100 * found.value
+
+
+def _calibration(run: RunRecord) -> float | None:
+    error = run.model.calibration_error
+    return None if error is None else 100 * error
 
 
 def _queries(run: RunRecord, attack: str) -> float | None:
