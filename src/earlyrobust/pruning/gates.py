@@ -99,23 +99,20 @@ class ImportanceCoefficients(nn.Module):
         delattr(model, MODULE_NAME)
 
     @torch.no_grad()
-    def fold_into(self, small: PreTrainedModel, ticket: Ticket) -> None:
-        """Scale the weights of a cut model by the coefficients of what it has kept.
+    def fold_into(self, model: PreTrainedModel) -> None:
+        """Scale the weights of a model by the coefficients, so that it computes the same without them.
 
         Args:
-            small: The model that `prune` cut out of the one for which the coefficients were trained.
-            ticket: Its ticket.
+            model: The model that the coefficients were trained on, or a copy of it. They are not on it.
         """
-        family = family_of(small.config)
-        for index, layer in enumerate(family.layers(small)):
-            heads = self.heads[index][torch.from_numpy(ticket.heads[index])]
-            neurons = self.neurons[index][torch.from_numpy(ticket.neurons[index])]
-            for part, kept in (
-                (family.head_output(layer), heads.repeat_interleave(self._head_size)),
-                (family.neuron_output(layer), neurons),
+        family = family_of(model.config)
+        for index, layer in enumerate(family.layers(model)):
+            for part, coefficients in (
+                (family.head_output(layer), self.heads[index].repeat_interleave(self._head_size)),
+                (family.neuron_output(layer), self.neurons[index]),
             ):
                 weight = cast("nn.Parameter", part.weight)
-                weight.copy_(scale(weight, kept.to(weight.device)))
+                weight.copy_(scale(weight, coefficients.to(weight.device)))
 
     def penalty(self, head_weight: float, neuron_weight: float) -> Tensor:
         """The regulariser λ_head ‖c_head‖₁ + λ_neuron ‖c_neuron‖₁: sums, not means."""

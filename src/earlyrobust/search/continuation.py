@@ -7,11 +7,14 @@ of the examples and the noise that the search ended with.
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
@@ -21,6 +24,8 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.families import family_of
 from earlyrobust.pruning import ImportanceCoefficients, prune
 from earlyrobust.pruning.kept import kept_entries
+from earlyrobust.pruning.repair import repair
+from earlyrobust.trainer.noising import without_texts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -30,18 +35,20 @@ if TYPE_CHECKING:
 
 
 def save_cut_checkpoint(
-    trainer: AdversarialTrainer, gates: ImportanceCoefficients, ticket: Ticket, folder: Path
+    trainer: AdversarialTrainer, gates: ImportanceCoefficients, ticket: Ticket, folder: Path, tokens: int
 ) -> Path:
     """Write a checkpoint of the cut model's training, as far as the search has come.
 
-    The coefficients of what stays become part of the weights. So the model computes what the searched one
-    computes with its other heads and neurons switched off.
+    The coefficients of what stays become part of the weights. Then these weights are repaired, see `repair`.
+    Without a repair the model computes what the searched one computes with its other heads and neurons
+    switched off.
 
     Args:
         trainer: The trainer of the search, after its training.
         gates: The coefficients, off the model again.
         ticket: The ticket that was found.
         folder: The folder for checkpoints of the training that goes on.
+        tokens: Tokens of training texts for the repair; 0 for no repair.
 
     Returns:
         The folder of the checkpoint, which `Trainer.train(resume_from_checkpoint=...)` takes.
@@ -50,12 +57,11 @@ def save_cut_checkpoint(
         ConfigError: If the optimiser keeps something that cannot be cut, as Adafactor does.
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
-    small = prune(model, ticket)
-    gates.fold_into(small, ticket)
     place = folder / f"checkpoint-{trainer.state.global_step}"
     if processes.is_first():
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
+        small = _cut_model(trainer, gates, ticket, tokens)
         small.save_pretrained(place)
         torch.save(_cut_state(trainer.optimizer, model, small, ticket), place / OPTIMIZER_NAME)
         torch.save(trainer.lr_scheduler.state_dict(), place / SCHEDULER_NAME)
@@ -68,6 +74,32 @@ def save_cut_checkpoint(
     trainer._save_rng_state(str(place))  # each process has its own
     processes.wait()
     return place
+
+
+def _cut_model(
+    trainer: AdversarialTrainer, gates: ImportanceCoefficients, ticket: Ticket, tokens: int
+) -> PreTrainedModel:
+    """Return the cut model with the coefficients in its weights, repaired."""
+    whole = copy.deepcopy(trainer.accelerator.unwrap_model(trainer.model))
+    gates.fold_into(whole)
+    small = prune(whole, ticket)
+    if tokens:
+        with torch.random.fork_rng():
+            repair(small, whole, ticket, _batches(trainer, tokens))
+    return small
+
+
+def _batches(trainer: AdversarialTrainer, tokens: int) -> Iterator[dict[str, Any]]:
+    """Yield batches of training texts without noise, drawn by the seed, until they hold so many tokens."""
+    rows: Any = trainer.train_dataset
+    order = np.random.default_rng(trainer.args.seed).permutation(len(rows))[:tokens]
+    found = 0
+    for inputs in trainer.get_eval_dataloader(rows.select(order)):
+        batch = {name: values for name, values in without_texts(inputs).items() if name != "labels"}
+        found += int(batch["attention_mask"].sum())
+        yield batch
+        if found >= tokens:
+            return
 
 
 def _forget_the_search(file: Path) -> None:

@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+# Tokens of training texts from which the second moments for a repair are estimated (ours).
+REPAIR_TOKENS = 16_384
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
@@ -294,7 +297,7 @@ class EarlyRobustSearch:
                 f"{total:g} together: train for more epochs, or let the search take fewer."
             )
 
-    def save_checkpoint(self, ticket: Ticket, folder: str | Path) -> Path:
+    def save_checkpoint(self, ticket: Ticket, folder: str | Path, *, tokens: int = REPAIR_TOKENS) -> Path:
         """Write a checkpoint of the cut model, from which its training goes on where the search ended.
 
         Train `prune(model, ticket)` with the `args` of this search, and resume from the checkpoint: the
@@ -303,6 +306,8 @@ class EarlyRobustSearch:
         Args:
             ticket: The ticket that `run` returned.
             folder: The folder for checkpoints of that training.
+            tokens: Tokens of training texts by which the weights that stay are repaired, so that they make up
+                for those that are cut; 0 for no repair.
 
         Returns:
             The folder of the checkpoint, for `Trainer.train(resume_from_checkpoint=...)`.
@@ -310,7 +315,7 @@ class EarlyRobustSearch:
         Raises:
             ConfigError: If the optimiser keeps something that cannot be cut, as Adafactor does.
         """
-        return save_cut_checkpoint(self.trainer, self._gates, ticket, Path(folder))
+        return save_cut_checkpoint(self.trainer, self._gates, ticket, Path(folder), tokens)
 
     def _ticket(self) -> Ticket:
         miniepochs = self._history.miniepochs(self.config.rule)
