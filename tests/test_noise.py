@@ -663,6 +663,8 @@ def test_what_the_collator_cannot_do_is_refused(tokenizer: PreTrainedTokenizerBa
         ("learned,choice=random", "The noise has no setting 'choice'"),
         ("learned,rate=2", "The noise's rate is 2: choose a number from 0 to 1."),
         ("random,rate", "must be a name and settings"),
+        ("random,neighbours=wordnet++minilm", "are 'wordnet++minilm': join sources by single +."),
+        ("random,neighbours=wordnet+missing.csv", "missing.csv"),
     ],
 )
 def test_noise_that_cannot_be_had_is_a_sentence(
@@ -673,6 +675,21 @@ def test_noise_that_cannot_be_had_is_a_sentence(
     assert outcome.code == 2
     assert says in " ".join(outcome.err.split())
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_takes_several_sources_of_its_own_for_noise(
+    encoder: Path, reviews: Path, tmp_path: Path
+) -> None:
+    lists = tmp_path / "list.csv"
+    lists.write_text("word,neighbors\nfilm,streifen\n", encoding="utf-8")
+    outcome = call(
+        *("run", *QUICK, "--model", encoder, "--train-file", reviews, "--no-attack", "--method", "finetune"),
+        *("--noise", f"learned,neighbours={lists}+wordnet", "--output", tmp_path / "run"),
+    )
+    assert outcome.code == 0, outcome.err
+    told = " ".join((outcome.out + outcome.err).split())
+    assert "list.csv" in told
+    assert "and the WordNet synonyms" in told
 
 
 def test_a_list_without_a_word_of_the_data_is_a_sentence(

@@ -41,7 +41,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 def train(
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
-    good: dict[int, bool],
+    good: dict[int, bool | None],
     *callbacks: Any,
     resume: str | None = None,
     **changes: Any,
@@ -101,10 +101,12 @@ def test_a_training_that_ends_badly_ends_with_its_last_good_state(
         ((False, True, False, False), [12, 16]),
         ((True, False, False, False), [8, 12]),  # twice at most
         ((True, True, True, True), []),
+        ((None, True, None, False), [16]),
+        ((None, False, None, None), []),
     ],
 )
 def test_it_goes_back_at_most_twice_and_only_to_a_good_state(
-    tokenizer: PreTrainedTokenizerBase, tmp_path: Path, good: tuple[bool, ...], goes_back: list[int]
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path, good: tuple[bool | None, ...], goes_back: list[int]
 ) -> None:
     _, told, _ = train(tokenizer, tmp_path, dict(zip((4, 8, 12, 16), good, strict=True)))
     assert told == goes_back

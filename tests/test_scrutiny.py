@@ -517,45 +517,58 @@ def test_the_costs_are_the_queries_of_all_journals(honest: tuple[Path, AttackRec
 @pytest.mark.parametrize(
     ("plain", "trained", "here", "expected"),
     [
-        ("minilm", None, ["minilm"], None),
-        ("minilm", "minilm", ["minilm"], None),
-        ("minilm", None, ["wordnet", "minilm"], "wordnet"),
-        ("wordnet", None, ["wordnet", "minilm"], "minilm"),
-        ("wordnet", "wordnet", ["wordnet", "minilm"], "minilm"),
-        ("wordnet", "minilm", ["wordnet", "minilm"], None),
-        ("minilm", "wordnet", ["wordnet", "minilm"], None),
-        ("minilm", "wordnet", ["counter-fitted", "wordnet", "minilm"], "counter-fitted"),
-        ("counter-fitted", "counter-fitted", ["counter-fitted", "wordnet", "minilm"], "wordnet"),
-        ("counter-fitted", "wordnet", ["counter-fitted", "wordnet", "minilm"], "minilm"),
-        ("/lists/own.txt", None, ["wordnet", "minilm"], "wordnet"),
-        ("/lists/own.txt", "wordnet", ["wordnet", "minilm"], "minilm"),
-        ("/lists/own.txt", "minilm", ["minilm"], None),
+        ("minilm", (), ["minilm"], None),
+        ("minilm", ("minilm",), ["minilm"], None),
+        ("minilm", (), ["wordnet", "minilm"], "wordnet"),
+        ("wordnet", (), ["wordnet", "minilm"], "minilm"),
+        ("wordnet", ("wordnet",), ["wordnet", "minilm"], "minilm"),
+        ("wordnet", ("minilm",), ["wordnet", "minilm"], None),
+        ("minilm", ("wordnet",), ["wordnet", "minilm"], None),
+        ("minilm", ("wordnet",), ["counter-fitted", "wordnet", "minilm"], "counter-fitted"),
+        ("counter-fitted", ("counter-fitted",), ["counter-fitted", "wordnet", "minilm"], "wordnet"),
+        ("counter-fitted", ("wordnet",), ["counter-fitted", "wordnet", "minilm"], "minilm"),
+        ("/lists/own.txt", (), ["wordnet", "minilm"], "wordnet"),
+        ("/lists/own.txt", ("wordnet",), ["wordnet", "minilm"], "minilm"),
+        ("/lists/own.txt", ("minilm",), ["minilm"], None),
+        ("minilm", ("wordnet", "minilm"), ["counter-fitted", "wordnet", "minilm"], "counter-fitted"),
+        ("minilm", ("wordnet", "counter-fitted"), ["counter-fitted", "wordnet", "minilm"], None),
     ],
 )
 def test_other_words_are_neither_the_attacks_nor_the_trainings(
-    plain: str, trained: str | None, here: list[str], expected: str | None
+    plain: str, trained: tuple[str, ...], here: list[str], expected: str | None
 ) -> None:
     found, why = other_words(plain, trained, here)
     assert found == expected
     assert (why == "") == (found is not None)
     if found is None:
         assert plain in why
-        assert ("than the training did" in why) == (trained not in (None, plain))
+        assert ("than the training did" in why) == (bool(trained) and plain not in trained)
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"method": "finetune"}, None),
-        ({"method": "finetune", "adversary": "wordswap", "neighbours": "minilm"}, "minilm"),
-        ({"method": "finetune", "adversary": "wordswap", "neighbours": "lists.parquet"}, "lists.parquet"),
-        ({"method": "finetune", "adversary": "freelb", "neighbours": "minilm"}, None),
-        ({"method": "finetune", "adversary": "wordswap"}, "the default"),
+        ({"method": "finetune"}, ()),
+        ({"method": "finetune", "adversary": "wordswap", "neighbours": "minilm"}, ("minilm",)),
+        ({"method": "finetune", "adversary": "wordswap", "neighbours": "lists.parquet"}, ("lists.parquet",)),
+        ({"method": "finetune", "adversary": "freelb", "neighbours": "minilm"}, ()),
+        ({"method": "finetune", "adversary": "wordswap"}, ("the default",)),
+        ({"method": "finetune", "noise": "learned", "neighbours": "minilm"}, ("minilm",)),
+        ({"method": "finetune", "noise": "learned,neighbours=a.csv+wordnet"}, ("a.csv", "wordnet")),
+        (
+            {"method": "finetune", "noise": "random,neighbours=wordnet", "adversary": "wordswap"},
+            ("the default", "wordnet"),
+        ),
+        ({"method": "earlyrobust-noise"}, ("the default",)),
     ],
     ids=str,
 )
 def test_a_run_tells_which_words_it_swapped(
-    options: dict[str, Any], expected: str | None, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any],
+    expected: tuple[str, ...],
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(scrutiny, "sources_here", lambda: ["the default", "another"])
     run = write_run(tmp_path / "run", VICTIM, VICTIM, data)
@@ -563,7 +576,7 @@ def test_a_run_tells_which_words_it_swapped(
     (run / "config.yaml").write_text(json.dumps(config.to_dict()), encoding="utf-8")
     for model in (run, run / "model", run / "dense"):
         assert scrutiny._words_of_training(str(model)) == expected
-    assert scrutiny._words_of_training(str(VICTIM)) is None
+    assert scrutiny._words_of_training(str(VICTIM)) == ()
 
 
 # --- Scores ------------------------------------------------------------------------------------------------

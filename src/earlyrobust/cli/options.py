@@ -104,9 +104,9 @@ TRAINING: Group = {
     "noise": option(
         str,
         "Training",
-        "Words of training texts exchanged for neighbours, and misspellings: 'random' or 'learned', with "
-        "settings as 'learned,rate=0.5', or 'none'.",
-        "none",
+        "Words of training texts exchanged for neighbours, and misspellings: 'random', 'learned' or "
+        "'gradient', with settings as 'learned,rate=0.5,neighbours=wordnet+my.csv', or 'none'.",
+        "the method's",
     ),
 }
 

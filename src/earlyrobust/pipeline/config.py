@@ -98,7 +98,7 @@ class RunConfig(AttackOptions):
         adversary: What perturbs the fine-tuning, see `parse_spec`; None for the method's.
         noise: Noise in the training texts of the search and of the fine-tuning, see `parse_spec`: "random",
             "learned" or "gradient" with settings of `NoiseConfig`, or "none"; None for the method's. The
-            dense model has none.
+            setting `neighbours` names sources of its own, joined by "+". The dense model has no noise.
         dense: Whether a dense model is fine-tuned, evaluated and attacked beside the method's, to compare.
         attack_split: What is attacked: examples of the "test" split, or of the "selection" split, which is
             there to choose settings on.

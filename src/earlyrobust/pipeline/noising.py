@@ -2,37 +2,76 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, cast
 
 from earlyrobust.attacks.resources.antonyms import WithoutAntonyms
 from earlyrobust.attacks.resources.neighbours import load_neighbours
+from earlyrobust.errors import ConfigError
 from earlyrobust.noise import Lexicon, NoiseConfig, TextNoise
 from earlyrobust.pipeline.folder import TICKET
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.specs import NONE, parse_spec
 
 if TYPE_CHECKING:
     from earlyrobust.pipeline.splits import Splits
 
 
-def build_lexicon(settings: NoiseConfig, source: str | None, splits: Splits, observer: Observer) -> Lexicon:
+@dataclass(frozen=True)
+class NoiseChoice:
+    """The noise that an option names.
+
+    Attributes:
+        settings: The settings of the noise.
+        sources: Sources of its neighbours, as for attacks; empty for that of the run.
+    """
+
+    settings: NoiseConfig
+    sources: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, spec: str) -> NoiseChoice | None:
+        """Read the option: a choice with settings; among them `neighbours`, sources that are joined by `+`.
+
+        Returns:
+            The noise; None for the choice "none".
+
+        Raises:
+            ConfigError: If there is no such noise, or its settings cannot be used.
+        """
+        name, settings = parse_spec(spec)
+        if name == NONE:
+            return None
+        sources = str(settings.pop("neighbours", "")).split("+")
+        if len(sources) > 1 and not all(sources):
+            raise ConfigError(f"The noise's neighbours are '{'+'.join(sources)}': join sources by single +.")
+        known = [field.name for field in fields(NoiseConfig) if field.name != "choice"]
+        if unknown := [setting for setting in settings if setting not in known]:
+            raise ConfigError(
+                f"The noise has no setting '{unknown[0]}': choose from {', '.join(known)}, neighbours."
+            )
+        return cls(NoiseConfig(choice=cast("Any", name), **settings), tuple(filter(None, sources)))
+
+
+def build_lexicon(choice: NoiseChoice, usual: str | None, splits: Splits, observer: Observer) -> Lexicon:
     """Make the lexicon of a run's training texts.
 
     Args:
-        settings: The settings of the noise.
-        source: The source of neighbours, as for attacks.
+        choice: The noise.
+        usual: The run's source of neighbours, as for attacks, where the noise has none of its own.
         splits: The data.
         observer: Is told where the neighbours are from, and how many words have some.
 
     Raises:
-        ResourceError: If the source cannot be used, or no word of the texts has a neighbour.
+        ResourceError: If a source cannot be used, or no word of the texts has a neighbour.
     """
-    neighbours = WithoutAntonyms(load_neighbours(source))
+    sources = [WithoutAntonyms(load_neighbours(source)) for source in choice.sources or (usual,)]
     texts = splits.data.train.remove_columns("label")
     columns = zip(*(texts[name][:] for name in texts.column_names), strict=True)
-    lexicon = Lexicon.of(columns, [neighbours], settings.candidates)
+    lexicon = Lexicon.of(columns, sources, choice.settings.candidates)
     observer.note(
-        f"Noise exchanges words of the training texts for neighbours from the {neighbours.name}: "
-        f"{len(lexicon.words):,} words have some."
+        "Noise exchanges words of the training texts for neighbours from the "
+        f"{' and the '.join(source.name for source in sources)}: {len(lexicon.words):,} words have some."
     )
     return lexicon
 

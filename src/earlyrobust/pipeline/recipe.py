@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from earlyrobust.adversarial import ADVERSARIES, Adversary, WordSwap
 from earlyrobust.errors import ConfigError
-from earlyrobust.noise import NoiseConfig
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.methods import METHODS, Method, Start
+from earlyrobust.pipeline.noising import NoiseChoice
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.specs import NONE, parse_spec
 from earlyrobust.pipeline.substitutes import equip
@@ -52,7 +52,7 @@ class Recipe:
         adversary: Perturbs the fine-tuning; None for plain fine-tuning.
         start: What the fine-tuning of a ticket starts from.
         epochs: Epochs of the fine-tuning; of both stages together if it goes on from the search.
-        noise: Settings of the noise in training texts; None for no noise.
+        noise: The noise in training texts; None for no noise.
     """
 
     search: type[Search] | None
@@ -62,13 +62,22 @@ class Recipe:
     adversary: Adversary | None
     start: Start
     epochs: float
-    noise: NoiseConfig | None = None
+    noise: NoiseChoice | None = None
 
     @property
     def changes_words(self) -> bool:
         """Whether the training exchanges words for their neighbours."""
+        return bool(self.sources_of_words("any"))
+
+    def sources_of_words(self, usual: str) -> tuple[str, ...]:
+        """Return the sources of the neighbours that words are exchanged for in the training.
+
+        Args:
+            usual: The source of the run.
+        """
         swaps = any(isinstance(used, WordSwap) for used in (self.adversary, self.search_adversary))
-        return swaps or self.noise is not None
+        of_noise = () if self.noise is None else self.noise.sources or (usual,)
+        return tuple(dict.fromkeys([*([usual] if swaps else []), *of_noise]))
 
     @property
     def has_ticket(self) -> bool:
@@ -190,7 +199,7 @@ class Recipe:
             adversary=make_adversary(config.adversary or method.adversary or NONE),
             start=start,
             epochs=config.epochs or 1.0,
-            noise=make_noise(config.noise or method.noise or NONE),
+            noise=NoiseChoice.parse(config.noise or method.noise or NONE),
         )
 
 
@@ -219,21 +228,6 @@ def make_adversary(spec: str) -> Adversary | None:
     if name not in ADVERSARIES:
         raise ConfigError(f"There is no adversary '{name}': choose one of {', '.join([*ADVERSARIES, NONE])}.")
     return ADVERSARIES[name](**settings)
-
-
-def make_noise(spec: str) -> NoiseConfig | None:
-    """Make the settings of the noise that an option names.
-
-    Raises:
-        ConfigError: If there is no such noise, or its settings cannot be used.
-    """
-    name, settings = parse_spec(spec)
-    if name == NONE:
-        return None
-    known = [field.name for field in fields(NoiseConfig) if field.name != "choice"]
-    if unknown := [setting for setting in settings if setting not in known]:
-        raise ConfigError(f"The noise has no setting '{unknown[0]}': choose from {', '.join(known)}.")
-    return NoiseConfig(choice=cast("Any", name), **settings)
 
 
 def _search_adversary(search: type[Search], config: RunConfig, method: Method) -> Adversary | None:

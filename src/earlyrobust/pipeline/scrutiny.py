@@ -261,21 +261,23 @@ def held_out(rows: Dataset, examples: int, seed: int, classes: int) -> list[int]
     return [index for index in order if values[index] not in texts][:_MOST_HELD_OUT]
 
 
-def other_words(plain: str, trained: str | None, here: Sequence[str]) -> tuple[str | None, str]:
+def other_words(plain: str, trained: Sequence[str], here: Sequence[str]) -> tuple[str | None, str]:
     """Choose a source of neighbours that neither the plain attack nor the training used.
 
     Args:
         plain: The source of the plain attack.
-        trained: The source of the words that the training swapped; None if it swapped none.
+        trained: The sources of the words that the training exchanged words for.
         here: The sources on this machine, the preferred one first.
 
     Returns:
         The first such source and an empty text; or None and a sentence that says why there is none.
     """
-    if found := next((source for source in here if source not in (plain, trained)), None):
+    if found := next((source for source in here if source not in (plain, *trained)), None):
         return found, ""
-    if trained not in (None, plain):
-        return None, f"The plain attack takes other words ({plain}) than the training did ({trained})."
+    if trained and plain not in trained:
+        return None, (
+            f"The plain attack takes other words ({plain}) than the training did ({', '.join(trained)})."
+        )
     return None, (
         f"There is no other list of words than {plain} here: fetch one by `earlyrobust resources --fetch "
         "counter-fitted`."
@@ -287,15 +289,13 @@ def fewer_candidates(most: int) -> list[int]:
     return [1 << power for power in range((most - 1).bit_length())]
 
 
-def _words_of_training(model_name: str) -> str | None:
-    """Return the source of the words that the training of a model swapped; None if it swapped none."""
+def _words_of_training(model_name: str) -> tuple[str, ...]:
+    """Return the sources of the words that the training of a model exchanged words for."""
     run = run_of(model_name)
     if run is None:
-        return None
+        return ()
     config = options_of(run)
-    if not Recipe.of(config).changes_words:
-        return None
-    return config.neighbours or sources_here()[0]
+    return Recipe.of(config).sources_of_words(config.neighbours or sources_here()[0])
 
 
 def _rival_of(model_name: str, subject: Subject, config: AttackConfig) -> _Rival | None:

@@ -26,11 +26,11 @@ from earlyrobust.encoders import (
 )
 from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.evaluation import predict
-from earlyrobust.noise import Lexicon, NoiseConfig, TextNoise
+from earlyrobust.noise import Lexicon, TextNoise
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import note_idle_devices
 from earlyrobust.pipeline.folder import DENSE, MODEL, SEARCHED, TICKET, AnyTicket, RunFolder, find_ticket
-from earlyrobust.pipeline.noising import build_lexicon, build_noise
+from earlyrobust.pipeline.noising import NoiseChoice, build_lexicon, build_noise
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.preflight import try_out
 from earlyrobust.pipeline.recipe import Recipe
@@ -91,13 +91,13 @@ class Job:
         """Return the noise of a stage's training texts; None without noise."""
         if self.recipe.noise is None:
             return None
-        return build_noise(self.recipe.noise, self.lexicon, self.splits, self.config.seed, stage)
+        return build_noise(self.recipe.noise.settings, self.lexicon, self.splits, self.config.seed, stage)
 
     @cached_property
     def lexicon(self) -> Lexicon:
         """The words of the training texts that noise exchanges."""
-        settings = cast("NoiseConfig", self.recipe.noise)
-        return build_lexicon(settings, self.config.neighbours, self.splits, self.observer)
+        choice = cast("NoiseChoice", self.recipe.noise)
+        return build_lexicon(choice, self.config.neighbours, self.splits, self.observer)
 
     def once(self, stage: str, title: str, work: Callable[[], float]) -> None:
         """Do a stage unless it is finished; `work` returns the seconds that count."""

@@ -17,7 +17,7 @@ from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
 from earlyrobust.encoders import synchronize
 from earlyrobust.errors import ConfigError
-from earlyrobust.evaluation import predict
+from earlyrobust.evaluation import accuracy_of, predict
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
 from earlyrobust.pipeline.observer import Observer
@@ -84,11 +84,14 @@ def train_classifier(
 def _retreat(splits: Splits, noise: TextNoise, observer: Observer) -> RetreatCallback:
     """Return the guard of a training under noise, which judges the model on texts of the selection split."""
     rows = splits.selection.select(range(min(len(splits.selection), _JUDGED)))
-    counts = np.bincount(rows["labels"][:])
+    chance = float(np.bincount(rows["labels"][:]).max() / len(rows))
 
-    def is_good(model: PreTrainedModel) -> bool:
+    def judge(model: PreTrainedModel) -> bool | None:
         answers = predict(model, splits.tokenizer, rows).argmax(axis=1)
-        return bool((answers == rows["labels"][:]).sum() > counts.max() and len(np.unique(answers)) > 1)
+        accuracy = accuracy_of(answers, rows)
+        if len(np.unique(answers)) == 1 or accuracy.value <= chance:
+            return False
+        return True if accuracy.beats(chance) else None
 
     def report(step: int) -> None:
         observer.note(
@@ -96,7 +99,7 @@ def _retreat(splits: Splits, noise: TextNoise, observer: Observer) -> RetreatCal
             "to its last good state, with half of the noise and half of the learning rate."
         )
 
-    return RetreatCallback(is_good, noise, report)
+    return RetreatCallback(judge, noise, report)
 
 
 def search_ticket(

@@ -36,18 +36,19 @@ class RetreatCallback(TrainerCallback):  # type: ignore[misc]
     Without a good quarter there is nothing to go back to, and the training goes on as it is.
 
     Args:
-        is_good: Judges the model.
+        judge: Judges the model: True for good, False for a model that has come to name one class, None for a
+            model that has learned too little to tell.
         noise: The noise in the training texts.
         report: Is told the step whenever the training goes back.
     """
 
     def __init__(
         self,
-        is_good: Callable[[PreTrainedModel], bool],
+        judge: Callable[[PreTrainedModel], bool | None],
         noise: TextNoise,
         report: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._is_good = is_good
+        self._judge = judge
         self._noise = noise
         self._report = report
 
@@ -67,12 +68,17 @@ class RetreatCallback(TrainerCallback):  # type: ignore[misc]
         if state.global_step not in quarters:
             return
         place = Path(args.output_dir) / _GOOD
-        if self._is_good(model):
+        is_good = self._judge(model)
+        if is_good:
             if processes.is_first():
                 shutil.rmtree(place, ignore_errors=True)
                 write_folder(place, lambda folder: _write(folder, model, optimizer))
             processes.wait()
-        elif place.is_dir() and sum(RETREAT in entry for entry in state.log_history) < _MOST:
+        elif (
+            is_good is False
+            and place.is_dir()
+            and sum(RETREAT in entry for entry in state.log_history) < _MOST
+        ):
             load_model(model, place / _WEIGHTS, device=str(model.device))
             saved = load_file(place / _MOMENTS, device=str(model.device))
             for name, moment in _moments(optimizer).items():
