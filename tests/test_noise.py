@@ -497,8 +497,9 @@ def test_the_rate_falls_where_the_model_does_not_understand_noise(
         made = noise(
             tokenizer, choice="random", ramp=0.2, keeps=keeps, clean=0.3, misspells=0.5, exchanges=0.5
         )
-        train(tokenizer, tmp_path / str(keeps), made, max_steps=40)
+        trainer = train(tokenizer, tmp_path / str(keeps), made, max_steps=40, logging_steps=40)
         levels[keeps] = made.rate.level
+        assert trainer.state.log_history[0]["noise_level"] == made.rate.level
         assert np.isfinite(made.rate.losses).all()
     assert levels[0.0] == 1
     assert levels[0.9] < 0.5
@@ -733,6 +734,9 @@ def test_a_run_with_noise(method: str, encoder: Path, reviews: Path, tmp_path: P
     )
     record = RunRecord.load(tmp_path / "noisy")
     assert record.config["noise"] == "learned,ramp=0"
+    log = record.training["model"]
+    assert len(log.noise_level) == len(log.steps)
+    assert all(level is not None and 0 <= level <= 1 for level in log.noise_level)
 
 
 # --- Settings ----------------------------------------------------------------------------------------------

@@ -116,12 +116,13 @@ def settling(search: SearchRecord, gamma: float) -> Figure:
 
 
 def training_curves(log: TrainingLog) -> Figure:
-    """Loss, gradient norm and learning rate of a training over its steps, one below the other."""
+    """Draw what a training logged over its steps: loss, gradient norm, learning rate, level of noise."""
     rows = {
         "loss": log.loss,
         "penalty": log.penalty,
         "gradient norm": log.gradient_norm,
         "learning rate": log.learning_rate,
+        "noise level": log.noise_level,
     }
     shown = {name: values for name, values in rows.items() if any(value is not None for value in values)}
     figure = Figure(figsize=(4.6, 1.5 * len(shown) + 0.4), layout="constrained")

@@ -23,6 +23,7 @@ class TrainingLog:
         gradient_norm: Norm of the gradient of all weights, before it is clipped.
         learning_rate: As it was at the step.
         penalty: Mean penalty of the steps since the one before; empty without a penalty.
+        noise_level: Level of the noise, a factor of its rate; empty without noise.
         retreats: The steps at which the training went back to its last good state, because the model had come
             to name one class.
     """
@@ -32,6 +33,7 @@ class TrainingLog:
     gradient_norm: list[float | None] = field(default_factory=list)
     learning_rate: list[float | None] = field(default_factory=list)
     penalty: list[float | None] = field(default_factory=list)
+    noise_level: list[float | None] = field(default_factory=list)
     retreats: list[int] = field(default_factory=list)
 
     @classmethod
@@ -51,6 +53,7 @@ class TrainingLog:
             gradient_norm=values("grad_norm"),
             learning_rate=values("learning_rate"),
             penalty=values("penalty") if any("penalty" in point for point in points) else [],
+            noise_level=values("noise_level") if any("noise_level" in point for point in points) else [],
             retreats=[int(entry["step"]) for entry in history if "retreat" in entry],
         )
 

@@ -272,6 +272,12 @@ class AdversarialTrainer(LossTrainer):
             known = self._signature_columns
             self._signature_columns = [*known, *(name for name in TEXT_COLUMNS if name not in known)]
 
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log, and with the loss the level of the noise."""
+        if "loss" in logs and self.noise is not None:
+            logs["noise_level"] = self.noise.rate.level
+        super().log(logs, *args, **kwargs)
+
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Evaluate a batch, which gets no noise."""
         return super().prediction_step(model, without_texts(inputs), *args, **kwargs)
