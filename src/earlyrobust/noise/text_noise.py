@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 STATE_NAME = "noise.safetensors"
 # Gives the neighbour of a word that noise prefers, by its place in the lexicon; None for no preference.
 Aim = Callable[[int], int | None]
+# In place of a class: marks an observed loss among observed gains, which processes exchange together.
+_LOSS = -1
 _MISSPELLINGS: tuple[Swaps, ...] = (DeleteCharacter(), InsertCharacter(), SwapCharacters(), InsertSpace())
 
 
@@ -117,8 +119,7 @@ class TextNoise:
         self._pieces = Pieces(lexicon, tokenizer) if self.config.choice != "random" else None
         self.table = GainTable(classes, len(lexicon.words), lexicon.count, self.config.memory)
         self.rate = FittedRate(classes, self.config.keeps, self.config.ramp)
-        self._gains: list[NDArray[np.float64]] = []
-        self._losses: list[NDArray[np.float64]] = []
+        self._observed: list[NDArray[np.float64]] = []
 
     @property
     def classes(self) -> int:
@@ -289,7 +290,7 @@ class TextNoise:
         if self._pieces is None or not len(found.rows):
             return
         gains = first_order_gains(gradient, tokens, weight, found, self._pieces)
-        self._gains.append(np.column_stack([found.labels, found.words, gains]))
+        self._observed.append(np.column_stack([found.labels, found.words, gains]))
 
     def observe_losses(self, losses: NDArray[np.float64], noisy: NDArray[np.bool_]) -> None:
         """Keep the losses of a batch for the next `update`.
@@ -298,7 +299,9 @@ class TextNoise:
             losses: The loss of each text, shape (B,).
             noisy: Whether noise may have changed the text, shape (B,), as `batch` returned it.
         """
-        self._losses.append(np.column_stack([losses, noisy]))
+        rows = np.zeros((len(losses), 2 + self.lexicon.count))
+        rows[:, 0], rows[:, 1], rows[:, 2] = _LOSS, noisy, losses
+        self._observed.append(rows)
 
     def update(self, progress: float) -> None:
         """Learn from the observed gains and losses of all processes. To be called once per optimiser step.
@@ -306,17 +309,15 @@ class TextNoise:
         Args:
             progress: The point of the training, from 0 for its beginning to 1 for its end.
         """
-        losses = processes.stacked(np.concatenate([np.zeros((0, 2)), *self._losses]))
-        self._losses = []
-        self.rate.add(losses[:, 0], losses[:, 1] > 0)
-        self.rate.move(progress)
-        if not self.learns:
-            return
         empty = np.zeros((0, 2 + self.lexicon.count))
-        rows = processes.stacked(np.concatenate([empty, *self._gains]))
-        self._gains = []
-        ids = rows[:, :2].astype(np.int64)
-        self.table.add(ids[:, 0], ids[:, 1], rows[:, 2:])
+        rows = processes.stacked(np.concatenate([empty, *self._observed]))
+        self._observed = []
+        is_loss = rows[:, 0] == _LOSS
+        self.rate.add(rows[is_loss, 2], rows[is_loss, 1] > 0)
+        self.rate.move(progress)
+        gains = rows[~is_loss]
+        ids = gains[:, :2].astype(np.int64)
+        self.table.add(ids[:, 0], ids[:, 1], gains[:, 2:])
 
     def save(self, folder: Path) -> None:
         """Write the table and the level into a folder, such as a checkpoint's, as `noise.safetensors`."""
