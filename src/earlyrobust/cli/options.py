@@ -122,8 +122,9 @@ FINETUNING: Group = {
     "start": option(
         str,
         "Training",
-        "Weights that a ticket's fine-tuning starts from: pretrained or searched; for ablations random (of "
-        "its structure) or refilled (the whole encoder, what is cut drawn afresh).",
+        "What a ticket's fine-tuning starts from: pretrained or searched weights, or the search's whole "
+        "training (continued); for ablations random weights (of its structure) or refilled ones (the whole "
+        "encoder, what is cut drawn afresh).",
         "by method",
     ),
 }
