@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import models
@@ -11,6 +12,7 @@ import tiny
 import torch
 from test_search import CONFIG, search_of
 from torch.testing import assert_close
+from transformers import AutoModelForSequenceClassification
 
 from earlyrobust.families import family_of
 from earlyrobust.pruning import prune
@@ -90,10 +92,6 @@ def test_a_neuron_that_another_one_equals_can_be_cut_for_nothing(
 
 
 def test_a_search_repairs_the_checkpoint_and_leaves_random_numbers_alone(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from transformers import AutoModelForSequenceClassification
-
     search = search_of(
         *(tmp_path, replace(CONFIG, gamma=1.0, neuron_ratio=0.5)),
         **{"goes_on": True, "num_train_epochs": 3, "model": tiny.classifier()},

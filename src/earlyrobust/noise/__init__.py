@@ -6,8 +6,9 @@ from earlyrobust.noise.collator import TEXT_COLUMNS, NoiseCollator, take_texts
 from earlyrobust.noise.config import NoiseConfig
 from earlyrobust.noise.gains import GainTable, Occurrences
 from earlyrobust.noise.lexicon import Lexicon
+from earlyrobust.noise.noisy import Noisy, NoisyBatch
 from earlyrobust.noise.rate import FittedRate
-from earlyrobust.noise.text_noise import STATE_NAME, Aim, Noisy, NoisyBatch, TextNoise
+from earlyrobust.noise.text_noise import STATE_NAME, Aim, TextNoise
 
 __all__ = [
     "STATE_NAME",

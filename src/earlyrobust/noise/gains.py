@@ -131,6 +131,29 @@ def first_order_gains(
     return values
 
 
+def best_of_each_text(gains: NDArray[np.float64], found: Occurrences, texts: int) -> list[dict[int, int]]:
+    """Find the neighbour of greatest gain for each word of each text, where that gain is positive.
+
+    The gain of a word that a text holds several times is the sum over its occurrences there.
+
+    Args:
+        gains: The gains of the occurrences, shape (M, K).
+        found: The occurrences.
+        texts: Number of texts in the batch.
+
+    Returns:
+        For each text, the place of the best neighbour by the index of the word.
+    """
+    best: list[dict[int, int]] = [{} for _ in range(texts)]
+    pairs, place = np.unique(np.column_stack([found.rows, found.words]), axis=0, return_inverse=True)
+    sums = np.zeros((len(pairs), gains.shape[1]))
+    np.add.at(sums, place.reshape(-1), gains)
+    for (row, word), gain in zip(pairs.tolist(), sums, strict=True):
+        if gain.max() > 0:
+            best[row][word] = int(gain.argmax())
+    return best
+
+
 class GainTable:
     """The running mean of gains: for each class, word and neighbour, the gain in the latest batches.
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +24,15 @@ from earlyrobust.attacks.swaps import Draws, Swaps, in_case_of
 from earlyrobust.attacks.text import find_words
 from earlyrobust.errors import ConfigError, TrainingError
 from earlyrobust.noise.config import NoiseConfig
-from earlyrobust.noise.gains import GainTable, Occurrences, Pieces, first_order_gains
+from earlyrobust.noise.gains import (
+    GainTable,
+    Occurrences,
+    Pieces,
+    best_of_each_text,
+    first_order_gains,
+)
 from earlyrobust.noise.lexicon import Lexicon, is_touchable
+from earlyrobust.noise.noisy import Noisy, NoisyBatch
 from earlyrobust.noise.rate import FittedRate
 
 if TYPE_CHECKING:
@@ -40,37 +46,6 @@ Aim = Callable[[int], int | None]
 # In place of a class: marks an observed loss among observed gains, which processes exchange together.
 _LOSS = -1
 _MISSPELLINGS: tuple[Swaps, ...] = (DeleteCharacter(), InsertCharacter(), SwapCharacters(), InsertSpace())
-
-
-@dataclass(frozen=True)
-class Noisy:
-    """A text with noise.
-
-    Attributes:
-        columns: The text, or the two of a pair.
-        words: For each word of the last column that the lexicon holds: its first character, its length, and
-            its index in the lexicon.
-        may_change: Whether the text was chosen for noise, which need not change it.
-    """
-
-    columns: tuple[str, ...]
-    words: list[tuple[int, int, int]]
-    may_change: bool = True
-
-
-@dataclass(frozen=True)
-class NoisyBatch:
-    """A batch of texts with noise.
-
-    Attributes:
-        tokens: The fields that the tokenizer makes, padded, as tensors of shape (B, T).
-        found: The words that the lexicon holds and the model reads.
-        noisy: For each text, whether noise may have changed it, shape (B,).
-    """
-
-    tokens: dict[str, Tensor]
-    found: Occurrences
-    noisy: NDArray[np.bool_]
 
 
 class TextNoise:
@@ -265,17 +240,10 @@ class TextNoise:
             weight: The word embeddings, shape (tokens, D).
             found: The words of the batch.
         """
-        best: list[dict[int, int]] = [{} for _ in range(len(tokens))]
-        if self._pieces is not None and len(found.rows):
-            gains = first_order_gains(gradient, tokens, weight, found, self._pieces)
-            keys = np.column_stack([found.rows, found.words])
-            pairs, place = np.unique(keys, axis=0, return_inverse=True)
-            sums = np.zeros((len(pairs), gains.shape[1]))
-            np.add.at(sums, place.reshape(-1), gains)
-            for (row, word), gain in zip(pairs.tolist(), sums, strict=True):
-                if gain.max() > 0:
-                    best[row][word] = int(gain.argmax())
-        return [text.get for text in best]
+        if self._pieces is None or not len(found.rows):
+            return [lambda _: None] * len(tokens)
+        gains = first_order_gains(gradient, tokens, weight, found, self._pieces)
+        return [best.get for best in best_of_each_text(gains, found, len(tokens))]
 
     def observe(self, gradient: Tensor, tokens: Tensor, weight: Tensor, found: Occurrences) -> None:
         """Keep the gains of a batch for the next `update`.

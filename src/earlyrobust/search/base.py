@@ -100,6 +100,25 @@ def search_arguments(
     return args
 
 
+def check_rest(args: TrainingArguments, steps: int, steps_per_epoch: int) -> None:
+    """Check that a search leaves something of a training that goes on from it.
+
+    Args:
+        args: Training arguments of the search and this training together.
+        steps: Optimiser steps that the search takes at most.
+        steps_per_epoch: Optimiser steps of an epoch.
+
+    Raises:
+        ConfigError: If the search may take all steps.
+    """
+    total = args.max_steps if args.max_steps > 0 else args.num_train_epochs * steps_per_epoch
+    if steps >= total:
+        raise ConfigError(
+            f"The search may take {steps} steps, but it and the training that goes on from it have "
+            f"{total:g} together: train for more epochs, or let the search take fewer."
+        )
+
+
 def search_trainer(
     kind: type[Trainer], own: type[AdversarialTrainer], *, callbacks: Sequence[Any], **options: Any
 ) -> AdversarialTrainer:

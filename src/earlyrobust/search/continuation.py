@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from earlyrobust.ticket import Ticket
     from earlyrobust.trainer import AdversarialTrainer
 
+# Tokens of training texts from which the second moments for a repair are estimated (ours).
+REPAIR_TOKENS = 16_384
+
 
 def save_cut_checkpoint(
     trainer: AdversarialTrainer, gates: ImportanceCoefficients, ticket: Ticket, folder: Path, tokens: int

@@ -25,12 +25,13 @@ from earlyrobust.search.base import (
     PAPER_ADVERSARY,
     Start,
     check_adversary,
+    check_rest,
     facts,
     search_arguments,
     search_trainer,
     steps_of_epoch,
 )
-from earlyrobust.search.continuation import save_cut_checkpoint
+from earlyrobust.search.continuation import REPAIR_TOKENS, save_cut_checkpoint
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
 from earlyrobust.settling import Settling, SettlingRule
 from earlyrobust.ticket import (
@@ -51,9 +52,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _LOG = logging.getLogger(__name__)
-
-# Tokens of training texts from which the second moments for a repair are estimated (ours).
-REPAIR_TOKENS = 16_384
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +226,7 @@ class EarlyRobustSearch:
         self._steps_per_miniepoch = self.config.steps_per_miniepoch(self._steps_per_epoch)
         steps = math.ceil(self.config.epochs * self._steps_per_epoch)
         if goes_on:
-            self._check_rest(args, steps)
+            check_rest(args, steps, self._steps_per_epoch)
         limit = steps // self._steps_per_miniepoch
         stops = self.config.draw_after is None
         # A window's ticket is drawn from the coefficients of its start, those before all that followed it.
@@ -287,15 +285,6 @@ class EarlyRobustSearch:
         finally:
             self._gates.detach_from(model)
             delattr(model, MaskHistory.NAME)
-
-    def _check_rest(self, args: TrainingArguments, steps: int) -> None:
-        """Check that a search leaves something of a training that goes on from it."""
-        total = args.max_steps if args.max_steps > 0 else args.num_train_epochs * self._steps_per_epoch
-        if steps >= total:
-            raise ConfigError(
-                f"The search may take {steps} steps, but it and the training that goes on from it have "
-                f"{total:g} together: train for more epochs, or let the search take fewer."
-            )
 
     def save_checkpoint(self, ticket: Ticket, folder: str | Path, *, tokens: int = REPAIR_TOKENS) -> Path:
         """Write a checkpoint of the cut model, from which its training goes on where the search ended.

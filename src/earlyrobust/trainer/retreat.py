@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from earlyrobust.noise import TextNoise
 
 # The entry of the log by which a training remembers that it went back.
-RETREAT = "retreat"
+_RETREAT = "retreat"
 _GOOD, _WEIGHTS, _MOMENTS = "good", "model.safetensors", "optimizer.safetensors"
-# A training is judged after each quarter, and goes back so often at most.
-_TIMES = 4
+# A training is judged after each of its quarters.
+_QUARTERS = 4
+# A training goes back at most this many times.
 _MOST = 2
 
 
@@ -64,7 +65,7 @@ class RetreatCallback(TrainerCallback):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         """Judge the model if this step ends a quarter of the training."""
-        quarters = [math.ceil(part * state.max_steps / _TIMES) for part in range(1, _TIMES + 1)]
+        quarters = [math.ceil(part * state.max_steps / _QUARTERS) for part in range(1, _QUARTERS + 1)]
         if state.global_step not in quarters:
             return
         place = Path(args.output_dir) / _GOOD
@@ -77,7 +78,7 @@ class RetreatCallback(TrainerCallback):  # type: ignore[misc]
         elif (
             is_good is False
             and place.is_dir()
-            and sum(RETREAT in entry for entry in state.log_history) < _MOST
+            and sum(_RETREAT in entry for entry in state.log_history) < _MOST
         ):
             load_model(model, place / _WEIGHTS, device=str(model.device))
             saved = load_file(place / _MOMENTS, device=str(model.device))
@@ -88,7 +89,7 @@ class RetreatCallback(TrainerCallback):  # type: ignore[misc]
             for group in optimizer.param_groups:  # the schedule has set the rate of the next step already
                 group["lr"] /= 2
             self._noise.rate.limit /= 2
-            state.log_history.append({RETREAT: 1.0, "step": state.global_step})
+            state.log_history.append({_RETREAT: 1.0, "step": state.global_step})
             self._report(state.global_step)
 
 

@@ -1,0 +1,44 @@
+"""Texts with noise, one by one and in a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from earlyrobust.noise.gains import Occurrences
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """A text with noise.
+
+    Attributes:
+        columns: The text, or the two of a pair.
+        words: For each word of the last column that the lexicon holds: its first character, its length, and
+            its index in the lexicon.
+        may_change: Whether the text was chosen for noise, which need not change it.
+    """
+
+    columns: tuple[str, ...]
+    words: list[tuple[int, int, int]]
+    may_change: bool = True
+
+
+@dataclass(frozen=True)
+class NoisyBatch:
+    """A batch of texts with noise.
+
+    Attributes:
+        tokens: The fields that the tokenizer makes, padded, as tensors of shape (B, T).
+        found: The words that the lexicon holds and the model reads.
+        noisy: For each text, whether noise may have changed it, shape (B,).
+    """
+
+    tokens: dict[str, Tensor]
+    found: Occurrences
+    noisy: NDArray[np.bool_]
