@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import shutil
@@ -14,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from conftest import call, write_reviews
-from safetensors.numpy import load_file, save_file
+from transformers import AutoConfig, AutoModel
 
 from earlyrobust import encoders, experiments, pipeline
 from earlyrobust.data.tasks import TASKS
@@ -177,7 +177,7 @@ def test_every_file_that_the_readme_promises_of_a_run_is_there(finished: tuple[P
 def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -> None:
     """The commands on one's own data, then the Python examples, which use what the commands have made."""
     write_reviews(tmp_path / "reviews.csv", 120)
-    write_shallow_minilm(tmp_path, layers=1)
+    write_small_minilm(tmp_path)
     own = [command for command in commands(README) if "reviews" in " ".join(command)]
     assert len(own) >= 5
     for command in own:
@@ -200,22 +200,18 @@ def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -
     assert (tmp_path / "classifier" / "ticket.json").exists()
 
 
-def write_shallow_minilm(folder: Path, layers: int) -> None:
-    """Put the first layers of the embedded encoder where Python looks for its package first."""
+def write_small_minilm(folder: Path) -> None:
+    """Put a narrow random encoder with the embedded one's tokenizer where Python looks for its package first."""
     package, _ = encoders.EMBEDDED["minilm"]
-    shallow = folder / package
-    shutil.copytree(encoders.locate("minilm"), shallow / "model")
-    (shallow / "__init__.py").touch()
-    config = json.loads((shallow / "model" / "config.json").read_text(encoding="utf-8"))
-    config["num_hidden_layers"] = layers
-    (shallow / "model" / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    weights = load_file(shallow / "model" / "model.safetensors")
-    kept = {
-        name: weight
-        for name, weight in weights.items()
-        if not name.startswith("encoder.layer.") or int(name.split(".")[2]) < layers
-    }
-    save_file(kept, shallow / "model" / "model.safetensors", {"format": "pt"})
+    whole = encoders.locate("minilm")
+    narrow = folder / package
+    shutil.copytree(whole, narrow / "model", ignore=shutil.ignore_patterns("*.safetensors"))
+    (narrow / "__init__.py").touch()
+    sizes = {"num_hidden_layers": 2, "hidden_size": 48, "num_attention_heads": 4, "intermediate_size": 96}
+    config = AutoConfig.from_pretrained(whole, **sizes)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        AutoModel.from_config(config).save_pretrained(narrow / "model")
 
 
 def run(folder: Path, *arguments: str) -> str:
