@@ -178,6 +178,20 @@ def test_the_level_follows_what_the_model_knows(
     assert rate.level == pytest.approx(0.5 + direction * 0.2)
 
 
+def test_the_level_rises_again_after_it_has_fallen_to_zero(tokenizer: PreTrainedTokenizerBase) -> None:
+    made = noise(tokenizer, clean=0.2, keeps=0.5, ramp=0.5)
+    texts, levels = [(f"{TEXT} {number}",) for number in range(64)], []
+    for step in range(1, 101):
+        noisy = made.batch(texts, [0] * 64, epoch=step).noisy
+        assert 0 < noisy.sum() < 64
+        # The model understands no text with noise for a time.
+        made.observe_losses(np.where(noisy & (step < 20), 0.9, 0.2), noisy)
+        made.update(step / 100)
+        levels.append(made.rate.level)
+    assert levels[18] == 0
+    assert levels[-1] == 1
+
+
 def test_the_level_stays_between_zero_and_one_and_its_state_is_kept() -> None:
     rate = FittedRate(2, keeps=0.5, ramp=0.1)
     rate.add(np.array([0.1, 0.3]), np.array([False, False]))
@@ -753,6 +767,7 @@ def test_a_run_with_noise(method: str, encoder: Path, reviews: Path, tmp_path: P
         ({"guided": True}, "guided is True"),
         ({"memory": 2}, "memory is 2"),
         ({"exchanges": 0.9, "misspells": 0.2}, "add up to 1.1"),
+        ({"clean": 0.0}, "leaves no clean text"),
         ({"candidates": 0}, "candidates is 0: choose at least 1"),
         ({"candidates": 2.0}, "candidates is 2.0"),
     ],

@@ -63,5 +63,10 @@ class NoiseConfig:
                 f"The noise's exchanges and misspells add up to {self.exchanges + self.misspells:g}: choose "
                 "probabilities that add up to at most 1."
             )
+        if self.keeps > 0 and self.clean == 0:
+            raise ConfigError(
+                "The noise's keeps compares texts with noise and clean texts, but clean=0 leaves no clean text: "
+                "choose clean above 0, or keeps=0."
+            )
         if isinstance(self.candidates, bool) or not isinstance(self.candidates, int) or self.candidates < 1:
             raise ConfigError(f"The noise's candidates is {self.candidates!r}: choose at least 1.")

@@ -147,8 +147,8 @@ class TextNoise:
             return_tensors="pt",
         )
         found = [] if self._pieces is None else self._found(noisy, labels, tokens.encodings)
-        changed = np.array([text.may_change for text in noisy]) & (level > 0)
-        return NoisyBatch(dict(tokens), Occurrences.of(found), changed)
+        may_change = np.array([text.may_change for text in noisy])
+        return NoisyBatch(dict(tokens), Occurrences.of(found), may_change)
 
     def _learned(self, label: int) -> Aim:
         """Return the preferences of the table for texts of a class."""
@@ -265,7 +265,7 @@ class TextNoise:
 
         Args:
             losses: The loss of each text, shape (B,).
-            noisy: Whether noise may have changed the text, shape (B,), as `batch` returned it.
+            noisy: Whether the text was chosen for noise, shape (B,), as `batch` returned it.
         """
         rows = np.zeros((len(losses), 2 + self.lexicon.count))
         rows[:, 0], rows[:, 1], rows[:, 2] = _LOSS, noisy, losses
