@@ -201,7 +201,7 @@ def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -
 
 
 def write_small_minilm(folder: Path) -> None:
-    """Put a narrow random encoder with the embedded one's tokenizer where Python looks for its package first."""
+    """Put a narrow encoder with the embedded one's tokenizer where Python looks for its package first."""
     package, _ = encoders.EMBEDDED["minilm"]
     whole = encoders.locate("minilm")
     narrow = folder / package
