@@ -767,7 +767,7 @@ def test_a_run_with_noise(method: str, encoder: Path, reviews: Path, tmp_path: P
         ({"guided": True}, "guided is True"),
         ({"memory": 2}, "memory is 2"),
         ({"exchanges": 0.9, "misspells": 0.2}, "add up to 1.1"),
-        ({"clean": 0.0}, "leaves no clean text"),
+        ({"clean": 0.0}, "clean=0 leaves none"),
         ({"candidates": 0}, "candidates is 0: choose at least 1"),
         ({"candidates": 2.0}, "candidates is 2.0"),
     ],

@@ -65,7 +65,7 @@ class NoiseConfig:
             )
         if self.keeps > 0 and self.clean == 0:
             raise ConfigError(
-                "The noise's keeps compares texts with noise and clean ones, but clean=0 leaves no clean text: "
+                "The noise's keeps compares texts with noise and clean ones, but clean=0 leaves none: "
                 "choose clean above 0, or keeps=0."
             )
         if isinstance(self.candidates, bool) or not isinstance(self.candidates, int) or self.candidates < 1:
