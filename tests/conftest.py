@@ -95,6 +95,17 @@ def _no_garbage_of_others() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True)
+def _blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save blank pictures in tests that look at none: drawing takes longer than a tiny run."""
+    if request.node.get_closest_marker("pictures"):
+        return
+    from matplotlib.figure import Figure
+
+    blank, save = Figure(figsize=(1, 1)), Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda _, *places, **options: save(blank, *places, **options))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:

@@ -51,6 +51,8 @@ from earlyrobust.results.experiment import View
 from earlyrobust.results.summary import summarise
 from earlyrobust.ticket import Miniepoch
 
+pytestmark = pytest.mark.pictures
+
 PAGE_TAGS = ONLY_THESE_TAGS | {
     *("table", "caption", "thead", "tbody", "tr", "th", "td", "figure", "figcaption"),
     *("pre", "nav", "a", "ul", "li"),

@@ -14,6 +14,8 @@ from test_results import a_record
 from earlyrobust.reports.plots import DISTANCES_PICTURE, LAYERS_PICTURE, draw_pictures, mask_distances
 from earlyrobust.results import RunRecord
 
+pytestmark = pytest.mark.pictures
+
 
 def test_both_pictures_show_something(tmp_path: Path) -> None:
     a_record().save(tmp_path)
