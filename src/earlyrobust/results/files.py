@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -46,8 +47,15 @@ def read_record(path: Path, kind: type[Record], missing: str) -> Record:
                 f"The record '{path}' has layout {version}, newer than the {SCHEMA_VERSION} that this "
                 "version reads: update earlyrobust."
             )
-        return TypeAdapter(kind).validate_python(content)
+        read: Record = _reader(kind).validate_python(content)  # type: ignore[arg-type] # a class has a hash
+        return read
     except FileNotFoundError as error:
         raise OutputError(missing) from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise OutputError(f"The record '{path}' is damaged and cannot be read.") from error
+
+
+@functools.cache
+def _reader(kind: type[Any]) -> TypeAdapter[Any]:
+    """Make what turns JSON into a record. Making it takes longer than reading a record."""
+    return TypeAdapter(kind)
