@@ -1,4 +1,7 @@
-"""Copy the records of a comparison, without models and texts, to `records/`: collect.py FOLDER NAME."""
+"""Copy the records of a comparison to `records/`, without models and texts: collect.py FOLDER NAME.
+
+The answers to single examples are copied, too, under the digests of the texts.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from earlyrobust.results import Comparison
+from earlyrobust.results.answers import Answers, save_answers
 
 RECORDS = Path(__file__).with_name("records")
 
@@ -21,6 +25,13 @@ def collect(folder: Path, name: str) -> None:
             sys.exit(f"{cell.arm}, seed {cell.seed} is not finished.")
         moved = replace(cell, folder=f"cells/{Path(cell.folder).name}")
         run.save(place / moved.folder)
+        found = {
+            str(attack.journal): comparison.answers(cell.arm, cell.seed, name)
+            for name, attack in run.model.attacks.items()
+        }
+        known = {name: answers for name, answers in found.items() if isinstance(answers, Answers)}
+        if known:
+            save_answers(known, place / moved.folder)
         cells.append(moved)
     replace(comparison.record, cells=cells).save(place)
 

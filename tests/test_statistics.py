@@ -18,13 +18,22 @@ from numpy.typing import NDArray
 from scipy import stats
 from test_summary import a_run, by_arm, compared
 
+from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample, Journal
 from earlyrobust.reports.overview import difference_table, headlines, results_table
 from earlyrobust.reports.pages import draw_report
 from earlyrobust.reports.tables import Number
 from earlyrobust.reports.verdicts import verdicts
 from earlyrobust.results import ATTACKS_FOLDER, Accuracy, AttackRecord, Comparison, RunRecord
-from earlyrobust.results.answers import DAMAGED, DIFFERENT, MISSING, OF_ANOTHER
+from earlyrobust.results.answers import (
+    ANSWERS_NAME,
+    DAMAGED,
+    DIFFERENT,
+    MISSING,
+    OF_ANOTHER,
+    Answers,
+    save_answers,
+)
 from earlyrobust.results.significance import bootstrap_interval, holm, sign_flip_p, two_way, unpaired
 from earlyrobust.results.summary import summarise
 
@@ -593,6 +602,49 @@ def test_without_a_journal_counts_are_compared_and_it_is_said(
     assert first.startswith("pgd is more robust than finetune under textfooler: +30.0, +9.")
     assert second == f"Not compared with finetune example by example, because {reason}: pgd. {UNPAIRED}"
     assert draw_report(folder)
+
+
+def publish(folder: Path) -> list[Path]:
+    """Put a file of answers in the place of each run's journals, and return these files."""
+    comparison = Comparison.load(folder)
+    for cell in comparison.record.cells:
+        run, attacks = folder / cell.folder, comparison.runs[cell.arm][cell.seed].model.attacks
+        answers = {
+            str(record.journal): found
+            for name, record in attacks.items()
+            if isinstance(found := comparison.answers(cell.arm, cell.seed, name), Answers)
+        }
+        save_answers(answers, run)
+        shutil.rmtree(run / ATTACKS_FOLDER)
+    return [folder / cell.folder / ANSWERS_NAME for cell in comparison.record.cells]
+
+
+def test_a_file_of_answers_stands_for_the_journals(tmp_path: Path) -> None:
+    ends = {"textfooler": "r" * 12 + "x" * 20 + "-" * 8, "pwws": "x" * 10 + "r" * 30}
+    folder = save(
+        tmp_path,
+        {
+            "finetune": {seed: dict.fromkeys(ends, "r" * 8 + "x" * 32) for seed in range(2)},
+            "pgd": dict.fromkeys(range(2), ends),
+        },
+    )
+    before = by_arm(Comparison.load(folder))["pgd"].differences
+    files = publish(folder)
+    assert by_arm(Comparison.load(folder))["pgd"].differences == before
+    assert before["Aua%, pwws"].basis != "counts"
+    text = files[0].read_text(encoding="utf-8")
+    assert "text 0" not in text
+    content = json.loads(text)
+    content["clean"]["textfooler.jsonl"] += "1"
+    files[0].write_text(json.dumps(content), encoding="utf-8")
+    gap = by_arm(Comparison.load(folder))["pgd"].differences["Aua%, textfooler"]
+    assert gap.reason == DAMAGED
+
+
+def test_answers_to_different_examples_have_no_file(tmp_path: Path) -> None:
+    one, other = (Answers(((number, "digest"),), np.array([True]), np.array([False])) for number in range(2))
+    with pytest.raises(OutputError, match="different examples"):
+        save_answers({"one.jsonl": one, "other.jsonl": other}, tmp_path)
 
 
 def test_arms_attacked_on_different_examples_are_not_paired(tmp_path: Path) -> None:

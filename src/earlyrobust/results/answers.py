@@ -1,10 +1,14 @@
-"""Answers of runs to single attacked examples, read from journals, and the paired answers of two arms."""
+"""Answers of runs to single attacked examples, and the paired answers of two arms.
+
+Answers are read from journals, which hold the texts. A published record has a file of answers instead, which
+names each example by its digest.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,10 @@ from numpy.typing import NDArray
 from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample, read_journal
 from earlyrobust.results.attack import ATTACKS_FOLDER, AttackRecord
+from earlyrobust.results.files import read_record
+from earlyrobust.storage import write_json
+
+ANSWERS_NAME = "answers.json"
 
 # Reasons why the answers of two arms cannot be paired.
 MISSING = "some of their journals are missing"
@@ -58,6 +66,50 @@ class Paired:
     same: bool
 
 
+@dataclass(frozen=True)
+class AnswersRecord:
+    """What a file of answers holds.
+
+    Attributes:
+        examples: Index and digest of each example; every attack was made on all of them.
+        clean: For the journal of each attack, a digit for each example: 1 if the classifier is right before
+            the attack, else 0.
+        robust: The same of the answers after the attack.
+    """
+
+    examples: list[tuple[int, str]]
+    clean: dict[str, str]
+    robust: dict[str, str]
+    schema_version: int = 1
+
+
+def save_answers(answers: Mapping[str, Answers], folder: Path) -> None:
+    """Write answers into the folder of a run as `answers.json`, without the texts.
+
+    Args:
+        answers: By the name of their journal.
+        folder: The folder.
+
+    Raises:
+        OutputError: If the attacks were made on different examples.
+    """
+    drawn = {of_one.examples for of_one in answers.values()}
+    if len(drawn) > 1:
+        raise OutputError(
+            f"No answers are written to '{folder}': its attacks were made on different examples."
+        )
+    record = AnswersRecord(
+        examples=[example for examples in drawn for example in examples],
+        clean={name: _digits(of_one.clean) for name, of_one in answers.items()},
+        robust={name: _digits(of_one.robust) for name, of_one in answers.items()},
+    )
+    write_json(folder / ANSWERS_NAME, asdict(record))
+
+
+def _digits(answers: NDArray[np.bool_]) -> str:
+    return "".join("1" if right else "0" for right in answers)
+
+
 def read_answers(folder: Path, record: AttackRecord) -> Answers | str:
     """Read the answers of a run under an attack.
 
@@ -68,21 +120,42 @@ def read_answers(folder: Path, record: AttackRecord) -> Answers | str:
     Returns:
         The answers, or the reason why there are none.
     """
-    path = folder / ATTACKS_FOLDER / str(record.journal)
-    if record.journal is None or not path.is_file():
+    if record.journal is None:
         return MISSING
+    path = folder / ATTACKS_FOLDER / record.journal
     try:
-        _, examples = read_journal(path)
+        answers = _of_journal(path) if path.is_file() else _of_file(folder / ANSWERS_NAME, record.journal)
     except (OutputError, ValueError):
         return DAMAGED
-    answers = Answers(
+    if answers is None:
+        return MISSING
+    told = [(share.correct, share.total) for share in (record.clean, record.under_attack)]
+    found = [(int(right.sum()), len(answers.examples)) for right in (answers.clean, answers.robust)]
+    return answers if found == told else OF_ANOTHER
+
+
+def _of_journal(path: Path) -> Answers:
+    _, examples = read_journal(path)
+    return Answers(
         tuple((example.index, _digest(example)) for example in examples),
         np.array([example.status != "skipped" for example in examples], bool),
         np.array([example.status == "failed" for example in examples], bool),
     )
-    told = [(share.correct, share.total) for share in (record.clean, record.under_attack)]
-    found = [(int(right.sum()), len(examples)) for right in (answers.clean, answers.robust)]
-    return answers if found == told else OF_ANOTHER
+
+
+def _of_file(path: Path, journal: str) -> Answers | None:
+    if not path.is_file():
+        return None
+    record = read_record(path, AnswersRecord, missing=MISSING)
+    if journal not in record.clean or journal not in record.robust:
+        return None
+    clean, robust = (
+        np.array([digit == "1" for digit in digits[journal]], bool)
+        for digits in (record.clean, record.robust)
+    )
+    if not len(clean) == len(robust) == len(record.examples):
+        raise OutputError(f"The record '{path}' is damaged and cannot be read.")
+    return Answers(tuple(record.examples), clean, robust)
 
 
 def _digest(example: AttackedExample) -> str:
