@@ -61,11 +61,13 @@ class SecondMoments:
                 handle.remove()
 
     def _see(self, part: nn.Module, inputs: tuple[Any, ...]) -> None:
-        rows = inputs[0].detach().flatten(0, -2).double()
+        rows = inputs[0].detach().flatten(0, -2)
+        rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
         if self._mask is not None and len(rows) == len(self._mask):
             rows = rows[self._mask]
         rows = torch.cat([rows, rows.new_ones(len(rows), 1)], dim=1)
-        self._sums[part] = self._sums.get(part, 0) + rows.T @ rows
+        # A batch is short enough for its own precision; the sum over batches is not.
+        self._sums[part] = self._sums.get(part, 0) + (rows.T @ rows).double()
 
     def of(self, part: nn.Module) -> Tensor:
         """Return G of a projection, whose last input is a constant 1, shape (inputs + 1, inputs + 1)."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from earlyrobust.trainer import AdversarialTrainer
 
 # Tokens of training texts from which the second moments for a repair are estimated (ours).
-REPAIR_TOKENS = 16_384
+REPAIR_TOKENS = 8_192
 
 
 def save_cut_checkpoint(
@@ -93,16 +93,14 @@ def _cut_model(
 
 
 def _batches(trainer: AdversarialTrainer, tokens: int) -> Iterator[dict[str, Any]]:
-    """Yield batches of training texts without noise, drawn by the seed, until they hold so many tokens."""
+    """Yield batches of training texts without noise, drawn by the seed, with so many tokens in all."""
     rows: Any = trainer.train_dataset
     order = np.random.default_rng(trainer.args.seed).permutation(len(rows))[:tokens]
-    found = 0
-    for inputs in trainer.get_eval_dataloader(rows.select(order)):
-        batch = {name: values for name, values in without_texts(inputs).items() if name != "labels"}
-        found += int(batch["attention_mask"].sum())
-        yield batch
-        if found >= tokens:
-            return
+    lengths = np.array([len(ids) for ids in rows.select(order)["input_ids"]])
+    enough = int(np.searchsorted(lengths.cumsum(), tokens)) + 1
+    by_length = order[:enough][np.argsort(lengths[:enough], kind="stable")]  # little padding
+    for inputs in trainer.get_eval_dataloader(rows.select(by_length)):
+        yield {name: values for name, values in without_texts(inputs).items() if name != "labels"}
 
 
 def _forget_the_search(file: Path) -> None:
