@@ -20,7 +20,11 @@ from earlyrobust.evaluation.sharing import put_together
 from earlyrobust.journal import AttackedExample, Journal, part_of, read_journal
 from earlyrobust.results import RunRecord
 
+# Pictures stay blank, because drawing takes longer than such a run.
 PROGRAM = """
+from matplotlib.figure import Figure
+blank, save = Figure(figsize=(1, 1)), Figure.savefig
+Figure.savefig = lambda _, *places, **options: save(blank, *places, **options)
 from earlyrobust.pipeline import training
 training.SECONDS_BETWEEN_CHECKPOINTS = 0.1
 training.STEPS_BETWEEN_LOGS = 2
@@ -76,9 +80,9 @@ def command(tmp_path_factory: pytest.TempPathFactory, calm: Path) -> Callable[[P
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, command: Callable[[Path], list[object]]) -> Path:
     """The run in one process."""
-    folder = tmp_path_factory.mktemp("alone")
-    end(launch(command(folder / "run"), 1, folder), folder)
-    return folder / "run"
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    assert call(*command(folder)).code == 0
+    return folder
 
 
 def assert_same(folder: Path, other: Path) -> None:

@@ -23,7 +23,7 @@ from earlyrobust.journal import AttackedExample, Journal
 from earlyrobust.reports.overview import difference_table, headlines, results_table
 from earlyrobust.reports.pages import draw_report
 from earlyrobust.reports.tables import Number
-from earlyrobust.reports.verdicts import verdicts
+from earlyrobust.reports.verdicts import verdicts, verdicts_on_run
 from earlyrobust.results import ATTACKS_FOLDER, Accuracy, AttackRecord, Comparison, RunRecord
 from earlyrobust.results.answers import (
     ANSWERS_NAME,
@@ -552,6 +552,32 @@ def test_an_arm_that_only_some_attacks_were_run_on_has_a_verdict_for_those(tmp_p
     first, _ = told(save(tmp_path, arms))
     assert first.startswith("pgd is more robust than finetune under textfooler: +50.0")
     assert "textbugger" not in first
+
+
+def test_a_run_is_compared_with_the_dense_model_beside_it(tmp_path: Path) -> None:
+    journals = {"model.jsonl": "r" * 20 + "x" * 20, "dense.jsonl": "r" * 8 + "x" * 32}
+    records = {name: AttackRecord.of(examples_of(ends), {}, name) for name, ends in journals.items()}
+    (tmp_path / ATTACKS_FOLDER).mkdir()
+    for name, ends in journals.items():
+        with Journal(tmp_path / ATTACKS_FOLDER / name, {"attack": "textfooler"}) as journal:
+            for example in examples_of(ends):
+                journal.add(example)
+    alone = a_run(80, {"textfooler": records["model.jsonl"]})
+    run = dataclasses.replace(
+        alone, dense=dataclasses.replace(alone.model, attacks={"textfooler": records["dense.jsonl"]})
+    )
+    verdict, basis = verdicts_on_run(run, tmp_path)
+    assert verdict.startswith(
+        f"The {run.title} is more robust than the dense model under textfooler: +30.0, "
+    )
+    assert basis == ON_MODELS
+    comparison = Comparison.of_run(run, tmp_path)
+    assert comparison is not None
+    (gap,) = (
+        arm.differences["Aua%, textfooler"] for arm in summarise(comparison) if arm.name != "the dense model"
+    )
+    assert gap.p == pytest.approx(stats.binomtest(12, 12).pvalue)  # McNemar's exact test
+    assert verdicts_on_run(dataclasses.replace(run, dense=None), tmp_path) == []
 
 
 # --- what cannot be paired ---------------------------------------------------------------------------------

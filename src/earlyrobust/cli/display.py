@@ -35,6 +35,7 @@ from earlyrobust.reports.pages import REPORT_PAGE
 from earlyrobust.reports.scrutiny import scrutiny_table
 from earlyrobust.reports.tables import Table as Content
 from earlyrobust.reports.validity import MEANING_OF_AUA, doubts_of_arms
+from earlyrobust.reports.verdicts import verdicts_on_run
 from earlyrobust.results import (
     AttackRecord,
     AttackReport,
@@ -171,6 +172,9 @@ class Display(Observer):
         for name, dense, small in rows_of_run(record):
             table.add_row(name, *([dense] if record.dense is not None else []), small)
         self._console.print("", table)
+        if self._folder is not None:
+            for sentence in verdicts_on_run(record, self._folder):
+                self._say(sentence)
         if record.search is not None and "ticket" in record.seconds:
             self._say(how_it_stopped(record.search))
         self._say_substitutes(record.model.attacks)

@@ -20,7 +20,7 @@ from earlyrobust.reports.overview import FAILED, comparison_tables, frontier_poi
 from earlyrobust.reports.runs import run_headlines, run_tables
 from earlyrobust.reports.tables import Table, to_csv, to_latex, to_markdown
 from earlyrobust.reports.validity import doubts_of_arms
-from earlyrobust.reports.verdicts import as_json
+from earlyrobust.reports.verdicts import as_json, verdicts_on_run
 from earlyrobust.results import (
     ATTACKS_FOLDER,
     COMPARISON_NAME,
@@ -224,7 +224,8 @@ def _run(folder: Path) -> Report:
     options = ["--config", str(folder / "config.yaml"), "--output", str(folder)]
     # The record of a ticket that was only trained does not tell where the ticket lay.
     command = "" if record.method == "finetune-ticket" else shlex.join(["earlyrobust", "run", *options])
-    return Report(title, run_headlines(record), [], [chapter], command, facts, record.data.label_names)
+    headlines = [*verdicts_on_run(record, folder), *run_headlines(record)]
+    return Report(title, headlines, [], [chapter], command, facts, record.data.label_names)
 
 
 def _write_tables(folder: Path, chapter: Chapter) -> list[Path]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from earlyrobust.reports.tables import Number, probability
-from earlyrobust.results import Comparison, Mean
+from earlyrobust.results import Comparison, Mean, RunRecord
 from earlyrobust.results.differences import ENOUGH_SEEDS, Difference
 from earlyrobust.results.measures import AUA, OVERALL, of_attack
 from earlyrobust.results.significance import SIGNIFICANT
-from earlyrobust.results.summary import ArmSummary, against_random, compared_measures
+from earlyrobust.results.summary import ArmSummary, against_random, compared_measures, summarise
 
 MEAN_AUA = of_attack(AUA, OVERALL)
 # Up to this many names are listed in full. A longer list ends with a number.
@@ -30,6 +31,20 @@ def verdicts(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[st
     sentences = [_verdict(arm, baseline, gaps, comparison.attacks) for arm, gaps in tested.items()]
     used = {(arm, name): gap for arm, gaps in tested.items() for name, gap in gaps.items()}
     return [*sentences, *_what_they_rest_on(baseline, used)]
+
+
+def verdicts_on_run(run: RunRecord, folder: Path) -> list[str]:
+    """Return sentences on whether a run's classifier is more robust than the dense model beside it.
+
+    Args:
+        run: The run.
+        folder: Its folder, where the journals of its attacks lie.
+    """
+    comparison = Comparison.of_run(run, folder)
+    if comparison is None or not comparison.attacks:
+        return []
+    sentences = verdicts(comparison, summarise(comparison))
+    return [sentence[0].upper() + sentence[1:] for sentence in sentences]
 
 
 def verdict_of(difference: Difference) -> str:

@@ -108,6 +108,31 @@ class Comparison:
                 runs[cell.arm][cell.seed] = RunRecord.load(folder / cell.folder)
         return cls(record, runs, folder)
 
+    @classmethod
+    def of_run(cls, run: RunRecord, folder: Path) -> Comparison | None:
+        """Return the classifier of a run and the dense model beside it as the two arms of a comparison.
+
+        Args:
+            run: The run.
+            folder: Its folder, where the journals of its attacks lie.
+
+        Returns:
+            The comparison, whose baseline is the dense model; None if the run has no dense model.
+        """
+        if run.dense is None:
+            return None
+        name, baseline, seed = f"the {run.title}", "the dense model", 0  # both have the seed of the run
+        record = ComparisonRecord(
+            title=f"{name} and {baseline}",
+            arms={baseline: {}, name: {}},
+            baseline=baseline,
+            config=run.config,
+            command="",
+            cells=[CellRecord(arm, seed, ".") for arm in (baseline, name)],
+        )
+        dense = dataclasses.replace(run, model=run.dense, dense=None)
+        return cls(record, {baseline: {seed: dense}, name: {seed: run}}, folder)
+
     @property
     def is_whole(self) -> bool:
         """Whether every cell has a run."""
