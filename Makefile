@@ -12,7 +12,8 @@ LOWEST_TESTS := $(addprefix tests/test_,data_files.py data_prepare.py storage.py
 .PHONY: demo test test-all test-lowest lint format benchmark clean
 
 demo: .venv/installed
-	HF_HUB_OFFLINE=1 $(RUN)/earlyrobust run --output runs/demo
+	HF_HUB_OFFLINE=1 $(RUN)/earlyrobust run --method earlyrobust-noise --train-samples 4000 --batch-size 32 \
+		--learning-rate 1e-4 --examples 100 --output runs/demo
 
 test: .venv/installed lint
 	$(PYTEST) -m "not slow"
