@@ -751,6 +751,8 @@ def test_a_run_with_noise(method: str, encoder: Path, reviews: Path, tmp_path: P
     log = record.training["model"]
     assert len(log.noise_level) == len(log.steps)
     assert all(level is not None and 0 <= level <= 1 for level in log.noise_level)
+    assert log.noisy_loss[-1] is not None
+    assert len(log.clean_loss) == len(log.noisy_loss) == len(log.steps)
 
 
 # --- Settings ----------------------------------------------------------------------------------------------

@@ -116,24 +116,38 @@ def settling(search: SearchRecord, gamma: float) -> Figure:
 
 
 def training_curves(log: TrainingLog) -> Figure:
-    """Draw what a training logged over its steps: loss, gradient norm, learning rate, level of noise."""
-    rows = {
-        "loss": log.loss,
-        "penalty": log.penalty,
-        "gradient norm": log.gradient_norm,
-        "learning rate": log.learning_rate,
-        "noise level": log.noise_level,
+    """Draw what a training logged over its steps: losses, gradient norm, learning rate, level of noise."""
+    panels = {
+        "loss": {"": log.loss},
+        "penalty": {"": log.penalty},
+        "gradient norm": {"": log.gradient_norm},
+        "learning rate": {"": log.learning_rate},
+        "noise level": {"": log.noise_level},
+        "mean loss": {"clean texts": log.clean_loss, "texts with noise": log.noisy_loss},
     }
-    shown = {name: values for name, values in rows.items() if any(value is not None for value in values)}
+    shown = {
+        name: found
+        for name, curves in panels.items()
+        if (found := {curve: values for curve, values in curves.items() if _known(log, values)})
+    }
     figure = Figure(figsize=(4.6, 1.5 * len(shown) + 0.4), layout="constrained")
     all_axes = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (name, values) in zip(all_axes, shown.items(), strict=True):
-        known = [(step, value) for step, value in zip(log.steps, values, strict=True) if value is not None]
-        axes.plot(*zip(*known, strict=True), color=_BLUE, marker="o" if len(known) < 20 else "", markersize=4)
+    for axes, (name, curves) in zip(all_axes, shown.items(), strict=True):
+        for colour, (curve, values) in zip((_BLUE, _ORANGE), curves.items(), strict=False):
+            known = _known(log, values)
+            marker = "o" if len(known) < 20 else ""
+            axes.plot(*zip(*known, strict=True), color=colour, marker=marker, markersize=4, label=curve)
         axes.set(ylabel=name)
+        if "" not in curves:
+            axes.legend(frameon=False, fontsize="small")
     all_axes[-1].set(xlabel="optimiser step")
     all_axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
+
+
+def _known(log: TrainingLog, values: Sequence[float | None]) -> list[tuple[int, float]]:
+    """Return the points of a curve that has been logged, by step; none for one that has not."""
+    return [(step, value) for step, value in zip(log.steps, values, strict=False) if value is not None]
 
 
 def aua_against_time(points: Mapping[str, tuple[Mean, Mean]], baseline: str) -> Figure:

@@ -24,6 +24,9 @@ class TrainingLog:
         learning_rate: As it was at the step.
         penalty: Mean penalty of the steps since the one before; empty without a penalty.
         noise_level: Level of the noise, a factor of its rate; empty without noise.
+        clean_loss: Mean loss of the texts that the noise leaves as they are; empty without noise. The loss of
+            texts with noise below it says that the noise gives the classes away.
+        noisy_loss: Mean loss of the texts that were chosen for noise; empty without noise.
         retreats: The steps at which the training went back to its last good state, because the model had come
             to name one class.
     """
@@ -34,6 +37,8 @@ class TrainingLog:
     learning_rate: list[float | None] = field(default_factory=list)
     penalty: list[float | None] = field(default_factory=list)
     noise_level: list[float | None] = field(default_factory=list)
+    clean_loss: list[float | None] = field(default_factory=list)
+    noisy_loss: list[float | None] = field(default_factory=list)
     retreats: list[int] = field(default_factory=list)
 
     @classmethod
@@ -47,13 +52,18 @@ class TrainingLog:
         def values(name: str) -> list[float | None]:
             return [_finite(point.get(name)) for point in points]
 
+        def some(name: str) -> list[float | None]:
+            return values(name) if any(name in point for point in points) else []
+
         return cls(
             steps=[int(point["step"]) for point in points],
             loss=values("loss"),
             gradient_norm=values("grad_norm"),
             learning_rate=values("learning_rate"),
-            penalty=values("penalty") if any("penalty" in point for point in points) else [],
-            noise_level=values("noise_level") if any("noise_level" in point for point in points) else [],
+            penalty=some("penalty"),
+            noise_level=some("noise_level"),
+            clean_loss=some("clean_loss"),
+            noisy_loss=some("noisy_loss"),
             retreats=[int(entry["step"]) for entry in history if "retreat" in entry],
         )
 

@@ -276,6 +276,9 @@ class AdversarialTrainer(LossTrainer):
         """Log, and with the loss the level of the noise."""
         if "loss" in logs and self.noise is not None:
             logs["noise_level"] = self.noise.rate.level
+            for kind, loss in zip(("clean", "noisy"), self.noise.rate.losses.tolist(), strict=True):
+                if not math.isnan(loss):
+                    logs[f"{kind}_loss"] = loss
         super().log(logs, *args, **kwargs)
 
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
