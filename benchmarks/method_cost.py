@@ -14,7 +14,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import cycle
 from typing import Any
 
@@ -25,22 +25,26 @@ from transformers import DataCollatorWithPadding
 from transformers.utils import logging
 
 from earlyrobust.adversarial import Adversary, FreeLB
+from earlyrobust.attacks.resources.neighbours import load_neighbours
 from earlyrobust.data import TASKS, load_task, tokenize
 from earlyrobust.encoders import load_pretrained, load_tokenizer
 from earlyrobust.families import family_of
+from earlyrobust.noise import Lexicon, TextNoise
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.costs import COSTS_FILE, MeasuredCosts, MethodCost, StepCost
 from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.methods import METHODS
+from earlyrobust.pipeline.noising import NoiseChoice
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.tickets import random_ticket
 from earlyrobust.pruning import prune
 from earlyrobust.storage import write_json
 from earlyrobust.trainer import AdversarialTrainer
+from earlyrobust.trainer.noising import TextCarrier, without_texts
 from earlyrobust.trainer.passes import PARTS_NAME
 
-BATCH_SIZE = 16
+BATCH_SIZE, MAX_LENGTH = 16, 64
 Batch = dict[str, Any]
 Step = Callable[[Batch], None]
 
@@ -57,7 +61,9 @@ def stepper(trainer: AdversarialTrainer) -> Step:
     trainer.current_gradient_accumulation_steps = 1
 
     def step(batch: Batch) -> None:
-        trainer.training_step(trainer.model, batch)
+        trainer.training_step(trainer.model, without_texts(batch) if trainer.noise is None else dict(batch))
+        if trainer.noise is not None:
+            trainer.noise.update(1.0)
         torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
         optimizer.step()
         trainer.model.zero_grad()
@@ -67,8 +73,8 @@ def stepper(trainer: AdversarialTrainer) -> Step:
     return step
 
 
-def training(model: Any, adversary: Adversary | None) -> Step:
-    return stepper(AdversarialTrainer(model, arguments(), adversary=adversary))
+def training(model: Any, adversary: Adversary | None, noise: TextNoise | None = None) -> Step:
+    return stepper(AdversarialTrainer(model, arguments(), adversary=adversary, noise=noise))
 
 
 def contenders(rows: Any, tokenizer: Any) -> dict[tuple[str, str], tuple[Step, float]]:
@@ -78,6 +84,14 @@ def contenders(rows: Any, tokenizer: Any) -> dict[tuple[str, str], tuple[Step, f
     def passes(adversary: Adversary | None) -> float:
         return 1.0 if adversary is None else adversary.cost(layers)
 
+    def noise(choice: NoiseChoice | None) -> TextNoise | None:
+        """Noise at its full rate."""
+        if choice is None:
+            return None
+        settings = replace(choice.settings, ramp=0.0, keeps=0.0)
+        return TextNoise(lexicon, tokenizer, len(LABELS), config=settings, max_length=MAX_LENGTH)
+
+    lexicon = Lexicon.of(((text,) for text in rows["text"][:]), [load_neighbours("wordnet")])
     layers = family_of(pretrained().config).dimensions(pretrained().config).layers
     for name in METHODS:
         config = RunConfig(method=name, heads=1 / 6, neurons=0.3)
@@ -90,11 +104,15 @@ def contenders(rows: Any, tokenizer: Any) -> dict[tuple[str, str], tuple[Step, f
                 rows,
                 config=recipe.search_config,
                 adversary=recipe.search_adversary,
+                noise=noise(recipe.noise),
             )
             found[name, "search"] = stepper(search.trainer), passes(recipe.search_adversary)
             if recipe.search.starts_from == "pretrained":  # the others cut nothing
                 model = prune(model, random_ticket(config, {}))
-        found[name, "training"] = training(model, recipe.adversary), passes(recipe.adversary)
+        found[name, "training"] = (
+            training(model, recipe.adversary, noise(recipe.noise)),
+            passes(recipe.adversary),
+        )
     return found
 
 
@@ -126,13 +144,14 @@ def main() -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     tokenizer = load_tokenizer("minilm")
-    rows = tokenize(load_task(TASKS["builtin"]).train, tokenizer, max_length=64)
+    split = load_task(TASKS["builtin"]).train
+    rows = tokenize(split, tokenizer, max_length=MAX_LENGTH).add_column("text", split["text"][:])
     columns = [name for name in rows.column_names if name != "length"]
     batches = cycle(
         DataLoader(
             rows.select_columns(columns),
             batch_size=BATCH_SIZE,
-            collate_fn=DataCollatorWithPadding(tokenizer),
+            collate_fn=TextCarrier(DataCollatorWithPadding(tokenizer)),
             drop_last=True,
         )
     )
