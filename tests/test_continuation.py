@@ -89,7 +89,7 @@ def test_training_that_goes_on_is_training_with_the_rest_switched_off(family: st
     searching = trainer_of(made, tmp_path / "search", family, Stop(3))
     searching.train()
     gates = ImportanceCoefficients.of(made)
-    checkpoint = save_cut_checkpoint(searching, gates, ticket, tmp_path / "cut", tokens=0)
+    checkpoint = save_cut_checkpoint(searching, gates, ticket, tmp_path / "cut")
     small = prune(models.classifier(family, attention, seed=9, **no_dropout).double(), ticket)
     going_on = trainer_of(small, tmp_path / "cut", family)
     going_on.train(str(checkpoint))
@@ -114,7 +114,7 @@ def test_the_coefficients_of_what_stays_become_part_of_the_weights(tmp_path: Pat
     ticket = search.run()
     model, scores = search.trainer.model.eval(), (ticket.head_scores, ticket.neuron_scores)
     assert np.abs(scores[1] - 1).max() > 0.1
-    checkpoint = search.save_checkpoint(ticket, tmp_path / "cut", tokens=0)
+    checkpoint = search.save_checkpoint(ticket, tmp_path / "cut")
     small = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
     batch = tiny.batch()
     with torch.no_grad(), masked(model, ticket):

@@ -38,12 +38,12 @@ class NoiseConfig:
 
     choice: Choice = "learned"
     rate: float = 1.0
-    ramp: float = 1 / 3
+    ramp: float = 0.2
     exchanges: float = 0.7
     misspells: float = 0.15
     misspells_others: float = 0.5
     guided: float = 0.7
-    clean: float = 0.1
+    clean: float = 0.05
     keeps: float = 0.5
     candidates: int = 8
     memory: float = 0.9

@@ -44,8 +44,6 @@ STEPS_BETWEEN_LOGS = 10
 WARMUP = 0.1
 # Number of texts of the selection split on which a training under noise is judged.
 _JUDGED = 128
-# Texts in a batch from which a cut model is repaired.
-_REPAIRED = 64
 
 
 def train_classifier(
@@ -211,7 +209,6 @@ def _arguments(
         run_name=f"{folder.path.name}-{stage}",
         num_train_epochs=epochs,
         per_device_train_batch_size=_share_of_batch(config),
-        per_device_eval_batch_size=_REPAIRED,
         gradient_accumulation_steps=config.gradient_accumulation or 1,
         learning_rate=config.learning_rate,
         warmup_steps=warmup,  # below one: a share of all steps

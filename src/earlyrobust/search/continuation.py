@@ -10,11 +10,9 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
@@ -24,8 +22,6 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.families import family_of
 from earlyrobust.pruning import ImportanceCoefficients, prune
 from earlyrobust.pruning.kept import kept_entries
-from earlyrobust.pruning.repair import repair
-from earlyrobust.trainer.noising import without_texts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,25 +29,20 @@ if TYPE_CHECKING:
     from earlyrobust.ticket import Ticket
     from earlyrobust.trainer import AdversarialTrainer
 
-# Tokens of training texts from which the second moments for a repair are estimated (ours).
-REPAIR_TOKENS = 8_192
-
 
 def save_cut_checkpoint(
-    trainer: AdversarialTrainer, gates: ImportanceCoefficients, ticket: Ticket, folder: Path, tokens: int
+    trainer: AdversarialTrainer, gates: ImportanceCoefficients, ticket: Ticket, folder: Path
 ) -> Path:
     """Write a checkpoint of the cut model's training, as far as the search has come.
 
-    The coefficients of what stays become part of the weights. Then these weights are repaired, see `repair`.
-    Without a repair the model computes what the searched one computes with its other heads and neurons
-    switched off.
+    The coefficients of what stays become part of the weights. So the cut model computes what the searched one
+    computes with its other heads and neurons switched off.
 
     Args:
         trainer: The trainer of the search, after its training.
         gates: The coefficients, off the model again.
         ticket: The ticket that was found.
         folder: The folder for checkpoints of the training that goes on.
-        tokens: Tokens of training texts for the repair; 0 for no repair.
 
     Returns:
         The folder of the checkpoint, which `Trainer.train(resume_from_checkpoint=...)` takes.
@@ -64,7 +55,9 @@ def save_cut_checkpoint(
     if processes.is_first():
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        small = _cut_model(trainer, gates, ticket, tokens)
+        whole = copy.deepcopy(model)
+        gates.fold_into(whole)
+        small = prune(whole, ticket)
         small.save_pretrained(place)
         torch.save(_cut_state(trainer.optimizer, model, small, ticket), place / OPTIMIZER_NAME)
         torch.save(trainer.lr_scheduler.state_dict(), place / SCHEDULER_NAME)
@@ -77,30 +70,6 @@ def save_cut_checkpoint(
     trainer._save_rng_state(str(place))  # each process has its own
     processes.wait()
     return place
-
-
-def _cut_model(
-    trainer: AdversarialTrainer, gates: ImportanceCoefficients, ticket: Ticket, tokens: int
-) -> PreTrainedModel:
-    """Return the cut model with the coefficients in its weights, repaired."""
-    whole = copy.deepcopy(trainer.accelerator.unwrap_model(trainer.model))
-    gates.fold_into(whole)
-    small = prune(whole, ticket)
-    if tokens:
-        with torch.random.fork_rng():
-            repair(small, whole, ticket, _batches(trainer, tokens))
-    return small
-
-
-def _batches(trainer: AdversarialTrainer, tokens: int) -> Iterator[dict[str, Any]]:
-    """Yield batches of training texts without noise, drawn by the seed, with so many tokens in all."""
-    rows: Any = trainer.train_dataset
-    order = np.random.default_rng(trainer.args.seed).permutation(len(rows))[:tokens]
-    lengths = np.array([len(ids) for ids in rows.select(order)["input_ids"]])
-    enough = int(np.searchsorted(lengths.cumsum(), tokens)) + 1
-    by_length = order[:enough][np.argsort(lengths[:enough], kind="stable")]  # little padding
-    for inputs in trainer.get_eval_dataloader(rows.select(by_length)):
-        yield {name: values for name, values in without_texts(inputs).items() if name != "labels"}
 
 
 def _forget_the_search(file: Path) -> None:

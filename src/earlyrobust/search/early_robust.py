@@ -31,7 +31,7 @@ from earlyrobust.search.base import (
     search_trainer,
     steps_of_epoch,
 )
-from earlyrobust.search.continuation import REPAIR_TOKENS, save_cut_checkpoint
+from earlyrobust.search.continuation import save_cut_checkpoint
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
 from earlyrobust.settling import Settling, SettlingRule
 from earlyrobust.ticket import (
@@ -286,7 +286,7 @@ class EarlyRobustSearch:
             self._gates.detach_from(model)
             delattr(model, MaskHistory.NAME)
 
-    def save_checkpoint(self, ticket: Ticket, folder: str | Path, *, tokens: int = REPAIR_TOKENS) -> Path:
+    def save_checkpoint(self, ticket: Ticket, folder: str | Path) -> Path:
         """Write a checkpoint of the cut model, from which its training goes on where the search ended.
 
         Train `prune(model, ticket)` with the `args` of this search, and resume from the checkpoint: the
@@ -295,8 +295,6 @@ class EarlyRobustSearch:
         Args:
             ticket: The ticket that `run` returned.
             folder: The folder for checkpoints of that training.
-            tokens: Tokens of training texts by which the weights that stay are repaired, so that they make up
-                for those that are cut; 0 for no repair.
 
         Returns:
             The folder of the checkpoint, for `Trainer.train(resume_from_checkpoint=...)`.
@@ -304,7 +302,7 @@ class EarlyRobustSearch:
         Raises:
             ConfigError: If the optimiser keeps something that cannot be cut, as Adafactor does.
         """
-        return save_cut_checkpoint(self.trainer, self._gates, ticket, Path(folder), tokens)
+        return save_cut_checkpoint(self.trainer, self._gates, ticket, Path(folder))
 
     def _ticket(self) -> Ticket:
         miniepochs = self._history.miniepochs(self.config.rule)
