@@ -18,6 +18,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported
 
 import hypothesis
 import pytest
+from matplotlib.figure import Figure
 
 # The same examples every time, on every machine; `--hypothesis-profile=long` looks for new ones.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -96,14 +97,13 @@ def _no_garbage_of_others() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _blank_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
     """Save blank pictures in tests that look at none: drawing takes longer than a tiny run."""
-    if request.node.get_closest_marker("pictures"):
-        return
-    from matplotlib.figure import Figure
-
     blank, save = Figure(figsize=(1, 1)), Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda _, *places, **options: save(blank, *places, **options))
+    with pytest.MonkeyPatch.context() as patch:
+        if not request.node.get_closest_marker("pictures"):
+            patch.setattr(Figure, "savefig", lambda _, *places, **options: save(blank, *places, **options))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -325,7 +325,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @needs_minilm
 def test_the_command_takes_it_and_names_it(place: Path, tmp_path: Path) -> None:
     command = ("attack", place / "classifier", "--test-file", place / "few.csv", "--examples", "6")
-    attack = ("--attack", "textbugger", "--neighbours", "minilm", "--output", tmp_path / "out")
+    attack = ("--attack", "textbugger", "--neighbours", "wordnet", "--output", tmp_path / "out")
     outcome = call(*command, *attack, "--precision", "bf16")
     assert (outcome.code, outcome.err) == (0, "")
     report = json.loads((tmp_path / "out" / "attack.json").read_text(encoding="utf-8"))
