@@ -38,7 +38,7 @@ class NoiseConfig:
 
     choice: Choice = "learned"
     rate: float = 1.0
-    ramp: float = 0.2
+    ramp: float = 1 / 3
     exchanges: float = 0.7
     misspells: float = 0.15
     misspells_others: float = 0.5
