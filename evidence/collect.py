@@ -1,6 +1,6 @@
 """Copy the records of a comparison to `records/`, without models and texts: collect.py FOLDER NAME.
 
-The answers to single examples are copied, too, under the digests of the texts.
+It also saves the answers to single examples, under digests of the texts.
 """
 
 from __future__ import annotations

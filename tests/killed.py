@@ -13,19 +13,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+# Makes a program save blank pictures: drawing takes longer than a tiny run.
+BLANK_PICTURES = """
+from matplotlib.figure import Figure
+blank, save = Figure(figsize=(1, 1)), Figure.savefig
+Figure.savefig = lambda _, *places, **options: save(blank, *places, **options)
+"""
+
 # A fork starts at once and computes in a single thread; checkpoints come often enough to be gone on from.
-PROGRAM = """
+PROGRAM = f"""{BLANK_PICTURES}
 import gc, json, os, signal, subprocess, sys
 
 import earlyrobust.cli.display, earlyrobust.experiments, earlyrobust.export, earlyrobust.pipeline
 import earlyrobust.reports.examples, earlyrobust.reports.pages
 import sentence_transformers
-from matplotlib.figure import Figure
 from earlyrobust.cli import main
 from earlyrobust.pipeline import training
 
-blank, save = Figure(figsize=(1, 1)), Figure.savefig
-Figure.savefig = lambda _, *places, **options: save(blank, *places, **options)  # drawing takes long
 training.SECONDS_BETWEEN_CHECKPOINTS = 0.1
 training.STEPS_BETWEEN_LOGS = 2
 gc.freeze()  # every training collects garbage: nothing that was imported is any

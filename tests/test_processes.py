@@ -14,17 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import call, write_reviews
+from killed import BLANK_PICTURES
 
 from earlyrobust import Ticket
 from earlyrobust.evaluation.sharing import put_together
 from earlyrobust.journal import AttackedExample, Journal, part_of, read_journal
 from earlyrobust.results import RunRecord
 
-# Pictures stay blank, because drawing takes longer than such a run.
-PROGRAM = """
-from matplotlib.figure import Figure
-blank, save = Figure(figsize=(1, 1)), Figure.savefig
-Figure.savefig = lambda _, *places, **options: save(blank, *places, **options)
+PROGRAM = f"""{BLANK_PICTURES}
 from earlyrobust.pipeline import training
 training.SECONDS_BETWEEN_CHECKPOINTS = 0.1
 training.STEPS_BETWEEN_LOGS = 2

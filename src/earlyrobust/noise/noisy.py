@@ -37,7 +37,7 @@ class NoisyBatch:
         tokens: The fields that the tokenizer makes, padded, as tensors of shape (B, T).
         found: The words that the lexicon holds and the model reads.
         noisy: For each text, whether it was chosen for noise, shape (B,). At the level 0 such a text has no
-            noise yet, but it counts with them: so the level rises again after it has fallen to 0.
+            noise, but it counts as a text with noise. So the level can rise again after it has fallen to 0.
     """
 
     tokens: dict[str, Tensor]

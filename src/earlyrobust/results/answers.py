@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample, read_journal
 from earlyrobust.results.attack import ATTACKS_FOLDER, AttackRecord
-from earlyrobust.results.files import read_record
+from earlyrobust.results.files import SCHEMA_VERSION, read_record
 from earlyrobust.storage import write_json
 
 ANSWERS_NAME = "answers.json"
@@ -68,19 +68,20 @@ class Paired:
 
 @dataclass(frozen=True)
 class AnswersRecord:
-    """What a file of answers holds.
+    """The content of a file of answers.
 
     Attributes:
         examples: Index and digest of each example; every attack was made on all of them.
         clean: For the journal of each attack, a digit for each example: 1 if the classifier is right before
             the attack, else 0.
-        robust: The same of the answers after the attack.
+        robust: For the journal of each attack, a digit for each example: 1 if the classifier is still right
+            after the attack, else 0.
     """
 
     examples: list[tuple[int, str]]
     clean: dict[str, str]
     robust: dict[str, str]
-    schema_version: int = 1
+    schema_version: int = SCHEMA_VERSION
 
 
 def save_answers(answers: Mapping[str, Answers], folder: Path) -> None:

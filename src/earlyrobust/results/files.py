@@ -57,5 +57,5 @@ def read_record(path: Path, kind: type[Record], missing: str) -> Record:
 
 @functools.cache
 def _reader(kind: type[Any]) -> TypeAdapter[Any]:
-    """Make what turns JSON into a record. Making it takes longer than reading a record."""
+    """Return the validator of a kind of record, which takes longer to build than to use."""
     return TypeAdapter(kind)

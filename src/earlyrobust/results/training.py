@@ -24,8 +24,8 @@ class TrainingLog:
         learning_rate: As it was at the step.
         penalty: Mean penalty of the steps since the one before; empty without a penalty.
         noise_level: Level of the noise, a factor of its rate; empty without noise.
-        clean_loss: Mean loss of the texts that the noise leaves as they are; empty without noise. The loss of
-            texts with noise below it says that the noise gives the classes away.
+        clean_loss: Mean loss of the texts that the noise leaves as they are; empty without noise. If it is
+            above `noisy_loss`, the noise gives the classes of texts away.
         noisy_loss: Mean loss of the texts that were chosen for noise; empty without noise.
         retreats: The steps at which the training went back to its last good state, because the model had come
             to name one class.

@@ -273,7 +273,7 @@ class AdversarialTrainer(LossTrainer):
             self._signature_columns = [*known, *(name for name in TEXT_COLUMNS if name not in known)]
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Log, and with the loss the level of the noise."""
+        """Log; an entry with a loss also gets the level of the noise and its losses."""
         if "loss" in logs and self.noise is not None:
             logs["noise_level"] = self.noise.rate.level
             for kind, loss in zip(("clean", "noisy"), self.noise.rate.losses.tolist(), strict=True):
