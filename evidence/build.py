@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,15 @@ READINGS = Path(__file__).with_name("readings.md")
 
 # Records of comparisons on real text, in the order of the page; those that are not there are left out.
 COMPARISONS = ("sst2", "ag_news", "imdb", "qnli")
+# Comparisons of the method under noise with its rivals, and of its parts, by record; with their titles.
+NOISE_COMPARISONS = {
+    "method-sst2": "sst2, under noise",
+    "method-ag_news": "ag_news, under noise",
+    "method-qnli": "qnli, under noise",
+    "method-imdb": "imdb, under noise",
+    "method-base": "sst2, under noise, base size",
+}
+NOISE_PARTS = {"method-sst2-more": "sst2, under noise, part by part"}
 # Training times of a task, with the machine for themselves.
 TIMES = "time-"
 # The preset on a task at another learning rate than in its comparison.
@@ -37,9 +46,16 @@ RATES = "rate-"
 SEARCHES, WATCHED, SETTLED = "settling-", "figure2-", "early-"
 # The latest that the paper saw masks settle.
 MOST_EPOCHS = 0.3
-METHOD, PRESET = "earlyrobust", "earlyrobust-swap"
+METHOD, PRESET, NOISE = "earlyrobust", "earlyrobust-swap", "earlyrobust-noise"
 EARLY, LATE = "quarter-epoch ticket", "full-epoch ticket"
 CHANCE, CHEAP = "random ticket", "ticket + freelb K=2"
+# The rivals of the method under noise: fine-tuning, PGD with five steps and with one, and others as cheap.
+RIVALS = ("finetune", "pgd-5", "pgd-1", "fat", "flooding")
+# The method under noise with one part changed, and further rivals.
+CHANGED = (
+    *("dense under noise", "gradient-chosen noise", "from pretrained weights", "1.2 epochs"),
+    *("finetune", "three times as long", "freelb", METHOD),
+)
 ADVERSARIAL = ("pgd", "freelb", "freeat", "yopo", "smart", "infobert", "robust-ticket")
 MEAN_AUA = of_attack(AUA, OVERALL)
 
@@ -49,13 +65,17 @@ What was measured on real data with the embedded encoder `minilm` (6 layers, 384
 computed from the records under [evidence/records](../evidence/README.md) by `evidence/build.py`; a test
 regenerates this page.
 
-Aua% is accuracy under attack: texts still classified right after it, of all that were attacked. Intervals
-are of 95 %, over seeds. The answers to single examples are not on record, so *p* is that of Student's paired
-test under the same seeds, before → after Holm's correction for the number of tests: those of one column under
-a question, and those of one comparison at the end. A difference counts as told from chance where *p* is below
-0.05 after the correction; few seeds and many tests leave little room for that. What a single test would tell
-has a *p* below 0.05 before the correction alone, and is a hint. Intervals are not corrected. Attacks lean on
-the resources that each record names; numbers do not compare with those of other resources.
+Aua% is accuracy under attack: the share of attacked texts that are still classified correctly. Intervals are
+of 95 %. *p* compares two methods under the same seeds. Records with the answers to single examples are
+compared example by example; with five seeds or more, *p* and interval also cover the choice of the seeds.
+The other records, all older, are compared by Student's paired test over seeds, and so is Clean%. Two seeds
+without such answers are compared by their counts.
+
+"before → after" stands for Holm's correction for the number of tests: the tests of one column under a
+question, and the tests of one comparison at the end. A difference counts as told from chance if *p* is below
+0.05 after the correction. Few seeds and many tests leave little room for that. A *p* below 0.05 before the
+correction alone is a hint: a single test would tell. Intervals are not corrected. Attacks lean on the
+resources that each record names; numbers do not compare with those of other resources.
 
 InfoBERT and SMART were recorded before their steps followed their releases: InfoBERT took its anchors from a
 clean pass, and SMART's step had the same length for each text instead of each token.
@@ -67,10 +87,10 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What is on record of one task.
+    """The records of one task.
 
     Attributes:
-        task: Its name.
+        task: The name of the task.
         comparison: All arms, attacked.
         times: Training times on an idle machine; None where they were not measured.
     """
@@ -118,21 +138,35 @@ class Measured:
 
 def build() -> str:
     """The whole page."""
-    tasks = [Measured.load(name) for name in COMPARISONS if (RECORDS / name).is_dir()]
+    tasks = load({name: name for name in COMPARISONS})
+    rivals, changed = load(NOISE_COMPARISONS), load(NOISE_PARTS)
     settled = [
         replace(Measured.load(folder.name), task=f"{folder.name.removeprefix(SETTLED)}, small steps")
         for folder in sorted(RECORDS.glob(f"{SETTLED}*"))
     ]
     parts = [BEGIN, "## Questions and answers"]
     read = readings()
-    for question, answer in questions(tasks, settled):
+    for question, answer in [*questions_of_noise(rivals, changed), *questions(tasks, settled)]:
         parts += [f"### {question}", answer, read[question]]
     parts.append("## The comparisons")
-    for measured in [*tasks, *settled]:
+    for measured in [*rivals, *changed, *tasks, *settled]:
         parts += chapter(measured)
     parts += attack_strength.chapter(ATTACKS)
     parts += attack_strength.illusions(ATTACKS / "scrutiny")
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def load(titles: Mapping[str, str]) -> list[Measured]:
+    """Return those of some comparisons that are on record.
+
+    Args:
+        titles: The title that the page gives each comparison, by the name of its record.
+    """
+    return [
+        replace(Measured.load(name), task=title)
+        for name, title in titles.items()
+        if (RECORDS / name).is_dir()
+    ]
 
 
 def readings() -> dict[str, str]:
@@ -167,6 +201,23 @@ def budget(comparison: Comparison) -> str:
         f"{config['max_length']} tokens, {precision}, "
         f"{which} {', '.join(map(str, comparison.record.seeds))}{attacked}; on {' and '.join(devices)}."
     )
+
+
+def questions_of_noise(rivals: Sequence[Measured], changed: Sequence[Measured]) -> Iterator[tuple[str, str]]:
+    """Yield the questions on the method under noise, each with the answer of the records.
+
+    Args:
+        rivals: The comparisons of the method with its rivals.
+        changed: The comparisons of the method with itself after a change of one part.
+    """
+    if rivals:
+        yield (
+            "Is a ticket under text noise more robust than its rivals?",
+            against(rivals, NOISE, RIVALS),
+        )
+        yield "What does the search add to training under text noise?", against(rivals, NOISE, [CHANCE])
+    if changed:
+        yield "What does each part of the method under text noise add?", against(changed, NOISE, CHANGED)
 
 
 def questions(tasks: Sequence[Measured], settled: Sequence[Measured]) -> Iterator[tuple[str, str]]:
