@@ -155,7 +155,7 @@ def test_on_a_full_disk_a_command_says_so_and_goes_on_when_there_is_room(
             assert re.search("no room left on the disk|No space left on device", ended.said), ended.said
             assert "Traceback" not in ended.said
             told += 1
-            kilobytes *= 1.7
+            kilobytes *= 2.2
             cramped.shell(f"mount -o remount,size={kilobytes:.0f}k '{small}'")
         cramped.shell(f"cp -r '{output}' '{tmp_path / 'copy'}'")
     assert told >= 3

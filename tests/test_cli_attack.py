@@ -218,7 +218,7 @@ def sorted_lines(journal: Path) -> list[bytes]:
 
 @pytest.mark.slow
 def test_interrupted_from_outside(classifier: Path, tmp_path: Path) -> None:
-    folder, data = tmp_path / "out", write_reviews(tmp_path / "many.csv", 150, seed=3)
+    folder, data = tmp_path / "out", write_reviews(tmp_path / "many.csv", 60, seed=3)
     arguments = command(classifier, data, folder, "--attack", "textbugger", "--in-flight", "2", *MINILM)
     with subprocess.Popen(
         [sys.executable, "-m", "earlyrobust", *map(str, arguments)],
@@ -237,9 +237,9 @@ def test_interrupted_from_outside(classifier: Path, tmp_path: Path) -> None:
     interrupted(folder, out, process.returncode)
     assert err == ""
     done = len(examples_of(journal))
-    assert 3 <= done < 150
+    assert 3 <= done < 60
     assert call(*arguments).code == 0
-    assert [example.index for example in examples_of(journal)] == list(range(150))
+    assert [example.index for example in examples_of(journal)] == list(range(60))
 
 
 def test_pairs_in_named_columns(classifier: Path, tmp_path: Path) -> None:

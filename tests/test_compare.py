@@ -729,7 +729,7 @@ def workers() -> list[int]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("_cluster")
 def test_a_cluster_runs_the_same_cells_and_outlives_a_killed_worker(plan: Plan, tmp_path: Path) -> None:
-    long = {"method": "earlyrobust", "epochs": 100}
+    long = {"method": "earlyrobust", "epochs": 50}
     short = {method: {"method": method} for method in ("finetune", "freeat")}
     changes = {"methods": "", "arms": {"one": long, "other": {**long, "neurons": 0.2}, **short}, "seeds": 1}
     killed: dict[str, Any] = {}

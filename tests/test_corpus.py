@@ -137,7 +137,7 @@ def test_a_small_encoder_learns_it(default: dict[str, corpus.Split]) -> None:
     tokenizer = AutoTokenizer.from_pretrained(get_model_path())
     model = AutoModelForSequenceClassification.from_pretrained(get_model_path(), num_labels=2).train()
     texts, labels = default["train"]
-    batches = [batch.tolist() for batch in torch.randperm(len(texts)).split(32)]
+    batches = [batch.tolist() for batch in torch.randperm(len(texts))[:4_000].split(32)]
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=len(batches))
     for batch in batches:
@@ -147,9 +147,14 @@ def test_a_small_encoder_learns_it(default: dict[str, corpus.Split]) -> None:
         optimizer.zero_grad()
         schedule.step()
 
-    unseen, expected = default["test"]
+    unseen, expected = (part[:500] for part in default["test"])
     model.eval()
+    right = 0
     with torch.inference_mode():
-        logits = model(**tokenizer(unseen, padding=True, return_tensors="pt")).logits
-    accuracy = (logits.argmax(-1) == torch.tensor(expected)).float().mean().item()
+        for start in range(0, len(unseen), 50):
+            inputs = tokenizer(unseen[start : start + 50], padding=True, return_tensors="pt")
+            right += (
+                (model(**inputs).logits.argmax(-1) == torch.tensor(expected[start : start + 50])).sum().item()
+            )
+    accuracy = right / len(unseen)
     assert accuracy > 0.93

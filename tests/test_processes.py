@@ -65,8 +65,8 @@ def end(process: subprocess.Popen[str], folder: Path) -> str:
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory, calm: Path) -> Callable[[Path], list[object]]:
     """A run whose rows fill its batches and whose perturbations start at zero."""
-    data = write_reviews(tmp_path_factory.mktemp("data") / "reviews.csv", 300)
-    training = ("--train-samples", 240, "--epochs", 2, "--batch-size", 8, "--learning-rate", 1e-3)
+    data = write_reviews(tmp_path_factory.mktemp("data") / "reviews.csv", 160)
+    training = ("--train-samples", 128, "--epochs", 2, "--batch-size", 8, "--learning-rate", 1e-3)
     search = ("--search-adversary", "freelb,steps=2,initial_magnitude=0", "--gamma", 0)
     length = ("--miniepoch", 0.1, "--miniepoch-min-steps", 2)
     attack = ("--attack", "textbugger", "--examples", 12)

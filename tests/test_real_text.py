@@ -32,7 +32,9 @@ FLOOR = {"sst2": 0.55, "qnli": 0.45}
 @pytest.mark.timeout(1800)  # minutes on an idle machine
 @pytest.mark.parametrize("task", FLOOR)
 def test_the_main_job_on_real_text(task: str, tmp_path: Path) -> None:
-    command = ("run", "--task", task, "--data-dir", DATA, "--train-samples", 1600, "--epochs", 1)
+    rows = {"train_samples": 800, "test_samples": 400}
+    sizes = ("--train-samples", rows["train_samples"], "--test-samples", rows["test_samples"])
+    command = ("run", "--task", task, "--data-dir", DATA, *sizes, "--epochs", 1, "--batch-size", 16)
     search = ("--search-adversary", "freelb,steps=2", "--search-epochs", 0.5)
     options = ("--learning-rate", 1e-4, *search, "--output", tmp_path / "run")
     lists, tagger = DATA / "counterfit" / "neighbors_top8_d0.7.parquet", DATA.parent / "nltk_data"
@@ -56,7 +58,7 @@ def test_the_main_job_on_real_text(task: str, tmp_path: Path) -> None:
     folder = str(tmp_path / "run" / "model")
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    test = load_task(TASKS[task], data_dir=DATA, train_samples=1600).test
+    test = load_task(TASKS[task], data_dir=DATA, **rows).test
     examples = tokenize(test, tokenizer, TASKS[task].max_length)
     right = predict(model, tokenizer, examples).argmax(axis=1) == np.asarray(examples["labels"])
     assert int(right.sum()) == record.model.test.correct
