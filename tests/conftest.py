@@ -122,7 +122,7 @@ def command() -> Callable[..., Outcome]:
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tiny_encoder import write_encoder
 
-    return write_encoder(tmp_path_factory.mktemp("encoder"))
+    return write_encoder(tmp_path_factory.mktemp("encoder"), head=False)
 
 
 @pytest.fixture(scope="session")

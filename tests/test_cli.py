@@ -37,14 +37,14 @@ ATTACKING = set(AttackConfig.model_fields) - {"output", "seed", "scrutiny"}
 # What each command takes of the options of a run.
 ACCEPTED = {
     "run": OPTIONS,
-    "search": OPTIONS - {"epochs", "adversary", "start", "dense", "attack_split"} - ATTACKING,
+    "search": OPTIONS - {"epochs", "adversary", "dense", "attack_split"} - ATTACKING,
     "finetune": OPTIONS - SEARCH_ONLY - {"dense"},
     "compare": OPTIONS - {"method", "dense"},
     "attack": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
-    | {"quotes", "delimiter", "encoding", "max_length", "output", "seed"}
+    | {"quotes", "delimiter", "encoding", "max_length", "labels", "output", "seed"}
     | ATTACKING,
     "evaluate": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}
-    | {"quotes", "delimiter", "encoding", "max_length", "output"},
+    | {"quotes", "delimiter", "encoding", "max_length", "labels", "output"},
 }
 
 
@@ -157,9 +157,10 @@ def test_finetuning_another_ticket_in_the_same_folder_is_refused(
     command = ("finetune", "--ticket", tmp_path / "ticket", "--model", encoder, "--train-file", reviews)
     options = ("--epochs", "0.2", "--output", tmp_path / "run")
     assert call(*command, *options).code == 0
-    replace(ticket, heads=ticket.heads[::-1].copy(), head_scores=None, neuron_scores=None, trace=None).save(
-        tmp_path / "ticket"
+    other = replace(
+        ticket, neurons=ticket.neurons[::-1].copy(), head_scores=None, neuron_scores=None, trace=None
     )
+    other.save(tmp_path / "ticket")
     assert ticket.fingerprint != Ticket.load(tmp_path / "ticket").fingerprint
     again = call(*command, *options)
     assert again.code == 2
@@ -295,14 +296,15 @@ def direct_predictions(folder: Path, texts: list[str], pairs: list[str] | None =
         ]
 
 
-def test_evaluate_pairs_in_named_columns(encoder: Path, tmp_path: Path) -> None:
+def test_evaluate_pairs_in_named_columns(tmp_path: Path) -> None:
+    classifier = write_encoder(tmp_path / "classifier")
     texts, pairs = ["a warm film", "dull", "great fun"] * 4, ["is it warm", "why", "no"] * 4
     labels = ["positive", "negative", "positive", "negative"] * 3
     file = write_csv(tmp_path / "pairs.csv", {"gold": [*labels], "first": [*texts], "second": [*pairs]})
     columns = ("--text-column", "first", "--pair-column", "second", "--label-column", "gold")
-    predicted = direct_predictions(encoder, texts, pairs)
+    predicted = direct_predictions(classifier, texts, pairs)
     right = sum(("negative", "positive")[p] == label for p, label in zip(predicted, labels, strict=True))
-    outcome = call("evaluate", encoder, "--test-file", file, *columns)
+    outcome = call("evaluate", classifier, "--test-file", file, *columns)
     assert outcome.code == 0
     assert f"({right} of 12 right)" in outcome.out
 
@@ -365,7 +367,7 @@ def test_list_and_version() -> None:
 @pytest.mark.parametrize("command", ACCEPTED)
 def test_a_command_takes_and_helps_with_its_options(command: str) -> None:
     assert set(parameters(command)) & OPTIONS == ACCEPTED[command]
-    for name in ("labels", "json", "fail_under"):
+    for name in ("json", "fail_under"):
         assert (name in parameters(command)) == (command in ("attack", "evaluate"))
     assert ("scrutiny" in parameters(command)) == (command == "attack")
     outcome = call(command, "--help")

@@ -20,7 +20,7 @@ from transformers import (
     GPT2Config,
     GPT2ForSequenceClassification,
     MPNetConfig,
-    MPNetForSequenceClassification,
+    MPNetModel,
 )
 
 from earlyrobust import Ticket, WeightTicket
@@ -72,6 +72,7 @@ def place(
         Path("foreign").mkdir()
         Path("foreign/notes.txt").write_text("mine")
         Path("file").write_text("mine")
+        write_encoder(Path("classifier"))
         write_encoder(Path("three-classes"), ("bad", "fair", "good"))
         BertModel.from_pretrained("encoder").save_pretrained("headless")
         sizes = {"vocab_size": 2_000, "n_embd": 16, "n_layer": 2, "n_head": 2}
@@ -79,7 +80,7 @@ def place(
         GPT2ForSequenceClassification(gpt2).save_pretrained("gpt2")
         sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
         mpnet = MPNetConfig(vocab_size=2_000, **sizes)
-        MPNetForSequenceClassification(mpnet).save_pretrained("mpnet")
+        MPNetModel(mpnet).save_pretrained("mpnet")
         for model in ("headless", "gpt2", "mpnet"):
             tokenizer().save_pretrained(model)
         write_hostile_models()
@@ -260,30 +261,33 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["evaluate", "three-classes"], {"--task": "builtin"}, "'fair'"),
     (["evaluate", "three-classes"], {}, "--task"),
     (["attack", "three-classes"], OUT, "--task"),
-    (["evaluate", "encoder"], {"--test-file": "unknown.csv"}, "'meh'"),
-    (["evaluate", "encoder"], {"--test-file": "missing.csv"}, "missing.csv"),
-    (["evaluate", "encoder"], {"--task": "ag_news"}, "'Sports'"),
-    (["evaluate", "encoder"], {"--task": "nope"}, "'nope'"),
-    (["evaluate", "encoder"], {"--task": "sst2", "--test-file": "reviews.csv"}, "--task"),
-    (["evaluate", "encoder"], {"--pair-column": "second"}, "--pair-column"),
-    (["evaluate", "encoder"], {"--task": "builtin", "--data-dir": "foreign"}, "--data-dir"),
-    (["evaluate", "encoder"], {"--task": "builtin", "--max-length": "0"}, "--max-length"),
-    (["evaluate", "encoder"], {"--task": "builtin", "--max-length": "1000"}, "1000"),
+    (["evaluate", "classifier"], {"--test-file": "unknown.csv"}, "'meh'"),
+    (["evaluate", "classifier"], {"--test-file": "missing.csv"}, "missing.csv"),
+    (["evaluate", "classifier"], {"--task": "ag_news"}, "'Sports'"),
+    (["evaluate", "classifier"], {"--task": "nope"}, "'nope'"),
+    (["evaluate", "classifier"], {"--task": "sst2", "--test-file": "reviews.csv"}, "--task"),
+    (["evaluate", "classifier"], {"--pair-column": "second"}, "--pair-column"),
+    (["evaluate", "classifier"], {"--task": "builtin", "--data-dir": "foreign"}, "--data-dir"),
+    (["evaluate", "classifier"], {"--task": "builtin", "--max-length": "0"}, "--max-length"),
+    (["evaluate", "classifier"], {"--task": "builtin", "--max-length": "1000"}, "1000"),
     (["evaluate", "missing"], {"--test-file": "reviews.csv"}, "missing"),
     # Attacking: the data and the model
     (["attack", "headless"], ATTACKED, "headless"),
     (["attack", "three-classes"], ATTACKED, "'fair'"),
     (["attack", "missing"], ATTACKED, "missing"),
-    (["attack", "encoder"], ATTACKED | {"--test-file": "unknown.csv"}, "'meh'"),
-    (["attack", "encoder"], ATTACKED | {"--test-file": "missing.csv"}, "missing.csv"),
-    (["attack", "encoder"], ATTACKED | {"--task": "sst2"}, "--task"),
-    (["attack", "encoder"], OUT | {"--pair-column": "second"}, "--pair-column"),
-    (["attack", "encoder"], ATTACKED | {"--max-length": "1000"}, "1000"),
-    *((["attack", "encoder"], ATTACKED | {"--output": output}, output) for output in ("file", "file/inside")),
+    (["attack", "classifier"], ATTACKED | {"--test-file": "unknown.csv"}, "'meh'"),
+    (["attack", "classifier"], ATTACKED | {"--test-file": "missing.csv"}, "missing.csv"),
+    (["attack", "classifier"], ATTACKED | {"--task": "sst2"}, "--task"),
+    (["attack", "classifier"], OUT | {"--pair-column": "second"}, "--pair-column"),
+    (["attack", "classifier"], ATTACKED | {"--max-length": "1000"}, "1000"),
+    *(
+        (["attack", "classifier"], ATTACKED | {"--output": output}, output)
+        for output in ("file", "file/inside")
+    ),
     # Attacking: its options, which a run has too
     *(
         (command, own | options, culprit)
-        for command, own in ((["attack", "encoder"], ATTACKED), (["run"], OWN))
+        for command, own in ((["attack", "classifier"], ATTACKED), (["run"], OWN))
         for options, culprit in (
             ({"--attack": "nope"}, "'nope'"),
             ({"--attack": "textfooler,nope"}, "'nope'"),
@@ -302,7 +306,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     ),
     *(
         (command, own | {option: value}, option)
-        for command, own in ((["attack", "encoder"], ATTACKED), (["run"], OWN))
+        for command, own in ((["attack", "classifier"], ATTACKED), (["run"], OWN))
         for options, values in (
             (("--examples", "--token-budget", "--in-flight", "--candidates"), ("0", "-1")),
             (("--min-similarity", "--min-word-cosine"), ("1.5", "-2", "nan")),
@@ -311,9 +315,9 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
         for option in options
         for value in values
     ),
-    (["attack", "encoder"], ATTACKED | {"--seed": "-1"}, "--seed"),
-    (["attack", "encoder"], ATTACKED | {"--seed": "4294967296"}, "--seed"),
-    (["attack", "encoder"], ATTACKED | {"--examples": "1"}, "1 examples"),
+    (["attack", "classifier"], ATTACKED | {"--seed": "-1"}, "--seed"),
+    (["attack", "classifier"], ATTACKED | {"--seed": "4294967296"}, "--seed"),
+    (["attack", "classifier"], ATTACKED | {"--examples": "1"}, "1 examples"),
     (["run", "--no-attack"], OWN | {"--attack": "textfooler"}, "--no-attack"),
     (["finetune", "--no-attack"], OWN | {"--ticket": "ticket", "--attack": "textbugger"}, "--no-attack"),
 ]

@@ -35,7 +35,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_encoder(family: str, folder: Path) -> Path:
-    models.classifier(family).save_pretrained(folder)
+    models.classifier(family).base_model.save_pretrained(folder)
     tokenizer = models.tokenizer()
     tokenizer.model_input_names = list(models.batch(family))
     tokenizer.save_pretrained(folder)
@@ -99,7 +99,7 @@ def write_multilingual_encoder(folder: Path, positions: int) -> Path:
     tokenizer.save_pretrained(folder)
     changes = {"vocab_size": len(tokenizer), "max_position_embeddings": positions + 2}
     config = AutoConfig.for_model("xlm-roberta", **models.CONFIGS["xlm-roberta"] | changes)
-    AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+    AutoModelForSequenceClassification.from_config(config).base_model.save_pretrained(folder)
     return folder
 
 

@@ -58,6 +58,7 @@ SAMPLES: dict[str, Any] = {
     "neuron_scope": "layerwise",
     "weights": 0.4,
     "draw_after": 0.25,
+    "labels": "yes,no",
     "start": "random",
     "dense": False,
     "attack_split": "selection",

@@ -558,7 +558,8 @@ def test_which_weights_were_chosen_is_told_and_recorded(
         assert [note for note in listener.notes if "read from" in note] == expected
     config = {"model": "somebody/model", "train_file": str(place / "singles.csv"), **SINGLE}
     record = run(RunConfig.build({**config, "method": "finetune", "attack": [], "output": "trained"}))
-    assert RunRecord.load(Path("trained")).choices == record.choices == chosen
+    assert RunRecord.load(Path("trained")).choices == record.choices
+    assert record.choices[:2] == chosen
 
 
 @pytest.mark.parametrize(

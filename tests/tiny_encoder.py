@@ -15,9 +15,13 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def write_encoder(
-    folder: Path, label_names: tuple[str, ...] = ("negative", "positive"), seed: int = 0
+    folder: Path,
+    label_names: tuple[str, ...] = ("negative", "positive"),
+    seed: int = 0,
+    *,
+    head: bool = True,
 ) -> Path:
-    """Write the classifier and its tokenizer into a folder, and return the folder."""
+    """Write the classifier, or its encoder alone, and its tokenizer into a folder, and return the folder."""
     config = BertConfig(
         vocab_size=len(vocabulary()),
         hidden_size=HIDDEN,
@@ -32,7 +36,7 @@ def write_encoder(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = BertForSequenceClassification(config)
-    model.save_pretrained(folder)
+    (model if head else model.bert).save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     return folder
 

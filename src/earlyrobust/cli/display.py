@@ -167,7 +167,7 @@ class Display(Observer):
         )
         table.add_column("")
         if record.dense is not None:
-            table.add_column("dense", justify="right")
+            table.add_column(record.column_of_dense, justify="right")
         table.add_column(record.title, justify="right")
         for name, dense, small in rows_of_run(record):
             table.add_row(name, *([dense] if record.dense is not None else []), small)
@@ -180,8 +180,8 @@ class Display(Observer):
         self._say_substitutes(record.model.attacks)
         if record.speed is not None:
             self._console.print(
-                f"A forward pass of the ticket takes {record.speed.time_ratio:.2f} of the dense model's time "
-                f"(its operations: {record.speed.flops_ratio:.2f}; batch {record.speed.batch_size}, "
+                f"A forward pass of the ticket takes {record.speed.time_ratio:.2f} of the {record.rival}'s "
+                f"time (its operations: {record.speed.flops_ratio:.2f}; batch {record.speed.batch_size}, "
                 f"{record.speed.tokens} tokens)."
             )
         self._warn(record.findings)

@@ -85,8 +85,23 @@ TRAINING: Group = {
     "model": option(
         str,
         "Training",
-        "Encoder: 'minilm' (embedded), a folder, or a name on the Hugging Face hub.",
+        "Encoder, or trained classifier: 'minilm' (embedded), a folder, or a name on the Hugging Face hub.",
         "minilm",
+    ),
+    "labels": option(
+        str,
+        "Training",
+        "Of a trained classifier as --model: the class that each of its outputs stands for, in the order of "
+        "the outputs, as 'negative,positive', or in pairs, as 'NEG=negative,POS=positive'.",
+        "found by their names",
+    ),
+    "start": option(
+        str,
+        "Training",
+        "What the fine-tuning starts from: pretrained weights, a trained classifier with its head (given), "
+        "searched weights, or the search's whole training (continued); for ablations random weights (of the "
+        "ticket's structure) or refilled ones (the whole encoder, what is cut drawn afresh).",
+        "by method; given if --model is a classifier for these classes",
     ),
     "batch_size": option(int, "Training", "Examples per optimiser step.", "16"),
     "learning_rate": option(float, "Training", "Peak learning rate.", "5e-5"),
@@ -118,14 +133,6 @@ FINETUNING: Group = {
     "epochs": option(float, "Training", "Epochs of fine-tuning.", "by task"),
     "adversary": option(
         str, "Training", "What perturbs the fine-tuning, as 'freelb,steps=2', or 'none'.", "by method"
-    ),
-    "start": option(
-        str,
-        "Training",
-        "What a ticket's fine-tuning starts from: pretrained or searched weights, or the search's whole "
-        "training (continued); for ablations random weights (of its structure) or refilled ones (the whole "
-        "encoder, what is cut drawn afresh).",
-        "by method",
     ),
 }
 

@@ -68,7 +68,7 @@ def rows_of_run(record: RunRecord) -> Iterator[tuple[str, str, str]]:
         yield "Weights that are not zero", f"{record.weights.total:,}", f"{record.weights.kept:,}"
     if "ticket" in record.seconds:
         yield "Search", "", duration(record.seconds["ticket"])
-    dense_seconds = record.seconds.get("dense")
+    dense_seconds = None if record.given else record.seconds.get("dense")
     yield (
         "Fine-tuning",
         "" if dense_seconds is None else duration(dense_seconds),

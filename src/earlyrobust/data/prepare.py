@@ -16,7 +16,7 @@ from earlyrobust.data.checks import require_texts, require_two_files, require_un
 from earlyrobust.data.digests import combined_digest, split_digest
 from earlyrobust.data.duplicates import KeyArray, count_repeats
 from earlyrobust.data.files import Table, read_chunks
-from earlyrobust.data.labelled import read_labelled, text_columns_of, to_rows
+from earlyrobust.data.labelled import read_labelled, renumbered, text_columns_of, to_rows
 from earlyrobust.data.labels import LabelReader
 from earlyrobust.data.matching import likest, match_rows
 from earlyrobust.data.rows import Rows, gather, make_rows
@@ -59,6 +59,17 @@ class TextData:
     duplicates: dict[str, int] = field(default_factory=dict)
     merged_labels: dict[str, str] = field(default_factory=dict)
     label_notes: tuple[str, ...] = ()
+
+    def with_classes(self, numbers: Sequence[int], names: Sequence[str]) -> TextData:
+        """Return the data with other numbers and names of the classes; the fingerprint stays.
+
+        Args:
+            numbers: The new number of each class, in the order of the old numbers.
+            names: The new name of each class, in the order of the new numbers.
+        """
+        tables = {split: getattr(self, split).with_format("arrow")[:] for split in _SPLITS}
+        changed = {split: datasets.Dataset(renumbered(table, numbers)) for split, table in tables.items()}
+        return replace(self, label_names=tuple(names), **changed)
 
     @property
     def is_pair(self) -> bool:

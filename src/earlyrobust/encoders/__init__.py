@@ -18,6 +18,7 @@ from earlyrobust.encoders.fetching import EMBEDDED, locate
 from earlyrobust.encoders.fingerprints import fingerprint
 from earlyrobust.encoders.fitting import fit_tokenizer
 from earlyrobust.encoders.folders import Note, silent
+from earlyrobust.encoders.given import load_given, names_of_head
 from earlyrobust.encoders.outputs import output_names
 from earlyrobust.encoders.pretrained import load_dimensions, load_pretrained, load_untrained
 from earlyrobust.encoders.tokenizers import load_tokenizer, padding_side, save_tokenizer
@@ -35,6 +36,7 @@ __all__ = [
     "length_to_read",
     "load_classifier",
     "load_dimensions",
+    "load_given",
     "load_masked_lm",
     "load_pretrained",
     "load_sentence_encoder",
@@ -42,6 +44,7 @@ __all__ = [
     "load_tokenizer",
     "load_untrained",
     "locate",
+    "names_of_head",
     "on_device",
     "output_names",
     "padding_side",

@@ -90,8 +90,12 @@ class RunConfig(AttackOptions):
             `draw_after` above 0.
         draw_after: Epochs after which the ticket is drawn, settled or not; 0 to draw it when the masks have
             settled; None for the search's own (0: the paper).
+        labels: If `model` is a trained classifier, the class that each of its outputs stands for, see
+            `match_classes`; None to find it by their names.
         start: What the fine-tuning starts from, None for the method's: the "pretrained" weights that the
-            ticket keeps (the paper); for ablations "random" ones of the ticket's structure, or the whole
+            ticket keeps (the paper), with a new head; the weights and the head of a trained classifier
+            ("given"), which take the place of "pretrained" ones wherever `model` is a classifier for the
+            classes of the data; for ablations "random" ones of the ticket's structure, or the whole
             encoder with those that the ticket cuts drawn afresh ("refilled"); ours, the weights that the
             search trained ("searched"), or its whole training ("continued"): one schedule over both, with
             the optimiser's state of what stays.
@@ -144,6 +148,7 @@ class RunConfig(AttackOptions):
     miniepoch_min_steps: Annotated[int, Field(gt=0)] = 20
     search_epochs: Epochs | None = None
     draw_after: Annotated[float, Field(ge=0, le=10_000)] | None = None
+    labels: str | None = None
     start: Start | None = None
     adversary: Spec | None = None
     noise: Spec | None = None

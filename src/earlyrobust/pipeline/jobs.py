@@ -25,7 +25,7 @@ from earlyrobust.pipeline.own_data import digest_of_files
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.recording import make_record
 from earlyrobust.pipeline.splits import Splits, load_splits
-from earlyrobust.pipeline.stages import begun, find_or_search, train_dense, train_model
+from earlyrobust.pipeline.stages import begun, find_or_search, make_dense, train_model
 from earlyrobust.pipeline.tickets import check_ticket
 from earlyrobust.pipeline.training import check_can_train
 from earlyrobust.results import RunRecord
@@ -37,8 +37,10 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
 
     The folder of the run then holds `dense/`, `ticket/` if the method has one, `model/`, `config.yaml` and
     `result.json`. Called again with the same options it goes on where it was interrupted, or returns the
-    record it has. Plain fine-tuning has nothing beside it, nor has a run without the option `dense`, unless
-    its search starts from the dense model.
+    record it has. Plain fine-tuning of an encoder has nothing beside it, nor has a run without the option
+    `dense`, unless its search starts from the dense model. If the model of the options is a trained
+    classifier for the classes of the data, the training starts from it, and `dense/` is this classifier as it
+    came.
 
     Args:
         config: Resolved options.
@@ -64,8 +66,9 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     with begun(config, recipe, splits, folder, observer) as job:
         if folder.is_complete:  # its data has moved, and is still the same
             return _finished(folder, config, observer)
-        has_dense = recipe.starts_from_finetuned or (config.dense and not recipe.is_plain)
-        dense = train_dense(job) if has_dense else None
+        has_rival = job.keeps_head or not recipe.is_plain
+        has_dense = recipe.starts_from_finetuned or (config.dense and has_rival)
+        dense = make_dense(job) if has_dense else None
         ticket = find_or_search(job) if recipe.has_ticket else None
         model = train_model(job, ticket)
         return make_record(job, config.method, attacks, ticket, model, dense if config.dense else None)
@@ -100,7 +103,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
         splits = load_splits(config, observer)
         with begun(config, recipe, splits, folder, observer) as job:
             if recipe.starts_from_finetuned:
-                train_dense(job)
+                make_dense(job)
             find_or_search(job)
             folder.close()
     return find_ticket(folder.path / TICKET)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Start = Literal["pretrained", "random", "refilled", "searched", "continued"]
+Start = Literal["pretrained", "given", "random", "refilled", "searched", "continued"]
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,9 @@ class Recipe:
     def idle_options(self, config: RunConfig) -> list[str]:
         """Options about tickets that were set, and have no effect here."""
         effective = self._effective_options()
-        about_tickets = (*_SETTINGS, "search_adversary", "start")
+        # These two starts also decide about the head of a classifier, whatever the method.
+        start = () if config.start in ("pretrained", "given") else ("start",)
+        about_tickets = (*_SETTINGS, "search_adversary", *start)
         return [option for option in about_tickets if option not in effective and config.is_set(option)]
 
     def _effective_options(self) -> set[str]:

@@ -104,6 +104,7 @@ def make_record(
         needs_dense=job.recipe.starts_from_finetuned,
         training=folder.training,
         choices=job.choices,
+        given=job.keeps_head,
     )
     record = replace(record, findings=find_faults(record))
     if processes.is_first():

@@ -12,6 +12,7 @@ from earlyrobust.encoders import load_skeleton, load_tokenizer
 from earlyrobust.noise import TEXT_COLUMNS
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.counts import describe_rows
+from earlyrobust.pipeline.given import GivenHead, find_head
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.reading import read_texts
 
@@ -33,6 +34,7 @@ class Splits:
         seconds: How long preparing them took.
         max_length: Most tokens of a text that are read.
         cut: Number of texts that are longer, by split.
+        head: What becomes of the trained head of the model; None if it has none.
     """
 
     data: TextData
@@ -43,6 +45,7 @@ class Splits:
     seconds: float
     max_length: int
     cut: dict[str, int]
+    head: GivenHead | None = None
 
     def train_with_texts(self) -> Dataset:
         """Return the tokenised training split with the columns of its texts."""
@@ -57,7 +60,8 @@ def load_splits(config: RunConfig, observer: Observer) -> Splits:
     """Read and tokenise the data that a run's options name.
 
     Raises:
-        DataError: If the data cannot be had or used.
+        DataError: If the data cannot be had or used, or nothing tells which output of a trained classifier
+            stands for which class.
         ModelError: If the encoder's tokenizer or configuration cannot be had or used.
         ConfigError: If the encoder cannot read as many tokens as were asked for.
     """
@@ -65,6 +69,8 @@ def load_splits(config: RunConfig, observer: Observer) -> Splits:
     with observer.stage("Preparing the data"), processes.first_on_each_machine():
         tokenizer = load_tokenizer(config.model)
         data = load_data(config)
+        head = find_head(config, data)
+        data = data if head is None else head.number(data)
         reading = read_texts(
             {"train": data.train, "selection": data.selection, "test": data.test},
             load_skeleton(config.model),
@@ -73,7 +79,8 @@ def load_splits(config: RunConfig, observer: Observer) -> Splits:
             observer,
             insists=config.is_set("max_length"),
         )
-    for line in (*data.label_notes, *describe_rows(data)):
+    of_head = () if head is None else (head.note,)
+    for line in (*data.label_notes, *of_head, *describe_rows(data)):
         observer.note(line)
     seconds = time.perf_counter() - began
     return Splits(
@@ -83,6 +90,7 @@ def load_splits(config: RunConfig, observer: Observer) -> Splits:
         seconds=seconds,
         max_length=reading.max_length,
         cut=reading.cut,
+        head=head,
     )
 
 

@@ -19,6 +19,7 @@ from earlyrobust.encoders import (
     files_digest,
     has_bf16,
     load_classifier,
+    load_given,
     load_pretrained,
     load_untrained,
     save_tokenizer,
@@ -61,8 +62,19 @@ class Job:
     observer: Observer
     choices: list[str] = field(default_factory=list)
 
+    @property
+    def keeps_head(self) -> bool:
+        """Whether the model is a trained classifier from which the training starts."""
+        return self.splits.head is not None and self.splits.head.is_kept
+
     def pretrained(self, note: Note = silent) -> PreTrainedModel:
-        """Return the pretrained encoder with a new head, whose weights depend on the seed alone."""
+        """Return the model that the training starts from.
+
+        It is the given classifier, or the pretrained encoder with a new head, whose weights depend on the
+        seed alone.
+        """
+        if self.keeps_head:
+            return load_given(self.config.model, self.splits.data.label_names, note)
         return load_pretrained(self.config.model, self.splits.data.label_names, self.config.seed, note)
 
     def train(
@@ -126,6 +138,8 @@ def begun(
         _ = job.lexicon  # refuses an unusable source of neighbours before the folder is claimed
     # A model that cannot be loaded is refused before the folder is claimed, too.
     model = job.pretrained(observer.noting(job.choices))
+    if splits.head is not None:
+        job.choices.append(splits.head.note)
     if config.gradient_checkpointing and not model.supports_gradient_checkpointing:
         raise ConfigError(
             f"transformers has no gradient checkpointing for '{config.model}': do without "
@@ -149,13 +163,23 @@ def _save_model(model: PreTrainedModel, splits: Splits, folder: Path) -> None:
     write_folder(folder, write)
 
 
-def train_dense(job: Job) -> PreTrainedModel:
-    """Fine-tune the dense model, unless this is done already, and return it."""
+def make_dense(job: Job) -> PreTrainedModel:
+    """Fine-tune the dense model, unless this is done already, and return it.
+
+    A given classifier is compared with itself as it came, so it is the dense model without any training.
+    """
 
     def train() -> float:
         return job.train(job.pretrained(), DENSE, None)
 
-    job.once(DENSE, "Fine-tuning the dense model", train)
+    def keep() -> float:
+        _save_model(job.pretrained(), job.splits, job.folder.path / DENSE)
+        return 0.0
+
+    if job.keeps_head:
+        job.once(DENSE, "Copying the classifier as it came", keep)
+    else:
+        job.once(DENSE, "Fine-tuning the dense model", train)
     return load_classifier(str(job.folder.path / DENSE))
 
 
@@ -233,7 +257,7 @@ def _start(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
         return job.pretrained()
     if isinstance(ticket, WeightTicket):
         return zero(job.pretrained(), ticket)
-    if job.recipe.start in ("pretrained", "continued"):  # a checkpoint has the weights that go on
+    if job.recipe.start in ("pretrained", "given", "continued"):  # a checkpoint has the weights that go on
         return prune(job.pretrained(), ticket)
     if job.recipe.start == "searched":
         return prune(load_classifier(str(job.folder.path / SEARCHED)), ticket)

@@ -243,8 +243,10 @@ def _rows(model_name: str, data: TestData, source: RunConfig, outputs: list[str]
     )
     if len(names) != len(outputs):
         raise changed
+    # A run that started from a classifier may have matched its outputs by an option of its own.
+    option = data.labels or (None if set(names) == set(outputs) else source.labels)
     try:
-        matching = match_classes(names, outputs, "the run's data", order=names, option=data.labels)
+        matching = match_classes(names, outputs, "the run's data", order=names, option=option)
     except DataError as error:
         raise changed from error
     return renumber(texts.test, matching)

@@ -19,13 +19,13 @@ def run_headlines(record: RunRecord) -> list[str]:
         told += f", on {100 * result.under_attack.value:.1f} % under {attack}"
     sentences = [f"{told}."]
     if dense is not None:
-        told = f"The dense model: {100 * dense.test.value:.1f} % clean"
+        told = f"The {record.rival}: {100 * dense.test.value:.1f} % clean"
         for attack, result in dense.attacks.items():
             told += f", {100 * result.under_attack.value:.1f} % under {attack}"
         sentences.append(f"{told}.")
     if record.speed is not None:
         sentences.append(
-            f"A forward pass takes {record.speed.time_ratio:.2f} of the dense encoder's time "
+            f"A forward pass takes {record.speed.time_ratio:.2f} of the {record.rival}'s time "
             f"(its operations: {record.speed.flops_ratio:.2f})."
         )
     if record.search is not None:
@@ -79,7 +79,7 @@ def run_tables(record: RunRecord) -> list[Table]:
 
     The first is that of accuracy, the last that of seconds.
     """
-    models = {"dense": record.dense, record.title: record.model}
+    models = {record.column_of_dense: record.dense, record.title: record.model}
     shown = {title: model for title, model in models.items() if model is not None}
 
     def row(name: str, show: Callable[[ModelRecord], Cell]) -> list[Cell]:

@@ -121,7 +121,7 @@ class Comparison:
         """
         if run.dense is None:
             return None
-        name, baseline, seed = f"the {run.title}", "the dense model", 0  # both have the seed of the run
+        name, baseline, seed = f"the {run.title}", f"the {run.rival}", 0  # both have the seed of the run
         record = ComparisonRecord(
             title=f"{name} and {baseline}",
             arms={baseline: {}, name: {}},

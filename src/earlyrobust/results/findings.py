@@ -26,7 +26,7 @@ _ANOTHER_TRAINING = "Try a smaller --learning-rate, more --epochs, or another --
 
 def find_faults(record: RunRecord) -> list[str]:
     """What is wrong with a run's models, ticket and attacks, a sentence each and one on what to try."""
-    models = {"dense model": record.dense, record.title: record.model}
+    models = {record.rival: record.dense, record.title: record.model}
     found = [
         fault
         for title, model in models.items()

@@ -197,7 +197,7 @@ class RunRecord:
         search: How it was found; None for a ticket that was not searched.
         ticket_origin: Facts that travel with the ticket: its method, task, model, seed and settings.
         model: The classifier that was trained by the method.
-        dense: The same encoder, fine-tuned whole; None where it was not trained.
+        dense: The same encoder, fine-tuned whole, or the classifier that was given; None where there is none.
         speed: The cut model against the dense encoder; None for a model that is not cut.
         weights: What a ticket over single weights keeps; None without one.
         needs_dense: Whether the ticket was searched on the dense model, whose training is then part of it.
@@ -205,6 +205,7 @@ class RunRecord:
         training: What the training of each stage logged; empty in the record of an older version.
         choices: Which weights were chosen where there was a choice, and what was made up beside the head, a
             sentence each.
+        given: Whether the training started from a trained classifier, which `dense` is as it came.
         schema_version: Version of this layout.
     """
 
@@ -224,7 +225,18 @@ class RunRecord:
     findings: list[str] = field(default_factory=list)
     training: dict[str, TrainingLog] = field(default_factory=dict)
     choices: list[str] = field(default_factory=list)
+    given: bool = False
     schema_version: int = field(default=SCHEMA_VERSION)
+
+    @property
+    def rival(self) -> str:
+        """The name of `dense` in a sentence."""
+        return "classifier as it came" if self.given else "dense model"
+
+    @property
+    def column_of_dense(self) -> str:
+        """The heading of `dense` in a table."""
+        return "as given" if self.given else "dense"
 
     @property
     def training_seconds(self) -> float:
@@ -259,7 +271,7 @@ class RunRecord:
     def attacks(self) -> dict[str, AttackRecord]:
         """What each attack did to the dense model and to the method's, by a title."""
         title = "ticket" if self.title == "ticket" else f"{self.title} model"
-        models = {"dense model": self.dense, title: self.model}
+        models = {self.rival: self.dense, title: self.model}
         return {
             f"{name} on the {title}": record
             for title, model in models.items()

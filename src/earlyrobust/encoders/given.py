@@ -1,0 +1,77 @@
+"""Loading trained classifiers as the start of a training, with their own heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
+from earlyrobust.encoders.fetching import fetch, locate
+from earlyrobust.encoders.folders import Note, note_choices, silent
+from earlyrobust.encoders.outputs import output_names
+from earlyrobust.encoders.weights import check_whole
+from earlyrobust.families import family_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def names_of_head(name: str) -> list[str] | None:
+    """Return the names of the outputs of a classifier, if it has a trained head with two outputs or more.
+
+    Args:
+        name: An embedded encoder, a local folder, or a name on the Hugging Face hub.
+
+    Returns:
+        The names in the order of the outputs, "LABEL_0" and so on for outputs without names. None for an
+        encoder, for a masked language model and for a model for regression.
+
+    Raises:
+        ModelError: If the model cannot be had, or names of its outputs are damaged.
+    """
+    place = locate(name)
+    config = fetch(AutoConfig.from_pretrained, name, place)
+    if config.num_labels < 2 or config.problem_type == "regression":
+        return None
+    load = AutoModelForSequenceClassification.from_pretrained
+    options: dict[str, Any] = {"dtype": torch.float32, "ignore_mismatched_sizes": True}
+    with torch.random.fork_rng(devices=[]):  # weights that are missing are drawn
+        model, loading = fetch(load, name, place, output_loading_info=True, **options)
+    head = {key for key in model.state_dict() if not key.startswith(f"{model.base_model_prefix}.")}
+    mismatched = {key for key, *_ in loading["mismatched_keys"]}
+    if head & {*loading["missing_keys"], *mismatched}:
+        return None
+    names = output_names(place)
+    if names is None or len(names) != config.num_labels:
+        return [f"LABEL_{index}" for index in range(config.num_labels)]
+    return names
+
+
+def load_given(name: str, label_names: Sequence[str], note: Note = silent) -> PreTrainedModel:
+    """Load a trained classifier with its own head, to train it further.
+
+    Args:
+        name: A folder, or a name on the Hugging Face hub.
+        label_names: Names for its outputs, in their order.
+        note: Is told what was chosen where there was a choice.
+
+    Returns:
+        A float32 classifier on the CPU.
+
+    Raises:
+        ModelError: If it cannot be had, its architecture is not supported, or it lacks a weight.
+    """
+    place = locate(name)
+    note_choices(name, place, note)
+    config = fetch(AutoConfig.from_pretrained, name, place)
+    family_of(config)  # refuses an architecture that is not supported
+    config.problem_type = "single_label_classification"  # another one, left from before, has another loss
+    config.id2label = dict(enumerate(label_names))
+    config.label2id = {label: index for index, label in enumerate(label_names)}
+    load = AutoModelForSequenceClassification.from_pretrained
+    options: dict[str, Any] = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True}
+    model, loading = fetch(load, name, place, output_loading_info=True, **options)
+    check_whole(model, loading, name, f"'{name}' has no trained classification head.")
+    return cast("PreTrainedModel", model)

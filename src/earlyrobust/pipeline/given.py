@@ -1,0 +1,122 @@
+"""A trained classifier as `--model`: its own head is kept if it fits the classes of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from earlyrobust.data.labels import name_some
+from earlyrobust.data.matching import Matching, is_unnamed, match_classes
+from earlyrobust.encoders import names_of_head
+from earlyrobust.errors import ConfigError, DataError
+from earlyrobust.pipeline.config import RunConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from earlyrobust.data import TextData
+
+# Starts of the fine-tuning that leave the head of the model aside.
+_NEW_HEADS = ("pretrained", "random", "refilled")
+
+
+@dataclass(frozen=True)
+class GivenHead:
+    """What becomes of the trained head of `--model`.
+
+    Attributes:
+        matching: Which output of the head stands for each class; None if a new head takes its place.
+        names: The names of the outputs, in their order.
+        note: What was done, in a sentence.
+    """
+
+    matching: Matching | None
+    names: tuple[str, ...]
+    note: str
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the training starts with this head."""
+        return self.matching is not None
+
+    def number(self, data: TextData) -> TextData:
+        """Return the data with the classes numbered and named as the outputs of a kept head."""
+        if self.matching is None:
+            return data
+        return data.with_classes(self.matching.outputs, self.names)
+
+
+def find_head(config: RunConfig, data: TextData) -> GivenHead | None:
+    """Find out whether `--model` has a trained head that fits the classes of the data.
+
+    Args:
+        config: The options of the run.
+        data: The data of the run.
+
+    Returns:
+        What becomes of the head; None if the model has no trained head.
+
+    Raises:
+        ConfigError: If the options ask for a head that the model does not have, or `--labels` cannot be used.
+        DataError: If the head has as many outputs as there are classes, and nothing tells which output stands
+            for which class.
+    """
+    names = names_of_head(config.model)
+    if names is None or config.start in _NEW_HEADS:
+        _refuse(config, names)
+        if names is None:
+            return None
+        return GivenHead(None, (), f"The head of '{config.model}' gives way to a new one (--start).")
+    classes = data.label_names
+    if len(names) != len(classes) and config.start != "given" and config.labels is None:
+        note = (
+            f"The head of '{config.model}' has {len(names)} outputs ({name_some(names)}), and the data have "
+            f"{len(classes)} classes ({name_some(classes)}): a new head takes its place."
+        )
+        return GivenHead(None, (), note)
+    matching = _match(config, classes, names)
+    kept = _named(matching, names)
+    note = (
+        f"'{config.model}' is a trained classifier, so the training starts from it with its own head; "
+        f"--start pretrained gives it a new one. {matching.describe(names)}"
+    )
+    return GivenHead(matching, kept, note)
+
+
+def _refuse(config: RunConfig, names: Sequence[str] | None) -> None:
+    """Refuse options that need the head of the model where it has none, or where it gives way."""
+    if config.start == "given":
+        raise ConfigError(
+            f"'{config.model}' has no trained classification head to start from: choose a classifier, or "
+            "leave --start given out."
+        )
+    if config.labels is not None:
+        reason = "has no trained head" if names is None else f"gets a new head by --start {config.start}"
+        raise ConfigError(
+            f"--labels names the outputs of a trained classifier, but '{config.model}' {reason}: leave it "
+            "out."
+        )
+
+
+def _match(config: RunConfig, classes: Sequence[str], names: Sequence[str]) -> Matching:
+    """Find the output of each class, of which each output stands for exactly one."""
+    if len(names) != len(classes):
+        raise ConfigError(
+            f"The head of '{config.model}' has {len(names)} outputs ({name_some(names)}), and the data have "
+            f"{len(classes)} classes ({name_some(classes)}): choose --start pretrained for a new head."
+        )
+    order = None if config.train_file is not None else classes
+    where = "the training data"
+    try:
+        return match_classes(classes, names, where, order=order, option=config.labels)
+    except DataError as error:
+        reason = str(error).rstrip(".")
+        raise DataError(f"{reason}; --start pretrained gives the model a new head.") from error
+
+
+def _named(matching: Matching, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the outputs: those of the classes where the classifier has none of its own."""
+    if not is_unnamed(names):
+        return tuple(names)
+    of_output = dict(zip(matching.outputs, matching.classes, strict=True))
+    return tuple(of_output[index] for index in range(len(names)))

@@ -1,0 +1,201 @@
+"""A trained classifier as `--model` is the start of the training, with its own head and names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import QUICK, call, write_csv, write_reviews
+from tiny_encoder import write_encoder
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
+
+from earlyrobust.encoders import names_of_head
+from earlyrobust.results import RunRecord
+
+# A training that moves no weight by as much as float32 can show.
+STILL = ("--epochs", 1, "--batch-size", 8, "--learning-rate", 1e-30)
+PLAIN = ("--method", "finetune", "--no-attack", *STILL)
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_reviews(tmp_path_factory.mktemp("reviews") / "reviews.csv", 160)
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory, reviews: Path) -> Path:
+    """A classifier that plain transformers has trained; its first output is the positive class."""
+    import csv
+
+    from datasets import Dataset
+
+    folder = write_encoder(tmp_path_factory.mktemp("classifier") / "mine", ("POSITIVE", "NEGATIVE"), seed=3)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with reviews.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    tokens = tokenizer([row["text"] for row in rows], truncation=True)
+    data = Dataset.from_dict({**tokens, "labels": [int(row["label"] == "negative") for row in rows]})
+    args = TrainingArguments(
+        str(folder.parent / "training"),
+        num_train_epochs=15,
+        learning_rate=3e-3,
+        per_device_train_batch_size=16,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    Trainer(model, args, train_dataset=data, processing_class=tokenizer).train()
+    model.save_pretrained(folder)
+    return folder
+
+
+def logits(folder: Path, texts: list[str]) -> torch.Tensor:
+    import earlyrobust  # noqa: F401  the auto classes learn of cut models
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    with torch.no_grad():
+        return model(**tokenizer(texts, padding=True, return_tensors="pt")).logits
+
+
+TEXTS = ["a warm and funny film", "a dull film", "great fun"]
+
+
+def test_a_ticket_that_keeps_everything_is_the_classifier(
+    classifier: Path, reviews: Path, tmp_path: Path
+) -> None:
+    whole = ("--search", "random", "--heads", 0, "--neurons", 0, "--no-attack")
+    outcome = call(
+        "run", "--model", classifier, "--train-file", reviews, "--output", tmp_path / "run", *STILL, *whole
+    )
+    assert outcome.code == 0, outcome.err
+    expected = logits(classifier, TEXTS)
+    torch.testing.assert_close(logits(tmp_path / "run" / "model", TEXTS), expected)
+    torch.testing.assert_close(logits(tmp_path / "run" / "dense", TEXTS), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("method", ["earlyrobust", "earlyrobust-noise", "finetune", "robust-ticket"])
+def test_every_method_starts_from_it_and_is_compared_with_it(
+    method: str, classifier: Path, reviews: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    quick = QUICK if method == "earlyrobust" else QUICK[:6]
+    attack = ("--attack", "deepwordbug", "--examples", 6)
+    outcome = call(
+        *("run", "--method", method, "--model", classifier, "--train-file", reviews),
+        *("--output", folder, *quick, *attack),
+    )
+    assert outcome.code == 0, outcome.err
+    assert "is a trained classifier, so the training starts from it with its own head" in outcome.out
+    assert "'negative' → 'NEGATIVE', 'positive' → 'POSITIVE'" in outcome.out
+    assert "as given" in outcome.out
+
+    record = RunRecord.load(folder)
+    assert record.given
+    assert any("with its own head" in choice for choice in record.choices)
+    assert record.data.label_names == ["POSITIVE", "NEGATIVE"]
+    assert record.dense is not None
+    assert record.dense.test.value > 0.85  # as plain transformers left it, on texts that it was trained on
+    if method != "robust-ticket":  # which sets many weights to zero, and has few steps to make up for it
+        assert record.model.test.value > 0.75  # a new head would have to learn first
+    config = json.loads((folder / "model" / "config.json").read_text(encoding="utf-8"))
+    assert config["id2label"] == {"0": "POSITIVE", "1": "NEGATIVE"}
+    torch.testing.assert_close(logits(folder / "dense", TEXTS), logits(classifier, TEXTS), rtol=0, atol=0)
+
+    judged = call("evaluate", folder / "dense", "--output", tmp_path / "judged")
+    assert judged.code == 0, judged.err
+    report = json.loads((tmp_path / "judged" / "evaluation.json").read_text(encoding="utf-8"))
+    assert report["accuracy"]["correct"] == record.dense.test.correct
+
+
+def test_pretrained_gives_it_a_new_head(classifier: Path, reviews: Path, tmp_path: Path) -> None:
+    options = ("--start", "pretrained", *PLAIN)
+    outcome = call(
+        "run", "--model", classifier, "--train-file", reviews, "--output", tmp_path / "run", *options
+    )
+    assert outcome.code == 0, outcome.err
+    assert "gives way to a new one (--start)" in outcome.out
+    record = RunRecord.load(tmp_path / "run")
+    assert not record.given
+    assert record.data.label_names == ["negative", "positive"]
+    assert not torch.allclose(logits(tmp_path / "run" / "model", TEXTS), logits(classifier, TEXTS), atol=0.1)
+
+
+def test_names_that_differ_are_given_by_an_option(classifier: Path, tmp_path: Path) -> None:
+    words = {"up": "great", "down": "dull"}
+    names = ["up", "down"] * 40
+    texts = [f"the {number} film is {words[name]}" for number, name in enumerate(names)]
+    data = write_csv(tmp_path / "own.csv", {"text": texts, "label": names})
+    command = ("run", "--model", classifier, "--train-file", data, *PLAIN)
+    refused = call(*command, "--output", tmp_path / "refused")
+    assert refused.code == 2
+    assert "say by --labels which class each output stands for" in refused.err
+    assert "--start pretrained gives the model a new head" in refused.err
+    assert not (tmp_path / "refused").exists()
+
+    told = call(*command, "--labels", "up,down", "--output", tmp_path / "told")
+    assert told.code == 0, told.err
+    record = RunRecord.load(tmp_path / "told")
+    assert record.data.label_names == ["POSITIVE", "NEGATIVE"]
+    judged = call("evaluate", tmp_path / "told" / "model")
+    assert judged.code == 0, judged.err
+    assert "'up' → 'POSITIVE'" in judged.out
+
+
+def test_a_head_for_other_classes_gives_way_and_this_is_said(reviews: Path, tmp_path: Path) -> None:
+    model = write_encoder(tmp_path / "three", ("bad", "fair", "good"))
+    command = (
+        "run",
+        "--model",
+        model,
+        "--train-file",
+        reviews,
+        "--method",
+        "finetune",
+        "--no-attack",
+        *STILL,
+    )
+    outcome = call(*command, "--output", tmp_path / "run")
+    assert outcome.code == 0, outcome.err
+    assert "has 3 outputs ('bad', 'fair', 'good'), and the data have 2 classes" in outcome.out
+    record = RunRecord.load(tmp_path / "run")
+    assert not record.given
+    assert any("a new head takes its place" in choice for choice in record.choices)
+    refused = call(*command, "--start", "given", "--output", tmp_path / "refused")
+    assert refused.code == 2
+    assert "choose --start pretrained for a new head" in refused.err
+
+
+def test_unnamed_outputs_take_the_names_of_numbered_classes(reviews: Path, tmp_path: Path) -> None:
+    model = write_encoder(tmp_path / "unnamed", ("LABEL_0", "LABEL_1"))
+    assert names_of_head(str(model)) == ["LABEL_0", "LABEL_1"]
+    data = write_csv(
+        tmp_path / "numbers.csv", {"text": [f"film {n}" for n in range(80)], "label": [0, 1] * 40}
+    )
+    command = ("run", "--model", model, "--train-file", data, *PLAIN)
+    outcome = call(*command, "--output", tmp_path / "run")
+    assert outcome.code == 0, outcome.err
+    record = RunRecord.load(tmp_path / "run")
+    assert record.given
+    assert record.data.label_names == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--start", "given"), "has no trained classification head to start from"),
+        (("--labels", "a,b"), "has no trained head: leave it out"),
+    ],
+)
+def test_an_encoder_has_no_head_to_keep(
+    options: tuple[str, str], sentence: str, encoder: Path, reviews: Path, tmp_path: Path
+) -> None:
+    assert names_of_head(str(encoder)) is None
+    outcome = call("run", "--model", encoder, "--train-file", reviews, "--output", tmp_path / "run", *options)
+    assert outcome.code == 2
+    assert sentence in outcome.err
+    assert not (tmp_path / "run").exists()
