@@ -32,7 +32,7 @@ FLOOR = {"sst2": 0.55, "qnli": 0.45}
 @pytest.mark.timeout(1800)  # minutes on an idle machine
 @pytest.mark.parametrize("task", FLOOR)
 def test_the_main_job_on_real_text(task: str, tmp_path: Path) -> None:
-    rows = {"train_samples": 800, "test_samples": 400}
+    rows = {"train_samples": 480, "test_samples": 300}
     sizes = ("--train-samples", rows["train_samples"], "--test-samples", rows["test_samples"])
     command = ("run", "--task", task, "--data-dir", DATA, *sizes, "--epochs", 1, "--batch-size", 16)
     search = ("--search-adversary", "freelb,steps=2", "--search-epochs", 0.5)
