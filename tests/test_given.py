@@ -105,6 +105,9 @@ def test_every_method_starts_from_it_and_is_compared_with_it(
     config = json.loads((folder / "model" / "config.json").read_text(encoding="utf-8"))
     assert config["id2label"] == {"0": "POSITIVE", "1": "NEGATIVE"}
     torch.testing.assert_close(logits(folder / "dense", TEXTS), logits(classifier, TEXTS), rtol=0, atol=0)
+    card = (folder / "model" / "README.md").read_text(encoding="utf-8")
+    assert "The training started from this classifier, with its own head." in card
+    assert "The classifier as it came: " in card
 
     judged = call("evaluate", folder / "dense", "--output", tmp_path / "judged")
     assert judged.code == 0, judged.err

@@ -55,6 +55,8 @@ def _parts(record: RunRecord, scrutiny: Sequence[str]) -> Iterator[str]:
     yield f"---\n{_metadata(record)}\n---"
     yield f"\n# {escape(record.config['model'])} on {escape(record.data.name)}, by {record.method}\n"
     yield " ".join(run_headlines(record)) + "\n"
+    if record.given:
+        yield "The training started from this classifier, with its own head.\n"
     if record.ticket is not None:
         yield "It is cut: `import earlyrobust` lets transformers load it as any other model.\n"
     yield _LOAD.format(imported="earlyrobust" if record.ticket is not None else "transformers")
