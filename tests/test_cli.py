@@ -364,6 +364,26 @@ def test_list_and_version() -> None:
     assert call("--version") == Outcome(0, f"earlyrobust {__version__}\n", "")
 
 
+def test_help_is_asked_for_in_two_ways() -> None:
+    for command in ([], ["run"], ["ticket"], ["ticket", "show"]):
+        assert call(*command, "-h") == call(*command, "--help")
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"), [("ev", "evaluate"), ("run --neigh", "--neighbours"), ("ticket sh", "show")]
+)
+def test_a_shell_completes_commands_and_options(words: str, completed: str) -> None:
+    asked = {"COMP_WORDS": f"earlyrobust {words}", "COMP_CWORD": str(len(words.split()))}
+    answer = subprocess.run(
+        [Path(sys.executable).with_name("earlyrobust")],
+        env=os.environ | asked | {"_EARLYROBUST_COMPLETE": "complete_bash"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.split() == [completed]
+
+
 @pytest.mark.parametrize("command", ACCEPTED)
 def test_a_command_takes_and_helps_with_its_options(command: str) -> None:
     assert set(parameters(command)) & OPTIONS == ACCEPTED[command]

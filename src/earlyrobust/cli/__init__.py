@@ -37,7 +37,8 @@ _PATIENCE = 30
 app = typer.Typer(
     help="Robust early-bird tickets: make Hugging Face text classifiers robust and small, cheaply.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
