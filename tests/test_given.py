@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import QUICK, call, write_csv, write_reviews
+from conftest import QUICK, Outcome, call, write_csv, write_reviews
 from tiny_encoder import write_encoder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
@@ -20,12 +20,12 @@ PLAIN = ("--method", "finetune", "--no-attack", *STILL)
 
 
 @pytest.fixture(scope="module")
-def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_on(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_reviews(tmp_path_factory.mktemp("reviews") / "reviews.csv", 160)
 
 
 @pytest.fixture(scope="module")
-def classifier(tmp_path_factory: pytest.TempPathFactory, reviews: Path) -> Path:
+def classifier(tmp_path_factory: pytest.TempPathFactory, trained_on: Path) -> Path:
     """A classifier that plain transformers has trained; its first output is the positive class."""
     import csv
 
@@ -33,7 +33,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory, reviews: Path) -> Path:
 
     folder = write_encoder(tmp_path_factory.mktemp("classifier") / "mine", ("POSITIVE", "NEGATIVE"), seed=3)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    with reviews.open(encoding="utf-8") as file:
+    with trained_on.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     tokens = tokenizer([row["text"] for row in rows], truncation=True)
     data = Dataset.from_dict({**tokens, "labels": [int(row["label"] == "negative") for row in rows]})
@@ -66,11 +66,11 @@ TEXTS = ["a warm and funny film", "a dull film", "great fun"]
 
 
 def test_a_ticket_that_keeps_everything_is_the_classifier(
-    classifier: Path, reviews: Path, tmp_path: Path
+    classifier: Path, trained_on: Path, tmp_path: Path
 ) -> None:
     whole = ("--search", "random", "--heads", 0, "--neurons", 0, "--no-attack")
     outcome = call(
-        "run", "--model", classifier, "--train-file", reviews, "--output", tmp_path / "run", *STILL, *whole
+        "run", "--model", classifier, "--train-file", trained_on, "--output", tmp_path / "run", *STILL, *whole
     )
     assert outcome.code == 0, outcome.err
     expected = logits(classifier, TEXTS)
@@ -80,13 +80,13 @@ def test_a_ticket_that_keeps_everything_is_the_classifier(
 
 @pytest.mark.parametrize("method", ["earlyrobust", "earlyrobust-noise", "finetune", "robust-ticket"])
 def test_every_method_starts_from_it_and_is_compared_with_it(
-    method: str, classifier: Path, reviews: Path, tmp_path: Path
+    method: str, classifier: Path, trained_on: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     quick = QUICK if method == "earlyrobust" else QUICK[:6]
     attack = ("--attack", "deepwordbug", "--examples", 6)
     outcome = call(
-        *("run", "--method", method, "--model", classifier, "--train-file", reviews),
+        *("run", "--method", method, "--model", classifier, "--train-file", trained_on),
         *("--output", folder, *quick, *attack),
     )
     assert outcome.code == 0, outcome.err
@@ -115,10 +115,10 @@ def test_every_method_starts_from_it_and_is_compared_with_it(
     assert report["accuracy"]["correct"] == record.dense.test.correct
 
 
-def test_pretrained_gives_it_a_new_head(classifier: Path, reviews: Path, tmp_path: Path) -> None:
+def test_pretrained_gives_it_a_new_head(classifier: Path, trained_on: Path, tmp_path: Path) -> None:
     options = ("--start", "pretrained", *PLAIN)
     outcome = call(
-        "run", "--model", classifier, "--train-file", reviews, "--output", tmp_path / "run", *options
+        "run", "--model", classifier, "--train-file", trained_on, "--output", tmp_path / "run", *options
     )
     assert outcome.code == 0, outcome.err
     assert "gives way to a new one (--start)" in outcome.out
@@ -149,19 +149,9 @@ def test_names_that_differ_are_given_by_an_option(classifier: Path, tmp_path: Pa
     assert "'up' → 'POSITIVE'" in judged.out
 
 
-def test_a_head_for_other_classes_gives_way_and_this_is_said(reviews: Path, tmp_path: Path) -> None:
+def test_a_head_for_other_classes_gives_way_and_this_is_said(trained_on: Path, tmp_path: Path) -> None:
     model = write_encoder(tmp_path / "three", ("bad", "fair", "good"))
-    command = (
-        "run",
-        "--model",
-        model,
-        "--train-file",
-        reviews,
-        "--method",
-        "finetune",
-        "--no-attack",
-        *STILL,
-    )
+    command = ("run", "--model", model, "--train-file", trained_on, *PLAIN)
     outcome = call(*command, "--output", tmp_path / "run")
     assert outcome.code == 0, outcome.err
     assert "has 3 outputs ('bad', 'fair', 'good'), and the data have 2 classes" in outcome.out
@@ -173,7 +163,7 @@ def test_a_head_for_other_classes_gives_way_and_this_is_said(reviews: Path, tmp_
     assert "choose --start pretrained for a new head" in refused.err
 
 
-def test_unnamed_outputs_take_the_names_of_numbered_classes(reviews: Path, tmp_path: Path) -> None:
+def test_unnamed_outputs_take_the_names_of_numbered_classes(trained_on: Path, tmp_path: Path) -> None:
     model = write_encoder(tmp_path / "unnamed", ("LABEL_0", "LABEL_1"))
     assert names_of_head(str(model)) == ["LABEL_0", "LABEL_1"]
     data = write_csv(
@@ -195,10 +185,26 @@ def test_unnamed_outputs_take_the_names_of_numbered_classes(reviews: Path, tmp_p
     ],
 )
 def test_an_encoder_has_no_head_to_keep(
-    options: tuple[str, str], sentence: str, encoder: Path, reviews: Path, tmp_path: Path
+    options: tuple[str, str], sentence: str, encoder: Path, trained_on: Path, tmp_path: Path
 ) -> None:
     assert names_of_head(str(encoder)) is None
-    outcome = call("run", "--model", encoder, "--train-file", reviews, "--output", tmp_path / "run", *options)
+    outcome = call(
+        "run", "--model", encoder, "--train-file", trained_on, "--output", tmp_path / "run", *options
+    )
     assert outcome.code == 2
     assert sentence in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "search", "finetune"])
+def test_the_folder_of_a_run_is_no_model(
+    command: str, finished: tuple[Path, Outcome], trained_on: Path, tmp_path: Path
+) -> None:
+    folder, _ = finished
+    ticket = ("--ticket", folder / "ticket") if command == "finetune" else ()
+    options = ("--model", folder, "--train-file", trained_on, "--output", tmp_path / "run")
+    outcome = call(command, *ticket, *options)
+    assert outcome.code == 2
+    expected = f"is the folder of a run: choose a whole model for --model, such as '{folder / 'dense'}'"
+    assert expected in outcome.err
     assert not (tmp_path / "run").exists()

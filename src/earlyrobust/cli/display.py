@@ -180,9 +180,9 @@ class Display(Observer):
         self._say_substitutes(record.model.attacks)
         if record.speed is not None:
             self._console.print(
-                f"A forward pass of the ticket takes {record.speed.time_ratio:.2f} of the {record.rival}'s "
-                f"time (its operations: {record.speed.flops_ratio:.2f}; batch {record.speed.batch_size}, "
-                f"{record.speed.tokens} tokens)."
+                f"A forward pass of the ticket takes {record.speed.time_ratio:.2f} of the time of the "
+                f"{record.rival} (its operations: {record.speed.flops_ratio:.2f}; batch "
+                f"{record.speed.batch_size}, {record.speed.tokens} tokens)."
             )
         self._warn(record.findings)
         self._say(f"The classifier is in {self._folder}/model, the record in {self._folder}/result.json.")

@@ -14,6 +14,9 @@ from earlyrobust.evaluation import sample_examples
 from earlyrobust.pipeline.attacking import build_attacks
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import (
+    CONFIG_NAME,
+    DENSE,
+    PROGRESS_NAME,
     TICKET,
     AnyTicket,
     RunFolder,
@@ -58,6 +61,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     if folder.is_complete and not folder.has_moved:
         return _finished(folder, config, observer)
     check_can_train(config)
+    _check_model(config)
     _check_ratios(config)
     # What they lean on may be missing: better known before the training.
     attacks = build_attacks(config, observer.note)
@@ -99,6 +103,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
         observer.note(f"The search in {folder.path} is finished already; this is its ticket.")
     else:
         check_can_train(config)
+        _check_model(config)
         _check_ratios(config)
         splits = load_splits(config, observer)
         with begun(config, recipe, splits, folder, observer) as job:
@@ -138,6 +143,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     if folder.is_complete and not folder.has_moved:
         return _finished(folder, config, observer)
     check_can_train(config)
+    _check_model(config)
     check_ticket(ticket, config.model)
     attacks = build_attacks(config, observer.note)
     splits = load_splits(config, observer)
@@ -155,6 +161,16 @@ def _finished(folder: RunFolder, config: RunConfig, observer: Observer) -> RunRe
     close_again(folder.path)
     observer.note(f"The run in {folder.path} is finished already; this is its record.")
     return record
+
+
+def _check_model(config: RunConfig) -> None:
+    """Refuse the folder of a run, which holds more than one model."""
+    folder = Path(config.model)
+    if (folder / CONFIG_NAME).is_file() and (folder / PROGRESS_NAME).is_file():
+        raise ConfigError(
+            f"'{folder}' is the folder of a run: choose a whole model for --model, such as "
+            f"'{folder / DENSE}'."
+        )
 
 
 def _check_ratios(config: RunConfig) -> None:

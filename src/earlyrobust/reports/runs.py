@@ -25,7 +25,7 @@ def run_headlines(record: RunRecord) -> list[str]:
         sentences.append(f"{told}.")
     if record.speed is not None:
         sentences.append(
-            f"A forward pass takes {record.speed.time_ratio:.2f} of the {record.rival}'s time "
+            f"A forward pass takes {record.speed.time_ratio:.2f} of the time of the {record.rival} "
             f"(its operations: {record.speed.flops_ratio:.2f})."
         )
     if record.search is not None:
