@@ -27,7 +27,7 @@ READINGS = Path(__file__).with_name("readings.md")
 
 # Records of comparisons on real text, in the order of the page; those that are not there are left out.
 COMPARISONS = ("sst2", "ag_news", "imdb", "qnli")
-# Comparisons of the method under noise with its rivals, and of its parts, by record; with their titles.
+# The title of each comparison of the method under noise with its rivals, by the name of its record.
 NOISE_COMPARISONS = {
     "method-sst2": "sst2, under noise",
     "method-ag_news": "ag_news, under noise",
@@ -35,6 +35,7 @@ NOISE_COMPARISONS = {
     "method-imdb": "imdb, under noise",
     "method-base": "sst2, under noise, base size",
 }
+# The title of the comparison of the method under noise with itself after a change of one part.
 NOISE_PARTS = {"method-sst2-more": "sst2, under noise, part by part"}
 # Training times of a task, with the machine for themselves.
 TIMES = "time-"
@@ -157,7 +158,7 @@ def build() -> str:
 
 
 def load(titles: Mapping[str, str]) -> list[Measured]:
-    """Return those of some comparisons that are on record.
+    """Load the comparisons that have a record.
 
     Args:
         titles: The title that the page gives each comparison, by the name of its record.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import QUICK, Outcome, call, write_csv, write_reviews
+from datasets import Dataset
 from tiny_encoder import write_encoder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
@@ -27,10 +29,6 @@ def trained_on(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory, trained_on: Path) -> Path:
     """A classifier that plain transformers has trained; its first output is the positive class."""
-    import csv
-
-    from datasets import Dataset
-
     folder = write_encoder(tmp_path_factory.mktemp("classifier") / "mine", ("POSITIVE", "NEGATIVE"), seed=3)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     with trained_on.open(encoding="utf-8") as file:

@@ -91,8 +91,8 @@ TRAINING: Group = {
     "labels": option(
         str,
         "Training",
-        "Of a trained classifier as --model: the class that each of its outputs stands for, in the order of "
-        "the outputs, as 'negative,positive', or in pairs, as 'NEG=negative,POS=positive'.",
+        "The class that each output stands for, if --model is a trained classifier: in the order of the "
+        "outputs, as 'negative,positive', or in pairs, as 'NEG=negative,POS=positive'.",
         "found by their names",
     ),
     "start": option(
@@ -101,7 +101,7 @@ TRAINING: Group = {
         "What the fine-tuning starts from: pretrained weights, a trained classifier with its head (given), "
         "searched weights, or the search's whole training (continued); for ablations random weights (of the "
         "ticket's structure) or refilled ones (the whole encoder, what is cut drawn afresh).",
-        "by method; given if --model is a classifier for these classes",
+        "by method; given, if --model is a classifier for these classes",
     ),
     "batch_size": option(int, "Training", "Examples per optimiser step.", "16"),
     "learning_rate": option(float, "Training", "Peak learning rate.", "5e-5"),

@@ -11,8 +11,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from earlyrobust.encoders.fetching import fetch, locate
 from earlyrobust.encoders.folders import Note, note_choices, silent
 from earlyrobust.encoders.outputs import output_names
+from earlyrobust.encoders.pretrained import configuration_of
 from earlyrobust.encoders.weights import check_whole
-from earlyrobust.families import family_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -65,11 +65,7 @@ def load_given(name: str, label_names: Sequence[str], note: Note = silent) -> Pr
     """
     place = locate(name)
     note_choices(name, place, note)
-    config = fetch(AutoConfig.from_pretrained, name, place)
-    family_of(config)  # refuses an architecture that is not supported
-    config.problem_type = "single_label_classification"  # another one, left from before, has another loss
-    config.id2label = dict(enumerate(label_names))
-    config.label2id = {label: index for index, label in enumerate(label_names)}
+    config = configuration_of(name, label_names)
     load = AutoModelForSequenceClassification.from_pretrained
     options: dict[str, Any] = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True}
     model, loading = fetch(load, name, place, output_loading_info=True, **options)

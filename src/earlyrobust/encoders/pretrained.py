@@ -49,7 +49,7 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int, note: Note
     """
     place = locate(name)
     note_choices(name, place, note)
-    config = _configuration(name, label_names)
+    config = configuration_of(name, label_names)
     load = AutoModelForSequenceClassification.from_pretrained
     options = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True}
     with torch.random.fork_rng(devices=[]):
@@ -70,20 +70,20 @@ def load_untrained(name: str, label_names: Sequence[str], seed: int) -> PreTrain
 
     Args:
         name: As for `load_pretrained`.
-        label_names: The same.
+        label_names: The classes, in the order of their indices.
         seed: Seed of the weights.
 
     Raises:
         ModelError: If its configuration cannot be had, or its architecture is not supported.
     """
-    config = _configuration(name, label_names)
+    config = configuration_of(name, label_names)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
     return cast("PreTrainedModel", fresh)
 
 
-def _configuration(name: str, label_names: Sequence[str]) -> PreTrainedConfig:
+def configuration_of(name: str, label_names: Sequence[str]) -> PreTrainedConfig:
     """The configuration of an encoder of a supported architecture, with a head for these labels."""
     config = cast("PreTrainedConfig", fetch(AutoConfig.from_pretrained, name, locate(name)))
     family_of(config)  # refuses an architecture that is not supported

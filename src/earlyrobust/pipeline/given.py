@@ -22,12 +22,12 @@ _NEW_HEADS = ("pretrained", "random", "refilled")
 
 @dataclass(frozen=True)
 class GivenHead:
-    """What becomes of the trained head of `--model`.
+    """The decision on the trained head of `--model`: it is kept, or a new head takes its place.
 
     Attributes:
         matching: Which output of the head stands for each class; None if a new head takes its place.
         names: The names of the outputs, in their order.
-        note: What was done, in a sentence.
+        note: The decision in a sentence.
     """
 
     matching: Matching | None
@@ -54,7 +54,7 @@ def find_head(config: RunConfig, data: TextData) -> GivenHead | None:
         data: The data of the run.
 
     Returns:
-        What becomes of the head; None if the model has no trained head.
+        The decision on the head; None if the model has no trained head.
 
     Raises:
         ConfigError: If the options ask for a head that the model does not have, or `--labels` cannot be used.
@@ -75,12 +75,11 @@ def find_head(config: RunConfig, data: TextData) -> GivenHead | None:
         )
         return GivenHead(None, (), note)
     matching = _match(config, classes, names)
-    kept = _named(matching, names)
     note = (
         f"'{config.model}' is a trained classifier, so the training starts from it with its own head; "
         f"--start pretrained gives it a new one. {matching.describe(names)}"
     )
-    return GivenHead(matching, kept, note)
+    return GivenHead(matching, _named(matching, names), note)
 
 
 def _refuse(config: RunConfig, names: Sequence[str] | None) -> None:
@@ -99,23 +98,22 @@ def _refuse(config: RunConfig, names: Sequence[str] | None) -> None:
 
 
 def _match(config: RunConfig, classes: Sequence[str], names: Sequence[str]) -> Matching:
-    """Find the output of each class, of which each output stands for exactly one."""
+    """Find the output of each class; each output stands for exactly one class."""
     if len(names) != len(classes):
         raise ConfigError(
             f"The head of '{config.model}' has {len(names)} outputs ({name_some(names)}), and the data have "
             f"{len(classes)} classes ({name_some(classes)}): choose --start pretrained for a new head."
         )
     order = None if config.train_file is not None else classes
-    where = "the training data"
     try:
-        return match_classes(classes, names, where, order=order, option=config.labels)
+        return match_classes(classes, names, "the training data", order=order, option=config.labels)
     except DataError as error:
         reason = str(error).rstrip(".")
         raise DataError(f"{reason}; --start pretrained gives the model a new head.") from error
 
 
 def _named(matching: Matching, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the outputs: those of the classes where the classifier has none of its own."""
+    """Return the names of the outputs, or the names of their classes if the outputs have no names."""
     if not is_unnamed(names):
         return tuple(names)
     of_output = dict(zip(matching.outputs, matching.classes, strict=True))

@@ -55,7 +55,7 @@ def make_record(
             record_of_dense = _evaluate(dense, splits, folder.path / DENSE)
         if is_cut(model) and isinstance(ticket, Ticket):
             # The time of a forward pass does not depend on the values of the weights.
-            whole = job.pretrained() if dense is None else dense
+            whole = job.initial_model() if dense is None else dense
             speed = _speed(whole.to(model.device), model, ticket, splits)
 
     def under_attack(record: ModelRecord, model: PreTrainedModel, title: str) -> ModelRecord:

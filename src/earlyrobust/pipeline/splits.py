@@ -34,7 +34,7 @@ class Splits:
         seconds: How long preparing them took.
         max_length: Most tokens of a text that are read.
         cut: Number of texts that are longer, by split.
-        head: What becomes of the trained head of the model; None if it has none.
+        head: The decision on the trained head of the model; None if it has none.
     """
 
     data: TextData

@@ -67,7 +67,7 @@ class Job:
         """Whether the model is a trained classifier from which the training starts."""
         return self.splits.head is not None and self.splits.head.is_kept
 
-    def pretrained(self, note: Note = silent) -> PreTrainedModel:
+    def initial_model(self, note: Note = silent) -> PreTrainedModel:
         """Return the model that the training starts from.
 
         It is the given classifier, or the pretrained encoder with a new head, whose weights depend on the
@@ -137,7 +137,7 @@ def begun(
     if recipe.noise is not None:
         _ = job.lexicon  # refuses an unusable source of neighbours before the folder is claimed
     # A model that cannot be loaded is refused before the folder is claimed, too.
-    model = job.pretrained(observer.noting(job.choices))
+    model = job.initial_model(observer.noting(job.choices))
     if splits.head is not None:
         job.choices.append(splits.head.note)
     if config.gradient_checkpointing and not model.supports_gradient_checkpointing:
@@ -166,14 +166,14 @@ def _save_model(model: PreTrainedModel, splits: Splits, folder: Path) -> None:
 def make_dense(job: Job) -> PreTrainedModel:
     """Fine-tune the dense model, unless this is done already, and return it.
 
-    A given classifier is compared with itself as it came, so it is the dense model without any training.
+    If the training starts from a given classifier, the dense model is this classifier without any training.
     """
 
     def train() -> float:
-        return job.train(job.pretrained(), DENSE, None)
+        return job.train(job.initial_model(), DENSE, None)
 
     def keep() -> float:
-        _save_model(job.pretrained(), job.splits, job.folder.path / DENSE)
+        _save_model(job.initial_model(), job.splits, job.folder.path / DENSE)
         return 0.0
 
     if job.keeps_head:
@@ -202,7 +202,7 @@ def find_or_search(job: Job) -> AnyTicket:
             return 0.0
         finetuned = job.recipe.starts_from_finetuned
         goes_on = job.recipe.goes_on
-        model = load_classifier(str(job.folder.path / DENSE)) if finetuned else job.pretrained()
+        model = load_classifier(str(job.folder.path / DENSE)) if finetuned else job.initial_model()
         ticket, seconds = search_ticket(
             model,
             job.splits,
@@ -254,14 +254,14 @@ def train_model(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
 def _start(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
     """Return the classifier from which the fine-tuning starts."""
     if ticket is None:
-        return job.pretrained()
+        return job.initial_model()
     if isinstance(ticket, WeightTicket):
-        return zero(job.pretrained(), ticket)
+        return zero(job.initial_model(), ticket)
     if job.recipe.start in ("pretrained", "given", "continued"):  # a checkpoint has the weights that go on
-        return prune(job.pretrained(), ticket)
+        return prune(job.initial_model(), ticket)
     if job.recipe.start == "searched":
         return prune(load_classifier(str(job.folder.path / SEARCHED)), ticket)
     untrained = load_untrained(job.config.model, job.splits.data.label_names, job.config.seed)
     if job.recipe.start == "random":
         return prune(untrained, ticket)
-    return refill(job.pretrained(), ticket, untrained)
+    return refill(job.initial_model(), ticket, untrained)

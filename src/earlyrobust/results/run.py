@@ -205,7 +205,8 @@ class RunRecord:
         training: What the training of each stage logged; empty in the record of an older version.
         choices: Which weights were chosen where there was a choice, and what was made up beside the head, a
             sentence each.
-        given: Whether the training started from a trained classifier, which `dense` is as it came.
+        given: Whether the training started from a trained classifier; `dense` is then this classifier without
+            any training.
         schema_version: Version of this layout.
     """
 
