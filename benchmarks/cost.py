@@ -28,7 +28,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from earlyrobust import AdversarialTrainer, FreeLB, ImportanceCoefficients, Ticket, draw, prune
+from earlyrobust import AdversarialTrainer, FreeLB, ImportanceCoefficients, Ticket, draw_mask, prune
 from earlyrobust.attacks.resources.neighbours import load_neighbours
 from earlyrobust.data import TASKS, load_task, tokenize
 from earlyrobust.encoders import load_pretrained, load_tokenizer
@@ -142,8 +142,8 @@ def forward_pass(batch: dict[str, Any], rounds: int) -> tuple[list[float], float
     scores = np.random.default_rng(SEED)
     ticket = Ticket(
         model_type=dense.config.model_type,
-        heads=draw(scores.random((size.layers, size.heads), dtype=np.float32), 1 / 6),
-        neurons=draw(scores.random((size.layers, size.neurons), dtype=np.float32), 0.3),
+        heads=draw_mask(scores.random((size.layers, size.heads), dtype=np.float32), 1 / 6),
+        neurons=draw_mask(scores.random((size.layers, size.neurons), dtype=np.float32), 0.3),
     )
     small = prune(dense, ticket)
     inputs = {name: value for name, value in batch.items() if name != "labels"}

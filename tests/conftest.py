@@ -142,6 +142,40 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def trained_on(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_reviews(tmp_path_factory.mktemp("reviews") / "reviews.csv", 160)
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory, trained_on: Path) -> Path:
+    """A classifier that plain transformers has trained on `trained_on`; its first output is POSITIVE."""
+    from datasets import Dataset
+    from tiny_encoder import write_encoder
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
+
+    folder = write_encoder(tmp_path_factory.mktemp("classifier") / "mine", ("POSITIVE", "NEGATIVE"), seed=3)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with trained_on.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    tokens = tokenizer([row["text"] for row in rows], truncation=True)
+    data = Dataset.from_dict({**tokens, "labels": [int(row["label"] == "negative") for row in rows]})
+    args = TrainingArguments(
+        str(folder.parent / "training"),
+        num_train_epochs=15,
+        learning_rate=3e-3,
+        per_device_train_batch_size=16,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    Trainer(model, args, train_dataset=data, processing_class=tokenizer).train()
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, encoder: Path, reviews: Path) -> tuple[Path, Outcome]:
     """The folder of a finished run of the main job, and how the command ended."""
     folder = tmp_path_factory.mktemp("finished") / "run"

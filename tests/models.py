@@ -15,7 +15,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket
+from earlyrobust.tickets.ticket import Miniepoch, SearchTrace, Ticket
 
 LAYERS, HEADS, NEURONS, HIDDEN, VOCABULARY = 3, 4, 24, 32, 100
 ATTENTIONS = ("eager", "sdpa")

@@ -55,8 +55,8 @@ assert pipeline("text-classification", {cut!r})("word7 word8")[0]["label"].start
     "by unpickling": "import pickle; assert pickle.load(open({pickled!r}, 'rb')).ticket is not None" + LOAD,
     "with nothing but torch-free rooms": """
 import sys
-from earlyrobust import Ticket, draw, mask_distance
-assert Ticket.load({cut!r}).heads_per_layer == [3, 1, 4]
+from earlyrobust import Ticket, draw_mask, mask_distance
+assert Ticket.from_pretrained({cut!r}).heads_per_layer == [3, 1, 4]
 assert not {{"torch", "transformers"}} & set(sys.modules)
 """,
     "a dense model stays what it is": """

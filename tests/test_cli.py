@@ -74,7 +74,7 @@ def test_a_run_cuts_exactly_what_the_ratios_say(finished: tuple[Path, Outcome]) 
     folder, _ = finished
     heads, neurons = LAYERS * HEADS, LAYERS * NEURONS
     kept_heads, kept_neurons = heads - round(heads / 6), neurons - round(0.3 * neurons)
-    ticket = Ticket.load(folder / "ticket")
+    ticket = Ticket.from_pretrained(folder / "ticket")
     assert (ticket.heads.sum(), ticket.neurons.sum()) == (kept_heads, kept_neurons)
 
     model = AutoModelForSequenceClassification.from_pretrained(folder / "model")
@@ -152,16 +152,16 @@ def test_finetuning_another_ticket_in_the_same_folder_is_refused(
     finished: tuple[Path, Outcome], encoder: Path, reviews: Path, tmp_path: Path
 ) -> None:
     folder, _ = finished
-    ticket = Ticket.load(folder / "ticket")
-    ticket.save(tmp_path / "ticket")
+    ticket = Ticket.from_pretrained(folder / "ticket")
+    ticket.save_pretrained(tmp_path / "ticket")
     command = ("finetune", "--ticket", tmp_path / "ticket", "--model", encoder, "--train-file", reviews)
     options = ("--epochs", "0.2", "--output", tmp_path / "run")
     assert call(*command, *options).code == 0
     other = replace(
         ticket, neurons=ticket.neurons[::-1].copy(), head_scores=None, neuron_scores=None, trace=None
     )
-    other.save(tmp_path / "ticket")
-    assert ticket.fingerprint != Ticket.load(tmp_path / "ticket").fingerprint
+    other.save_pretrained(tmp_path / "ticket")
+    assert ticket.fingerprint != Ticket.from_pretrained(tmp_path / "ticket").fingerprint
     again = call(*command, *options)
     assert again.code == 2
     assert "holds another run" in again.err
@@ -180,7 +180,7 @@ def test_ratios_that_nearly_empty_every_layer_work(encoder: Path, tmp_path: Path
     options = ("--model", encoder, "--train-file", reviews, "--heads", "0.75", "--neurons", "0.98")
     outcome = call("run", *options, "--output", tmp_path / "run", *QUICK)
     assert outcome.code == 0
-    ticket = Ticket.load(tmp_path / "run" / "model")
+    ticket = Ticket.from_pretrained(tmp_path / "run" / "model")
     assert ticket.heads_per_layer == [1, 1, 1]
     assert sum(ticket.neurons_per_layer) == LAYERS * NEURONS - round(0.98 * LAYERS * NEURONS)
 
@@ -225,7 +225,7 @@ def test_search_then_finetune(encoder: Path, reviews: Path, tmp_path: Path) -> N
     outcome = call("search", *own, "--output", searched, *quick_search)
     assert outcome.code == 0
     assert f"earlyrobust finetune --ticket {searched}" in outcome.out
-    ticket = Ticket.load(searched / "ticket")
+    ticket = Ticket.from_pretrained(searched / "ticket")
     assert ticket.trace is not None
     assert {path.name for path in searched.iterdir()} == {"ticket", "config.yaml", "progress.json"}
     assert call("search", *own, "--output", searched, *quick_search).code == 0  # finished before

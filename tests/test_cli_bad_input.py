@@ -67,7 +67,7 @@ def place(
         write_ticket("odd-ticket")
         ticket = json.loads(Path("odd-ticket/ticket.json").read_text(encoding="utf-8"))
         Path("odd-ticket/ticket.json").write_text(json.dumps(ticket | {"origin": {"a": float("nan")}}))
-        WeightTicket("bert", {}).save("no-weights")
+        WeightTicket("bert", {}).save_pretrained("no-weights")
         Path("damaged-ticket/ticket.safetensors").write_bytes(b"x" * 40)
         Path("foreign").mkdir()
         Path("foreign/notes.txt").write_text("mine")
@@ -94,7 +94,7 @@ def place(
 def write_ticket(folder: str, heads: int = HEADS, model_type: str = "bert") -> None:
     masks = np.ones((LAYERS, heads), np.bool_), np.ones((LAYERS, NEURONS), np.bool_)
     masks[0][0, 0] = masks[1][0, 0] = False
-    Ticket(model_type, *masks).save(folder)
+    Ticket(model_type, *masks).save_pretrained(folder)
 
 
 class Payload:

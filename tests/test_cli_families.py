@@ -13,7 +13,7 @@ from tokenizers import models as tokenizer_models
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
 from earlyrobust.results import RunRecord
-from earlyrobust.ticket import Ticket
+from earlyrobust.tickets.ticket import Ticket
 
 EVERY_FAMILY = [
     name if name == "mpnet" else pytest.param(name, marks=pytest.mark.slow) for name in models.CONFIGS
@@ -49,7 +49,7 @@ def test_search_cut_fine_tune_judge(family: str, words: Path, tmp_path: Path) ->
     outcome = call("run", *data, "--no-attack", *FEW_STEPS, "--output", tmp_path / "run")
     assert outcome.code == 0, outcome
     record = RunRecord.load(tmp_path / "run")
-    ticket = Ticket.load(tmp_path / "run" / "ticket")
+    ticket = Ticket.from_pretrained(tmp_path / "run" / "ticket")
     assert ticket.model_type == family
     assert (ticket.heads.sum(), ticket.neurons.sum()) == (9, round(0.6 * models.LAYERS * models.NEURONS))
     assert record.model.encoder_parameters < record.dense.encoder_parameters

@@ -28,7 +28,7 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.families import family_of
 from earlyrobust.pruning import ImportanceCoefficients, masked, prune
 from earlyrobust.search.continuation import save_cut_checkpoint
-from earlyrobust.ticket import Ticket
+from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.trainer import AdversarialTrainer
 
 

@@ -13,7 +13,7 @@ from conftest import QUICK, Outcome, call, write_reviews
 from earlyrobust import PGD, AdversarialTrainer, FreeLB
 from earlyrobust.errors import TrainingError
 from earlyrobust.results import Accuracy, RunRecord, find_faults
-from earlyrobust.ticket import Miniepoch
+from earlyrobust.tickets.ticket import Miniepoch
 
 
 @pytest.fixture(scope="module")

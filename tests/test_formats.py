@@ -34,7 +34,7 @@ def test_a_cut_model_gives_the_logits_that_it_gave() -> None:
     encoded = AutoTokenizer.from_pretrained(FORMATS / "run" / "model")(sentence, return_tensors="pt")
     with torch.inference_mode():
         assert model(**encoded).logits[0].tolist() == pytest.approx(expected, abs=1e-5)
-    assert model.ticket.heads_per_layer == Ticket.load(FORMATS / "run" / "ticket").heads_per_layer
+    assert model.ticket.heads_per_layer == Ticket.from_pretrained(FORMATS / "run" / "ticket").heads_per_layer
 
 
 def test_tickets_are_read() -> None:

@@ -198,7 +198,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, finished: tuple[Path, Outcom
     shutil.copytree(run, place / "run")
     next((place / "run" / "attacks").glob("*.jsonl")).rename(place / "run" / "attacks" / "textfooler.jsonl")
     masks = {"a.weight": np.array([[True, False, True], [True, True, False]])}
-    WeightTicket("bert", masks).save(place / "weights")
+    WeightTicket("bert", masks).save_pretrained(place / "weights")
     shutil.copytree(Path(__file__).parents[1] / "evidence" / "records" / "ag_news", place / "comparison")
     record = RunRecord.load(run)
     accuracy = record.model.test

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import QUICK, Outcome, call, write_csv, write_reviews
-from datasets import Dataset
+from conftest import QUICK, Outcome, call, write_csv
 from tiny_encoder import write_encoder
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from earlyrobust.encoders import names_of_head
 from earlyrobust.results import RunRecord
@@ -19,36 +17,6 @@ from earlyrobust.results import RunRecord
 # A training that moves no weight by as much as float32 can show.
 STILL = ("--epochs", 1, "--batch-size", 8, "--learning-rate", 1e-30)
 PLAIN = ("--method", "finetune", "--no-attack", *STILL)
-
-
-@pytest.fixture(scope="module")
-def trained_on(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_reviews(tmp_path_factory.mktemp("reviews") / "reviews.csv", 160)
-
-
-@pytest.fixture(scope="module")
-def classifier(tmp_path_factory: pytest.TempPathFactory, trained_on: Path) -> Path:
-    """A classifier that plain transformers has trained; its first output is the positive class."""
-    folder = write_encoder(tmp_path_factory.mktemp("classifier") / "mine", ("POSITIVE", "NEGATIVE"), seed=3)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    with trained_on.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    tokens = tokenizer([row["text"] for row in rows], truncation=True)
-    data = Dataset.from_dict({**tokens, "labels": [int(row["label"] == "negative") for row in rows]})
-    args = TrainingArguments(
-        str(folder.parent / "training"),
-        num_train_epochs=15,
-        learning_rate=3e-3,
-        per_device_train_batch_size=16,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-    )
-    model = AutoModelForSequenceClassification.from_pretrained(folder)
-    Trainer(model, args, train_dataset=data, processing_class=tokenizer).train()
-    model.save_pretrained(folder)
-    return folder
 
 
 def logits(folder: Path, texts: list[str]) -> torch.Tensor:

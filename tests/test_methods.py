@@ -27,8 +27,8 @@ from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pruning import is_cut
 from earlyrobust.results import RunRecord
 from earlyrobust.search import SEARCHES
-from earlyrobust.ticket import Ticket
-from earlyrobust.weight_ticket import WeightTicket
+from earlyrobust.tickets.ticket import Ticket
+from earlyrobust.tickets.weight_ticket import WeightTicket
 
 every_method = pytest.mark.parametrize("name", METHODS)
 
@@ -101,7 +101,7 @@ def test_the_dense_model_of_a_run_is_that_of_finetune(run: Any) -> None:
 
 def test_a_robust_ticket_s_zeros_outlast_the_training(run: Any) -> None:
     folder, _ = run("--method", "robust-ticket")
-    ticket, weights = WeightTicket.load(folder / "ticket"), weights_of(folder)
+    ticket, weights = WeightTicket.from_pretrained(folder / "ticket"), weights_of(folder)
     assert ticket.weights - ticket.kept == round(0.3 * ticket.weights)
     for name, mask in ticket.masks.items():
         assert not weights[name][~mask].any()
@@ -146,7 +146,7 @@ def test_an_interrupted_method_ends_as_if_it_had_not_been(
 @pytest.mark.slow
 def test_a_random_ticket_has_the_same_size_and_is_seeded(run: Any) -> None:
     tickets = [
-        Ticket.load(run("--search", search, "--seed", seed)[0] / "ticket")
+        Ticket.from_pretrained(run("--search", search, "--seed", seed)[0] / "ticket")
         for search, seed in (("earlyrobust", "0"), ("random", "0"), ("random", "1"))
     ]
     assert len({(ticket.heads.sum(), ticket.neurons.sum()) for ticket in tickets}) == 1
@@ -200,7 +200,7 @@ def test_refilling_keeps_the_full_structure(run: Any, encoder: Path) -> None:
 )
 def test_an_option_of_the_search_changes_the_ticket(run: Any, options: tuple[str, ...]) -> None:
     usual, other = (
-        Ticket.load(run(*given)[0] / "ticket") for given in (("--method", "earlyrobust"), options)
+        Ticket.from_pretrained(run(*given)[0] / "ticket") for given in (("--method", "earlyrobust"), options)
     )
     assert not np.array_equal(usual.neuron_scores, other.neuron_scores) or (
         usual.fingerprint != other.fingerprint
@@ -216,7 +216,10 @@ def test_a_ticket_can_be_fine_tuned_under_an_adversary(
     plain, _ = run("--method", "earlyrobust")
     both, outcome = run("--adversary", "freelb,steps=2")
     assert outcome.code == 0
-    assert Ticket.load(plain / "ticket").fingerprint == Ticket.load(both / "ticket").fingerprint
+    assert (
+        Ticket.from_pretrained(plain / "ticket").fingerprint
+        == Ticket.from_pretrained(both / "ticket").fingerprint
+    )
     assert not np.array_equal(*(weights_of(place)["classifier.weight"] for place in (plain, both)))
     again = call(
         *("finetune", "--ticket", plain, "--model", encoder, "--train-file", few, *QUICK[:6], "--no-attack"),
@@ -244,9 +247,9 @@ def test_a_robust_ticket_is_searched_and_fine_tuned_in_two_commands(
     )
     assert trained.code == 0, trained
     weights = weights_of(tmp_path / "tuned")
-    mask = WeightTicket.load(tmp_path / "ticket" / "ticket").masks
+    mask = WeightTicket.from_pretrained(tmp_path / "ticket" / "ticket").masks
     assert not any(weights[name][~kept].any() for name, kept in mask.items())
-    assert WeightTicket.load(whole / "ticket").masks.keys() == mask.keys()
+    assert WeightTicket.from_pretrained(whole / "ticket").masks.keys() == mask.keys()
 
 
 def test_a_method_without_a_ticket_cannot_be_searched(encoder: Path, few: Path, tmp_path: Path) -> None:

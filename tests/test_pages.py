@@ -49,7 +49,7 @@ from earlyrobust.results import (
 from earlyrobust.results.answers import MISSING
 from earlyrobust.results.experiment import View
 from earlyrobust.results.summary import summarise
-from earlyrobust.ticket import Miniepoch
+from earlyrobust.tickets.ticket import Miniepoch
 
 pytestmark = pytest.mark.pictures
 

@@ -96,7 +96,7 @@ def assert_same_result(folder: Path, record: RunRecord, whole: tuple[Path, RunRe
         assert weights.keys() == others.keys()
         assert all(torch.equal(weights[key], others[key]) for key in weights)
     assert (folder / "ticket/ticket.json").read_bytes() == (other / "ticket/ticket.json").read_bytes()
-    ticket, other_ticket = (Ticket.load(place / "ticket") for place in (folder, other))
+    ticket, other_ticket = (Ticket.from_pretrained(place / "ticket") for place in (folder, other))
     for key in ("heads", "neurons", "head_scores", "neuron_scores"):
         assert np.array_equal(getattr(ticket, key), getattr(other_ticket, key))
     assert (record.model, record.dense, record.search) == (expected.model, expected.dense, expected.search)
@@ -281,7 +281,7 @@ def test_an_interrupted_search_and_finetune_go_on(
     with pytest.raises(KeyboardInterrupt):
         search(searched, Watcher("ticket", 4))
     ticket = search(searched)
-    assert np.array_equal(ticket.neuron_scores, Ticket.load(whole[0] / "ticket").neuron_scores)
+    assert np.array_equal(ticket.neuron_scores, Ticket.from_pretrained(whole[0] / "ticket").neuron_scores)
 
     trained = options(encoder, few, tmp_path / "finetune")
     with pytest.raises(KeyboardInterrupt):

@@ -84,7 +84,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory, command: Callable[[Path], li
 
 def assert_same(folder: Path, other: Path) -> None:
     """The same masks all along, the same accuracies, and each example attacked once and alike."""
-    ticket, expected = (Ticket.load(place / "ticket") for place in (folder, other))
+    ticket, expected = (Ticket.from_pretrained(place / "ticket") for place in (folder, other))
     assert np.array_equal(ticket.heads, expected.heads)
     assert np.array_equal(ticket.neurons, expected.neurons)
     assert ticket.trace is not None

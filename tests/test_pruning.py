@@ -29,7 +29,7 @@ from transformers import (
 from earlyrobust.errors import ModelError, TicketError
 from earlyrobust.families import FAMILIES
 from earlyrobust.pruning import ImportanceCoefficients, is_cut, masked, prune
-from earlyrobust.ticket import JSON_NAME, TENSORS_NAME, Ticket
+from earlyrobust.tickets.ticket import JSON_NAME, TENSORS_NAME, Ticket
 
 HEAD_SIZE = HIDDEN // HEADS
 

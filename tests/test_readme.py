@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import torch
 from conftest import call, write_reviews
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from earlyrobust import encoders, experiments, pipeline
+from earlyrobust.data.corpus import LABEL_NAMES
 from earlyrobust.data.tasks import TASKS
 from earlyrobust.pipeline import folder
 from earlyrobust.pipeline.config import OWN_DATA, RunConfig
@@ -177,7 +178,7 @@ def test_every_file_that_the_readme_promises_of_a_run_is_there(finished: tuple[P
 def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -> None:
     """The commands on one's own data, then the Python examples, which use what the commands have made."""
     write_reviews(tmp_path / "reviews.csv", 120)
-    write_small_minilm(tmp_path)
+    write_small_classifier(tmp_path / "my-classifier", write_small_minilm(tmp_path))
     own = [command for command in commands(README) if "reviews" in " ".join(command)]
     assert len(own) >= 5
     for command in own:
@@ -197,10 +198,17 @@ def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -
     assert (tmp_path / "grid" / "report.html").exists()
     assert "'label'" in shown[0]
     assert (tmp_path / "classifier" / "ticket.json").exists()
+    (script,) = blocks((ROOT / "docs" / "trainer.md").read_text(encoding="utf-8"), "python")
+    assert "'label'" in run(tmp_path, "-c", script)
+    assert list((tmp_path / "training" / "ticket" / "runs").rglob("events*"))
+    assert "- Adversary in the training step: FreeLB" in (tmp_path / "training/ticket/README.md").read_text()
 
 
-def write_small_minilm(folder: Path) -> None:
-    """Put a narrow encoder with the embedded one's tokenizer where Python looks for its package first."""
+def write_small_minilm(folder: Path) -> Path:
+    """Put a narrow encoder with the embedded one's tokenizer where Python looks for its package first.
+
+    Returns the folder of the encoder.
+    """
     package, _ = encoders.EMBEDDED["minilm"]
     whole = encoders.locate("minilm")
     narrow = folder / package
@@ -211,6 +219,17 @@ def write_small_minilm(folder: Path) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         AutoModel.from_config(config).save_pretrained(narrow / "model")
+    return narrow / "model"
+
+
+def write_small_classifier(folder: Path, encoder: Path) -> None:
+    """Save a classifier of reviews as plain transformers saves one, with a tokenizer beside it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        AutoModelForSequenceClassification.from_pretrained(
+            encoder, id2label=dict(enumerate(LABEL_NAMES))
+        ).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(encoder).save_pretrained(folder)
 
 
 def run(folder: Path, *arguments: str) -> str:

@@ -24,7 +24,7 @@ from earlyrobust.results import (
     SpeedRecord,
     TicketRecord,
 )
-from earlyrobust.ticket import Miniepoch, SearchTrace, Ticket
+from earlyrobust.tickets.ticket import Miniepoch, SearchTrace, Ticket
 
 
 def a_ticket() -> Ticket:

@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 
 from earlyrobust.adversarial import FreeLB
 from earlyrobust.families import FAMILIES
-from earlyrobust.pruning import zero
+from earlyrobust.pruning import zero_weights
 from earlyrobust.search import RobustTicketConfig, RobustTicketSearch
 from earlyrobust.search.robust_ticket import HardConcrete, matrices_of
 
@@ -242,5 +242,8 @@ def test_every_family_can_be_searched(tmp_path, family):
     ticket = search.run()
     assert ticket.masks.keys() == {f"{name}.weight" for name in matrices_of(model)}
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
-    share = sum((weight == 0).sum().item() for weight in zero(model, ticket).parameters()) / ticket.weights
+    share = (
+        sum((weight == 0).sum().item() for weight in zero_weights(model, ticket).parameters())
+        / ticket.weights
+    )
     assert share == pytest.approx(0.3, abs=1 / ticket.weights)

@@ -13,7 +13,7 @@ from earlyrobust.errors import ConfigError, TicketError, TrainingError
 from earlyrobust.search import EarlyBERTConfig, EarlyBERTSearch, EarlyRobustSearch, SearchConfig
 from earlyrobust.search.convergence import MaskHistory
 from earlyrobust.settling import SettlingRule
-from earlyrobust.ticket import Ticket, draw
+from earlyrobust.tickets.ticket import Ticket, draw_mask
 
 ADVERSARY = FreeLB(steps=2)
 # Miniepochs of two steps; an epoch of the 64 examples has 16.
@@ -329,8 +329,8 @@ def test_all_masks_are_drawn_by_their_scopes(tmp_path, head_scope, neuron_scope)
     )
     watch = Record()
     ticket = search_of(tmp_path, config, callbacks=[watch], learning_rate=0.05).run()
-    assert np.array_equal(ticket.heads, draw(ticket.head_scores, 0.5, head_scope))
-    assert np.array_equal(ticket.neurons, draw(ticket.neuron_scores, 0.3, neuron_scope))
+    assert np.array_equal(ticket.heads, draw_mask(ticket.head_scores, 0.5, head_scope))
+    assert np.array_equal(ticket.neurons, draw_mask(ticket.neuron_scores, 0.3, neuron_scope))
     # The coefficients that a mask of the trace was drawn from are those before the next step.
     for part, drawn, ratio, scope in (
         ("heads", ticket.trace.head_masks, 0.5, head_scope),
@@ -339,7 +339,7 @@ def test_all_masks_are_drawn_by_their_scopes(tmp_path, head_scope, neuron_scope)
         scores = [weights[f"importance.{part}"].numpy() for weights in watch.weights[2::2]]
         assert len(drawn) == len(scores) + 1 == 4
         for mask, before in zip(drawn, scores, strict=False):
-            assert np.array_equal(mask, draw(before, ratio, scope))
+            assert np.array_equal(mask, draw_mask(before, ratio, scope))
         cut = {tuple((~mask).sum(axis=1)) for mask in drawn}
         assert (cut == {(2, 2) if part == "heads" else (6, 6)}) == (scope == "layerwise")
 
@@ -397,8 +397,8 @@ def test_a_ticket_is_drawn_after_a_fixed_time_or_when_its_masks_have_settled(
     assert [miniepoch.step for miniepoch in ticket.trace.miniepochs] == list(range(2, steps + 1, 2))
     assert (~ticket.heads).sum(axis=1).tolist() == [1, 1]
     assert int((~ticket.neurons).sum()) == 12
-    ticket.save(tmp_path / "ticket")
-    assert_same_ticket(Ticket.load(tmp_path / "ticket"), ticket)
+    ticket.save_pretrained(tmp_path / "ticket")
+    assert_same_ticket(Ticket.from_pretrained(tmp_path / "ticket"), ticket)
 
 
 def test_earlybert_differs_from_the_robust_search_in_these_settings_alone():

@@ -15,9 +15,9 @@ from transformers import GPT2Config, GPT2ForSequenceClassification, TrainerCallb
 
 from earlyrobust.adversarial import ADVERSARIES, FreeAT, FreeLB, InfoBERT
 from earlyrobust.errors import ConfigError, ModelError
-from earlyrobust.pruning import prune, zero
+from earlyrobust.pruning import prune, zero_weights
 from earlyrobust.search import SEARCHES
-from earlyrobust.ticket import Ticket
+from earlyrobust.tickets.ticket import Ticket
 
 # An epoch of the 64 examples has 16 steps; every search takes so many epochs.
 EARLY = {"head_ratio": 1 / 4, "neuron_ratio": 0.3, "min_steps": 2}
@@ -56,7 +56,7 @@ def masks_of(ticket):
 
 
 def apply(ticket, model):
-    return prune(model, ticket) if isinstance(ticket, Ticket) else zero(model, ticket)
+    return prune(model, ticket) if isinstance(ticket, Ticket) else zero_weights(model, ticket)
 
 
 def assert_same(one, other):
@@ -261,8 +261,8 @@ def test_sets_its_own_length_but_leaves_the_user_s_training_arguments_alone(tmp_
 def test_its_facts_travel_with_the_ticket(tmp_path, name):
     search = search_of(tmp_path, name, origin={"task": "sst2", "seed": "mine"}, per_device_train_batch_size=8)
     ticket = search.run()
-    ticket.save(tmp_path / "ticket")
-    loaded = type(ticket).load(tmp_path / "ticket")
+    ticket.save_pretrained(tmp_path / "ticket")
+    loaded = type(ticket).from_pretrained(tmp_path / "ticket")
     assert_same(loaded, ticket)
     facts = {
         "method": name,

@@ -17,7 +17,7 @@ from earlyrobust.results import SearchRecord
 from earlyrobust.search import SearchConfig
 from earlyrobust.search.convergence import MaskHistory
 from earlyrobust.settling import SettlingRule
-from earlyrobust.ticket import Ticket, draw
+from earlyrobust.tickets.ticket import Ticket, draw_mask
 
 # Each mask is a number of kept entries of ten; None where there is no mask yet.
 SEQUENCES = st.lists(st.one_of(st.none(), st.tuples(st.integers(4, 7), st.integers(4, 7))), max_size=14)
@@ -105,11 +105,11 @@ def test_a_window_s_ticket_is_the_mask_at_its_start(tmp_path):
     after = {part: watch.weights[2][f"importance.{part}"].numpy() for part in ("heads", "neurons")}
     assert np.array_equal(ticket.head_scores, after["heads"])
     assert np.array_equal(ticket.neuron_scores, after["neurons"])
-    assert np.array_equal(ticket.neurons, draw(ticket.neuron_scores, 0.3))
+    assert np.array_equal(ticket.neurons, draw_mask(ticket.neuron_scores, 0.3))
     assert ticket.origin["search"]["settling"] == "window"
-    ticket.save(tmp_path / "ticket")
-    assert_same_ticket(Ticket.load(tmp_path / "ticket"), ticket)
-    assert Ticket.load(tmp_path / "ticket").trace.settled_since == 2 / 16
+    ticket.save_pretrained(tmp_path / "ticket")
+    assert_same_ticket(Ticket.from_pretrained(tmp_path / "ticket"), ticket)
+    assert Ticket.from_pretrained(tmp_path / "ticket").trace.settled_since == 2 / 16
     record = SearchRecord.of(ticket)
     assert "converged, the masks have been settled since epoch 0.12." in how_it_stopped(record)
     assert settling_headline(record, 1.0, 2, "window").endswith(

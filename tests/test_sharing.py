@@ -21,7 +21,7 @@ from huggingface_hub import ModelCard
 from earlyrobust.pruning import prune
 from earlyrobust.reports.card import draw_card
 from earlyrobust.results import RunRecord
-from earlyrobust.ticket import Ticket
+from earlyrobust.tickets.ticket import Ticket
 
 
 def elsewhere(server: HubStandIn, home: Path, code: str, *arguments: object) -> Any:
@@ -110,7 +110,7 @@ def test_a_card_holds_what_one_must_know(finished: tuple[Path, Outcome]) -> None
         assert values[f"accuracy_under_{name}"] == round(attack.under_attack.value, 4)
         assert f"neighbours: {attack.settings['neighbours']}" in text
         assert f"sentence encoder: {attack.settings['sentence_encoder']}" in text
-    ticket = Ticket.load(finished[0] / "ticket")
+    ticket = Ticket.from_pretrained(finished[0] / "ticket")
     assert f"{ticket.heads.sum()} of {ticket.heads.size}" in text
     assert ", ".join(map(str, ticket.neurons_per_layer)) in text
     # The options that it ends with are those of the run.

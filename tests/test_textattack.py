@@ -26,7 +26,7 @@ from earlyrobust.journal import Journal
 from earlyrobust.reports.examples import draw_examples
 from earlyrobust.results import AttackRecord
 from earlyrobust.textattack import read_attacked
-from earlyrobust.ticket import Ticket
+from earlyrobust.tickets.ticket import Ticket
 
 TYPES = {"succeeded": "Successful", "failed": "Failed", "skipped": "Skipped"}
 PAIR = ("premise", "hypothesis")

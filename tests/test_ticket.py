@@ -18,12 +18,12 @@ from models import HEADS, LAYERS, NEURONS, assert_equal_tickets, searched_ticket
 from safetensors.numpy import load_file, save_file
 
 from earlyrobust.errors import ConfigError, EarlyRobustError, TicketError
-from earlyrobust.ticket import (
+from earlyrobust.tickets.ticket import (
     JSON_NAME,
     TENSORS_NAME,
     Ticket,
-    draw,
     draw_at_random,
+    draw_mask,
     entries_to_cut,
     is_undecided,
     mask_distance,
@@ -75,7 +75,9 @@ def cut_one_by_one(scores: np.ndarray, count: int) -> np.ndarray:
 @given(draws())
 def test_global_draw_is_the_slow_reference(case: tuple[np.ndarray, float]) -> None:
     scores, ratio = case
-    np.testing.assert_array_equal(draw(scores, ratio), cut_one_by_one(scores, round(ratio * scores.size)))
+    np.testing.assert_array_equal(
+        draw_mask(scores, ratio), cut_one_by_one(scores, round(ratio * scores.size))
+    )
 
 
 @given(draws(), st.sampled_from(["global", "layerwise"]))
@@ -84,7 +86,7 @@ def test_a_draw_cuts_exactly_the_ratio_and_keeps_the_best_of_every_layer(
 ) -> None:
     scores, ratio = case
     before = scores.copy()
-    mask = draw(scores, ratio, scope)
+    mask = draw_mask(scores, ratio, scope)
     assert mask.shape == scores.shape
     assert mask.dtype == np.bool_
     assert int((~mask).sum()) == round(ratio * scores.size)
@@ -99,7 +101,7 @@ def test_a_layerwise_draw_cuts_the_same_share_of_every_layer_its_worst(
     case: tuple[np.ndarray, float],
 ) -> None:
     scores, ratio = case
-    mask = draw(scores, ratio, "layerwise")
+    mask = draw_mask(scores, ratio, "layerwise")
     counts = (~mask).sum(axis=1)
     assert np.ptp(counts) <= 1
     for row, kept, count in zip(scores, mask, counts, strict=True):
@@ -111,14 +113,14 @@ def test_a_layerwise_draw_adds_up_where_ratios_fall_between_two_entries(shape: t
     scores = np.random.default_rng(0).random(shape, np.float32)
     for half in range(1, 2 * (scores.size - shape[0]), 2):
         ratio = half / (2 * scores.size)
-        assert int((~draw(scores, ratio, "layerwise")).sum()) == round(ratio * scores.size)
+        assert int((~draw_mask(scores, ratio, "layerwise")).sum()) == round(ratio * scores.size)
 
 
 @given(draws(), st.data())
 def test_only_the_magnitude_of_a_score_counts(case: tuple[np.ndarray, float], data: st.DataObject) -> None:
     scores, ratio = case
     signs = data.draw(arrays.arrays(np.float32, scores.shape, elements=st.sampled_from([-1.0, 1.0])))
-    np.testing.assert_array_equal(draw(scores, ratio), draw(scores * signs, ratio))
+    np.testing.assert_array_equal(draw_mask(scores, ratio), draw_mask(scores * signs, ratio))
 
 
 @pytest.mark.parametrize(
@@ -139,14 +141,14 @@ def test_only_the_magnitude_of_a_score_counts(case: tuple[np.ndarray, float], da
     ],
 )
 def test_draw_by_hand(scores: list[list[int]], ratio: float, kept: list[list[int]]) -> None:
-    np.testing.assert_array_equal(draw(np.array(scores, np.float32), ratio), np.array(kept, bool))
+    np.testing.assert_array_equal(draw_mask(np.array(scores, np.float32), ratio), np.array(kept, bool))
 
 
 @pytest.mark.parametrize("scope", ["global", "layerwise"])
 def test_paper_ratios_on_bert_base(scope: Any) -> None:
     random = np.random.default_rng(0)
-    heads = draw(random.random((12, 12), np.float32), 1 / 6, scope)
-    neurons = draw(random.random((12, 3072), np.float32), 0.4, scope)
+    heads = draw_mask(random.random((12, 12), np.float32), 1 / 6, scope)
+    neurons = draw_mask(random.random((12, 3072), np.float32), 0.4, scope)
     assert (int((~heads).sum()), int((~neurons).sum())) == (24, 14746)
 
 
@@ -158,17 +160,17 @@ def test_an_infeasible_ratio_is_answered_with_one_that_works(
     ratio = entries / (layers * width)
     scores = np.arange(layers * width, dtype=np.float32).reshape(layers, width)
     with pytest.raises(ConfigError) as error:
-        draw(scores, ratio)
+        draw_mask(scores, ratio)
     named = float(re.findall(r"[\d.]*\d", one_sentence(error))[-1])
     # Shapes this small can keep exactly one entry of every layer, so the offer is as good as can be.
-    assert draw(scores, named).sum() == layers
+    assert draw_mask(scores, named).sum() == layers
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1.5, -0.1, float("nan"), float("inf"), float("-inf")])
 def test_a_ratio_that_is_none_is_refused(ratio: float) -> None:
     scores = np.arange(12, dtype=np.float32).reshape(3, 4)
     with pytest.raises(ConfigError) as error:
-        draw(scores, ratio)
+        draw_mask(scores, ratio)
     assert f"{ratio:g}" in one_sentence(error)
     with pytest.raises(ConfigError):
         entries_to_cut(ratio, 3, 4)
@@ -178,9 +180,9 @@ def test_equal_scores_rank_nothing() -> None:
     scores = np.full((3, 4), 0.7, np.float32)
     assert is_undecided(scores)
     with pytest.raises(TicketError) as error:
-        draw(scores, 0.25)
+        draw_mask(scores, 0.25)
     one_sentence(error)
-    assert draw(scores, 0.0).all()
+    assert draw_mask(scores, 0.0).all()
     scores[1, 2] += 0.1
     assert not is_undecided(scores)
 
@@ -190,7 +192,7 @@ def test_scores_that_are_not_finite_are_refused(bad: float) -> None:
     scores = np.arange(12, dtype=np.float32).reshape(3, 4)
     scores[2, 1] = bad
     with pytest.raises(TicketError) as error:
-        draw(scores, 0.25)
+        draw_mask(scores, 0.25)
     assert "not finite" in one_sentence(error)
 
 
@@ -291,10 +293,10 @@ def test_a_ticket_whose_parts_do_not_fit_is_refused(parts: dict[str, Any]) -> No
 def test_save_and_load(make: Callable[[str], Ticket], tmp_path: Path) -> None:
     saved = make("roberta")
     folder = tmp_path / "made" / "on the way"
-    saved.save(folder)
+    saved.save_pretrained(folder)
     (folder / "other.txt").write_text("left alone")
-    saved.save(str(folder))
-    assert_equal_tickets(Ticket.load(str(folder)), saved)
+    saved.save_pretrained(str(folder))
+    assert_equal_tickets(Ticket.from_pretrained(str(folder)), saved)
     assert {path.name for path in folder.iterdir()} == {JSON_NAME, TENSORS_NAME, "other.txt"}
 
 
@@ -303,13 +305,13 @@ def test_masks_are_stored_by_value_however_they_lie_in_memory(tmp_path: Path) ->
     wide = np.zeros((2, 10), bool)
     wide[:, ::2] = [[1, 0, 0, 1, 0], [0, 1, 1, 1, 0]]
     saved = Ticket("bert", np.asfortranarray(heads), wide[:, ::2])
-    saved.save(tmp_path)
-    assert_equal_tickets(Ticket.load(tmp_path), Ticket("bert", heads, wide[:, ::2].copy()))
+    saved.save_pretrained(tmp_path)
+    assert_equal_tickets(Ticket.from_pretrained(tmp_path), Ticket("bert", heads, wide[:, ::2].copy()))
 
 
 def test_the_json_file_tells_a_reader_what_stays(tmp_path: Path) -> None:
     saved = searched_ticket("bert")
-    saved.save(tmp_path)
+    saved.save_pretrained(tmp_path)
     content = json.loads((tmp_path / JSON_NAME).read_text(encoding="utf-8"))
     assert content["heads_per_layer"] == [3, 1, 4]
     assert content["head_sparsity"] == pytest.approx(4 / 12)
@@ -320,9 +322,9 @@ def test_the_json_file_tells_a_reader_what_stays(tmp_path: Path) -> None:
 
 def test_a_key_that_someone_added_does_no_harm(tmp_path: Path) -> None:
     saved = searched_ticket("bert")
-    saved.save(tmp_path)
+    saved.save_pretrained(tmp_path)
     change_json(tmp_path, note="my favourite")
-    assert_equal_tickets(Ticket.load(tmp_path), saved)
+    assert_equal_tickets(Ticket.from_pretrained(tmp_path), saved)
 
 
 def change_json(folder: Path, **changes: Any) -> None:
@@ -380,18 +382,18 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_ticket_is_one_clear_error(damage: str, tmp_path: Path) -> None:
     folder = tmp_path / "ticket"
-    searched_ticket("bert").save(folder)
+    searched_ticket("bert").save_pretrained(folder)
     DAMAGES[damage](folder)
     with pytest.raises(TicketError) as error:
-        Ticket.load(folder)
+        Ticket.from_pretrained(folder)
     assert str(folder) in one_sentence(error)
 
 
 def test_a_newer_format_asks_for_an_update(tmp_path: Path) -> None:
-    ticket("bert").save(tmp_path)
+    ticket("bert").save_pretrained(tmp_path)
     change_json(tmp_path, format_version=7)
     with pytest.raises(TicketError, match=r"format 7, newer than .* update earlyrobust"):
-        Ticket.load(tmp_path)
+        Ticket.from_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize("name", [JSON_NAME, TENSORS_NAME])
@@ -400,14 +402,14 @@ def test_a_newer_format_asks_for_an_update(tmp_path: Path) -> None:
 def test_damaged_bytes_give_a_ticket_or_a_ticket_error(
     name: str, data: st.DataObject, tmp_path: Path
 ) -> None:
-    searched_ticket("bert").save(tmp_path)
+    searched_ticket("bert").save_pretrained(tmp_path)
     content = (tmp_path / name).read_bytes()
     start = data.draw(st.integers(0, len(content)), label="start")
     removed = data.draw(st.sampled_from([0, 1, 1, 4, len(content)]), label="removed")
     added = data.draw(st.binary(max_size=4) | st.sampled_from([b"0", b"9", b"-", b"{", b"]", b"null"]))
     (tmp_path / name).write_bytes(content[:start] + added + content[start + removed :])
     try:
-        loaded = Ticket.load(tmp_path)
+        loaded = Ticket.from_pretrained(tmp_path)
     except TicketError:
         return
     assert isinstance(loaded, Ticket)
@@ -422,28 +424,28 @@ def test_a_failing_save_leaves_the_old_ticket(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = ticket("bert", origin={"seed": 1}), searched_ticket("bert")
-    old.save(tmp_path)
+    old.save_pretrained(tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr(failing, fail)
         with pytest.raises(OSError, match="No space"):
-            new.save(tmp_path)
-    assert_equal_tickets(Ticket.load(tmp_path), old)
+            new.save_pretrained(tmp_path)
+    assert_equal_tickets(Ticket.from_pretrained(tmp_path), old)
     assert {path.name for path in tmp_path.iterdir()} == {JSON_NAME, TENSORS_NAME}
 
 
 def test_an_origin_that_json_cannot_hold_leaves_the_old_ticket(tmp_path: Path) -> None:
     old = ticket("bert")
-    old.save(tmp_path)
+    old.save_pretrained(tmp_path)
     for origin in ({"loss": float("nan")}, {"path": tmp_path}):
         with pytest.raises((TypeError, ValueError)):
-            Ticket("bert", FULL_HEADS, FULL_NEURONS, origin=origin).save(tmp_path)
-        assert_equal_tickets(Ticket.load(tmp_path), old)
+            Ticket("bert", FULL_HEADS, FULL_NEURONS, origin=origin).save_pretrained(tmp_path)
+        assert_equal_tickets(Ticket.from_pretrained(tmp_path), old)
 
 
 def test_files_of_two_tickets_are_noticed(tmp_path: Path) -> None:
-    ticket("bert").save(tmp_path)
+    ticket("bert").save_pretrained(tmp_path)
     before = (tmp_path / JSON_NAME).read_bytes()
-    Ticket("bert", FULL_HEADS, FULL_NEURONS).save(tmp_path)
+    Ticket("bert", FULL_HEADS, FULL_NEURONS).save_pretrained(tmp_path)
     (tmp_path / JSON_NAME).write_bytes(before)
     with pytest.raises(TicketError, match="damaged"):
-        Ticket.load(tmp_path)
+        Ticket.from_pretrained(tmp_path)

@@ -12,9 +12,9 @@ from sklearn.metrics import jaccard_score
 
 from earlyrobust.errors import ConfigError, TicketError
 from earlyrobust.results import RunRecord
-from earlyrobust.ticket import Ticket, draw, draw_at_random
-from earlyrobust.ticket_study import merge, overlap, redraw, scopes_of
-from earlyrobust.weight_ticket import WeightTicket
+from earlyrobust.tickets.study import compare_tickets, merge_tickets, redraw_ticket, scopes_of
+from earlyrobust.tickets.ticket import Ticket, draw_at_random, draw_mask
+from earlyrobust.tickets.weight_ticket import WeightTicket
 
 
 def scored(seed: int, heads: float = 0.25, neurons: float = 0.5, **parts: object) -> Ticket:
@@ -29,7 +29,7 @@ def scored(seed: int, heads: float = 0.25, neurons: float = 0.5, **parts: object
         neuron_scores=random.normal(size=(shape[0], shape[2])).astype(np.float32),
         **parts,
     )
-    return redraw(bare, heads, neurons)
+    return redraw_ticket(bare, heads, neurons)
 
 
 def by_hand(scores: np.ndarray, ratio: float) -> np.ndarray:
@@ -43,44 +43,44 @@ def by_hand(scores: np.ndarray, ratio: float) -> np.ndarray:
 def test_other_ratios_need_no_other_search() -> None:
     ticket = scored(3, origin={"seed": 3})
     for ratio in (0.1, 0.4, 0.6):
-        drawn = redraw(ticket, neurons=ratio)
+        drawn = redraw_ticket(ticket, neurons=ratio)
         np.testing.assert_array_equal(drawn.heads, ticket.heads)
         np.testing.assert_array_equal(drawn.neurons, by_hand(ticket.neuron_scores, ratio))
         np.testing.assert_array_equal(drawn.neuron_scores, ticket.neuron_scores)
         assert drawn.origin["seed"] == 3
         assert drawn.origin["redrawn"]["neuron_ratio"] == ratio
-    layered = redraw(ticket, heads=0.5, head_scope="layerwise")
+    layered = redraw_ticket(ticket, heads=0.5, head_scope="layerwise")
     assert layered.heads_per_layer == [2, 2, 2]
     # The search's own way of ranking holds unless another is asked for.
     own = scored(3, 0.5, origin={"search": {"head_scope": "layerwise"}})
     assert own.heads_per_layer == [2, 2, 2]
-    assert redraw(own, head_scope="global").heads_per_layer != [2, 2, 2]
+    assert redraw_ticket(own, head_scope="global").heads_per_layer != [2, 2, 2]
     with pytest.raises(TicketError, match=r"^The ticket was not searched, .*\.$"):
-        redraw(models.ticket("bert"), 0.5)
+        redraw_ticket(models.ticket("bert"), 0.5)
     with pytest.raises(ConfigError):
-        redraw(ticket, heads=0.95)
+        redraw_ticket(ticket, heads=0.95)
 
 
 def test_a_ticket_of_unknown_search_is_drawn_over_all_layers() -> None:
     scores = np.arange(1, 9, dtype=np.float32).reshape(2, 4)
     masks = np.ones((2, 4), np.bool_)
     ticket = Ticket("bert", masks, masks, scores, scores, origin={"search": ["head_scope"]})
-    drawn = redraw(ticket, heads=0.25, neurons=0.25)
+    drawn = redraw_ticket(ticket, heads=0.25, neurons=0.25)
     assert (drawn.heads == (scores > 2)).all()
 
 
 def test_overlap_is_that_of_sets() -> None:
     first, second = scored(1), scored(2)
-    for name, found in zip(("heads", "neurons"), overlap(first, second), strict=True):
+    for name, found in zip(("heads", "neurons"), compare_tickets(first, second), strict=True):
         one, other = getattr(first, name), getattr(second, name)
         assert found.jaccard == pytest.approx(jaccard_score(one.flat, other.flat))
         assert found.distance == pytest.approx(np.count_nonzero(one ^ other) / one.size)
         assert -1 <= found.correlation <= 1
-    same = overlap(first, first)
+    same = compare_tickets(first, first)
     assert [(found.distance, found.jaccard, found.correlation) for found in same] == [
         (0, 1, pytest.approx(1))
     ] * 2
-    assert [found.correlation for found in overlap(first, models.ticket("bert"))] == [None, None]
+    assert [found.correlation for found in compare_tickets(first, models.ticket("bert"))] == [None, None]
 
 
 def test_the_overlap_of_chance_is_that_of_random_tickets() -> None:
@@ -90,28 +90,28 @@ def test_the_overlap_of_chance_is_that_of_random_tickets() -> None:
             draw_at_random(shape, ratio, "global", 100 * seed + step) for step, ratio in enumerate((0.3, 0.6))
         ]
         heads = np.ones((models.LAYERS, models.HEADS), bool)
-        found.append(overlap(*(Ticket("bert", heads, mask) for mask in masks))[1])
+        found.append(compare_tickets(*(Ticket("bert", heads, mask) for mask in masks))[1])
     assert np.mean([one.jaccard for one in found]) == pytest.approx(found[0].by_chance, abs=0.005)
 
 
 def test_merging_by_hand() -> None:
     tickets = [scored(seed, origin={"seed": seed}) for seed in range(3)]
-    either = merge(tickets[:2], "union")
+    either = merge_tickets(tickets[:2], "union")
     np.testing.assert_array_equal(either.neurons, tickets[0].neurons | tickets[1].neurons)
-    alike = [tickets[0], redraw(tickets[0], 0.4, 0.6)]
-    both = merge(alike, "intersection")
+    alike = [tickets[0], redraw_ticket(tickets[0], 0.4, 0.6)]
+    both = merge_tickets(alike, "intersection")
     np.testing.assert_array_equal(both.heads, alike[0].heads & alike[1].heads)
     assert both.head_scores is None
-    means = merge(tickets)
+    means = merge_tickets(tickets)
     sizes = [np.abs(ticket.neuron_scores) / np.abs(ticket.neuron_scores).mean() for ticket in tickets]
     np.testing.assert_allclose(means.neuron_scores, np.mean(sizes, axis=0), rtol=1e-5)
     np.testing.assert_array_equal(means.neurons, by_hand(np.mean(sizes, axis=0), 0.5))
     assert means.head_sparsity == 0.25
     assert [origin["seed"] for origin in means.origin["merged"]] == [0, 1, 2]
-    assert merge(tickets, neurons=0.75).neuron_sparsity == 0.75
+    assert merge_tickets(tickets, neurons=0.75).neuron_sparsity == 0.75
     # A ticket merged with itself is itself, however large its coefficients are.
-    louder = redraw(Ticket(**{**vars(tickets[0]), "neuron_scores": 9 * tickets[0].neuron_scores}))
-    np.testing.assert_array_equal(merge([tickets[0], louder]).neurons, tickets[0].neurons)
+    louder = redraw_ticket(Ticket(**{**vars(tickets[0]), "neuron_scores": 9 * tickets[0].neuron_scores}))
+    np.testing.assert_array_equal(merge_tickets([tickets[0], louder]).neurons, tickets[0].neurons)
 
 
 def test_a_merged_ticket_is_drawn_in_the_scopes_of_its_parts() -> None:
@@ -121,21 +121,25 @@ def test_a_merged_ticket_is_drawn_in_the_scopes_of_its_parts() -> None:
         for seed in (1, 2)
     ]
     for pair in (searched[:2], searched[2:4], searched[4:]):
-        merged = merge(pair, heads=0.25, neurons=0.5)
+        merged = merge_tickets(pair, heads=0.25, neurons=0.5)
         scopes = pair[0].origin["search"]
         for part, masks, scores, ratio in (
             ("head", merged.heads, merged.head_scores, 0.25),
             ("neuron", merged.neurons, merged.neuron_scores, 0.5),
         ):
-            np.testing.assert_array_equal(masks, draw(scores, ratio, scopes[f"{part}_scope"]))
+            np.testing.assert_array_equal(masks, draw_mask(scores, ratio, scopes[f"{part}_scope"]))
             assert merged.origin["redrawn"][f"{part}_scope"] == scopes[f"{part}_scope"]
         assert len(set(merged.heads.sum(axis=1))) == 1 or scopes["head_scope"] == "global"
-        assert scopes_of(redraw(merge([merged, *pair]), 0.5)) == scopes_of(merged) == scopes_of(pair[0])
+        assert (
+            scopes_of(redraw_ticket(merge_tickets([merged, *pair]), 0.5))
+            == scopes_of(merged)
+            == scopes_of(pair[0])
+        )
     with pytest.raises(TicketError, match="heads layerwise and neurons global; heads global and neurons lay"):
-        merge(searched[1:3])
-    alike = [redraw(ticket, head_scope="global", neuron_scope="global") for ticket in searched[1:3]]
-    assert scopes_of(merge(alike)) == ("global", "global")
-    assert merge(searched[1:3], "union").origin["method"] == "merged by union"
+        merge_tickets(searched[1:3])
+    alike = [redraw_ticket(ticket, head_scope="global", neuron_scope="global") for ticket in searched[1:3]]
+    assert scopes_of(merge_tickets(alike)) == ("global", "global")
+    assert merge_tickets(searched[1:3], "union").origin["method"] == "merged by union"
 
 
 def test_what_cannot_be_merged_is_said() -> None:
@@ -152,7 +156,7 @@ def test_what_cannot_be_merged_is_said() -> None:
     }
     for message, (tickets, how) in cases.items():
         with pytest.raises(TicketError, match=message) as error:
-            merge(tickets, how)
+            merge_tickets(tickets, how)
         assert str(error.value).endswith(".")
         assert str(error.value).count(". ") == 0
 
@@ -162,7 +166,7 @@ def test_what_cannot_be_merged_is_said() -> None:
 
 def test_show_tells_layers_and_where_a_ticket_is_from(finished: tuple[Path, Outcome]) -> None:
     folder = finished[0]
-    ticket = Ticket.load(folder / "ticket")
+    ticket = Ticket.from_pretrained(folder / "ticket")
     outcome = call("ticket", "show", folder, folder / "model")
     assert outcome.code == 0
     assert outcome.out.count("fits  bert") == 2
@@ -174,7 +178,7 @@ def test_show_tells_layers_and_where_a_ticket_is_from(finished: tuple[Path, Outc
 
 def test_show_of_a_ticket_over_weights(tmp_path: Path) -> None:
     masks = {"a.weight": np.array([[True, False], [True, True]])}
-    WeightTicket("bert", masks, {"method": "robust-ticket"}).save(tmp_path)
+    WeightTicket("bert", masks, {"method": "robust-ticket"}).save_pretrained(tmp_path)
     outcome = call("ticket", "show", tmp_path)
     assert "3 of 4 weights (75.0%)" in outcome.out
     assert "robust-ticket" in outcome.out
@@ -186,10 +190,10 @@ def test_show_of_a_ticket_over_weights(tmp_path: Path) -> None:
 
 def test_diff_shows_every_pair(tmp_path: Path) -> None:
     for seed in range(3):
-        scored(seed).save(tmp_path / str(seed))
+        scored(seed).save_pretrained(tmp_path / str(seed))
     outcome = call("ticket", "diff", *(tmp_path / str(seed) for seed in range(3)))
     assert outcome.code == 0
-    facts = overlap(scored(0), scored(2))[1]
+    facts = compare_tickets(scored(0), scored(2))[1]
     (line,) = [line for line in outcome.out.splitlines() if "1 and 3, neurons" in line]
     for value in (f"{facts.distance:.3f}", f"{facts.jaccard:.3f}", f"{facts.correlation:+.3f}"):
         assert value in line
@@ -216,7 +220,7 @@ def test_one_search_gives_tickets_of_many_ratios_to_fine_tune(
 
 
 def test_new_tickets_overwrite_nothing(tmp_path: Path) -> None:
-    scored(0).save(tmp_path / "old")
+    scored(0).save_pretrained(tmp_path / "old")
     before = (tmp_path / "old" / "ticket.json").read_bytes()
     cases = {
         "is not empty": ("draw", tmp_path / "old", "--heads", 0.5, "--output", tmp_path / "old"),
@@ -239,4 +243,4 @@ def test_new_tickets_overwrite_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
     merged = call("ticket", "merge", tmp_path / "old", tmp_path / "old", "--output", tmp_path / "new")
     assert merged.code == 0
-    assert Ticket.load(tmp_path / "new").origin["method"] == "merged by scores"
+    assert Ticket.from_pretrained(tmp_path / "new").origin["method"] == "merged by scores"

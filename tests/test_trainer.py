@@ -4,9 +4,11 @@ from contextlib import contextmanager
 from itertools import chain, pairwise
 
 import datasets
+import models
 import pytest
 import tiny
 import torch
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from tiny import PLAIN, SEPARABLE, Gradients, losses_of
 from torch.nn.functional import cross_entropy
@@ -19,6 +21,7 @@ from earlyrobust.adversarial import ADVERSARIES, FreeAT, FreeLB
 from earlyrobust.adversarial.infobert import Critic
 from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.errors import ConfigError
+from earlyrobust.pruning import prune
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.sampling import ReplayableSampler
 
@@ -618,3 +621,25 @@ def test_a_tokenizer_that_pads_on_the_left_trains_as_one_that_pads_on_the_right(
     assert_close(left, right, rtol=0, atol=0)
     said = [entry.getMessage() for entry in caplog.records if "padded on the right" in entry.getMessage()]
     assert len(said) == 1
+
+
+def test_the_card_tells_of_the_adversary_and_the_ticket(tmp_path):
+    ticket = models.ticket("bert")
+    trainer = trainer_of(tmp_path, FreeLB(steps=3), model=prune(models.classifier("bert"), ticket))
+    trainer.create_model_card(tags="mine", license="mit")
+    card = ModelCard.load(tmp_path / "README.md")
+    assert {"mine", "generated_from_trainer", "earlyrobust"} <= set(card.data.tags)
+    assert card.data.license == "mit"
+    assert "- Adversary in the training step: FreeLB (step_size 0.01" in card.text
+    assert "- Noise in the training texts: none" in card.text
+    assert f"- Ticket: {ticket.summary}" in card.text
+    assert "import earlyrobust" in card.text
+    headings = [line for line in card.text.splitlines() if line.startswith("## ")]
+    assert headings.index("## Robustness") == headings.index("## Training procedure") - 1
+    trainer.create_model_card()  # again, as at the next push
+    assert (tmp_path / "README.md").read_text(encoding="utf-8").count("## Robustness") == 1
+    plain = trainer_of(tmp_path / "plain", None)
+    plain.create_model_card()
+    text = (tmp_path / "plain" / "README.md").read_text(encoding="utf-8")
+    assert "- Adversary in the training step: none" in text
+    assert "import earlyrobust" not in text

@@ -26,9 +26,9 @@ from transformers import GPT2Config, GPT2ForSequenceClassification, PreTrainedMo
 from earlyrobust.adversarial import FreeLB
 from earlyrobust.errors import ConfigError, EarlyRobustError, ModelError, TicketError
 from earlyrobust.families import FAMILIES
-from earlyrobust.pruning import zero
+from earlyrobust.pruning import zero_weights
+from earlyrobust.tickets.weight_ticket import JSON_NAME, TENSORS_NAME, WeightTicket, draw_weights
 from earlyrobust.trainer import AdversarialTrainer
-from earlyrobust.weight_ticket import JSON_NAME, TENSORS_NAME, WeightTicket, draw_weights
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 5))
 TIED = st.sampled_from([-2.0, -0.5, -0.0, 0.0, 0.5, 2.0])
@@ -157,10 +157,10 @@ def test_counts_by_hand() -> None:
 def test_save_and_load(tmp_path: Path) -> None:
     saved = small_ticket()
     folder = tmp_path / "made" / "on the way"
-    saved.save(folder)
+    saved.save_pretrained(folder)
     (folder / "other.txt").write_text("left alone")
-    saved.save(str(folder))
-    loaded = WeightTicket.load(str(folder))
+    saved.save_pretrained(str(folder))
+    loaded = WeightTicket.from_pretrained(str(folder))
     assert_equal(loaded, saved)
     assert loaded.fingerprint == saved.fingerprint
     assert {path.name for path in folder.iterdir()} == {JSON_NAME, TENSORS_NAME, "other.txt"}
@@ -175,12 +175,12 @@ def test_whatever_was_saved_is_loaded(tmp_path: Path, made: dict[str, Any]) -> N
         if name != "__metadata__" and name.isprintable()
     }
     saved = small_ticket(masks=masks or random_masks(SMALL))
-    saved.save(tmp_path)
-    assert_equal(WeightTicket.load(tmp_path), saved)
+    saved.save_pretrained(tmp_path)
+    assert_equal(WeightTicket.from_pretrained(tmp_path), saved)
 
 
 def test_masks_take_a_bit_each(tmp_path: Path) -> None:
-    small_ticket(masks=random_masks({"wide": (1000, 1000)})).save(tmp_path)
+    small_ticket(masks=random_masks({"wide": (1000, 1000)})).save_pretrained(tmp_path)
     assert (tmp_path / TENSORS_NAME).stat().st_size < 1000 * 1000 / 8 + 500
 
 
@@ -227,7 +227,7 @@ OF_THE_SAME_RATIO = {name: mask[::-1, ::-1].copy() for name, mask in random_mask
 DAMAGES: dict[str, Callable[[Path], object]] = {
     **file_damages(JSON_NAME, TENSORS_NAME),
     "a ticket of the other kind": lambda folder: [
-        models.ticket("bert").save(folder),
+        models.ticket("bert").save_pretrained(folder),
         (folder / "ticket.json").replace(folder / JSON_NAME),
         (folder / "ticket.safetensors").replace(folder / TENSORS_NAME),
     ],
@@ -256,17 +256,17 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 def save_masks(folder: Path, masks: dict[str, np.ndarray]) -> None:
     before = (folder / JSON_NAME).read_bytes()
-    small_ticket(masks=masks).save(folder)
+    small_ticket(masks=masks).save_pretrained(folder)
     (folder / JSON_NAME).write_bytes(before)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_ticket_is_one_clear_error(damage: str, tmp_path: Path) -> None:
     folder = tmp_path / "ticket"
-    small_ticket().save(folder)
+    small_ticket().save_pretrained(folder)
     DAMAGES[damage](folder)
     with pytest.raises(TicketError) as error:
-        WeightTicket.load(folder)
+        WeightTicket.from_pretrained(folder)
     assert str(folder) in one_sentence(error)
 
 
@@ -274,10 +274,10 @@ def test_a_damaged_ticket_is_one_clear_error(damage: str, tmp_path: Path) -> Non
 def test_a_newer_format_asks_for_an_update_whatever_it_looks_like(
     changes: dict[str, Any], tmp_path: Path
 ) -> None:
-    small_ticket().save(tmp_path)
+    small_ticket().save_pretrained(tmp_path)
     change_json(tmp_path, format_version=7, **changes)
     with pytest.raises(TicketError, match=r"format 7, newer than .* update earlyrobust") as error:
-        WeightTicket.load(tmp_path)
+        WeightTicket.from_pretrained(tmp_path)
     one_sentence(error)
 
 
@@ -288,14 +288,14 @@ def test_damaged_bytes_give_the_same_masks_or_a_ticket_error(
     name: str, data: st.DataObject, tmp_path: Path
 ) -> None:
     saved = small_ticket()
-    saved.save(tmp_path)
+    saved.save_pretrained(tmp_path)
     content = (tmp_path / name).read_bytes()
     start = data.draw(st.integers(0, len(content)), label="start")
     removed = data.draw(st.sampled_from([0, 1, 1, 4, len(content)]), label="removed")
     added = data.draw(st.binary(max_size=4) | st.sampled_from([b"0", b"9", b"-", b"{", b"]", b"null"]))
     (tmp_path / name).write_bytes(content[:start] + added + content[start + removed :])
     try:
-        loaded = WeightTicket.load(tmp_path)
+        loaded = WeightTicket.from_pretrained(tmp_path)
     except TicketError:
         return
     assert loaded.fingerprint == saved.fingerprint
@@ -310,12 +310,12 @@ def test_a_failing_save_leaves_the_old_ticket(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = small_ticket()
-    old.save(tmp_path)
+    old.save_pretrained(tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr(failing, fail)
         with pytest.raises(OSError, match="No space"):
-            small_ticket(masks=OF_THE_SAME_RATIO).save(tmp_path)
-    assert_equal(WeightTicket.load(tmp_path), old)
+            small_ticket(masks=OF_THE_SAME_RATIO).save_pretrained(tmp_path)
+    assert_equal(WeightTicket.from_pretrained(tmp_path), old)
     assert {path.name for path in tmp_path.iterdir()} == {JSON_NAME, TENSORS_NAME}
 
 
@@ -323,7 +323,7 @@ def test_the_json_file_is_put_in_place_last(tmp_path: Path, monkeypatch: pytest.
     placed: list[str] = []
     replace = Path.replace
     monkeypatch.setattr(Path, "replace", lambda path, to: placed.append(to.name) or replace(path, to))
-    small_ticket().save(tmp_path)
+    small_ticket().save_pretrained(tmp_path)
     assert placed.index(TENSORS_NAME) < placed.index(JSON_NAME)
     assert placed[-1] == JSON_NAME
 
@@ -360,7 +360,7 @@ def test_a_zeroed_model_computes_what_one_zeroed_by_hand_does(family: str) -> No
     ticket = ticket_of(model)
     expected = zero_by_hand(copy.deepcopy(model), ticket)
     whole = models.logits(model)
-    zeroed = zero(model, ticket)
+    zeroed = zero_weights(model, ticket)
     assert zeroed is model
     assert torch.equal(models.logits(zeroed), models.logits(expected))
     assert not torch.equal(models.logits(zeroed), whole)
@@ -389,7 +389,7 @@ def test_training_keeps_zeros_and_moves_the_rest(tmp_path: Path, adversary: Any,
     model = tiny.classifier()
     ticket = ticket_of(model)
     before = zero_by_hand(tiny.classifier(), ticket).state_dict()
-    after = trained(tmp_path, zero(model, ticket), adversary=adversary, **changes)
+    after = trained(tmp_path, zero_weights(model, ticket), adversary=adversary, **changes)
     for name, mask in ticket.masks.items():
         assert (after[name][torch.tensor(~mask)] == 0).all()
         assert (after[name] != before[name])[torch.tensor(mask)].all()
@@ -405,22 +405,22 @@ def test_the_rest_moves_as_if_zeros_were_put_back_after_every_step(tmp_path: Pat
     expected = zero_by_hand(tiny.classifier(), ticket)
     settings = {"adversary": FreeLB(steps=2), "max_grad_norm": 0.0}
     put_back = trained(tmp_path, expected, callbacks=[PutBack()], **settings)
-    kept = trained(tmp_path, zero(tiny.classifier(), ticket), **settings)
+    kept = trained(tmp_path, zero_weights(tiny.classifier(), ticket), **settings)
     assert [name for name, weight in kept.items() if not torch.equal(weight, put_back[name])] == []
 
 
 def test_an_interrupted_training_resumes_with_its_zeros(tmp_path: Path) -> None:
     ticket = ticket_of(tiny.classifier())
-    whole = trained(tmp_path, zero(tiny.classifier(), ticket))
+    whole = trained(tmp_path, zero_weights(tiny.classifier(), ticket))
     with pytest.raises(KeyboardInterrupt):
         trained(
             tmp_path,
-            zero(tiny.classifier(), ticket),
+            zero_weights(tiny.classifier(), ticket),
             save_strategy="steps",
             save_steps=3,
             callbacks=[tiny.Interrupt(4)],
         )
-    resumed = trained(tmp_path, zero(tiny.classifier(), ticket), str(tmp_path / "checkpoint-3"))
+    resumed = trained(tmp_path, zero_weights(tiny.classifier(), ticket), str(tmp_path / "checkpoint-3"))
     assert [name for name, weight in resumed.items() if not torch.equal(weight, whole[name])] == []
     assert all((resumed[name][torch.tensor(~mask)] == 0).all() for name, mask in ticket.masks.items())
 
@@ -451,7 +451,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
 def test_a_ticket_of_another_architecture_is_refused_before_anything_is_changed(name: str) -> None:
     model, before = tiny.classifier(), tiny.classifier().state_dict()
     with pytest.raises(TicketError, match="of another architecture") as error:
-        zero(model, ticket_of(model, **FOREIGN[name]))
+        zero_weights(model, ticket_of(model, **FOREIGN[name]))
     one_sentence(error)
     assert all(torch.equal(weight, before[key]) for key, weight in model.state_dict().items())
     assert not any(weight._backward_hooks for weight in model.parameters())
@@ -460,4 +460,4 @@ def test_a_ticket_of_another_architecture_is_refused_before_anything_is_changed(
 def test_a_model_of_no_family_is_refused() -> None:
     model = GPT2ForSequenceClassification(GPT2Config(n_embd=8, n_layer=1, n_head=2, vocab_size=20))
     with pytest.raises(ModelError, match="gpt2"):
-        zero(model, WeightTicket("gpt2", {}))
+        zero_weights(model, WeightTicket("gpt2", {}))

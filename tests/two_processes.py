@@ -22,7 +22,7 @@ from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.noise import Lexicon, NoiseConfig, TextNoise
 from earlyrobust.search import SEARCHES
 from earlyrobust.storage import write_json
-from earlyrobust.ticket import Ticket
+from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.trainer import AdversarialTrainer
 
 STEPS, BATCH = 3, 8

@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from earlyrobust.errors import EarlyRobustError
     from earlyrobust.evaluation import evaluate_clean, evaluate_under_attack
     from earlyrobust.journal import AttackedExample
-    from earlyrobust.pruning import ImportanceCoefficients, masked, prune, refill, uncut, zero
+    from earlyrobust.pipeline import Fitted, fit
+    from earlyrobust.pruning import (
+        ImportanceCoefficients,
+        masked,
+        prune,
+        reinitialize_pruned,
+        to_dense,
+        zero_weights,
+    )
     from earlyrobust.search import (
         EarlyBERTConfig,
         EarlyBERTSearch,
@@ -39,10 +47,17 @@ if TYPE_CHECKING:
         SearchConfig,
     )
     from earlyrobust.textattack import TextAttackWrapper, read_textattack_csv
-    from earlyrobust.ticket import Ticket, draw, mask_distance
-    from earlyrobust.ticket_study import Overlap, merge, overlap, redraw
+    from earlyrobust.tickets import (
+        Overlap,
+        Ticket,
+        WeightTicket,
+        compare_tickets,
+        draw_mask,
+        mask_distance,
+        merge_tickets,
+        redraw_ticket,
+    )
     from earlyrobust.trainer import AdversarialTrainer
-    from earlyrobust.weight_ticket import WeightTicket
 
 __version__ = "0.1.0"
 
@@ -64,6 +79,7 @@ __all__ = [
     "EarlyRobustSearch",
     "Evasion",
     "EvasionNormalised",
+    "Fitted",
     "Flooding",
     "FreeAT",
     "FreeLB",
@@ -80,19 +96,20 @@ __all__ = [
     "Ticket",
     "WeightTicket",
     "WordSwapAttack",
-    "draw",
+    "compare_tickets",
+    "draw_mask",
     "evaluate_clean",
     "evaluate_under_attack",
+    "fit",
     "mask_distance",
     "masked",
-    "merge",
-    "overlap",
+    "merge_tickets",
     "prune",
     "read_textattack_csv",
-    "redraw",
-    "refill",
-    "uncut",
-    "zero",
+    "redraw_ticket",
+    "reinitialize_pruned",
+    "to_dense",
+    "zero_weights",
 ]
 
 _HOME = {
@@ -113,12 +130,13 @@ _HOME = {
     "EarlyBERTSearch": "search",
     "EarlyRobustError": "errors",
     "EarlyRobustSearch": "search",
+    "Fitted": "pipeline",
     "Flooding": "adversarial",
     "FreeAT": "adversarial",
     "FreeLB": "adversarial",
     "ImportanceCoefficients": "pruning",
     "InfoBERT": "adversarial",
-    "Overlap": "ticket_study",
+    "Overlap": "tickets",
     "Resources": "attacks",
     "RobustTicketConfig": "search",
     "RobustTicketSearch": "search",
@@ -126,22 +144,23 @@ _HOME = {
     "TextAttackWrapper": "textattack",
     "TextBugger": "attacks",
     "TextFooler": "attacks",
-    "Ticket": "ticket",
-    "WeightTicket": "weight_ticket",
+    "Ticket": "tickets",
+    "WeightTicket": "tickets",
     "WordSwapAttack": "attacks",
-    "draw": "ticket",
+    "draw_mask": "tickets",
     "evaluate_clean": "evaluation",
     "evaluate_under_attack": "evaluation",
-    "mask_distance": "ticket",
+    "fit": "pipeline",
+    "mask_distance": "tickets",
     "masked": "pruning",
-    "merge": "ticket_study",
-    "overlap": "ticket_study",
+    "merge_tickets": "tickets",
+    "compare_tickets": "tickets",
     "prune": "pruning",
     "read_textattack_csv": "textattack",
-    "redraw": "ticket_study",
-    "refill": "pruning",
-    "uncut": "pruning",
-    "zero": "pruning",
+    "redraw_ticket": "tickets",
+    "reinitialize_pruned": "pruning",
+    "to_dense": "pruning",
+    "zero_weights": "pruning",
 }
 
 __getattr__ = lazily(__name__, _HOME)

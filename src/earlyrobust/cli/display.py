@@ -25,10 +25,11 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.utils import logging as transformers_logging
 
 from earlyrobust import processes
-from earlyrobust.cli.rows import duration, how_it_stopped, percent, rows_of_attack, rows_of_run
+from earlyrobust.cli.rows import how_it_stopped, percent, rows_of_attack, rows_of_run
 from earlyrobust.cli.tables import fits, terminal_tables
 from earlyrobust.journal import AttackedExample
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.progress import Pace, PaceCallback
 from earlyrobust.reports.benchmark import benchmark_tables, benchmark_verdicts
 from earlyrobust.reports.overview import RATIOS, comparison_tables, headlines
 from earlyrobust.reports.pages import REPORT_PAGE
@@ -50,8 +51,9 @@ from earlyrobust.results import (
     faults_of_ticket,
 )
 from earlyrobust.results.summary import summarise
-from earlyrobust.ticket import Miniepoch, Ticket
-from earlyrobust.weight_ticket import WeightTicket
+from earlyrobust.results.wording import duration
+from earlyrobust.tickets.ticket import Miniepoch, Ticket
+from earlyrobust.tickets.weight_ticket import WeightTicket
 
 # Exit codes, as shells know them.
 INTERRUPTED, TERMINATED = 130, 143
@@ -75,6 +77,7 @@ class Display(Observer):
         # Brackets in paths are no markup; of several processes one is heard.
         self._console = Console(highlight=False, markup=False, quiet=not processes.is_first(), stderr=aside)
         self._progress: Progress | None = None
+        self._pace = Pace("", self.note)
         self._handler: Any = None
 
     def __enter__(self) -> Self:
@@ -114,6 +117,7 @@ class Display(Observer):
             TextColumn("left"),
         )
         shown = self._console.is_terminal
+        self._pace = Pace(title, self.note)
         with Progress(
             *columns, console=self._console, transient=True, disable=not shown, expand=True
         ) as self._progress:
@@ -123,9 +127,9 @@ class Display(Observer):
         self._console.print(f"[green]✓[/green] {title} [dim]{took}[/dim]", markup=True)
 
     def callbacks(self) -> list[TrainerCallback]:
-        """A callback that moves the bar of the stage at hand."""
+        """A callback that moves the bar of the stage at hand, or writes lines where there is no terminal."""
         assert self._progress is not None
-        return [_Bar(self._progress)]
+        return [_Bar(self._progress) if self._console.is_terminal else PaceCallback(self._pace)]
 
     def miniepoch(self, miniepoch: Miniepoch) -> None:
         """Show a line for every miniepoch."""
@@ -146,14 +150,14 @@ class Display(Observer):
             # An interrupted attack goes on; only what is left counts for the estimate.
             self._progress.reset(task.id, total=total, completed=len(done) - 1)
             self._progress.update(task.id, queries=sum(item.queries for item in done[:-1]))
+            self._pace.start(total, len(done) - 1)
         robust = sum(example.status == "failed" for example in done)
         queries = sum(example.queries for example in done) - task.fields["queries"]
-        self._progress.update(
-            task.id,
-            completed=len(done),
-            note=f"under attack {100 * robust / len(done):.1f} % right, "
-            f"{queries / (task.elapsed or 1):.0f} queries/s",
-        )
+        right = f"under attack {100 * robust / len(done):.1f} % right"
+        note = f"{right}, {queries / (task.elapsed or 1):.0f} queries/s"
+        self._progress.update(task.id, completed=len(done), note=note)
+        if not self._console.is_terminal:
+            self._pace.move(len(done), right)
 
     def note(self, message: str) -> None:
         """Show a remark."""

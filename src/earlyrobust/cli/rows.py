@@ -7,7 +7,8 @@ from typing import Any
 
 from earlyrobust.reports.validity import NEVER_OFFERED, validity_rows
 from earlyrobust.results import Accuracy, AttackRecord, Mean, RunRecord, SearchRecord
-from earlyrobust.ticket import SearchTrace
+from earlyrobust.results.wording import duration
+from earlyrobust.tickets.ticket import SearchTrace
 
 # The rows of each attack that a run shows.
 _ATTACK_ROWS_OF_A_RUN = ("Aua%", "#Query", NEVER_OFFERED)
@@ -97,11 +98,3 @@ def _mean(mean: Mean | None, scale: float, form: str) -> str:
 def percent(accuracy: Accuracy) -> str:
     """Write an accuracy in percent, with its interval."""
     return f"{100 * accuracy.value:.2f} ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})"
-
-
-def duration(seconds: float) -> str:
-    """Write seconds, or minutes and seconds from one minute on."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"

@@ -16,7 +16,7 @@ from earlyrobust.errors import ConfigError, OutputError, TicketError
 from earlyrobust.storage import check_can_be_made, content_of
 
 if TYPE_CHECKING:
-    from earlyrobust.ticket import Mask, Ticket
+    from earlyrobust.tickets.ticket import Mask, Ticket
 
 app = typer.Typer(
     help="Look at tickets, compare them, make new ones of them. A ticket is named by its folder, or by that "
@@ -42,7 +42,7 @@ _SCOPES: Group = {
 def show(tickets: _Tickets) -> None:
     """Show what each layer keeps, and how the ticket came about."""
     from earlyrobust.pipeline.folder import find_ticket
-    from earlyrobust.weight_ticket import WeightTicket
+    from earlyrobust.tickets.weight_ticket import WeightTicket
 
     console = Console(highlight=False, markup=False)
     for folder in tickets:
@@ -63,7 +63,7 @@ def show(tickets: _Tickets) -> None:
 @app.command()
 def diff(tickets: _Tickets) -> None:
     """Compare tickets pair by pair: of different seeds, tasks, methods."""
-    from earlyrobust.ticket_study import check_alike, overlap
+    from earlyrobust.tickets.study import check_alike, compare_tickets
 
     found = _load(tickets)
     if len(found) < 2:
@@ -76,7 +76,7 @@ def diff(tickets: _Tickets) -> None:
     for column in ("", "distance", "overlap", "by chance", "rank correlation"):
         table.add_column(column, justify="right" if column else "left")
     for (one, first), (other, second) in combinations(enumerate(found, 1), 2):
-        for name, facts in zip(("heads", "neurons"), overlap(first, second), strict=True):
+        for name, facts in zip(("heads", "neurons"), compare_tickets(first, second), strict=True):
             table.add_row(
                 f"{one} and {other}, {name}",
                 f"{facts.distance:.3f}",
@@ -100,11 +100,11 @@ def draw(
 ) -> None:
     """Draw a ticket of other ratios from the coefficients of a search, without searching again."""
     from earlyrobust.pipeline.config import RunConfig
-    from earlyrobust.ticket_study import redraw
+    from earlyrobust.tickets.study import redraw_ticket
 
     given = RunConfig.parse(flags)  # ratios and scopes as those of a run
     (found,) = _load([ticket])
-    _save(redraw(found, given.heads, given.neurons, given.head_scope, given.neuron_scope), output)
+    _save(redraw_ticket(found, given.heads, given.neurons, given.head_scope, given.neuron_scope), output)
 
 
 @app.command()
@@ -122,23 +122,23 @@ def merge(
     **flags: Any,
 ) -> None:
     """Make one ticket of several, of different seeds, tasks or methods."""
-    from earlyrobust import ticket_study
     from earlyrobust.pipeline.config import RunConfig
+    from earlyrobust.tickets import study
 
     given = RunConfig.parse(flags)
-    ways = get_args(ticket_study.How)
+    ways = get_args(study.How)
     if how not in ways:
         raise ConfigError(f"Tickets are not merged by '{how}': choose {', '.join(ways)}.")
     if how != "scores" and (given.heads is not None or given.neurons is not None):
         raise ConfigError(f"--how {how} decides itself what is cut: leave --heads and --neurons out.")
     found = _load(tickets)
-    _save(ticket_study.merge(found, cast("ticket_study.How", how), given.heads, given.neurons), output)
+    _save(study.merge_tickets(found, cast("study.How", how), given.heads, given.neurons), output)
 
 
 def _load(folders: Sequence[Path]) -> list[Ticket]:
     """The tickets of some folders, none of which is one over single weights."""
     from earlyrobust.pipeline.folder import find_ticket
-    from earlyrobust.ticket import Ticket
+    from earlyrobust.tickets.ticket import Ticket
 
     tickets = []
     for folder in folders:
@@ -155,7 +155,7 @@ def _save(ticket: Ticket, output: Path) -> None:
     check_can_be_made(output)
     if content_of(output):
         raise OutputError(f"'{output}' is not empty: choose another --output, or delete it.")
-    ticket.save(output)
+    ticket.save_pretrained(output)
     console = Console(highlight=False, markup=False)
     console.print(_layers(ticket))
     console.print(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from earlyrobust.ticket import Ticket
+    from earlyrobust.tickets.ticket import Ticket
 
 
 def measure_speed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earlyrobust.pruning import uncut
+from earlyrobust.pruning import to_dense
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -17,4 +17,4 @@ def export_dense(model: PreTrainedModel, folder: Path) -> None:
     Raises:
         ModelError: If it is not cut, or carries no ticket.
     """
-    uncut(model).save_pretrained(folder)
+    to_dense(model).save_pretrained(folder)

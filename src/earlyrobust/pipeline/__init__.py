@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from earlyrobust.pipeline.config import RunConfig
     from earlyrobust.pipeline.export_options import ExportConfig
     from earlyrobust.pipeline.exporting import export
+    from earlyrobust.pipeline.fitting import Fitted, fit
     from earlyrobust.pipeline.jobs import finetune, run, search
     from earlyrobust.pipeline.judge import attack, evaluate
     from earlyrobust.pipeline.methods import METHODS, Method
@@ -28,6 +29,7 @@ __all__ = [
     "AttackConfig",
     "BenchmarkConfig",
     "ExportConfig",
+    "Fitted",
     "Method",
     "Observer",
     "RunConfig",
@@ -37,6 +39,7 @@ __all__ = [
     "evaluate",
     "export",
     "finetune",
+    "fit",
     "replay",
     "run",
     "search",
@@ -47,6 +50,7 @@ _HOMES = {
     "AttackConfig": "attack_options",
     "BenchmarkConfig": "benchmark_options",
     "ExportConfig": "export_options",
+    "Fitted": "fitting",
     "Method": "methods",
     "Observer": "observer",
     "RunConfig": "config",
@@ -56,6 +60,7 @@ _HOMES = {
     "evaluate": "judge",
     "export": "exporting",
     "finetune": "jobs",
+    "fit": "fitting",
     "replay": "replaying",
     "run": "jobs",
     "search": "jobs",

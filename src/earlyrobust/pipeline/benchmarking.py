@@ -29,7 +29,7 @@ from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.pipeline.folder import bytes_of_weights
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.testdata import model_in
-from earlyrobust.pruning import is_cut, prune, uncut
+from earlyrobust.pruning import is_cut, prune, to_dense
 from earlyrobust.results import DENSE_FORM, HEADS_ONLY_FORM, BenchmarkRecord, ContenderRecord, LatencyRecord
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _forms(model_name: str, scratch: Path, named: bool, note: Note) -> Iterator[
         yield itself
         return
     if is_cut(model) and model.ticket is not None:
-        dense = uncut(model)
+        dense = to_dense(model)
         yield contender(DENSE_FORM, dense)
         all_neurons = replace(model.ticket, neurons=np.ones_like(model.ticket.neurons))
         if not model.ticket.heads.all():

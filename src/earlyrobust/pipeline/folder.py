@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from earlyrobust import processes, weight_ticket
+from earlyrobust import processes
 from earlyrobust.errors import OutputError
 from earlyrobust.pipeline.identity import anchored, differences, facts_of_test_data, shown, told
 from earlyrobust.results import ATTACKS_FOLDER, RECORD_NAME, RunRecord, TrainingLog
@@ -28,14 +28,17 @@ from earlyrobust.storage import (
     write_atomically,
     write_json,
 )
-from earlyrobust.ticket import Ticket
-from earlyrobust.weight_ticket import WeightTicket
+from earlyrobust.tickets import hub
+from earlyrobust.tickets.ticket import Ticket
+from earlyrobust.tickets.weight_ticket import WeightTicket
 
 AnyTicket = Ticket | WeightTicket
 
 CONFIG_NAME = "config.yaml"
 PROGRESS_NAME = "progress.json"
 CHECKPOINTS = "checkpoints"
+# The data and the model of a run on objects in memory.
+INPUTS = "inputs"
 # What a finished run holds: the model that is only fine-tuned, the ticket, and the model that it made.
 DENSE, TICKET, MODEL = "dense", "ticket", "model"
 # The model that a ticket was searched on, kept until the fine-tuning has started from its weights.
@@ -72,7 +75,7 @@ class RunFolder:
     def _look(self) -> dict[str, Any]:
         """How far this run has come in the folder; `OutputError` if the folder holds anything else."""
         # A process killed while it claimed the folder leaves no more than progress of nothing.
-        if all(file.name == PROGRESS_NAME for file in content_of(self.path)):
+        if all(file.name in (PROGRESS_NAME, INPUTS) for file in content_of(self.path)):
             return {**self._command, "seconds": {}}
         options = what_matters(self._read_config(self.path / CONFIG_NAME))
         if options is None or not (self.path / PROGRESS_NAME).exists():
@@ -264,13 +267,18 @@ def _close(folder: Path) -> None:
 def find_ticket(folder: Path) -> AnyTicket:
     """Read the ticket of a folder, whichever kind it is: its own, or that of a run.
 
+    Args:
+        folder: A folder, or the name of a repository on the Hugging Face hub.
+
     Raises:
         TicketError: If there is none, or it is damaged or of a newer format.
     """
+    if hub.is_name(str(folder)):
+        folder = hub.fetch(str(folder), (*Ticket.FILES, *WeightTicket.FILES))
     of_run = folder / TICKET
     place = of_run if of_run.is_dir() else folder
-    kind = WeightTicket if (place / weight_ticket.JSON_NAME).is_file() else Ticket
-    return kind.load(place)
+    kind = WeightTicket if (place / WeightTicket.FILES[0]).is_file() else Ticket
+    return kind.from_pretrained(place)
 
 
 def fingerprints_of(folder: Path) -> dict[str, str]:

@@ -32,7 +32,7 @@ from earlyrobust.pipeline.stages import begun, find_or_search, make_dense, train
 from earlyrobust.pipeline.tickets import check_ticket
 from earlyrobust.pipeline.training import check_can_train
 from earlyrobust.results import RunRecord
-from earlyrobust.ticket import Ticket, entries_to_cut
+from earlyrobust.tickets.ticket import Ticket, entries_to_cut
 
 
 def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:

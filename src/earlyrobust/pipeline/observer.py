@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from transformers import TrainerCallback
 
     from earlyrobust.journal import AttackedExample
-    from earlyrobust.ticket import Miniepoch
+    from earlyrobust.tickets.ticket import Miniepoch
 
 
 class Observer:

@@ -31,8 +31,8 @@ from earlyrobust.results import (
     find_faults,
     swapped_classes,
 )
-from earlyrobust.ticket import Ticket
-from earlyrobust.weight_ticket import WeightTicket
+from earlyrobust.tickets.ticket import Ticket
+from earlyrobust.tickets.weight_ticket import WeightTicket
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

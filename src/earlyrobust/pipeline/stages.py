@@ -38,9 +38,9 @@ from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.splits import Splits
 from earlyrobust.pipeline.tickets import random_ticket
 from earlyrobust.pipeline.training import search_ticket, train_classifier
-from earlyrobust.pruning import prune, refill, zero
+from earlyrobust.pruning import prune, reinitialize_pruned, zero_weights
 from earlyrobust.storage import write_folder
-from earlyrobust.weight_ticket import WeightTicket
+from earlyrobust.tickets.weight_ticket import WeightTicket
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -194,7 +194,7 @@ def find_or_search(job: Job) -> AnyTicket:
 
     def save(ticket: AnyTicket) -> None:
         if processes.is_first():
-            ticket.save(place)
+            ticket.save_pretrained(place)
 
     def find() -> float:
         if job.recipe.is_random:
@@ -256,7 +256,7 @@ def _start(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
     if ticket is None:
         return job.initial_model()
     if isinstance(ticket, WeightTicket):
-        return zero(job.initial_model(), ticket)
+        return zero_weights(job.initial_model(), ticket)
     if job.recipe.start in ("pretrained", "given", "continued"):  # a checkpoint has the weights that go on
         return prune(job.initial_model(), ticket)
     if job.recipe.start == "searched":
@@ -264,4 +264,4 @@ def _start(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
     untrained = load_untrained(job.config.model, job.splits.data.label_names, job.config.seed)
     if job.recipe.start == "random":
         return prune(untrained, ticket)
-    return refill(job.initial_model(), ticket, untrained)
+    return reinitialize_pruned(job.initial_model(), ticket, untrained)

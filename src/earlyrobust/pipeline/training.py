@@ -26,11 +26,11 @@ from earlyrobust.pipeline.reporting import check_reporting, reporting
 from earlyrobust.results import TrainingLog
 from earlyrobust.search import EarlyRobustSearch, Search
 from earlyrobust.storage import flush_folder, write_json
-from earlyrobust.ticket import Ticket
+from earlyrobust.tickets.ticket import Ticket
+from earlyrobust.tickets.weight_ticket import WeightTicket
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.arguments import on_one_device
 from earlyrobust.trainer.retreat import RetreatCallback
-from earlyrobust.weight_ticket import WeightTicket
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

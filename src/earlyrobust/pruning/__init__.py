@@ -6,8 +6,17 @@ from earlyrobust.pruning.autoclasses import is_cut
 from earlyrobust.pruning.cut import prune
 from earlyrobust.pruning.cut_config import dense_config
 from earlyrobust.pruning.gates import ImportanceCoefficients, masked
-from earlyrobust.pruning.refill import refill
-from earlyrobust.pruning.uncut import uncut
-from earlyrobust.pruning.zeroing import zero
+from earlyrobust.pruning.reinitialize import reinitialize_pruned
+from earlyrobust.pruning.to_dense import to_dense
+from earlyrobust.pruning.zeroing import zero_weights
 
-__all__ = ["ImportanceCoefficients", "dense_config", "is_cut", "masked", "prune", "refill", "uncut", "zero"]
+__all__ = [
+    "ImportanceCoefficients",
+    "dense_config",
+    "is_cut",
+    "masked",
+    "prune",
+    "reinitialize_pruned",
+    "to_dense",
+    "zero_weights",
+]

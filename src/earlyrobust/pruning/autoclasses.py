@@ -15,7 +15,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from earlyrobust.families import FAMILIES, Family
 from earlyrobust.pruning.cut_config import cut_config_class
-from earlyrobust.ticket import JSON_NAME, TENSORS_NAME, Ticket
+from earlyrobust.tickets.ticket import JSON_NAME, TENSORS_NAME, Ticket
 
 
 class CutModel(PreTrainedModel):  # type: ignore[misc]
@@ -35,7 +35,7 @@ class CutModel(PreTrainedModel):  # type: ignore[misc]
     def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
         """Save as every transformers model does, and the ticket beside it."""
         if self.ticket is not None and kwargs.get("is_main_process", True):
-            self.ticket.save(Path(save_directory))
+            self.ticket.save_pretrained(Path(save_directory))
         super().save_pretrained(save_directory, *args, **kwargs)
 
     @classmethod
@@ -66,7 +66,7 @@ def _find_ticket(name: str | os.PathLike[str], kwargs: dict[str, Any]) -> Ticket
         cached_file(name, file, _raise_exceptions_for_missing_entries=False, **options)
         for file in (JSON_NAME, TENSORS_NAME)
     ]
-    return None if None in files else Ticket.load(Path(files[0]).parent)
+    return None if None in files else Ticket.from_pretrained(Path(files[0]).parent)
 
 
 def is_cut(model: PreTrainedModel) -> bool:

@@ -14,7 +14,7 @@ from earlyrobust.pruning.autoclasses import is_cut
 from earlyrobust.pruning.cut_config import cut_config
 from earlyrobust.pruning.gates import MODULE_NAME, check_fits
 from earlyrobust.pruning.kept import indices
-from earlyrobust.ticket import Ticket
+from earlyrobust.tickets.ticket import Ticket
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

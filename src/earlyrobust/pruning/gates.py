@@ -18,7 +18,7 @@ from torch.utils.hooks import RemovableHandle
 from earlyrobust.errors import ModelError, TicketError
 from earlyrobust.families import Dimensions, family_of
 from earlyrobust.pruning.autoclasses import is_cut
-from earlyrobust.ticket import Ticket
+from earlyrobust.tickets.ticket import Ticket
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

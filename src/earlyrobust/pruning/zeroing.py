@@ -14,7 +14,7 @@ from earlyrobust.families import family_of
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from earlyrobust.weight_ticket import WeightTicket
+    from earlyrobust.tickets.weight_ticket import WeightTicket
 
 
 def matrices_of(model: PreTrainedModel) -> dict[str, nn.Linear]:
@@ -35,7 +35,7 @@ def matrices_of(model: PreTrainedModel) -> dict[str, nn.Linear]:
     }
 
 
-def zero(model: PreTrainedModel, ticket: WeightTicket) -> PreTrainedModel:
+def zero_weights(model: PreTrainedModel, ticket: WeightTicket) -> PreTrainedModel:
     """Set the weights that a ticket cuts to zero, in place, for good.
 
     Their gradients are zero, too, so that no optimiser moves them, weight decay included. The model is

@@ -12,7 +12,7 @@ from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_re
 from earlyrobust.results.measures import Accuracy
 from earlyrobust.results.training import TrainingLog
 from earlyrobust.storage import write_json
-from earlyrobust.ticket import Miniepoch, Ticket, mask_distance
+from earlyrobust.tickets.ticket import Miniepoch, Ticket, mask_distance
 
 RECORD_NAME = "result.json"
 

@@ -26,7 +26,7 @@ from earlyrobust.pruning.kept import kept_entries
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from earlyrobust.ticket import Ticket
+    from earlyrobust.tickets.ticket import Ticket
     from earlyrobust.trainer import AdversarialTrainer
 
 

@@ -19,7 +19,7 @@ from earlyrobust import processes
 from earlyrobust.errors import ConfigError, TicketError
 from earlyrobust.pruning import ImportanceCoefficients
 from earlyrobust.settling import SettlingRule
-from earlyrobust.ticket import Mask, Miniepoch, Scores, mask_distance
+from earlyrobust.tickets.ticket import Mask, Miniepoch, Scores, mask_distance
 
 
 class MaskHistory(nn.Module):

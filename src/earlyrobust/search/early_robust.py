@@ -34,7 +34,7 @@ from earlyrobust.search.base import (
 from earlyrobust.search.continuation import save_cut_checkpoint
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
 from earlyrobust.settling import Settling, SettlingRule
-from earlyrobust.ticket import (
+from earlyrobust.tickets.ticket import (
     Mask,
     Miniepoch,
     Scope,
@@ -42,7 +42,7 @@ from earlyrobust.ticket import (
     SearchTrace,
     StopReason,
     Ticket,
-    draw,
+    draw_mask,
     entries_to_cut,
 )
 from earlyrobust.trainer import AdversarialTrainer
@@ -131,8 +131,8 @@ class SearchConfig:
             TicketError: If they rank nothing.
         """
         return (
-            draw(heads, self.head_ratio, self.head_scope),
-            draw(neurons, self.neuron_ratio, self.neuron_scope),
+            draw_mask(heads, self.head_ratio, self.head_scope),
+            draw_mask(neurons, self.neuron_ratio, self.neuron_scope),
         )
 
     def steps_per_miniepoch(self, steps_per_epoch: int) -> int:

@@ -31,9 +31,9 @@ from earlyrobust.search.base import (
     search_trainer,
     steps_of_epoch,
 )
-from earlyrobust.ticket import Miniepoch, Scores
+from earlyrobust.tickets.ticket import Miniepoch, Scores
+from earlyrobust.tickets.weight_ticket import WeightTicket, draw_weights
 from earlyrobust.trainer import AdversarialTrainer
-from earlyrobust.weight_ticket import WeightTicket, draw_weights
 
 if TYPE_CHECKING:
     from datasets import Dataset

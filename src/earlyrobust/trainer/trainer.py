@@ -21,6 +21,7 @@ from earlyrobust.errors import ConfigError, TrainingError
 from earlyrobust.noise import TEXT_COLUMNS
 from earlyrobust.trainer.arguments import own_arguments, own_tokenizer
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
+from earlyrobust.trainer.card import extend_card
 from earlyrobust.trainer.guard import StepGuard, check_model, check_parts, check_signature
 from earlyrobust.trainer.losses import LossTrainer
 from earlyrobust.trainer.noising import (
@@ -280,6 +281,12 @@ class AdversarialTrainer(LossTrainer):
                 if not math.isnan(loss):
                     logs[f"{kind}_loss"] = loss
         super().log(logs, *args, **kwargs)
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write the card that Trainer writes, with the adversary, the noise and the ticket of the model."""
+        super().create_model_card(*args, **kwargs)
+        if self.is_world_process_zero():
+            extend_card(self, Path(self.args.output_dir))
 
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Evaluate a batch, which gets no noise."""

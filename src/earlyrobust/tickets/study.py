@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from earlyrobust.errors import TicketError
-from earlyrobust.ticket import Mask, Scope, Scores, Ticket, draw, is_undecided, mask_distance
+from earlyrobust.tickets.ticket import Mask, Scope, Scores, Ticket, draw_mask, is_undecided, mask_distance
 
 How = Literal["scores", "union", "intersection"]
 
@@ -32,7 +32,7 @@ class Overlap:
     correlation: float | None
 
 
-def overlap(first: Ticket, second: Ticket) -> tuple[Overlap, Overlap]:
+def compare_tickets(first: Ticket, second: Ticket) -> tuple[Overlap, Overlap]:
     """Compare two tickets of the same architecture.
 
     Returns:
@@ -85,7 +85,7 @@ def check_alike(tickets: Sequence[Ticket]) -> None:
             raise TicketError(f"The tickets are of different architectures: {' and '.join(described)}.")
 
 
-def redraw(
+def redraw_ticket(
     ticket: Ticket,
     heads: float | None = None,
     neurons: float | None = None,
@@ -117,8 +117,8 @@ def redraw(
     scopes = (head_scope or drawn_in[0], neuron_scope or drawn_in[1])
     return replace(
         ticket,
-        heads=draw(ticket.head_scores, heads, scopes[0]),
-        neurons=draw(ticket.neuron_scores, neurons, scopes[1]),
+        heads=draw_mask(ticket.head_scores, heads, scopes[0]),
+        neurons=draw_mask(ticket.neuron_scores, neurons, scopes[1]),
         origin={**ticket.origin, "redrawn": _drawn(heads, neurons, scopes)},
     )
 
@@ -147,7 +147,7 @@ def _drawn(heads: float, neurons: float, scopes: tuple[Scope, Scope]) -> dict[st
     }
 
 
-def merge(
+def merge_tickets(
     tickets: Sequence[Ticket], how: How = "scores", heads: float | None = None, neurons: float | None = None
 ) -> Ticket:
     """Make one ticket of several, of different seeds, tasks or methods.
@@ -189,8 +189,8 @@ def merge(
     scopes = _common_scopes(tickets)
     return Ticket(
         tickets[0].model_type,
-        heads=draw(head_scores, heads, scopes[0]),
-        neurons=draw(neuron_scores, neurons, scopes[1]),
+        heads=draw_mask(head_scores, heads, scopes[0]),
+        neurons=draw_mask(neuron_scores, neurons, scopes[1]),
         head_scores=head_scores,
         neuron_scores=neuron_scores,
         origin={**origin, "redrawn": _drawn(heads, neurons, scopes)},

@@ -11,14 +11,13 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earlyrobust.errors import ConfigError, TicketError
-from earlyrobust.ticket_files import load_files, save_files
+from earlyrobust.tickets.files import SavedTicket
 
 FORMAT_VERSION = 1
 JSON_NAME = "ticket.json"
@@ -30,7 +29,7 @@ Scope = Literal["global", "layerwise"]
 StopReason = Literal["converged", "fixed", "limit"]
 
 
-def draw(scores: Scores, ratio: float, scope: Scope = "global") -> Mask:
+def draw_mask(scores: Scores, ratio: float, scope: Scope = "global") -> Mask:
     """Draw a mask: cut the entries with the smallest absolute importance, as the paper draws its tickets.
 
     Exactly `round(ratio * scores.size)` entries are cut. Entries that tie are cut in the order of
@@ -82,7 +81,7 @@ def draw_at_random(shape: tuple[int, int], ratio: float, scope: Scope, seed: int
     Raises:
         ConfigError: If the ratio leaves some layer without any entry.
     """
-    return draw(np.random.default_rng(seed).random(shape, np.float32), ratio, scope)
+    return draw_mask(np.random.default_rng(seed).random(shape, np.float32), ratio, scope)
 
 
 def _worst(magnitude: Scores, count: int) -> NDArray[np.intp]:
@@ -179,7 +178,7 @@ class SearchTrace:
 
 
 @dataclass(frozen=True)
-class Ticket:
+class Ticket(SavedTicket):
     """The masks over an encoder's heads and neurons, with how they came about.
 
     Attributes:
@@ -199,6 +198,11 @@ class Ticket:
     neuron_scores: Scores | None = None
     trace: SearchTrace | None = None
     origin: dict[str, Any] = field(default_factory=dict)
+
+    FORMAT_VERSION = FORMAT_VERSION
+    FILES = (JSON_NAME, TENSORS_NAME)
+    KIND = "ticket"
+    APPLY = "prune"
 
     def __post_init__(self) -> None:
         for name, mask in (("heads", self.heads), ("neurons", self.neurons)):
@@ -232,6 +236,14 @@ class Ticket:
         return hashlib.sha256(b"|".join(p if isinstance(p, bytes) else p.encode() for p in parts)).hexdigest()
 
     @property
+    def summary(self) -> str:
+        """What the ticket keeps, in a sentence."""
+        return (
+            f"It keeps {self.heads.sum():,} of {self.heads.size:,} attention heads and "
+            f"{self.neurons.sum():,} of {self.neurons.size:,} FFN neurons."
+        )
+
+    @property
     def heads_per_layer(self) -> list[int]:
         """Heads that stay in each layer, first to last."""
         return [int(count) for count in self.heads.sum(axis=1)]
@@ -240,27 +252,6 @@ class Ticket:
     def neurons_per_layer(self) -> list[int]:
         """Neurons that stay in each layer, first to last."""
         return [int(count) for count in self.neurons.sum(axis=1)]
-
-    def save(self, folder: Path | str) -> None:
-        """Write the ticket into a folder as `ticket.json` and `ticket.safetensors`.
-
-        Args:
-            folder: Made where it is missing; other files in it are left alone.
-        """
-        arrays = {"heads": self.heads, "neurons": self.neurons}
-        arrays |= {name: array for name, array, _ in self._companions()}
-        # safetensors writes an array's memory as it lies, whatever its order.
-        tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        save_files(Path(folder), (JSON_NAME, TENSORS_NAME), self._to_json(), tensors)
-
-    @classmethod
-    def load(cls, folder: Path | str) -> Ticket:
-        """Read a ticket from the folder that `save` (or `save_pretrained` of a cut model) wrote.
-
-        Raises:
-            TicketError: If there is no ticket, or its files are damaged or of a newer format.
-        """
-        return load_files(Path(folder), (JSON_NAME, TENSORS_NAME), FORMAT_VERSION, cls._from_parts)
 
     def _companions(self) -> Iterator[tuple[str, NDArray[Any], tuple[int, ...]]]:
         """The arrays that not every ticket has: name in the file, content, shape that the masks ask for."""
@@ -272,6 +263,12 @@ class Ticket:
             count = len(self.trace.miniepochs)
             yield "trace.head_masks", self.trace.head_masks, (count, *self.heads.shape)
             yield "trace.neuron_masks", self.trace.neuron_masks, (count, *self.neurons.shape)
+
+    def _to_tensors(self) -> dict[str, NDArray[Any]]:
+        arrays = {"heads": self.heads, "neurons": self.neurons}
+        arrays |= {name: array for name, array, _ in self._companions()}
+        # safetensors writes the memory of an array as it lies, whatever its order.
+        return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
     def _to_json(self) -> dict[str, Any]:
         trace = None

@@ -10,15 +10,14 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earlyrobust.errors import ConfigError, TicketError
-from earlyrobust.ticket import Mask, Scores
-from earlyrobust.ticket_files import load_files, save_files
+from earlyrobust.tickets.files import SavedTicket
+from earlyrobust.tickets.ticket import Mask, Scores
 
 FORMAT_VERSION = 1
 JSON_NAME = "weight_ticket.json"
@@ -59,7 +58,7 @@ def draw_weights(scores: Mapping[str, Scores], ratio: float) -> dict[str, Mask]:
 
 
 @dataclass(frozen=True)
-class WeightTicket:
+class WeightTicket(SavedTicket):
     """Masks over an encoder's weights, with how they came about.
 
     Attributes:
@@ -71,6 +70,11 @@ class WeightTicket:
     model_type: str
     masks: dict[str, Mask]
     origin: dict[str, Any] = field(default_factory=dict)
+
+    FORMAT_VERSION = FORMAT_VERSION
+    FILES = (JSON_NAME, TENSORS_NAME)
+    KIND = "ticket over weights"
+    APPLY = "zero_weights"
 
     @property
     def weights(self) -> int:
@@ -96,20 +100,13 @@ class WeightTicket:
             digest.update(np.packbits(mask).tobytes())
         return digest.hexdigest()
 
-    def save(self, folder: Path | str) -> None:
-        """Write the ticket into a folder; other files in it are left alone."""
-        tensors: dict[str, NDArray[Any]] = {name: np.packbits(mask) for name, mask in self.masks.items()}
-        save_files(Path(folder), (JSON_NAME, TENSORS_NAME), self._to_json(), tensors)
+    @property
+    def summary(self) -> str:
+        """What the ticket keeps, in a sentence."""
+        return f"It keeps {self.kept:,} of {self.weights:,} weights."
 
-    @classmethod
-    def load(cls, folder: Path | str) -> WeightTicket:
-        """Read a ticket that `save` wrote.
-
-        Raises:
-            TicketError: If there is no ticket, or its files are damaged or of a newer format.
-        """
-        names = JSON_NAME, TENSORS_NAME
-        return load_files(Path(folder), names, FORMAT_VERSION, cls._from_parts, "ticket over weights")
+    def _to_tensors(self) -> dict[str, NDArray[Any]]:
+        return {name: np.packbits(mask) for name, mask in self.masks.items()}
 
     def _to_json(self) -> dict[str, Any]:
         return {

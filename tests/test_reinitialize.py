@@ -13,8 +13,8 @@ from transformers import GPT2Config, GPT2ForSequenceClassification, PreTrainedMo
 
 from earlyrobust.errors import ModelError, TicketError
 from earlyrobust.families import FAMILIES
-from earlyrobust.pruning import prune, refill
-from earlyrobust.ticket import Ticket
+from earlyrobust.pruning import prune, reinitialize_pruned
+from earlyrobust.tickets.ticket import Ticket
 
 
 def state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
@@ -60,7 +60,7 @@ def refilled_by_hand(
 def test_what_is_cut_is_fresh_and_everything_else_is_pretrained(family: str) -> None:
     model, fresh = pair(family)
     before, drawn = state(model), state(fresh)
-    assert refill(model, models.ticket(family), fresh) is model
+    assert reinitialize_pruned(model, models.ticket(family), fresh) is model
     expected = refilled_by_hand(family, before, drawn)
     assert_same(state(model), expected)
     assert_same(state(fresh), drawn)
@@ -78,7 +78,7 @@ def test_cutting_a_refilled_model_gives_the_ticket_of_the_pretrained_one(family:
     ticket = models.ticket(family)
     expected = prune(model, ticket)
     whole, drawn = models.logits(model), models.logits(fresh)
-    refilled = refill(model, ticket, fresh)
+    refilled = reinitialize_pruned(model, ticket, fresh)
     assert_same(state(prune(refilled, ticket)), state(expected))
     assert torch.equal(models.logits(prune(refilled, ticket)), models.logits(expected))
     for other in (whole, drawn, models.logits(expected)):
@@ -90,7 +90,7 @@ def test_refilling_by_a_ticket_that_keeps_all_changes_nothing(family: str) -> No
     model, fresh = pair(family)
     before = state(model)
     keeps_all = Ticket(family, np.ones((LAYERS, HEADS), bool), np.ones((LAYERS, NEURONS), bool))
-    assert_same(state(refill(model, keeps_all, fresh)), before)
+    assert_same(state(reinitialize_pruned(model, keeps_all, fresh)), before)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -99,7 +99,7 @@ def test_a_refilled_model_trains_and_is_of_its_own(family: str) -> None:
     model.base_model.get_input_embeddings().requires_grad_(False)
     trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
     drawn = state(fresh)
-    before = state(refill(model.train(), models.ticket(family), fresh))
+    before = state(reinitialize_pruned(model.train(), models.ticket(family), fresh))
     assert model.training
     assert [name for name, weight in model.named_parameters() if weight.requires_grad] == trained
     model(**models.batch(family), labels=torch.tensor([0, 1, 2, 1, 0])).loss.backward()
@@ -115,7 +115,7 @@ def test_a_refilled_model_trains_and_is_of_its_own(family: str) -> None:
 def test_weights_are_taken_over_bit_for_bit_in_any_precision(dtype: torch.dtype) -> None:
     model, fresh = (one.to(dtype) for one in pair("bert"))
     expected = refilled_by_hand("bert", state(model), state(fresh))
-    assert_same(state(refill(model, models.ticket("bert"), fresh)), expected)
+    assert_same(state(reinitialize_pruned(model, models.ticket("bert"), fresh)), expected)
 
 
 FOREIGN = {
@@ -131,14 +131,14 @@ def test_a_ticket_of_another_architecture_is_refused_before_anything_is_changed(
     model, fresh = pair("bert")
     before = state(model)
     with pytest.raises(TicketError, match=r"^The ticket is of another architecture: .*\.$"):
-        refill(model, FOREIGN[name], fresh)
+        reinitialize_pruned(model, FOREIGN[name], fresh)
     assert_same(state(model), before)
 
 
 def test_neither_a_cut_model_nor_one_of_no_family_is_refilled() -> None:
     model, fresh = pair("bert")
     with pytest.raises(TicketError, match="of another architecture"):
-        refill(prune(model, models.ticket("bert")), models.ticket("bert"), fresh)
+        reinitialize_pruned(prune(model, models.ticket("bert")), models.ticket("bert"), fresh)
     stranger = GPT2ForSequenceClassification(GPT2Config(n_embd=8, n_layer=1, n_head=2, vocab_size=20))
     with pytest.raises(ModelError, match="gpt2"):
-        refill(stranger, models.ticket("bert"), copy.deepcopy(stranger))
+        reinitialize_pruned(stranger, models.ticket("bert"), copy.deepcopy(stranger))

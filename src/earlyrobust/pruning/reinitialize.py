@@ -15,10 +15,10 @@ from earlyrobust.pruning.kept import kept_entries
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from earlyrobust.ticket import Ticket
+    from earlyrobust.tickets.ticket import Ticket
 
 
-def refill(model: PreTrainedModel, ticket: Ticket, fresh: PreTrainedModel) -> PreTrainedModel:
+def reinitialize_pruned(model: PreTrainedModel, ticket: Ticket, fresh: PreTrainedModel) -> PreTrainedModel:
     """Replace the weights that a ticket cuts by those of another model (the paper's Table 4).
 
     Args:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def uncut(model: PreTrainedModel) -> PreTrainedModel:
+def to_dense(model: PreTrainedModel) -> PreTrainedModel:
     """Make the dense model that computes what a cut one does: an ordinary model of its family.
 
     A head without values adds nothing to what its layer hands on, and neither does a neuron without weights.

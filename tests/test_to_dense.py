@@ -12,14 +12,14 @@ from transformers import AutoModelForSequenceClassification
 
 from earlyrobust.errors import ModelError
 from earlyrobust.families import FAMILIES
-from earlyrobust.pruning import prune, uncut
+from earlyrobust.pruning import prune, to_dense
 
 
 @pytest.mark.parametrize(("family", "attention"), models.attentions())
 def test_an_ordinary_model_that_computes_the_same(family: str, attention: str, tmp_path: Path) -> None:
     model, ticket = models.classifier(family, attention), models.ticket(family)
     small = prune(model, ticket)
-    dense = uncut(small)
+    dense = to_dense(small)
     assert type(dense) is type(model)
     assert dense.config.model_type == family
     assert not dense.training
@@ -41,7 +41,7 @@ def test_an_ordinary_model_that_computes_the_same(family: str, attention: str, t
 @pytest.mark.parametrize("family", FAMILIES)
 def test_cut_again_it_is_the_cut_model(family: str) -> None:
     small = prune(models.classifier(family), models.ticket(family))
-    again = prune(uncut(small), models.ticket(family))
+    again = prune(to_dense(small), models.ticket(family))
     assert small.config.to_dict() == again.config.to_dict()
     state = small.state_dict()
     assert all(torch.equal(weight, state[name]) for name, weight in again.state_dict().items())
@@ -51,7 +51,7 @@ def test_cut_again_it_is_the_cut_model(family: str) -> None:
 def test_precision_mode_and_argument_are_kept(dtype: torch.dtype) -> None:
     small = prune(models.classifier("bert").to(dtype).train(), models.ticket("bert"))
     before, state = copy.deepcopy(small.state_dict()), torch.get_rng_state()
-    dense = uncut(small)
+    dense = to_dense(small)
     assert dense.training
     assert {weight.dtype for weight in dense.parameters()} == {dtype}
     assert torch.equal(torch.get_rng_state(), state)
@@ -60,8 +60,8 @@ def test_precision_mode_and_argument_are_kept(dtype: torch.dtype) -> None:
 
 def test_what_cannot_be_made_dense_is_refused() -> None:
     with pytest.raises(ModelError, match=r"^The model is not cut, .*\.$"):
-        uncut(models.classifier("bert"))
+        to_dense(models.classifier("bert"))
     small = prune(models.classifier("bert"), models.ticket("bert"))
     small.ticket = None
     with pytest.raises(ModelError, match=r"^The model comes without the ticket .*\.$"):
-        uncut(small)
+        to_dense(small)

@@ -1,0 +1,278 @@
+"""The main job in one call from Python, on a model and data that are in memory."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import numpy as np
+import pyarrow.parquet as pq
+from datasets import ClassLabel, Dataset, DatasetDict, Value
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from earlyrobust.data.matching import is_unnamed
+from earlyrobust.encoders import load_classifier, load_tokenizer, save_tokenizer
+from earlyrobust.errors import ConfigError, DataError, OutputError
+from earlyrobust.evaluation import predict
+from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.folder import INPUTS, MODEL, TICKET, AnyTicket, find_ticket
+from earlyrobust.pipeline.jobs import run
+from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.progress import ProgressLines
+from earlyrobust.pipeline.recipe import note_idle_options
+from earlyrobust.results import Accuracy, RunRecord
+from earlyrobust.storage import check_can_be_made, write_folder
+
+# Options of a run that `fit` sets itself.
+_OWN = ("train_file", "test_file", "model", "output", "task", "data_dir")
+# Number of training texts on which the head of a given classifier is tried out.
+_TRIED = 256
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A robust classifier, and all that came with it.
+
+    Attributes:
+        classifier: The classifier, on the CPU and in evaluation mode.
+        tokenizer: Its tokenizer.
+        ticket: The ticket that it was cut by; None if the method has none.
+        record: The record of the run: accuracy, accuracy under attack, sizes, times, settings.
+        folder: The folder of the run. The commands `attack`, `evaluate`, `export` and `benchmark` take it.
+    """
+
+    classifier: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    ticket: AnyTicket | None
+    record: RunRecord
+    folder: Path
+
+
+def fit(
+    model: PreTrainedModel | str | Path = "minilm",
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    train_dataset: Dataset | Mapping[str, Any] | str | Path | None = None,
+    test_dataset: Dataset | Mapping[str, Any] | str | Path | None = None,
+    *,
+    output: str | Path = "runs/fit",
+    observer: Observer | None = None,
+    **options: Any,
+) -> Fitted:
+    """Make a robust, smaller classifier of a model: search a ticket, cut, fine-tune, attack, record.
+
+    This is `earlyrobust run` on objects in memory. The folder of the output is the folder of the run, with
+    the data and the given model in `inputs/`. Called again with the same arguments it goes on where it was
+    interrupted, or returns what it has made.
+
+    A label that is a whole number stands for the output of this number, as everywhere on the Hugging Face
+    stack. If the head of a given classifier is not better than chance on the training texts, it is taken for
+    a new one: then the training starts from the encoder, as with `start="pretrained"`.
+
+    Args:
+        model: A model of a supported family; or the name of one: an embedded encoder, a folder, or a name on
+            the Hugging Face hub.
+        tokenizer: The tokenizer of a model object; None for a model that is named, which comes with its own.
+        train_dataset: The texts and their labels: a data set, columns by their names, or a file (CSV, TSV,
+            JSONL, Parquet). The options `text_column`, `pair_column` and `label_column` name the columns,
+            "text", none and "label" by default.
+        test_dataset: The texts to judge the classifier on; None to cut them from the training texts.
+        output: Folder of the run.
+        observer: Is told what happens; None to print it to standard error.
+        **options: Options of `earlyrobust run`, with "_" in place of "-", such as `method="freelb"`,
+            `epochs=2`, `attack=()`. See `RunConfig`.
+
+    Returns:
+        The classifier, its tokenizer, its ticket and the record.
+
+    Raises:
+        EarlyRobustError: If an option, the data, the model or the folder cannot be used.
+    """
+    observer = observer or ProgressLines()
+    if train_dataset is None:
+        raise DataError("fit needs a train_dataset: give it texts and their labels.")
+    for name in _OWN:
+        if name in options:
+            raise ConfigError(f"fit has no option '{name}': see its arguments.")
+    folder = Path(output)
+    check_can_be_made(folder)
+    form = RunConfig.parse(options)
+    data = {"train": train_dataset, "test": test_dataset}
+    files = {name: Path(one) for name, one in data.items() if isinstance(one, str | Path)}
+    tables = {
+        name: _table(one, f"{name}_dataset", form)
+        for name, one in data.items()
+        if one is not None and name not in files
+    }
+    if isinstance(model, PreTrainedModel):
+        if tokenizer is None:
+            raise ConfigError("The model is an object, so fit needs its tokenizer, too: pass tokenizer=...")
+        tables = {name: _with_class_names(table, model, form) for name, table in tables.items()}
+        if "train" in tables:
+            options |= _options_of_head(model, tokenizer, tables["train"], form, observer)
+    elif tokenizer is not None:
+        raise ConfigError(
+            "The model is named, so it comes with its own tokenizer: leave tokenizer out, or pass the model "
+            "as an object."
+        )
+    _keep_inputs(folder / INPUTS, tables, model if isinstance(model, PreTrainedModel) else None, tokenizer)
+    files |= {name: folder / INPUTS / f"{name}.parquet" for name in tables}
+    config = RunConfig.parse(
+        {
+            **options,
+            "model": str(folder / INPUTS / MODEL) if isinstance(model, PreTrainedModel) else str(model),
+            "train_file": files["train"],
+            "test_file": files.get("test"),
+            "output": folder,
+        }
+    ).resolved()
+    note_idle_options(config, observer)
+    record = run(config, observer)
+    ticket = find_ticket(folder / TICKET) if (folder / TICKET).is_dir() else None
+    place = str(folder / MODEL)
+    return Fitted(load_classifier(place), load_tokenizer(place), ticket, record, folder)
+
+
+def _table(given: Dataset | Mapping[str, Any], name: str, form: RunConfig) -> Dataset:
+    """Return the columns of texts and labels of a data set."""
+    if isinstance(given, DatasetDict):
+        raise DataError(f"The {name} is several data sets ({', '.join(given)}): give one of them.")
+    if isinstance(given, Mapping):
+        given = Dataset.from_dict({column: list(values) for column, values in given.items()})
+    if not isinstance(given, Dataset):
+        raise DataError(
+            f"The {name} is a {type(given).__name__}: give a datasets.Dataset, columns by their names, or a "
+            "file."
+        )
+    given = given.with_format(None)
+    columns = {"text_column": form.text_column, "label_column": form.label_column}
+    if form.pair_column is not None:
+        columns["pair_column"] = form.pair_column
+    for option, column in columns.items():
+        if column not in given.column_names:
+            raise DataError(
+                f"The {name} has no column '{column}', its columns are {', '.join(given.column_names)}: name "
+                f"the right one by {option}='...'."
+            )
+    return given.select_columns([*columns.values()])
+
+
+def _with_class_names(table: Dataset, model: PreTrainedModel, form: RunConfig) -> Dataset:
+    """Name the classes of labels that are whole numbers by the outputs of a classifier."""
+    kind, names = table.features[form.label_column], _outputs_of(model)
+    is_number = isinstance(kind, Value) and kind.dtype.startswith(("int", "uint"))
+    if not is_number or is_unnamed(names) or not set(table[form.label_column]) <= set(range(len(names))):
+        return table
+    return table.cast_column(form.label_column, ClassLabel(names=names))
+
+
+def _options_of_head(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    table: Dataset,
+    form: RunConfig,
+    observer: Observer,
+) -> dict[str, Any]:
+    """Return the options that a run needs to treat the head of a classifier rightly.
+
+    Args:
+        model: The given model.
+        tokenizer: Its tokenizer.
+        table: The training texts and their labels.
+        form: The options of the user.
+        observer: Is told if the head gives way to a new one.
+    """
+    names, kind = _outputs_of(model), table.features[form.label_column]
+    if form.start is not None or form.labels is not None or len(names) < 2:
+        return {}
+    options: dict[str, Any] = {}
+    if isinstance(kind, ClassLabel) and is_unnamed(names) and len(kind.names) == len(names):
+        outputs: Sequence[int] = range(len(names))
+        options["labels"] = ",".join('"' + name.replace('"', '""') + '"' for name in kind.names)
+    elif isinstance(kind, ClassLabel) and set(kind.names) == set(names):
+        outputs = [names.index(name) for name in kind.names]
+    elif not isinstance(kind, ClassLabel) and kind.dtype.startswith(("int", "uint")):
+        outputs = range(len(names))
+    else:
+        return {}  # the run compares the names of the classes with those of the outputs
+    if _is_better_than_chance(model, tokenizer, table, outputs, form):
+        return options
+    observer.note(
+        "The head of the model is not better than chance on the training texts, so a new head takes its "
+        "place; start='given' keeps it."
+    )
+    return {"start": "pretrained"}
+
+
+def _outputs_of(model: PreTrainedModel) -> list[str]:
+    """Return the names of the outputs of a classifier; none for an encoder."""
+    if not type(model).__name__.endswith("ForSequenceClassification"):
+        return []
+    return [str(model.config.id2label[index]) for index in range(model.config.num_labels)]
+
+
+def _is_better_than_chance(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    table: Dataset,
+    outputs: Sequence[int],
+    form: RunConfig,
+) -> bool:
+    """Whether a classifier is better on some training texts than naming the largest class."""
+    rows = table.shuffle(seed=0).select(range(min(_TRIED, len(table))))
+    columns = [form.text_column] if form.pair_column is None else [form.text_column, form.pair_column]
+    texts = [list(rows[column]) for column in columns]
+    tokens = tokenizer(*texts, truncation=True, max_length=form.max_length or 128)
+    labels = np.asarray(rows[form.label_column])
+    if not np.isin(labels, range(len(outputs))).all():
+        return True  # the run says which label is no class
+    answers = predict(model, tokenizer, Dataset.from_dict(dict(tokens))).argmax(axis=1)
+    right = int((answers == np.asarray(outputs)[labels]).sum())
+    return Accuracy.of(right, len(labels)).beats(float(np.bincount(labels).max() / len(labels)))
+
+
+def _keep_inputs(
+    folder: Path,
+    tables: Mapping[str, Dataset],
+    model: PreTrainedModel | None,
+    tokenizer: PreTrainedTokenizerBase | None,
+) -> None:
+    """Write the data and the model into the folder of a run, unless they are there already."""
+    if not tables and model is None:
+        return
+
+    def write(place: Path) -> None:
+        for name, table in tables.items():
+            # The schema holds the names of the classes. `Dataset.to_parquet` would show a bar.
+            arrow = table.with_format("arrow")[:].cast(table.features.arrow_schema)
+            pq.write_table(arrow, place / f"{name}.parquet")
+        if model is not None:
+            model.save_pretrained(place / MODEL)
+            save_tokenizer(cast("PreTrainedTokenizerBase", tokenizer), place / MODEL)
+
+    if not folder.exists():
+        write_folder(folder, write)
+        return
+    with TemporaryDirectory() as other:
+        write(Path(other))
+        if not _are_alike(folder, Path(other)):
+            raise OutputError(
+                f"'{folder.parent}' holds a run on other data or of another model: choose another output, or "
+                "delete it."
+            )
+
+
+def _are_alike(first: Path, second: Path) -> bool:
+    """Whether two folders hold the same files with the same content."""
+    names = [
+        {str(Path(place, file).relative_to(folder)) for place, _, files in os.walk(folder) for file in files}
+        for folder in (first, second)
+    ]
+    if names[0] != names[1]:
+        return False
+    _, differing, unread = filecmp.cmpfiles(first, second, sorted(names[0]), shallow=False)
+    return not differing and not unread

@@ -1,0 +1,160 @@
+"""The two files of a ticket, in a folder or on the Hugging Face hub: a JSON file and a file of arrays."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, Self
+
+from numpy.typing import NDArray
+
+from earlyrobust.errors import TicketError
+from earlyrobust.storage import write_atomically, write_json
+from earlyrobust.tickets import hub
+
+
+class SavedTicket(ABC):
+    """Saves and loads tickets as models are saved and loaded: in folders, and on the Hugging Face hub.
+
+    Class attributes:
+        FORMAT_VERSION: The newest format that this version reads.
+        FILES: Names of the JSON file and of the file of arrays.
+        KIND: The name of the ticket in messages.
+        APPLY: The function that makes a classifier by the ticket.
+    """
+
+    FORMAT_VERSION: ClassVar[int]
+    FILES: ClassVar[tuple[str, str]]
+    KIND: ClassVar[str]
+    APPLY: ClassVar[str]
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Write the ticket into a folder as a JSON file and a safetensors file.
+
+        Args:
+            folder: It is made if it is missing. Other files in it are left alone.
+        """
+        from safetensors.numpy import save_file
+
+        place = Path(folder)
+        json_name, tensors_name = self.FILES
+        content, tensors = self._to_json(), self._to_tensors()
+
+        def write(path: Path) -> None:
+            write_json(path, content)
+            write_atomically(place / tensors_name, lambda path: save_file(tensors, path))
+
+        # Both files are complete before either is put in place, and the JSON file comes last: a folder
+        # without it holds no ticket.
+        write_atomically(place / json_name, write)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: Path | str,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+    ) -> Self:
+        """Read a ticket from a folder or from the Hugging Face hub.
+
+        The folder of a cut model holds its ticket, so the name of a cut model is the name of a ticket, too.
+
+        Args:
+            name_or_path: A folder, or the name of a repository on the hub, such as "me/my-ticket".
+            revision: Branch, tag or commit of the repository; None for its main branch.
+            token: Token for a private repository; None for the token that is logged in.
+
+        Returns:
+            The ticket.
+
+        Raises:
+            TicketError: If there is no ticket, or its files are damaged or of a newer format.
+        """
+        if isinstance(name_or_path, str) and hub.is_name(name_or_path):
+            folder = hub.fetch(name_or_path, cls.FILES, revision, token)
+        else:
+            folder = Path(name_or_path)
+        return cls._load(folder, str(name_or_path))
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        revision: str | None = None,
+        commit_message: str | None = None,
+    ) -> str:
+        """Upload the ticket to the Hugging Face hub.
+
+        The repository is made if it is missing. It gets a card if it has none.
+
+        Args:
+            repo_id: Name of the repository, such as "me/my-ticket".
+            private: Whether a new repository is private; None for the default of its owner.
+            token: Token with the right to write; None for the token that is logged in.
+            revision: Branch to upload to; None for the main branch.
+            commit_message: Message of the commit; None for a usual one.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            TicketError: If the hub cannot be reached, or refuses the upload.
+        """
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return hub.push(
+                Path(folder), repo_id, self.card(repo_id), private, token, revision, commit_message
+            )
+
+    def card(self, name: str) -> str:
+        """Return the card of the ticket in Markdown, as the hub shows it.
+
+        Args:
+            name: The name that the card loads the ticket by.
+        """
+        return hub.card(name, type(self).__name__, self.APPLY, self.summary, self._to_json())
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """What the ticket keeps, in a sentence."""
+
+    @abstractmethod
+    def _to_json(self) -> dict[str, Any]:
+        """Return the content of the JSON file, its `format_version` included."""
+
+    @abstractmethod
+    def _to_tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays, each contiguous in memory."""
+
+    @classmethod
+    @abstractmethod
+    def _from_parts(cls, content: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Self:
+        """Make a ticket of the content of both files; any error means that they are damaged."""
+
+    @classmethod
+    def _load(cls, folder: Path, name: str) -> Self:
+        from safetensors.numpy import load_file
+
+        json_name, tensors_name = cls.FILES
+        for file in cls.FILES:
+            if not (folder / file).is_file():
+                raise TicketError(f"There is no {cls.KIND} in '{name}': {file} is missing.")
+        try:
+            content = json.loads((folder / json_name).read_text(encoding="utf-8"))
+            newer = content["format_version"] > cls.FORMAT_VERSION
+            json.dumps(content, allow_nan=False)  # it is written again wherever the ticket goes
+            ticket = None if newer else cls._from_parts(content, load_file(folder / tensors_name))
+        except Exception as error:  # whatever a damaged file makes its reader raise
+            raise TicketError(f"The ticket in '{name}' is damaged and cannot be read.") from error
+        if ticket is None:
+            raise TicketError(
+                f"The ticket in '{name}' has format {content['format_version']}, newer than the "
+                f"{cls.FORMAT_VERSION} that this version reads: update earlyrobust."
+            )
+        return ticket

@@ -1,0 +1,140 @@
+"""Tickets on the Hugging Face hub: fetching, uploading, and their cards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from earlyrobust.errors import TicketError
+
+CARD_NAME = "README.md"
+_CARD = """\
+---
+{metadata}---
+
+# A ticket for `{family}`
+
+{summary}
+{facts}
+The ticket makes a classifier of a pretrained encoder, which is then fine-tuned:
+
+```python
+from transformers import AutoModelForSequenceClassification
+
+from earlyrobust import {kind}, {function}
+
+ticket = {kind}.from_pretrained("{name}")
+model = AutoModelForSequenceClassification.from_pretrained("ENCODER", num_labels=2)
+model = {function}(model, ticket)
+```
+"""
+_METADATA = {"library_name": "earlyrobust", "tags": ["earlyrobust", "early-bird-ticket"]}
+# Facts of a ticket's origin that its card shows, if they are short.
+_FACTS = ("method", "model", "task", "seed")
+
+
+def is_name(name: str) -> bool:
+    """Whether a string is the name of a repository on the hub, and not a folder here."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    if Path(name).exists() or name.count("/") != 1:
+        return False
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
+
+
+def fetch(
+    name: str, files: Sequence[str], revision: str | None = None, token: str | bool | None = None
+) -> Path:
+    """Download the files of a ticket.
+
+    Args:
+        name: Name of the repository.
+        files: Names of the files.
+        revision: Branch, tag or commit; None for the main branch.
+        token: Token for a private repository; None for the token that is logged in.
+
+    Returns:
+        The folder in the cache that holds the files that the repository has.
+
+    Raises:
+        TicketError: If the repository cannot be fetched.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, revision=revision, token=token, allow_patterns=[*files]))
+    except Exception as error:  # of the hub, of the network, or of the disk
+        raise TicketError(
+            f"'{name}' is not a folder here and could not be fetched from the Hugging Face hub: check the "
+            "name, the network and your login."
+        ) from error
+
+
+def push(
+    folder: Path,
+    name: str,
+    card: str,
+    private: bool | None,
+    token: str | bool | None,
+    revision: str | None,
+    message: str | None,
+) -> str:
+    """Upload the files in a folder, with a card if the repository has none; see `SavedTicket.push_to_hub`."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token)
+    try:
+        repo = api.create_repo(name, private=private, exist_ok=True).repo_id
+        if not api.file_exists(repo, CARD_NAME, revision=revision):
+            (folder / CARD_NAME).write_text(card, encoding="utf-8")
+        done = api.upload_folder(
+            repo_id=repo,
+            folder_path=folder,
+            revision=revision,
+            commit_message=message or "Upload a ticket",
+        )
+    except Exception as error:  # of the hub, or of the network
+        reason = (
+            str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+        )
+        raise TicketError(
+            f"The ticket could not be uploaded to '{name}' ({reason}): check the name, the network and your "
+            "login (`hf auth login`)."
+        ) from error
+    return str(done.commit_url)
+
+
+def card(name: str, kind: str, function: str, summary: str, content: dict[str, Any]) -> str:
+    """Return the card of a ticket in Markdown; see `SavedTicket.card`.
+
+    Args:
+        name: The name that the card loads the ticket by.
+        kind: The class of the ticket.
+        function: The function that makes a classifier by the ticket.
+        summary: What the ticket keeps, in a sentence.
+        content: The JSON file of the ticket.
+    """
+    origin = content["origin"]
+    facts = [
+        f"- {fact}: {escape(str(origin[fact]))}\n"
+        for fact in _FACTS
+        if isinstance(origin.get(fact), str | int)
+    ]
+    return _CARD.format(
+        metadata=yaml.safe_dump(_METADATA),
+        family=content["model_type"],
+        summary=summary,
+        facts="".join(facts) and f"\n{''.join(facts)}",
+        kind=kind,
+        function=function,
+        name=name,
+    )

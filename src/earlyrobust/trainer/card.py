@@ -1,0 +1,64 @@
+"""The section on the training under an adversary in the card that transformers' Trainer writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub import ModelCard
+
+if TYPE_CHECKING:
+    from earlyrobust.trainer.trainer import AdversarialTrainer
+
+CARD_NAME = "README.md"
+# The heading of Trainer's card before which the section stands.
+_NEXT = "\n## Training procedure"
+_LOAD = """\
+The classifier has lost heads and neurons, so transformers loads it only after `import earlyrobust`:
+
+```python
+import earlyrobust
+from transformers import pipeline
+
+classify = pipeline("text-classification", model="{name}")
+```
+"""
+
+
+def extend_card(trainer: AdversarialTrainer, folder: Path) -> None:
+    """Add the adversary, the noise and the ticket to the card in a folder.
+
+    Args:
+        trainer: The trainer that has written the card.
+        folder: The folder of the card.
+    """
+    path = folder / CARD_NAME
+    card = ModelCard.load(path)
+    card.data.tags = [*dict.fromkeys([*(card.data.tags or []), "earlyrobust", "adversarial-robustness"])]
+    before, heading, after = card.text.partition(_NEXT)
+    name = getattr(trainer, "hub_model_id", None) or "path/or/name"
+    section = "\n".join(_parts(trainer, name))
+    card.text = f"{before.rstrip()}\n\n## Robustness\n\n{section}\n{heading}{after}"
+    card.save(path)
+
+
+def _parts(trainer: AdversarialTrainer, name: str) -> Iterator[str]:
+    adversary, noise = trainer.adversary, trainer.noise
+    if adversary is None:
+        yield "- Adversary in the training step: none"
+    else:
+        yield f"- Adversary in the training step: {type(adversary).__name__} ({_told(adversary.config)})"
+    yield f"- Noise in the training texts: {'none' if noise is None else _told(noise.config)}"
+    ticket = getattr(trainer.accelerator.unwrap_model(trainer.model), "ticket", None)
+    if ticket is not None:
+        origin = [f"{key} {ticket.origin[key]}" for key in ("method", "seed") if key in ticket.origin]
+        searched = f" It was searched by: {', '.join(origin)}." if origin else ""
+        yield f"- Ticket: {ticket.summary}{searched}\n"
+        yield _LOAD.format(name=name)
+
+
+def _told(config: Any) -> str:
+    """Return the settings of an adversary or of a noise on one line."""
+    return ", ".join(f"{name} {value}" for name, value in asdict(config).items())

@@ -1,0 +1,259 @@
+"""`earlyrobust.fit`: the main job in one call, on models and data in memory."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import call
+from datasets import ClassLabel, Dataset, DatasetDict
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+import earlyrobust
+from earlyrobust import Fitted, Ticket, fit
+from earlyrobust.errors import EarlyRobustError
+from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.progress import Pace, ProgressLines
+
+QUICK = {
+    "epochs": 1,
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "search_adversary": "freelb,steps=2",
+    "miniepoch": 0.1,
+    "miniepoch_min_steps": 2,
+}
+PLAIN = {"method": "finetune", "attack": (), **QUICK}
+NAMES = ("negative", "positive")
+
+
+class Told(Observer):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def rows_of(file: Path) -> dict[str, list[Any]]:
+    with file.open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    return {name: [row[name] for row in rows] for name in ("text", "label")}
+
+
+def classes(file: Path, *, names: tuple[str, ...] | None = NAMES) -> Dataset:
+    """The rows of a file with whole numbers for labels, named or not."""
+    rows = rows_of(file)
+    table = Dataset.from_dict({**rows, "label": [NAMES.index(label) for label in rows["label"]]})
+    return table if names is None else table.cast_column("label", ClassLabel(names=list(names)))
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory, encoder: Path, reviews: Path) -> Fitted:
+    """A classifier made of a model object with a fresh head, as tutorials make it."""
+    model = AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=2)
+    output = tmp_path_factory.mktemp("fit") / "run"
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    return fit(model, tokenizer, classes(reviews), output=output, examples=10, **QUICK)
+
+
+def test_it_returns_a_classifier_a_ticket_and_a_record(fitted: Fitted) -> None:
+    assert isinstance(fitted.ticket, Ticket)
+    assert fitted.classifier.ticket.fingerprint == fitted.ticket.fingerprint
+    assert not fitted.classifier.training
+    assert fitted.classifier.config.id2label == dict(enumerate(NAMES))
+    assert fitted.record.model.attacks["textfooler"].clean.total == 10
+    classify = pipeline("text-classification", fitted.classifier, tokenizer=fitted.tokenizer)
+    (answer,) = classify(["a dull film"])
+    assert answer["label"] in NAMES
+
+
+def test_a_fresh_head_is_taken_for_one(fitted: Fitted) -> None:
+    assert fitted.record.config["start"] == "pretrained"
+    assert not fitted.record.given
+    assert fitted.record.seconds["dense"] > 0
+
+
+def test_it_is_the_command_on_files(fitted: Fitted, reviews: Path, tmp_path: Path) -> None:
+    """The same model and the same rows in files give the same classifier, bit for bit."""
+    classes(reviews).to_parquet(tmp_path / "rows.parquet")
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in QUICK.items()]
+    done = call(
+        *("run", "--model", fitted.folder / "inputs" / "model", "--train-file", tmp_path / "rows.parquet"),
+        *("--start", "pretrained", "--output", tmp_path / "run", "--no-attack", *options),
+    )
+    assert done.code == 0, done.err
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "model").state_dict()
+    ours = fitted.classifier.state_dict()
+    assert all(torch.equal(weight, theirs[name]) for name, weight in ours.items())
+
+
+def test_the_commands_take_its_folder(fitted: Fitted, tmp_path: Path) -> None:
+    done = call("evaluate", fitted.folder, "--output", tmp_path / "out")
+    assert done.code == 0, done.err
+    assert f"{fitted.record.model.test.correct} of {fitted.record.model.test.total} right" in done.out
+
+
+def test_the_same_call_returns_what_is_there(fitted: Fitted, encoder: Path, reviews: Path) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=2)
+    torch.manual_seed(3)
+    told = Told()
+    model.load_state_dict(
+        AutoModelForSequenceClassification.from_pretrained(fitted.folder / "inputs" / "model").state_dict()
+    )
+    again = fit(
+        model,
+        AutoTokenizer.from_pretrained(encoder),
+        classes(reviews),
+        output=fitted.folder,
+        observer=told,
+        examples=10,
+        **QUICK,
+    )
+    assert again.record == fitted.record
+    assert any("is finished already" in note for note in told.notes)
+
+
+def test_other_data_or_another_model_is_refused_and_nothing_is_lost(
+    fitted: Fitted, encoder: Path, reviews: Path
+) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(fitted.folder / "inputs" / "model")
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    kept = {file: file.read_bytes() for file in fitted.folder.rglob("*") if file.is_file()}
+    fewer = classes(reviews).select(range(100))
+    with pytest.raises(EarlyRobustError, match="holds a run on other data or of another model"):
+        fit(model, tokenizer, fewer, output=fitted.folder, examples=10, **QUICK)
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    with pytest.raises(EarlyRobustError, match="holds a run on other data or of another model"):
+        fit(model, tokenizer, classes(reviews), output=fitted.folder, examples=10, **QUICK)
+    assert kept == {file: file.read_bytes() for file in fitted.folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("kind", ["numbers", "names", "other order"])
+def test_a_trained_classifier_is_kept_with_its_names(
+    classifier: Path, trained_on: Path, tmp_path: Path, kind: str
+) -> None:
+    """Its first output is POSITIVE; whatever way the labels are written, the right output is meant."""
+    model = AutoModelForSequenceClassification.from_pretrained(classifier)
+    rows = rows_of(trained_on)
+    if kind == "numbers":  # which stand for outputs, as in a Trainer
+        data: Any = {**rows, "label": [int(label == "negative") for label in rows["label"]]}
+    elif kind == "names":
+        data = rows
+    else:
+        data = classes(trained_on, names=("NEGATIVE", "POSITIVE"))
+    made = fit(
+        model,
+        AutoTokenizer.from_pretrained(classifier),
+        data,
+        output=tmp_path / "run",
+        observer=Told(),
+        **PLAIN,
+    )
+    assert made.record.given
+    assert made.classifier.config.id2label == {0: "POSITIVE", 1: "NEGATIVE"}
+    assert made.record.dense is not None
+    assert made.record.dense.test.value > 0.8
+
+
+def test_outputs_without_names_are_matched_by_position(
+    classifier: Path, trained_on: Path, tmp_path: Path
+) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(classifier)
+    model.config.id2label = {0: "LABEL_0", 1: "LABEL_1"}
+    model.config.label2id = {"LABEL_0": 0, "LABEL_1": 1}
+    rows = rows_of(trained_on)
+    table = Dataset.from_dict({**rows, "label": [int(label == "negative") for label in rows["label"]]})
+    table = table.cast_column("label", ClassLabel(names=['good, "really"', "bad"]))
+    made = fit(
+        model,
+        AutoTokenizer.from_pretrained(classifier),
+        table,
+        output=tmp_path / "run",
+        observer=Told(),
+        **PLAIN,
+    )
+    assert made.record.given
+    assert made.classifier.config.id2label == {0: 'good, "really"', 1: "bad"}
+    assert made.record.dense is not None
+    assert made.record.dense.test.value > 0.8
+
+
+def test_a_named_encoder_files_pairs_and_a_test_set(encoder: Path, reviews: Path, tmp_path: Path) -> None:
+    rows = rows_of(reviews)
+    pairs = {"first": rows["text"], "second": rows["text"][::-1], "kind": rows["label"]}
+    others = {name: [value + "s" for value in pairs[name]][:40] for name in ("first", "second")}
+    columns = {"text_column": "first", "pair_column": "second", "label_column": "kind"}
+    test = Dataset.from_dict({**others, "kind": rows["label"][:40]})
+    made = fit(str(encoder), None, pairs, test, output=tmp_path / "run", observer=Told(), **columns, **PLAIN)
+    assert made.ticket is None
+    assert made.record.data.sizes["test"] == 40
+    of_file = fit(encoder, train_dataset=reviews, output=tmp_path / "file", observer=Told(), **PLAIN)
+    assert not (tmp_path / "file" / "inputs").exists()
+    assert of_file.record.config["train_file"] == str(reviews)
+
+
+def test_a_model_without_a_head_is_an_encoder(encoder: Path, reviews: Path, tmp_path: Path) -> None:
+    made = fit(
+        AutoModel.from_pretrained(encoder),
+        AutoTokenizer.from_pretrained(encoder),
+        rows_of(reviews),
+        output=tmp_path / "run",
+        observer=Told(),
+        **PLAIN,
+    )
+    assert not made.record.given
+    assert made.classifier.config.num_labels == 2
+
+
+def test_what_cannot_be_used_is_said_in_a_sentence(encoder: Path, reviews: Path, tmp_path: Path) -> None:
+    rows, model = rows_of(reviews), AutoModel.from_pretrained(encoder)
+    several = DatasetDict(train=Dataset.from_dict(rows))
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"model": encoder}, "fit needs a train_dataset"),
+        ({"model": model, "train_dataset": rows}, "needs its tokenizer, too"),
+        ({"model": encoder, "tokenizer": tokenizer, "train_dataset": rows}, "comes with its own tokenizer"),
+        (
+            {"model": encoder, "train_dataset": {"sentence": rows["text"]}},
+            "no column 'text'.*text_column='...'",
+        ),
+        (
+            {"model": encoder, "train_dataset": several},
+            "several data sets",
+        ),
+        ({"model": encoder, "train_dataset": [1, 2]}, "is a list: give a datasets.Dataset"),
+        ({"model": encoder, "train_dataset": rows, "epoch": 1}, "epoch"),
+        ({"model": encoder, "train_dataset": rows, "task": "sst2"}, "no option 'task'"),
+        ({"model": encoder, "train_dataset": tmp_path / "missing.csv"}, "does not exist"),
+    ]
+    for arguments, message in wrong:
+        with pytest.raises(EarlyRobustError, match=message):
+            fit(**arguments, output=tmp_path / "run", observer=Told())
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_progress_is_told_in_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr("earlyrobust.pipeline.progress.time.perf_counter", lambda: next(clock))
+    lines: list[str] = []
+    pace = Pace("Training", lines.append)
+    pace.start(100, 40)  # at 10 s; 40 steps were taken before an interruption
+    for done in (45, 50, 60):  # at 20, 30 and 40 s
+        pace.move(done, "steps")
+    # Ten steps in 20 s leave 50 steps for 100 s; the next line waits for a quarter of a minute.
+    assert lines == ["Training: 50 of 100, steps, about 1 min 40 s left"]
+    with ProgressLines().stage("Searching"):
+        pass
+    assert re.fullmatch(r"Searching \.\.\.\nSearching: done in \d+\.\d s\n", capsys.readouterr().err)
+
+
+def test_it_is_a_public_name() -> None:
+    assert {"fit", "Fitted"} <= set(earlyrobust.__all__)
