@@ -73,6 +73,33 @@ print(json.dumps([type(model).__name__, model.ticket.fingerprint, logits.tolist(
     assert torch.equal(torch.tensor(logits), models.logits(small))
 
 
+def test_a_ticket_is_pushed_and_loaded_by_its_name(tmp_path: Path) -> None:
+    ticket = models.searched_ticket("bert")
+    ticket.save_pretrained(tmp_path / "here")
+    push = """
+from pathlib import Path
+from earlyrobust import Ticket
+ticket = Ticket.from_pretrained(Path(sys.argv[1]))
+print(json.dumps([ticket.push_to_hub("me/ticket"), ticket.push_to_hub("me/ticket")]))
+"""
+    pull = """
+from earlyrobust import Ticket, WeightTicket
+from earlyrobust.errors import TicketError
+try:
+    WeightTicket.from_pretrained("me/ticket")
+except TicketError as error:
+    print(json.dumps([Ticket.from_pretrained("me/ticket").fingerprint, str(error)]))
+"""
+    with hub() as server:
+        addresses = elsewhere(server, tmp_path / "home", push, tmp_path / "here")
+        files = server.files["me/ticket"]
+        fingerprint, refusal = elsewhere(server, tmp_path / "there", pull)
+    assert all(address.startswith(f"{server.url}/me/ticket/commit/") for address in addresses)
+    assert set(files) == {"ticket.json", "ticket.safetensors", "README.md"}
+    assert fingerprint == ticket.fingerprint
+    assert refusal == "There is no ticket in 'me/ticket': weight_ticket.json is missing."
+
+
 @pytest.mark.slow
 def test_the_folder_of_a_run_is_uploaded_with_its_card(
     finished: tuple[Path, Outcome], tmp_path: Path

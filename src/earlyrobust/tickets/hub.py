@@ -63,20 +63,37 @@ def fetch(
         token: Token for a private repository; None for the token that is logged in.
 
     Returns:
-        The folder in the cache that holds the files that the repository has.
+        The folder in the cache that holds those of the files that the repository has.
 
     Raises:
-        TicketError: If the repository cannot be fetched.
+        TicketError: If the repository cannot be fetched, or has none of the files.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
 
-    try:
-        return Path(snapshot_download(name, revision=revision, token=token, allow_patterns=[*files]))
-    except Exception as error:  # of the hub, of the network, or of the disk
-        raise TicketError(
-            f"'{name}' is not a folder here and could not be fetched from the Hugging Face hub: check the "
-            "name, the network and your login."
-        ) from error
+    found: list[str] = []
+    offline: Exception | None = None
+    for file in files:
+        try:
+            found.append(hf_hub_download(name, file, revision=revision, token=token))
+        except RemoteEntryNotFoundError:
+            continue
+        except LocalEntryNotFoundError as error:  # offline, and not in the cache
+            offline = error
+        except Exception as error:  # of the hub, of the network, or of the disk
+            raise _unreachable(name) from error
+    if found:
+        return Path(found[0]).parent
+    if offline is not None:
+        raise _unreachable(name) from offline
+    raise TicketError(f"There is no ticket in '{name}': {files[0]} is missing.")
+
+
+def _unreachable(name: str) -> TicketError:
+    return TicketError(
+        f"'{name}' is not a folder here and could not be fetched from the Hugging Face hub: check the name, "
+        "the network and your login."
+    )
 
 
 def push(
