@@ -81,7 +81,17 @@ def test_every_command_shown_parses(
     (tmp_path / "runs/reviews/progress.json").write_text("{}", encoding="utf-8")
     (tmp_path / "runs/reviews/config.yaml").write_text("train_file: reviews.csv\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    for name in ("run", "search", "finetune", "attack", "evaluate", "export", "benchmark", "replay"):
+    for name in (
+        "run",
+        "search",
+        "finetune",
+        "attack",
+        "evaluate",
+        "export",
+        "benchmark",
+        "replay",
+        "predict",
+    ):
         monkeypatch.setattr(pipeline, name, called)
     for name in ("compare", "reproduce"):
         monkeypatch.setattr(experiments, name, called)
@@ -101,7 +111,7 @@ def test_every_command_shown_parses(
 def test_the_readme_shows_every_command() -> None:
     assert {command[0] for command in commands(README)} == {
         *("run", "search", "finetune", "attack", "evaluate", "list", "resources"),
-        *("compare", "reproduce", "report", "ticket", "export", "benchmark", "replay"),
+        *("compare", "reproduce", "report", "ticket", "export", "benchmark", "replay", "predict"),
     }
 
 
@@ -196,6 +206,7 @@ def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -
     assert len(noise) == 2
     assert run(tmp_path, "-c", "\n".join(noise)).count("train_loss") == 2
     assert (tmp_path / "grid" / "report.html").exists()
+    assert (tmp_path / "predictions.csv").read_text(encoding="utf-8").startswith("text,label,predicted,prob")
     assert "'label'" in shown[0]
     assert (tmp_path / "classifier" / "ticket.json").exists()
     (script,) = blocks((ROOT / "docs" / "trainer.md").read_text(encoding="utf-8"), "python")

@@ -72,6 +72,16 @@ class _Transformer:
         """SHA-256 of the weights."""
         return self._prepared.fingerprint
 
+    @property
+    def model(self) -> PreTrainedModel:
+        """The model as it was given."""
+        return self._prepared.model
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the model."""
+        return self._prepared.device
+
     def encode(self, inputs: Sequence[Any]) -> list[Encoded]:
         """Tokenise texts or pairs of texts, and cut off what exceeds `max_length` tokens."""
         if not inputs:

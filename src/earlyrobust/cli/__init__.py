@@ -17,6 +17,7 @@ from earlyrobust.cli import (
     export,
     finetune,
     listing,
+    predict,
     replay,
     report,
     reproduce,
@@ -71,6 +72,7 @@ app.command("report")(report.report)
 app.command("attack")(attack.attack)
 app.command("replay")(replay.replay)
 app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
 app.command("benchmark")(benchmark.benchmark)
 app.command("export")(export.export)
 app.add_typer(ticket.app, name="ticket")

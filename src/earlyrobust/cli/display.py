@@ -25,12 +25,13 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.utils import logging as transformers_logging
 
 from earlyrobust import processes
-from earlyrobust.cli.rows import how_it_stopped, percent, rows_of_attack, rows_of_run
+from earlyrobust.cli.rows import how_it_stopped, percent, rows_of_attack, rows_of_run, share
 from earlyrobust.cli.tables import fits, terminal_tables
 from earlyrobust.journal import AttackedExample
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.progress import Pace, PaceCallback
 from earlyrobust.reports.benchmark import benchmark_tables, benchmark_verdicts
+from earlyrobust.reports.confusion import confusion_table
 from earlyrobust.reports.overview import RATIOS, comparison_tables, headlines
 from earlyrobust.reports.pages import REPORT_PAGE
 from earlyrobust.reports.scrutiny import scrutiny_table
@@ -44,6 +45,7 @@ from earlyrobust.results import (
     Comparison,
     EvaluationReport,
     ExportRecord,
+    PredictionReport,
     ReplayReport,
     RunRecord,
     SearchRecord,
@@ -159,6 +161,17 @@ class Display(Observer):
         if not self._console.is_terminal:
             self._pace.move(len(done), right)
 
+    def moved(self, done: int, total: int, before: int = 0) -> None:
+        """Move the bar of a stage."""
+        assert self._progress is not None
+        task = self._progress.tasks[-1]
+        if task.total is None:
+            self._progress.reset(task.id, total=total, completed=before, note="rows")
+            self._pace.start(total, before)
+        self._progress.update(task.id, completed=done)
+        if not self._console.is_terminal:
+            self._pace.move(done)
+
     def note(self, message: str) -> None:
         """Show a remark."""
         self._console.print(message, style="dim", soft_wrap=True)
@@ -219,9 +232,31 @@ class Display(Observer):
 
     def summarise_evaluation(self, report: EvaluationReport) -> None:
         """Show the result of an evaluation."""
-        accuracy = report.accuracy
+        accuracy, confusion = report.accuracy, report.confusion
         self._say(f"{report.model}: {percent(accuracy)} ({accuracy.correct} of {accuracy.total} right)")
+        if confusion is not None:
+            self._show(confusion_table("Answers by class", confusion, report.outputs))
+            self._say(
+                f"Macro-F1: {share(confusion.macro_f1)} %. Always naming the largest class is right in "
+                f"{share(confusion.largest_class)} %."
+            )
         self._warn(report.findings)
+
+    def summarise_predictions(self, report: PredictionReport) -> None:
+        """Show how many rows were given each class."""
+        table = Table(title=f"{report.rows:,} rows of {report.file}")
+        table.add_column("predicted")
+        table.add_column("rows", justify="right")
+        for name, count in report.named.items():
+            table.add_row(name, f"{count:,}")
+        self._console.print("", table)
+        if report.without_text:
+            self._warn([f"Rows without a text, and so without a prediction: {report.without_text:,}."])
+        if report.cut:
+            self._warn(
+                [f"{report.cut:,} texts are longer than {report.max_length} tokens and lose their end."]
+            )
+        self._say(f"The predictions are in {report.output} ({report.rows_per_second:,.0f} rows a second).")
 
     def summarise_export(self, record: ExportRecord) -> None:
         """Show how an export compares with the model that it was made of."""

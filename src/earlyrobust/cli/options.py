@@ -81,6 +81,11 @@ TEST_DATA: Group = {
     ),
 }
 
+UNLABELLED: Group = {
+    name: TEST_DATA[name]
+    for name in ("text_column", "pair_column", "quotes", "delimiter", "encoding", "max_length")
+}
+
 TRAINING: Group = {
     "model": option(
         str,
@@ -112,6 +117,9 @@ TRAINING: Group = {
     "gradient_checkpointing": option(
         bool, "Training", "Compute activations twice instead of keeping them, to save memory.", "no"
     ),
+    "class_weights": option(
+        str, "Training", "'balanced' weights the loss of an example by the rarity of its class.", "none"
+    ),
     "report_to": option(
         str, "Training", "Where loss and learning rate go as well: tensorboard, wandb or mlflow.", "none"
     ),
@@ -131,6 +139,13 @@ DENSE: Group = {
 
 FINETUNING: Group = {
     "epochs": option(float, "Training", "Epochs of fine-tuning.", "by task"),
+    "early_stopping": option(
+        int,
+        "Training",
+        "Epochs without a better model on the selection split after which a fine-tuning stops; it keeps the "
+        "weights of the best epoch.",
+        "never; the last weights are kept",
+    ),
     "adversary": option(
         str, "Training", "What perturbs the fine-tuning, as 'freelb,steps=2', or 'none'.", "by method"
     ),

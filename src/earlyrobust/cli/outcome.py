@@ -21,7 +21,7 @@ from earlyrobust import processes
 from earlyrobust.errors import ConfigError
 
 if TYPE_CHECKING:
-    from earlyrobust.results import Accuracy, AttackReport, EvaluationReport
+    from earlyrobust.results import Accuracy, AttackReport, EvaluationReport, PredictionReport
 
 BELOW = 3
 
@@ -102,7 +102,7 @@ def parse_thresholds(given: Iterable[str], attacks: Sequence[str]) -> dict[str, 
     return named if for_all is None else {name: named.get(name, for_all) for name in attacks}
 
 
-def print_record(report: AttackReport | EvaluationReport) -> None:
+def print_record(report: AttackReport | EvaluationReport | PredictionReport) -> None:
     """Print a record as JSON on standard output, with the content of its file; only the first process prints.
 
     All characters are ASCII, so the encoding of standard output does not matter.

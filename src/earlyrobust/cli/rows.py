@@ -7,6 +7,7 @@ from typing import Any
 
 from earlyrobust.reports.validity import NEVER_OFFERED, validity_rows
 from earlyrobust.results import Accuracy, AttackRecord, Mean, RunRecord, SearchRecord
+from earlyrobust.results.measures import LARGEST_CLASS, MACRO_F1
 from earlyrobust.results.wording import duration
 from earlyrobust.tickets.ticket import SearchTrace
 
@@ -41,6 +42,13 @@ def rows_of_run(record: RunRecord) -> Iterator[tuple[str, str, str]]:
         return ("" if dense is None else show(dense)), show(small)
 
     yield "Clean% (95 % interval)", *both(lambda model: percent(model.test))
+    if record.data.largest_class is not None:
+        yield LARGEST_CLASS, *both(lambda _: share(record.data.largest_class))
+    if small.confusion is not None:
+        yield (
+            MACRO_F1,
+            *both(lambda model: "" if model.confusion is None else share(model.confusion.macro_f1)),
+        )
     for name in small.attacks:
         for row in _ATTACK_ROWS_OF_A_RUN:
             yield (
@@ -93,6 +101,11 @@ def _mean(mean: Mean | None, scale: float, form: str) -> str:
         return ""
     value, low, high = (format(scale * number, form) for number in (mean.value, mean.low, mean.high))
     return f"{value} ({low} to {high})"
+
+
+def share(value: float | None) -> str:
+    """Write a share in percent; a dash for None."""
+    return "–" if value is None else f"{100 * value:.2f}"
 
 
 def percent(accuracy: Accuracy) -> str:

@@ -79,6 +79,25 @@ class Table:
                 )
         return self.columns[column]
 
+    def texts_or_none(self, column: str) -> list[str | None]:
+        """Return a column of texts, with None for each that is missing.
+
+        Raises:
+            DataError: A value is neither missing nor text.
+        """
+        values = self.columns[column]
+        present = [row for row, value in enumerate(values) if not _is_missing(value)]
+        kept = Table(
+            self.path,
+            {column: [values[row] for row in present]},
+            self.unit,
+            [self.numbers[row] for row in present],
+        )
+        texts: list[str | None] = [None] * len(values)
+        for row, text in zip(present, kept.texts(column), strict=True):
+            texts[row] = text
+        return texts
+
     def labels(self, column: str) -> list[Any]:
         """Return a column that must have a value in every row.
 
@@ -137,6 +156,43 @@ def read_chunks(
             yield table
     if empty:
         raise DataError(f"{path} holds no rows: give a file with at least one row of data.")
+
+
+def column_names(path: Path, form: TextFormat = USUAL_FORMAT) -> tuple[str, ...]:
+    """Return the names of all columns of a file, in their order.
+
+    The columns of a JSONL file are those of all its lines.
+
+    Args:
+        path: A CSV, TSV, JSONL or Parquet file.
+        form: The layout of a text file.
+
+    Raises:
+        DataError: The file cannot be read as what it claims to be, or two columns have one name.
+    """
+    kind = path.suffix.lower()
+    if kind == ".jsonl" and path.is_file():
+        names: dict[str, None] = {}
+        for number, line in enumerate(decoded(path, form.encoding), start=1):
+            if line.strip():
+                names.update(dict.fromkeys(_parse_record(path, number, line)))
+        return tuple(names)
+    if kind == ".parquet" and path.is_file():
+        try:
+            found = pq.read_schema(path).names
+        except (pa.ArrowException, OSError) as error:
+            raise _not_parquet(path, error) from error
+    elif kind in (".csv", ".tsv") and path.is_file():
+        separator = form.delimiter or ("\t" if kind == ".tsv" else ",")
+        first = next(separated_rows(path, form, separator, ""), None)
+        if first is None:
+            raise DataError(f"{path} is empty: give a file with a header line and rows of data.")
+        check_header(path, first[1], separator)
+        found = first[1]
+    else:  # which the reader refuses
+        found = []
+    _require_columns(path, found, found)
+    return tuple(found)
 
 
 def _read_separated(
@@ -223,10 +279,13 @@ def _read_parquet(path: Path, columns: Sequence[str], rows: int, _: TextFormat) 
                 yield Table(path, by_column, "row", range(begin, begin + batch.num_rows), names)
                 begin += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path} cannot be read as Parquet ({one_line(error)}): "
-            "check that it is complete, or write it anew."
-        ) from error
+        raise _not_parquet(path, error) from error
+
+
+def _not_parquet(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path} cannot be read as Parquet ({one_line(error)}): check that it is complete, or write it anew."
+    )
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[str]]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from earlyrobust.pipeline.judge import attack, evaluate
     from earlyrobust.pipeline.methods import METHODS, Method
     from earlyrobust.pipeline.observer import Observer
+    from earlyrobust.pipeline.predicting import predict
     from earlyrobust.pipeline.replaying import replay
     from earlyrobust.pipeline.testdata import TestData
 
@@ -40,6 +41,7 @@ __all__ = [
     "export",
     "finetune",
     "fit",
+    "predict",
     "replay",
     "run",
     "search",
@@ -61,6 +63,7 @@ _HOMES = {
     "export": "exporting",
     "finetune": "jobs",
     "fit": "fitting",
+    "predict": "predicting",
     "replay": "replaying",
     "run": "jobs",
     "search": "jobs",

@@ -66,6 +66,11 @@ class RunConfig(AttackOptions):
             less memory, and other draws of dropout and perturbations.
         gradient_checkpointing: Compute activations a second time instead of keeping them, None for not: less
             memory, more time, the same results.
+        class_weights: "balanced" to weight the loss of each example by the rarity of its class, "none" or
+            None for equal weights. The dense model and the search have them, too.
+        early_stopping: Epochs without a better model, by its accuracy on the selection split, after which a
+            fine-tuning stops; None for never. With it, the weights of the best epoch are kept. With balanced
+            weights the macro-F1 decides instead of the accuracy.
         report_to: Where the training is reported to beside the record: "tensorboard", "wandb", "mlflow" or
             "none"; None for none.
         heads: Share of all attention heads to cut (the paper's 1/6).
@@ -131,6 +136,8 @@ class RunConfig(AttackOptions):
     bf16: bool = False
     gradient_accumulation: Annotated[int, Field(gt=0, le=100_000)] | None = None
     gradient_checkpointing: bool | None = None
+    class_weights: Literal["balanced", "none"] | None = None
+    early_stopping: Annotated[int, Field(gt=0)] | None = None
     report_to: Literal["tensorboard", "wandb", "mlflow", "none"] | None = None
     heads: Ratio | None = None
     neurons: Ratio | None = None

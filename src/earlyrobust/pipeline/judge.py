@@ -27,6 +27,7 @@ from earlyrobust.pipeline.testdata import TestData
 from earlyrobust.results import (
     AttackRecord,
     AttackReport,
+    Confusion,
     EvaluationReport,
     doubts_of_each,
     fault_of_guessing,
@@ -78,6 +79,8 @@ def evaluate(
             weights,
             findings=subject.findings(subject.rows["label"][:], answers.tolist()),
             choices=[*subject.choices],
+            outputs=subject.outputs,
+            confusion=Confusion.of(subject.rows["label"][:], answers.tolist(), len(subject.outputs)),
         )
         if output is not None and processes.is_first():
             report.save(output)

@@ -31,6 +31,15 @@ class Observer:
     def attacked(self, done: Sequence[AttackedExample], total: int) -> None:
         """Told of every example that an attack is done with: all of them so far, of how many."""
 
+    def moved(self, done: int, total: int, before: int = 0) -> None:
+        """Told how many parts of the stage at hand are done: all of them so far, of how many.
+
+        Args:
+            done: Parts that are done.
+            total: All parts.
+            before: Those of them that were done before an interruption.
+        """
+
     def note(self, message: str) -> None:
         """Told something worth knowing."""
 

@@ -109,6 +109,12 @@ class ProgressLines(Observer):
         robust = sum(example.status == "failed" for example in done)
         self._pace.move(len(done), f"under attack {100 * robust / len(done):.1f} % right")
 
+    def moved(self, done: int, total: int, before: int = 0) -> None:
+        """Tell how many parts of the stage at hand are done."""
+        if not self._pace.has_begun:
+            self._pace.start(total, before)
+        self._pace.move(done)
+
     def note(self, message: str) -> None:
         """Say a remark."""
         self._say(message)

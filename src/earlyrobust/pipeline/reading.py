@@ -57,12 +57,8 @@ def read_texts(
         ModelError: If the tokenizer does not fit the model.
         DataError: If the tokens cannot be kept.
     """
-    for note in fit_tokenizer(tokenizer, model.config):
-        observer.note(note)
+    length = fit_reading(model, tokenizer, wanted, observer, insists=insists)
     most = readable_tokens(model, tokenizer)
-    length = length_to_read(wanted, most, insists=insists)
-    if length < wanted:
-        observer.note(f"The model reads at most {length} tokens of a text, fewer than the usual {wanted}.")
     tokens, cut = {}, {}
     for name, rows in texts.items():
         tokens[name], cut[name] = tokenize_and_count(rows, tokenizer, length)
@@ -76,6 +72,35 @@ def read_texts(
     if any(cut.values()):
         observer.note(_lost(cut, tokens, length, tokenizer.truncation_side, is_most=length == most))
     return Reading(tokens, length, cut)
+
+
+def fit_reading(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    wanted: int,
+    observer: Observer,
+    *,
+    insists: bool,
+) -> int:
+    """Fit a tokenizer to its model, and return the most tokens of a text that are read.
+
+    Args:
+        model: What is to read texts; its configuration may be given a padding token.
+        tokenizer: Its tokenizer, which is made to fit it.
+        wanted: Most tokens of a text that are to be read, if the model reads so many.
+        observer: Is told what is changed, and of a lower number.
+        insists: Whether the user has asked for `wanted`, which is then refused rather than lowered.
+
+    Raises:
+        ConfigError: If the user asks for more than the model reads.
+        ModelError: If the tokenizer does not fit the model.
+    """
+    for note in fit_tokenizer(tokenizer, model.config):
+        observer.note(note)
+    length = length_to_read(wanted, readable_tokens(model, tokenizer), insists=insists)
+    if length < wanted:
+        observer.note(f"The model reads at most {length} tokens of a text, fewer than the usual {wanted}.")
+    return length
 
 
 def _lost(

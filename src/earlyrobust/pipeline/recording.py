@@ -21,6 +21,7 @@ from earlyrobust.pipeline.stages import Job
 from earlyrobust.pruning import is_cut
 from earlyrobust.results import (
     ATTACKS_FOLDER,
+    Confusion,
     DataRecord,
     ModelRecord,
     RunRecord,
@@ -134,5 +135,6 @@ def _evaluate(model: PreTrainedModel, splits: Splits, folder: Path) -> ModelReco
         bytes=bytes_of_weights(folder),
         classes_named=len(np.unique(predicted)),
         swapped=swapped_classes(splits.test["labels"][:], predicted.tolist(), splits.data.label_names),
+        confusion=Confusion.of(splits.test["labels"][:], predicted.tolist(), len(splits.data.label_names)),
         calibration_error=calibration_error(logits, np.array(splits.test["labels"][:])),
     )

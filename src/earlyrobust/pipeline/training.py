@@ -16,21 +16,23 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
 from earlyrobust.encoders import synchronize
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, DataError
 from earlyrobust.evaluation import accuracy_of, predict
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.reporting import check_reporting, reporting
-from earlyrobust.results import TrainingLog
+from earlyrobust.results import Confusion, TrainingLog
 from earlyrobust.search import EarlyRobustSearch, Search
 from earlyrobust.storage import flush_folder, write_json
 from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.tickets.weight_ticket import WeightTicket
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.arguments import on_one_device
+from earlyrobust.trainer.best import BestWeightsCallback
 from earlyrobust.trainer.retreat import RetreatCallback
+from earlyrobust.trainer.weighting import WeightedLoss, balanced_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -63,11 +65,14 @@ def train_classifier(
         Seconds of training, those before an interruption included.
     """
     clock = _Checkpoints()
-    guards = [] if noise is None else [_retreat(splits, noise, observer)]
+    guards: list[TrainerCallback] = [] if noise is None else [_retreat(splits, noise, observer)]
+    if config.early_stopping is not None:
+        guards.append(_best_weights(splits, config, config.early_stopping, observer))
     with reporting(config.report_to, folder.path, stage) as reports:
         trainer = AdversarialTrainer(
             model,
             _arguments(config, folder, stage, epochs, WARMUP),
+            compute_loss_func=_loss(config, splits),
             adversary=adversary,
             noise=noise,
             train_dataset=splits.train if noise is None else splits.train_with_texts(),
@@ -77,7 +82,10 @@ def train_classifier(
         trainer.remove_callback(PrinterCallback)
         checkpoint = folder.last_checkpoint(stage)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    folder.keep_log(stage, TrainingLog.of(trainer.state.log_history))
+    log = TrainingLog.of(trainer.state.log_history)
+    if log.kept_epoch is not None:
+        observer.note(f"The weights of epoch {log.kept_epoch:.2f} are kept.")
+    folder.keep_log(stage, log)
     return clock.elapsed
 
 
@@ -100,6 +108,37 @@ def _retreat(splits: Splits, noise: TextNoise, observer: Observer) -> RetreatCal
         )
 
     return RetreatCallback(judge, noise, report)
+
+
+def _loss(config: RunConfig, splits: Splits) -> WeightedLoss | None:
+    """Return the loss of the options; None for the model's own."""
+    if config.class_weights != "balanced":
+        return None
+    counts = np.bincount(splits.train["labels"][:], minlength=len(splits.data.label_names))
+    if not counts.all():
+        missing = splits.data.label_names[int(counts.argmin())]
+        raise DataError(f"The class {missing!r} has no training text to be weighted: drop --class-weights.")
+    return WeightedLoss(balanced_weights(counts.tolist()))
+
+
+def _best_weights(
+    splits: Splits, config: RunConfig, patience: int, observer: Observer
+) -> BestWeightsCallback:
+    """Return the callback that keeps the weights of the best epoch on the selection split."""
+    by_f1 = config.class_weights == "balanced"
+
+    def judge(model: PreTrainedModel) -> float:
+        answers = predict(model, splits.tokenizer, splits.selection).argmax(axis=1)
+        if not by_f1:
+            return accuracy_of(answers, splits.selection).value
+        classes = len(splits.data.label_names)
+        return Confusion.of(splits.selection["labels"][:], answers.tolist(), classes).macro_f1
+
+    def report(epoch: float, value: float) -> None:
+        measure = "macro-F1" if by_f1 else "accuracy"
+        observer.note(f"Epoch {epoch:.2f}: {measure} on the selection split {100 * value:.2f} %.")
+
+    return BestWeightsCallback(judge, patience, report)
 
 
 def search_ticket(
@@ -147,6 +186,7 @@ def search_ticket(
             origin=origin,
             on_miniepoch=observer.miniepoch,
             noise=noise,
+            compute_loss_func=_loss(config, splits),
             **options,
         )
         search.trainer.remove_callback(PrinterCallback)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from earlyrobust.reports.confusion import confusion_table, percent_of
 from earlyrobust.reports.tables import Cell, Number, Table
 from earlyrobust.reports.validity import MEANING_OF_AUA, MEANING_OF_ECE, validity_of_models
 from earlyrobust.results import Accuracy, Mean, ModelRecord, RunRecord, SearchRecord
-from earlyrobust.results.measures import CALIBRATION
+from earlyrobust.results.measures import CALIBRATION, LARGEST_CLASS, MACRO_F1
 
 
 def run_headlines(record: RunRecord) -> list[str]:
@@ -89,6 +90,10 @@ def run_tables(record: RunRecord) -> list[Table]:
         row("Clean%", lambda model: _share(model.test)),
         row("Clean% on selection", lambda model: _share(model.selection)),
     ]
+    if record.data.largest_class is not None:
+        rows.insert(1, row(LARGEST_CLASS, lambda _: percent_of(record.data.largest_class)))
+    if record.model.confusion is not None:
+        rows.insert(2, row(MACRO_F1, _macro_f1))
     for attack in record.model.attacks:
         rows.append(row(f"Aua%, {attack}", lambda model, attack=attack: _aua(model, attack)))  # type: ignore[misc]
         rows.append(row(f"#Query, {attack}", lambda model, attack=attack: _queries(model, attack)))  # type: ignore[misc]
@@ -106,9 +111,18 @@ def run_tables(record: RunRecord) -> list[Table]:
     tables = [
         Table("Accuracy and size", ["", *shown], rows, " ".join(notes)),
         validity_of_models(shown),
+        *(
+            confusion_table(f"Answers by class: {title}", model.confusion, record.data.label_names)
+            for title, model in shown.items()
+            if model.confusion is not None
+        ),
         Table("Seconds", ["stage", "s"], seconds),
     ]
     return [table for table in tables if table is not None]
+
+
+def _macro_f1(model: ModelRecord) -> Cell:
+    return "–" if model.confusion is None else percent_of(model.confusion.macro_f1)
 
 
 def _share(share: Accuracy) -> Number:

@@ -23,6 +23,7 @@ from earlyrobust.results.benchmark import (
     LatencyRecord,
 )
 from earlyrobust.results.comparison import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord
+from earlyrobust.results.confusion import Confusion
 from earlyrobust.results.doubts import doubts, doubts_of_each, fault_of_guessing
 from earlyrobust.results.evaluation import EVALUATION_NAME, EvaluationReport, TestDataRecord
 from earlyrobust.results.experiment import EXPERIMENT_NAME, ExperimentRecord
@@ -30,6 +31,7 @@ from earlyrobust.results.export import EXPORT_NAME, CheckRecord, Compared, Expor
 from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
 from earlyrobust.results.findings import fault_of_swapped, faults_of_ticket, find_faults, swapped_classes
 from earlyrobust.results.measures import Accuracy, Mean
+from earlyrobust.results.prediction import PredictionReport
 from earlyrobust.results.run import (
     RECORD_NAME,
     DataRecord,
@@ -75,6 +77,7 @@ __all__ = [
     "Compared",
     "Comparison",
     "ComparisonRecord",
+    "Confusion",
     "ContenderRecord",
     "CurveRecord",
     "DataRecord",
@@ -85,6 +88,7 @@ __all__ = [
     "LatencyRecord",
     "Mean",
     "ModelRecord",
+    "PredictionReport",
     "ReplayReport",
     "RunRecord",
     "ScrutinyRecord",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from earlyrobust.errors import OutputError
+from earlyrobust.results.confusion import Confusion
 from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
 from earlyrobust.results.measures import Accuracy
 from earlyrobust.storage import check_can_be_made, content_of, write_json
@@ -52,6 +53,8 @@ class EvaluationReport:
         fingerprint: Hash over the classifier's weights; None where the record is not written into a file.
         findings: What looks wrong, a sentence each.
         choices: Which weights were chosen where there was a choice, a sentence each.
+        outputs: Names of the classifier's outputs; none in an older version's record.
+        confusion: Its answers by class, in the order of the outputs; None in an older version's record.
         schema_version: Version of this layout.
     """
 
@@ -62,6 +65,8 @@ class EvaluationReport:
     fingerprint: str | None = None
     findings: list[str] = field(default_factory=list)
     choices: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    confusion: Confusion | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def save(self, folder: Path) -> None:

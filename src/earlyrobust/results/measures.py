@@ -11,6 +11,8 @@ from dataclasses import dataclass
 CLEAN, AUA, QUERIES, SECONDS = "Clean%", "Aua%", "#Query", "Training s"
 # Expected calibration error on the test split, in percent.
 CALIBRATION = "ECE%"
+# The accuracy of a classifier that always names the largest class; the mean F1 of the classes, in percent.
+LARGEST_CLASS, MACRO_F1 = "Largest class %", "Macro-F1 %"
 PARAMETERS, MEGABYTES, LATENCY = "Parameters", "MB", "Latency"
 # Clean accuracy on the attacked examples alone, where answers can be compared one by one.
 CLEAN_OF_ATTACKED = "Clean%, attacked"

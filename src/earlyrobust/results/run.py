@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from earlyrobust.results.attack import AttackRecord
+from earlyrobust.results.confusion import Confusion
 from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
 from earlyrobust.results.measures import Accuracy
 from earlyrobust.results.training import TrainingLog
@@ -62,6 +63,7 @@ class ModelRecord:
         swapped: Classes of the test split that it seems to take for one another: class → class that it names.
         calibration_error: Expected calibration error on the test split, a share; None in an older version's
             record.
+        confusion: Its answers on the test split by class; None in an older version's record.
     """
 
     test: Accuracy
@@ -73,6 +75,7 @@ class ModelRecord:
     classes_named: int | None = None
     swapped: dict[str, str] = field(default_factory=dict)
     calibration_error: float | None = None
+    confusion: Confusion | None = None
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,9 @@ class TrainingLog:
         noisy_loss: Mean loss of the texts that were chosen for noise; empty without noise.
         retreats: The steps at which the training went back to its last good state, because the model had come
             to name one class.
+        epochs: The epochs after which the model was judged on the selection split; empty if it was not.
+        selection: Accuracy on the selection split after each of them, or macro-F1 with balanced classes.
+        kept_epoch: The epoch whose weights were kept; None if the model was not judged.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -40,6 +43,9 @@ class TrainingLog:
     clean_loss: list[float | None] = field(default_factory=list)
     noisy_loss: list[float | None] = field(default_factory=list)
     retreats: list[int] = field(default_factory=list)
+    epochs: list[float] = field(default_factory=list)
+    selection: list[float] = field(default_factory=list)
+    kept_epoch: float | None = None
 
     @classmethod
     def of(cls, history: Sequence[Mapping[str, Any]]) -> TrainingLog:
@@ -55,6 +61,8 @@ class TrainingLog:
         def some(name: str) -> list[float | None]:
             return values(name) if any(name in point for point in points) else []
 
+        judged = [entry for entry in history if "selection" in entry]
+        best = max(judged, key=lambda entry: entry["selection"], default=None)
         return cls(
             steps=[int(point["step"]) for point in points],
             loss=values("loss"),
@@ -65,6 +73,9 @@ class TrainingLog:
             clean_loss=some("clean_loss"),
             noisy_loss=some("noisy_loss"),
             retreats=[int(entry["step"]) for entry in history if "retreat" in entry],
+            epochs=[float(entry["epoch"]) for entry in judged],
+            selection=[float(entry["selection"]) for entry in judged],
+            kept_epoch=None if best is None else float(best["epoch"]),
         )
 
 

@@ -1,0 +1,159 @@
+"""Files of texts without labels: a look over the whole file, its texts in chunks, and rows written back."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from earlyrobust.data.files import Table, column_names, one_line, read_chunks
+from earlyrobust.data.textformat import TextFormat
+from earlyrobust.errors import DataError, OutputError
+
+# Writes some rows, given the values of each column.
+Write = Callable[[Mapping[str, Sequence[Any]]], None]
+ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A look over a file of texts.
+
+    Attributes:
+        columns: Names of all columns, in their order.
+        rows: Number of rows.
+        without_text: Number of rows in which a text is missing.
+        schema: Types of the columns, as Parquet has them; None if they were not asked for.
+    """
+
+    columns: tuple[str, ...]
+    rows: int
+    without_text: int
+    schema: pa.Schema | None
+
+
+def survey(path: Path, texts: Sequence[str], form: TextFormat, *, typed: bool = False) -> Survey:
+    """Read a whole file once, so that everything that is wrong with it is known at the start.
+
+    Args:
+        path: A CSV, TSV, JSONL or Parquet file.
+        texts: Columns of the texts.
+        form: The layout of a text file.
+        typed: Whether to find the types of the columns.
+
+    Raises:
+        DataError: If the file cannot be read, a column is missing, something else than a text stands in place
+            of a text, or a column has no type.
+    """
+    columns = column_names(path, form)
+    rows = missing = 0
+    schema: pa.Schema | None = None
+    for table in read_chunks(path, _texts_last(columns, texts), form=form):
+        given = texts_of(table, texts)
+        rows += len(given)
+        missing += given.count(None)
+        if typed:
+            schema = _unified(path, schema, table, columns)
+    return Survey(columns, rows, missing, schema)
+
+
+def texts_of(table: Table, columns: Sequence[str]) -> list[tuple[str, ...] | None]:
+    """Return the text or the two texts of each row; None for a row in which one is missing.
+
+    Raises:
+        DataError: If something else than a text stands in place of a text.
+    """
+    given = [table.texts_or_none(column) for column in columns]
+    return [None if None in row else row for row in zip(*given, strict=True)]
+
+
+@contextmanager
+def writing(
+    path: Path, columns: Sequence[str], schema: pa.Schema | None, delimiter: str | None
+) -> Iterator[Write]:
+    """Open a new CSV, TSV, JSONL or Parquet file; the ending of its name says which it is.
+
+    Args:
+        path: The file.
+        columns: Names of the columns, in their order.
+        schema: Their types, which Parquet needs.
+        delimiter: Character between the fields of CSV and TSV; None for the usual one.
+
+    Yields:
+        A function that writes rows.
+
+    Raises:
+        DataError: If the values of a column cannot be written.
+    """
+    kind = path.suffix.lower()
+    if kind == ".parquet":
+        assert schema is not None  # survey has found the types
+        with pq.ParquetWriter(path, schema) as file:
+
+            def write(rows: Mapping[str, Sequence[Any]]) -> None:
+                arrays = [pa.array(rows[field.name], type=field.type) for field in schema]
+                file.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+            yield write
+        return
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as lines:
+        if kind == ".jsonl":
+
+            def write(rows: Mapping[str, Sequence[Any]]) -> None:
+                for values in zip(*(rows[name] for name in columns), strict=True):
+                    record = dict(zip(columns, values, strict=True))
+                    lines.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+
+        else:
+            usual = "\t" if kind == ".tsv" else ","
+            table = csv.writer(lines, delimiter=delimiter or usual, lineterminator="\n")
+            table.writerow(columns)
+
+            def write(rows: Mapping[str, Sequence[Any]]) -> None:
+                for values in zip(*(rows[name] for name in columns), strict=True):
+                    table.writerow([_cell(value) for value in values])
+
+        yield write
+
+
+def check_ending(path: Path) -> None:
+    """Refuse a file to write whose name says no format.
+
+    Raises:
+        OutputError: If the ending is none of CSV, TSV, JSONL and Parquet.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise OutputError(
+            f"The format of '{path}' cannot be told from its name: use a name that ends in "
+            f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}."
+        )
+
+
+def _texts_last(columns: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Columns in an order that names those of the texts, too, which need not be there."""
+    return [*(name for name in columns if name not in texts), *texts]
+
+
+def _cell(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _unified(path: Path, known: pa.Schema | None, table: Table, columns: Sequence[str]) -> pa.Schema:
+    """Return the types of columns that fit the values of some rows, too."""
+    try:
+        found = pa.schema([(name, pa.array(table.columns[name]).type) for name in columns])
+        return found if known is None else pa.unify_schemas([known, found], promote_options="permissive")
+    except pa.ArrowException as error:
+        raise DataError(
+            f"A column of {path} holds values of different types ({one_line(error)}): choose an --output in "
+            "another format than Parquet."
+        ) from error

@@ -1,0 +1,205 @@
+"""`earlyrobust predict`: the rows of a file with the predictions beside them, in any format."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from conftest import call, write_csv
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from earlyrobust import pipeline
+from earlyrobust.errors import EarlyRobustError
+from earlyrobust.pipeline import predicting
+from earlyrobust.pipeline.observer import Observer
+
+TEXTS = ["a warm and funny film", 'dull, and "long"', "", "great\nfun", "no; fun\tat all"]
+COLUMNS: dict[str, list[Any]] = {"id": [1, 2, 3, 4, 5], "text": TEXTS, "note": ["x", "", "z", "ä", "1,5"]}
+
+
+def expected(classifier: Path, texts: list[str], pairs: list[str] | None = None) -> list[list[float]]:
+    tokenizer = AutoTokenizer.from_pretrained(classifier)
+    model = AutoModelForSequenceClassification.from_pretrained(classifier).eval()
+    both = [texts] if pairs is None else [texts, pairs]
+    with torch.no_grad():
+        tokens = tokenizer(*both, padding=True, truncation=True, return_tensors="pt")
+        return model(**tokens).logits.softmax(1).tolist()
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines, delimiter="\t" if path.suffix == ".tsv" else ","))
+
+
+def write(path: Path) -> Path:
+    if path.suffix == ".jsonl":
+        rows = [dict(zip(COLUMNS, row, strict=True)) for row in zip(*COLUMNS.values(), strict=True)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    elif path.suffix == ".parquet":
+        pq.write_table(pa.table(COLUMNS), path)
+    else:
+        write_csv(path, COLUMNS)
+    return path
+
+
+@pytest.mark.parametrize("source", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("target", ["csv", "tsv", "jsonl", "parquet"])
+def test_every_row_keeps_its_columns_and_gets_its_prediction(
+    classifier: Path, tmp_path: Path, source: str, target: str
+) -> None:
+    file = write(tmp_path / f"in.{source}")
+    output = tmp_path / "new" / f"out.{target}"
+    done = call("predict", classifier, file, "--output", output)
+    assert done.code == 0, done.err
+    rows = read(output)
+    assert [row["text"] or "" for row in rows] == TEXTS
+    assert [str(row["id"]) for row in rows] == list("12345")
+    assert [row["note"] or "" for row in rows] == COLUMNS["note"]
+    if target in ("jsonl", "parquet") and source != "csv":
+        assert [row["id"] for row in rows] == COLUMNS["id"]  # types are kept
+    wanted = iter(expected(classifier, [text for text in TEXTS if text]))
+    for row, text in zip(rows, TEXTS, strict=True):
+        names = ("probability_POSITIVE", "probability_NEGATIVE")
+        if not text:
+            assert not any(row[name] for name in ("predicted", "probability", *names))
+            continue
+        probabilities = next(wanted)
+        assert [float(row[name]) for name in names] == pytest.approx(probabilities, abs=2e-6)
+        assert float(row["probability"]) == pytest.approx(max(probabilities), abs=2e-6)
+        assert row["predicted"] == ("POSITIVE" if probabilities[0] > 0.5 else "NEGATIVE")
+    assert "Rows without a text, and so without a prediction: 1." in done.out
+    assert [file.name for file in output.parent.iterdir()] == [output.name]
+
+
+def test_pairs_a_run_and_the_record(finished: tuple[Path, Any], classifier: Path, tmp_path: Path) -> None:
+    pairs = {"one": TEXTS[:2], "two": ["so so", "fine"], "text": TEXTS[:2]}
+    file = write_csv(tmp_path / "in.csv", pairs)
+    columns = ("--text-column", "one", "--pair-column", "two")
+    done = call("predict", classifier, file, *columns, "--output", tmp_path / "out.jsonl", "--json")
+    assert done.code == 0, done.err
+    rows = read(tmp_path / "out.jsonl")
+    wanted = expected(classifier, pairs["one"], pairs["two"])
+    assert [row["probability_POSITIVE"] for row in rows] == pytest.approx(
+        [row[0] for row in wanted], abs=2e-6
+    )
+    record = json.loads(done.out)
+    assert record["rows"] == sum(record["named"].values()) == 2
+    assert set(record["named"]) == {"POSITIVE", "NEGATIVE"}
+    assert record["environment"]["versions"]["torch"] == torch.__version__
+    of_run = call("predict", finished[0], file, "--output", tmp_path / "run.csv")
+    assert of_run.code == 0, of_run.err
+    assert {row["predicted"] for row in read(tmp_path / "run.csv")} <= {"negative", "positive"}
+
+
+def test_long_texts_are_cut_and_counted(classifier: Path, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "in.csv", {"text": ["fun " * 30, "fun " * 6, "fun"]})
+    done = call("predict", classifier, file, "--max-length", 8, "--output", tmp_path / "out.csv")
+    assert done.code == 0, done.err
+    assert "Beware: 1 texts are longer than 8 tokens and lose their end." in done.out
+
+
+class Stops(Observer):
+    """Interrupts a command after some parts."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.told: list[tuple[int, int, int]] = []
+
+    def moved(self, done: int, total: int, before: int = 0) -> None:
+        self.told.append((done, total, before))
+        if len(self.told) == self.after:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_prediction_goes_on(
+    classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predicting, "PART_ROWS", 4)
+    texts = [f"film number {number}" for number in range(18)]
+    file = write_csv(tmp_path / "in.csv", {"text": texts})
+    output, parts = tmp_path / "out.csv", tmp_path / "out.csv.parts"
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.predict(str(classifier), file, output, observer=Stops(3))
+    assert not output.exists()
+    assert len(list(parts.glob("part-*"))) == 3
+    # Other predictions do not take what these have left.
+    with pytest.raises(EarlyRobustError, match="of another model, of another file or with other options"):
+        pipeline.predict(str(classifier), write_csv(tmp_path / "b.csv", {"text": ["other"]}), output)
+    assert len(list(parts.glob("part-*"))) == 3
+    rest = Stops(0)
+    report = pipeline.predict(str(classifier), file, output, observer=rest)
+    assert rest.told[-1] == (18, 18, 12)
+    assert report.rows == 18
+    assert not parts.exists()
+    whole = tmp_path / "whole.csv"
+    pipeline.predict(str(classifier), file, whole)
+    assert output.read_bytes() == whole.read_bytes()
+
+
+def test_nothing_is_overwritten_and_faults_are_said_before_any_work(
+    classifier: Path, encoder: Path, tmp_path: Path
+) -> None:
+    file = write_csv(tmp_path / "in.csv", {"text": ["fun"], "predicted": ["mine"]})
+    good = write_csv(tmp_path / "good.csv", {"text": ["fun"]})
+    (tmp_path / "there.csv").write_text("mine", encoding="utf-8")
+    (tmp_path / "mixed.jsonl").write_text(
+        '{"text": "a", "x": 1}\n{"text": "b", "x": [2]}\n', encoding="utf-8"
+    )
+    (tmp_path / "number.jsonl").write_text('{"text": "a"}\n{"text": 7}\n', encoding="utf-8")
+    out = tmp_path / "out.csv"
+    for arguments, sentence in (
+        (
+            (classifier, file, "--output", out),
+            "has a column 'predicted' already, which predict adds: rename it",
+        ),
+        ((classifier, good, "--output", tmp_path / "there.csv"), "is there already"),
+        ((classifier, good, "--output", tmp_path / "out.xlsx"), "cannot be told from its name"),
+        ((classifier, good, "--text-column", "review", "--output", out), "no column 'review' but 'text'"),
+        ((classifier, tmp_path / "missing.csv", "--output", out), "does not exist"),
+        (
+            (classifier, tmp_path / "mixed.jsonl", "--output", tmp_path / "o.parquet"),
+            "values of different types",
+        ),
+        ((classifier, tmp_path / "number.jsonl", "--output", out), "holds int instead of text in line 2"),
+        ((encoder, good, "--output", out), "without a trained classification head"),
+        ((classifier, good, "--precision", "half", "--output", out), "precision"),
+        ((classifier, good, "--max-length", 100_000, "--output", out), "at most"),
+    ):
+        done = call("predict", *arguments)
+        assert (done.code, sentence in done.err) == (2, True), (sentence, done.err)
+    assert (tmp_path / "there.csv").read_text(encoding="utf-8") == "mine"
+    assert not out.exists()
+    assert not (tmp_path / "out.csv.parts").exists()
+    assert call("predict", classifier, tmp_path / "mixed.jsonl", "--output", out).code == 0
+
+
+def test_a_file_without_any_text_has_no_predictions(classifier: Path, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "in.csv", {"text": ["", " "], "id": [1, 2]})
+    assert call("predict", classifier, file, "--output", tmp_path / "out.csv").code == 0
+    assert [row["predicted"] for row in read(tmp_path / "out.csv")] == ["", ""]
+
+
+def test_onnx_folders_predict(classifier: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    exported = tmp_path / "onnx"
+    assert call("export", classifier, "--to", "onnx", "--output", exported).code == 0
+    file = write_csv(tmp_path / "in.csv", {"text": ["a warm film", "no fun at all, and too long"]})
+    for model, name in ((classifier, "torch.csv"), (exported, "onnx.csv")):
+        done = call("predict", model, file, "--output", tmp_path / name)
+        assert done.code == 0, done.err
+    first, second = (read(tmp_path / name) for name in ("torch.csv", "onnx.csv"))
+    for one, other in zip(first, second, strict=True):
+        assert one["predicted"] == other["predicted"]
+        assert float(one["probability"]) == pytest.approx(float(other["probability"]), abs=1e-5)
+    shutil.rmtree(exported)
