@@ -21,7 +21,8 @@ ALLOWED: dict[str, set[str]] = {
     "processes": set(),
     "lazy": set(),
     "settling": set(),
-    "families": set(),
+    "extensions": set(),
+    "families": {"extensions"},
     "tickets": set(),
     "pruning": {"families", "tickets"},
     "adversarial": set(),
@@ -42,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": {
         *(
             "lazy",
+            "extensions",
             "settling",
             "families",
             "tickets",
@@ -76,6 +78,7 @@ FREE_OF_TORCH = (
     "errors",
     "storage",
     "lazy",
+    "extensions",
     "settling",
     "tickets",
     "journal",

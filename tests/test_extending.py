@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import shlex
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 import tiny
-from conftest import call
+import torch
+from conftest import QUICK, call
 from torch import Tensor
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from earlyrobust import Ticket, masked, prune
 from earlyrobust.adversarial import ADVERSARIES, Adversary, AdversaryConfig
+from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.attacks import ATTACKS, TextBugger
 from earlyrobust.data.tasks import TASKS
 from earlyrobust.errors import ConfigError
@@ -20,12 +29,16 @@ from earlyrobust.experiments import launchers
 from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.grid import check_comparison
 from earlyrobust.experiments.paper import EXPERIMENTS
+from earlyrobust.extensions import find_class
 from earlyrobust.families import FAMILIES, family_of
 from earlyrobust.pipeline.attacking import build_attacks
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.methods import METHODS, Method
-from earlyrobust.pipeline.recipe import Recipe
+from earlyrobust.pipeline.recipe import Recipe, make_adversary
+from earlyrobust.results import AttackReport, RunRecord
 from earlyrobust.search import SEARCHES, EarlyRobustSearch
+
+PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,3 +154,158 @@ def test_a_new_adversary_trains(tmp_path: Path) -> None:
 def test_settings_of_any_type_are_checked(setting: str, value: Any, called: str) -> None:
     with pytest.raises(ConfigError, match=rf"^NudgeConfig: {setting} is .*, but must be {called}\.$"):
         Nudge(**{setting: value})
+
+
+def examples() -> dict[str, tuple[str, list[str]]]:
+    """The code and the command of each part of the page, by its heading."""
+    parts = PAGE.read_text(encoding="utf-8").split("\n## ")[1:]
+    found = {}
+    for part in parts:
+        heading = part.splitlines()[0]
+        code = re.findall(r"^```python\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
+        lines = re.findall(r"^```sh\nearlyrobust (.*?)\n```", part, re.MULTILINE | re.DOTALL)
+        found[heading] = ("".join(code), [word for line in lines for word in shlex.split(line)])
+    return found
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the whole file of the page, in which commands run."""
+    code = "".join(code for heading, (code, _) in examples().items() if heading != "A family")
+    (tmp_path / "mine.py").write_text(code, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    sys.modules.pop("mine", None)
+
+
+def test_the_page_s_adversary_search_and_attack_work_from_the_command_line(
+    mine: Path, encoder: Path, reviews: Path
+) -> None:
+    data = ("--model", encoder, "--train-file", reviews, "--no-dense", *QUICK)
+    adversary, search, attack = (examples()[name][1] for name in ("An adversary", "A search", "An attack"))
+    done = call(*adversary, *data, "--no-attack")
+    assert done.code == 0, done.err
+    record = RunRecord.load(mine / "runs" / "random-step")
+    assert record.config["adversary"] == "mine:RandomStep,length=0.2"
+    done = call(*search, *data)
+    assert done.code == 0, done.err
+    found = Ticket.from_pretrained(mine / "runs" / "sparse" / "ticket")
+    assert found.origin["method"] == "sparse"
+    assert found.origin["search"]["head_penalty"] == 1e-3
+    done = call(*attack, "--examples", 10, "--fail-under", "mine:DoubledLetters=100", "--scrutiny")
+    assert done.code == 3, done.err
+    report = AttackReport.load(mine / "runs" / "doubled")
+    assert list(report.attacks) == ["doubled-letters", "textbugger"]
+    assert "Aua% under doubled-letters" in done.err
+    assert (mine / "runs" / "doubled" / "doubled-letters.jsonl").is_file()
+
+
+def test_the_page_s_adversary_takes_steps_of_its_length(mine: Path, tmp_path: Path) -> None:
+    kind = find_class("adversary", "mine:RandomStep", ADVERSARIES, [Adversary])
+    lengths = []
+
+    class Seen:
+        def accumulate(self) -> Tensor:
+            lengths.append((embedding(tokens) - embedding.weight[tokens]).norm(dim=-1))
+            return torch.zeros(())
+
+    embedding = torch.nn.Embedding(10, 4)
+    tokens, mask = torch.arange(6).view(2, 3), torch.tensor([[1, 1, 1], [1, 1, 0]])
+    perturbation = Perturbation(embedding, mask)
+    kind(length=0.2)._step(perturbation, Seen())  # type: ignore[arg-type]
+    assert torch.allclose(lengths[0], 0.2 * mask.float(), atol=1e-6)
+
+
+def test_the_page_s_family_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(FAMILIES, "new-family")  # which transformers does not have
+    monkeypatch.setitem(FAMILIES, "ernie", FAMILIES["bert"])  # taken away at the end
+    exec(examples()["A family"][0], {})
+    config = AutoConfig.for_model(
+        "ernie",
+        num_hidden_layers=2,
+        hidden_size=16,
+        num_attention_heads=4,
+        intermediate_size=24,
+        vocab_size=30,
+    )
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    heads, neurons = np.ones((2, 4), bool), np.ones((2, 24), bool)
+    heads[0, 1] = neurons[1, 3] = False
+    ticket = Ticket("ernie", heads, neurons)
+    tokens = torch.randint(1, 30, (2, 7))
+    with masked(model, ticket), torch.no_grad():
+        expected = model(tokens).logits
+    with torch.no_grad():
+        torch.testing.assert_close(prune(model, ticket)(tokens).logits, expected)
+
+
+BROKEN = """
+import abc
+from earlyrobust.adversarial import Adversary
+from earlyrobust import TextBugger
+class Unfinished(Adversary):
+    def cost(self, layers):
+        return 1
+class Anonymous(TextBugger):
+    pass
+class Outside(TextBugger):
+    name = "../outside"
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--adversary", "nowhere:RandomStep"), "cannot be imported (ModuleNotFoundError: No module named"),
+        (("--adversary", "mine:Missing"), "The module 'mine' has no 'Missing'"),
+        (("--adversary", "mine:DoubledLetters"), "is no adversary: it must be a class derived from earlyrob"),
+        (("--adversary", "mine:RandomStep,size=1"), "has no setting 'size': choose from length"),
+        (("--adversary", "mine:RandomStep,length=-1"), "length is -1"),
+        (("--adversary", "fgm"), "no adversary 'fgm': choose one of pgd"),
+        (("--adversary", "broken:Unfinished"), "does not have all methods of its kind: write _step"),
+        (("--search", "mine:RandomStep"), "is no search: it must be a class derived from"),
+        (("--search", "other"), "no search 'other': choose one of earlyrobust"),
+        (("--attack", "mine:RandomStep"), "is no attack: it must be a class derived from"),
+        (("--attack", "broken:Anonymous"), "has the name 'textbugger', by which records tell attacks apart"),
+        (("--attack", "broken:Outside"), "has the name '../outside'"),
+        (("--attack", "mine:DoubledLetters,mine:DoubledLetters"), ""),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_a_sentence(
+    mine: Path, encoder: Path, reviews: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    (mine / "broken.py").write_text(BROKEN, encoding="utf-8")
+    if not sentence:  # a name twice is the same attack
+        config = RunConfig.parse({"attack": options[1]})
+        assert len(build_attacks(config)) == 1
+        return
+    done = call("run", "--model", encoder, "--train-file", reviews, "--output", mine / "run", *options)
+    sys.modules.pop("broken", None)
+    assert (done.code, sentence in done.err, "Traceback" in done.err) == (2, True, False), done.err
+    assert not (mine / "run").exists()
+
+
+def test_installed_packages_have_short_names(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = mine / "mine-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n", encoding="utf-8")
+    lines = PAGE.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0].splitlines()
+    points = [
+        line.replace('[project.entry-points."', "[").replace('"]', "]").replace('"', "") for line in lines
+    ]
+    (package / "entry_points.txt").write_text("\n".join(points), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(mine))
+    recipe = Recipe.of(RunConfig(adversary="random-step,length=0.3", search="sparse").resolved())
+    assert type(recipe.adversary).__name__ == "RandomStep"
+    assert recipe.search is not None
+    assert recipe.search.__name__ == "SparseSearch"
+    (attack,) = build_attacks(RunConfig(attack=("doubled-letters",)).resolved())
+    assert attack.name == "doubled-letters"
+    assert "doubled-letters" in call("list", "attacks").out
+    with pytest.raises(ConfigError, match="random-step, none, or name an adversary of your own"):
+        make_adversary("fgm")
+    (mine / "mine.py").write_text("ERNIE = 'no family'\n", encoding="utf-8")
+    sys.modules.pop("mine", None)
+    with pytest.raises(ConfigError, match=r"'random-step \(mine:RandomStep\)' cannot be imported"):
+        make_adversary("random-step")

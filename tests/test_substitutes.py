@@ -12,9 +12,12 @@ from conftest import call, write_reviews
 from transformers import AutoTokenizer
 
 from earlyrobust.adversarial import FreeLB, WordSwap
+from earlyrobust.adversarial.wordswap import token_neighbours
+from earlyrobust.attacks import Resources
 from earlyrobust.errors import ConfigError, ResourceError
+from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.substitutes import equip, token_neighbours
+from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.results import RunRecord
 
 
@@ -61,10 +64,12 @@ def test_words_without_any_neighbour_are_refused(tokenizer: Any) -> None:
         token_neighbours(tokenizer, Lists({}), 3)
 
 
-def test_only_an_adversary_that_lacks_neighbours_is_given_any(tokenizer: Any) -> None:
-    adversaries = [None, FreeLB(), WordSwap(rate=0.0), tiny.make("wordswap", {})]
-    equipped = equip(adversaries, "no such source", tokenizer, Observer())
-    assert all(after is before for before, after in zip(adversaries, equipped, strict=True))
+def test_only_an_adversary_that_lacks_neighbours_looks_for_them(tokenizer: Any) -> None:
+    nowhere = Resources(neighbours="no such source")
+    for adversary in (FreeLB(), WordSwap(rate=0.0), tiny.make("wordswap", {})):
+        assert adversary.prepare(tokenizer, nowhere) is adversary
+    with pytest.raises(ResourceError, match="no such source"):
+        WordSwap().prepare(tokenizer, nowhere)
 
 
 def test_two_adversaries_get_the_same_neighbours_and_it_is_said_once(encoder: Path) -> None:
@@ -74,11 +79,16 @@ def test_two_adversaries_get_the_same_neighbours_and_it_is_said_once(encoder: Pa
         def note(self, message: str) -> None:
             self.notes.append(message)
 
-    few, many = WordSwap(candidates=2), WordSwap(candidates=5)
-    given = equip([few, FreeLB(), many], str(encoder), AutoTokenizer.from_pretrained(encoder), Listener())
-    tables = [part.substitutes for part in given if isinstance(part, WordSwap)]
-    assert [table.shape[1] for table in tables] == [2, 5]
-    assert torch.equal(tables[0], tables[1][:, :2])
+    config = RunConfig(adversary="wordswap,candidates=2", search_adversary="wordswap,candidates=5").resolved()
+    resources = Resources(neighbours=str(encoder))
+    recipe = Recipe.of(config).prepared(AutoTokenizer.from_pretrained(encoder), resources, Listener())
+    few, many = recipe.adversary, recipe.search_adversary
+    assert isinstance(few, WordSwap)
+    assert isinstance(many, WordSwap)
+    assert few.substitutes is not None
+    assert many.substitutes is not None
+    assert (few.substitutes.shape[1], many.substitutes.shape[1]) == (2, 5)
+    assert torch.equal(few.substitutes, many.substitutes[:, :2])
     assert len(Listener.notes) == 1
 
 

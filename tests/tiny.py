@@ -167,9 +167,10 @@ def adversary(name, **changes):
 def make(name, settings):
     """An adversary, with neighbours of words if it needs them."""
     made = ADVERSARIES[name](**settings)
-    if getattr(made, "lacks_substitutes", False):
+    if made.exchanges_words:
         draw = torch.Generator().manual_seed(5)
-        return made.with_substitutes(torch.randint(1, VOCABULARY, (VOCABULARY, 8), generator=draw))
+        table = torch.randint(1, VOCABULARY, (VOCABULARY, 8), generator=draw)
+        return type(made)(made.config, substitutes=table)
     return made
 
 

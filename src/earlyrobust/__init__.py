@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from earlyrobust.errors import EarlyRobustError
     from earlyrobust.evaluation import evaluate_clean, evaluate_under_attack
+    from earlyrobust.families import register_family
     from earlyrobust.journal import AttackedExample
     from earlyrobust.pipeline import Fitted, fit
     from earlyrobust.pruning import (
@@ -107,6 +108,7 @@ __all__ = [
     "prune",
     "read_textattack_csv",
     "redraw_ticket",
+    "register_family",
     "reinitialize_pruned",
     "to_dense",
     "zero_weights",
@@ -158,6 +160,7 @@ _HOME = {
     "prune": "pruning",
     "read_textattack_csv": "textattack",
     "redraw_ticket": "tickets",
+    "register_family": "families",
     "reinitialize_pruned": "pruning",
     "to_dense": "pruning",
     "zero_weights": "pruning",

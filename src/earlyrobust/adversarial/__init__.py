@@ -5,7 +5,7 @@ To add one: a new file with a configuration and an `Adversary`, and one line in 
 
 from __future__ import annotations
 
-from earlyrobust.adversarial.base import Adversary, AdversaryConfig, Objective, Passes
+from earlyrobust.adversarial.base import Adversary, AdversaryConfig, Lexical, Objective, Passes
 from earlyrobust.adversarial.fat import FAT, FATConfig
 from earlyrobust.adversarial.flooding import Flooding, FloodingConfig
 from earlyrobust.adversarial.freeat import FreeAT, FreeATConfig
@@ -33,6 +33,7 @@ __all__ = [
     "FreeLBConfig",
     "InfoBERT",
     "InfoBERTConfig",
+    "Lexical",
     "Objective",
     "PGDConfig",
     "Passes",

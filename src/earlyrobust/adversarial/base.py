@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, final, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, final, get_type_hints
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -17,7 +17,7 @@ from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.errors import ConfigError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 # What is minimised instead of the task's loss, given that loss and the outputs of the model.
 Objective = Callable[[Tensor, Any], Tensor]
@@ -92,6 +92,27 @@ class AscentConfig(AdversaryConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_at_least(0, "step_size", "initial_magnitude", "bound")
+
+
+class WordNeighbours(Protocol):
+    """Neighbours of words.
+
+    Attributes:
+        name: The name of their source.
+    """
+
+    name: str
+
+    def nearest(self, word: str, count: int) -> list[str]:
+        """Return at most so many neighbours of a word, nearest first."""
+
+
+class Lexical(Protocol):
+    """What an adversary may ask for beside the model: see `Adversary.prepare`."""
+
+    @property
+    def neighbours(self) -> WordNeighbours:
+        """Neighbours of words."""
 
 
 class Passes(ABC):
@@ -214,6 +235,26 @@ class Adversary(ABC):
         Args:
             layers: Of the encoder.
         """
+
+    @property
+    def exchanges_words(self) -> bool:
+        """Whether it exchanges words for their neighbours, so that training knows words of attacks."""
+        return False
+
+    def prepare(self, tokenizer: PreTrainedTokenizerBase, resources: Lexical) -> Self:
+        """Return an adversary that has all it needs of the tokenizer and of neighbours of words.
+
+        It is called once, before a run claims its folder. Most adversaries need nothing and return
+        themselves.
+
+        Args:
+            tokenizer: The tokenizer of the model.
+            resources: Loads neighbours of words when they are asked for, as the run's options name them.
+
+        Raises:
+            ResourceError: If what it needs cannot be had.
+        """
+        return self
 
     def parts(self, model: PreTrainedModel) -> nn.Module | None:
         """What is trained beside the model, if anything; called once, before training.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 from torch import Tensor, nn
 
-from earlyrobust.adversarial.base import Adversary, AdversaryConfig, Passes
+from earlyrobust.adversarial.base import Adversary, AdversaryConfig, Lexical, Passes, WordNeighbours
 from earlyrobust.adversarial.perturbation import Perturbation
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, ResourceError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# Neighbours of a word that are looked through for such as are tokens.
+_SEARCHED = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ class WordSwap(Adversary):
     Args:
         config: The settings.
         substitutes: Neighbours of each token, nearest first: indices of shape (tokens, at least K); a token
-            itself stands for those that it lacks. None to add them by `with_substitutes`.
+            itself stands for those that it lacks. None to find them by `prepare`.
         **settings: Or the settings by name.
     """
 
@@ -67,13 +70,16 @@ class WordSwap(Adversary):
         self.substitutes = substitutes
 
     @property
-    def lacks_substitutes(self) -> bool:
-        """Whether it cannot train before it is given substitutes."""
-        return self.substitutes is None and self.config.rate > 0
+    def exchanges_words(self) -> bool:
+        """Whether it swaps any words."""
+        return self.config.rate > 0
 
-    def with_substitutes(self, substitutes: Tensor) -> WordSwap:
-        """The same adversary with neighbours of each token, see the class."""
-        return WordSwap(self.config, substitutes=substitutes)
+    def prepare(self, tokenizer: PreTrainedTokenizerBase, resources: Lexical) -> Self:
+        """Return this adversary with neighbours of each token, unless it has some or swaps nothing."""
+        if self.substitutes is not None or not self.exchanges_words:
+            return self
+        table = token_neighbours(tokenizer, resources.neighbours, self.config.candidates)
+        return type(self)(self.config, substitutes=table)
 
     def cost(self, layers: int) -> float:
         """A pass over each of the two texts."""
@@ -123,3 +129,50 @@ class WordSwap(Adversary):
         taken = (ranks < allowed[:, None]) & (gains > 0)
         chosen = moves.gather(2, best[..., None, None].expand(-1, -1, 1, moves.shape[-1]))[:, :, 0]
         return chosen * taken[..., None]
+
+
+def token_neighbours(tokenizer: PreTrainedTokenizerBase, neighbours: WordNeighbours, count: int) -> Tensor:
+    """Neighbours of each token that is a word, as far as they are single tokens, too.
+
+    Args:
+        tokenizer: The tokenizer.
+        neighbours: WordNeighbours of words.
+        count: How many of each word.
+
+    Returns:
+        Token indices, shape (tokens, count); a token itself in place of those that it lacks.
+
+    Raises:
+        ResourceError: If no token has a neighbour.
+    """
+    words = _words(tokenizer)
+    table = torch.arange(max(tokenizer.get_vocab().values()) + 1).unsqueeze(1).repeat(1, count)
+    index_of = {word: index for index, word in words.items()}
+    found = 0
+    for index, word in words.items():
+        near = [index_of[other] for other in neighbours.nearest(word, _SEARCHED) if other in index_of]
+        near = near[:count]
+        table[index, : len(near)] = torch.tensor(near, dtype=torch.int64)
+        found += bool(near)
+    if not found:
+        raise ResourceError(
+            f"No word of the tokenizer has a neighbour in '{neighbours.name}': choose other --neighbours."
+        )
+    return table
+
+
+def _words(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
+    """The tokens that are whole lower-case words, as they stand after a space."""
+    special = set(tokenizer.all_special_ids)
+    texts = {
+        index: str(tokenizer.decode([index])).strip()
+        for index in tokenizer.get_vocab().values()
+        if index not in special
+    }
+    words = {index: text for index, text in texts.items() if text.isalpha() and text == text.lower()}
+    encoded = tokenizer([f"a {word}" for word in words.values()], add_special_tokens=False)["input_ids"]
+    return {
+        index: word
+        for (index, word), tokens in zip(words.items(), encoded, strict=True)
+        if len(tokens) == 2 and tokens[1] == index
+    }

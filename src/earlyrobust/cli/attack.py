@@ -60,7 +60,8 @@ def attack(
         display.summarise_attacks(model, report)
         if json:
             print_record(report)
+    of_attack = dict(zip(report.attacks, dict.fromkeys(config.attack), strict=True))
     end_if_below(
-        (f"Aua% under {name}", record.under_attack, thresholds.get(name))
+        (f"Aua% under {name}", record.under_attack, thresholds.get(of_attack[name]))
         for name, record in report.attacks.items()
     )

@@ -71,8 +71,10 @@ def _about_costs() -> str:
 
 def _attacks() -> list[tuple[str, str]]:
     from earlyrobust.attacks import ATTACKS
+    from earlyrobust.extensions import installed
 
-    return [(name, attack.description) for name, attack in ATTACKS.items()]
+    others = [(name, f"from {entry.value}") for name, entry in installed("attack").items()]
+    return [*((name, attack.description) for name, attack in ATTACKS.items()), *others]
 
 
 def _tasks() -> list[tuple[str, str]]:

@@ -5,9 +5,12 @@ To add one: a new file with a `Family`, and one line in `FAMILIES`.
 
 from __future__ import annotations
 
+import logging
+import sys
 from typing import TYPE_CHECKING
 
 from earlyrobust.errors import ModelError
+from earlyrobust.extensions import installed
 from earlyrobust.families.albert import ALBERT
 from earlyrobust.families.base import Dimensions, Family
 from earlyrobust.families.bert import BERT
@@ -21,8 +24,9 @@ from earlyrobust.families.roberta import CAMEMBERT, DATA2VEC_TEXT, ROBERTA, XLM_
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-__all__ = ["CUT_PREFIX", "FAMILIES", "Dimensions", "Family", "family_of"]
+__all__ = ["CUT_PREFIX", "FAMILIES", "Dimensions", "Family", "family_of", "register_family"]
 
+_LOGGER = logging.getLogger(__name__)
 # What the model type of a cut model has before the name of its family.
 CUT_PREFIX = "earlyrobust-"
 
@@ -39,6 +43,18 @@ FAMILIES: dict[str, Family] = {
     "modernbert": MODERNBERT,
     "albert": ALBERT,
 }
+
+
+def register_family(family: Family) -> None:
+    """Make a family known that this package does not have: its encoders can be cut, saved and loaded.
+
+    Args:
+        family: The family. It takes the place of a family of the same model type.
+    """
+    FAMILIES[family.model_type] = family
+    auto_classes = sys.modules.get("earlyrobust.pruning.autoclasses")
+    if auto_classes is not None:  # else it registers all families when it is imported
+        auto_classes.register()
 
 
 def family_of(config: PreTrainedConfig) -> Family:
@@ -61,3 +77,17 @@ def family_of(config: PreTrainedConfig) -> Family:
             f"choose an encoder of one of the supported families ({', '.join(sorted(FAMILIES))})."
         )
     return family
+
+
+def _register_installed() -> None:
+    """Make the families of installed packages known; a warning tells of one that cannot be loaded."""
+    for name, entry in installed("family").items():
+        try:
+            family = entry.load()
+        except Exception as error:  # of code that is not ours
+            _LOGGER.warning("The family '%s' (%s) cannot be loaded: %s", name, entry.value, error)
+            continue
+        FAMILIES.setdefault(family.model_type, family)
+
+
+_register_installed()

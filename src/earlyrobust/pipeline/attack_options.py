@@ -19,7 +19,8 @@ class AttackOptions(Options):
     """How a classifier is attacked. Options that are None take the default of each attack.
 
     Attributes:
-        attack: Names of attacks in `ATTACKS`; in one string they are separated by commas.
+        attack: Names of attacks: those of `ATTACKS`, of installed packages, or `module:Class`. In one string
+            they are separated by commas.
         examples: Examples to attack, drawn from the test split with the shares of its classes.
         neighbours: Source of neighbours; None for the counter-fitted vectors if they were fetched, else the
             synonyms from WordNet that the package carries.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,6 +13,7 @@ from earlyrobust.attacks.precision import check_precision
 from earlyrobust.encoders import Note, fastest_device, has_bf16, silent
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import evaluate_victim
+from earlyrobust.extensions import find_class
 from earlyrobust.pipeline.attack_options import AttackOptions
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.results import AttackRecord
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+# The name of an attack is part of the names of its files.
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # Options that only some attacks have.
 _OWN = ("candidates", "min_similarity", "min_word_cosine", "word_limit", "ranks_all_words")
 
@@ -33,16 +37,32 @@ def check_attacks(options: AttackOptions) -> dict[str, Any]:
     Raises:
         ConfigError: If there is no such attack, or if none of the attacks has a given setting.
     """
-    for name in options.attack:
-        if name not in ATTACKS:
-            raise ConfigError(f"There is no attack '{name}': choose from {', '.join(ATTACKS)}.")
+    kinds = [attack_class(name) for name in dict.fromkeys(options.attack)]
+    names = [kind.name for kind in kinds]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"Two of the attacks have the name '{twice[0]}': give each a name of its own.")
     given = _given(options)
     for option in given:
-        if options.attack and not any(option in _parameters(name) for name in options.attack):
+        if options.attack and not any(option in _parameters(kind) for kind in kinds):
             raise ConfigError(
                 f"--{option.replace('_', '-')} is no option of {' or '.join(options.attack)}: leave it out."
             )
     return given
+
+
+def attack_class(name: str) -> type[WordSwapAttack]:
+    """Find an attack by its name: one of this package, of an installed package, or `module:Class`.
+
+    Raises:
+        ConfigError: If there is no such attack.
+    """
+    found = find_class("attack", name, ATTACKS, [WordSwapAttack])
+    if ATTACKS.get(name) is not found and (found.name in ATTACKS or not _FILE_NAME.fullmatch(found.name)):
+        raise ConfigError(
+            f"The attack '{name}' has the name '{found.name}', by which records tell attacks apart: set its "
+            "attribute `name` to a name of its own, of letters, digits and hyphens."
+        )
+    return found
 
 
 def _given(options: AttackOptions) -> dict[str, Any]:
@@ -50,8 +70,8 @@ def _given(options: AttackOptions) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
-def _parameters(attack: str) -> set[str]:
-    return set(inspect.signature(ATTACKS[attack]).parameters)
+def _parameters(kind: type[WordSwapAttack]) -> set[str]:
+    return set(inspect.signature(kind).parameters)
 
 
 def build_attacks(
@@ -74,14 +94,14 @@ def build_attacks(
         if options.precision == "bf16" and not has_bf16():
             note("This device does not know bfloat16: attacks take longer with --precision bf16.")
     resources = resources or resources_of(options, note)
-    return [build_attack(name, options, resources) for name in dict.fromkeys(options.attack)]
+    return [build_attack(attack_class(name), options, resources) for name in dict.fromkeys(options.attack)]
 
 
-def build_attack(name: str, options: AttackOptions, resources: Resources) -> WordSwapAttack:
+def build_attack(kind: type[WordSwapAttack], options: AttackOptions, resources: Resources) -> WordSwapAttack:
     """Build one attack; it ignores settings that it does not have."""
-    settings = {option: value for option, value in _given(options).items() if option in _parameters(name)}
-    # All attacks of the table take resources. mypy sees the base class, which does not.
-    return cast("Callable[..., WordSwapAttack]", ATTACKS[name])(resources, **settings)
+    settings = {option: value for option, value in _given(options).items() if option in _parameters(kind)}
+    # All attacks that have names take resources. mypy sees the base class, which does not.
+    return cast("Callable[..., WordSwapAttack]", kind)(resources, **settings)
 
 
 def resources_of(options: AttackOptions, note: Note = silent) -> Resources:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from earlyrobust.adversarial import ADVERSARIES, Adversary, WordSwap
+from earlyrobust.adversarial import ADVERSARIES, Adversary
+from earlyrobust.attacks import Resources
 from earlyrobust.errors import ConfigError
+from earlyrobust.extensions import find_class
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.methods import METHODS, Method, Start
 from earlyrobust.pipeline.noising import NoiseChoice
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.specs import NONE, parse_spec
-from earlyrobust.pipeline.substitutes import equip
-from earlyrobust.search import SEARCHES, Search, SearchConfig
+from earlyrobust.search import SEARCHES, EarlyRobustSearch, RobustTicketSearch, Search, SearchConfig
 from earlyrobust.search.base import check_adversary
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Recipe:
         Args:
             usual: The source of the run.
         """
-        swaps = any(isinstance(used, WordSwap) for used in (self.adversary, self.search_adversary))
+        swaps = any(used.exchanges_words for used in self._adversaries)
         of_noise = () if self.noise is None else self.noise.sources or (usual,)
         return tuple(dict.fromkeys([*([usual] if swaps else []), *of_noise]))
 
@@ -137,22 +138,30 @@ class Recipe:
             observer.note(f"{hasty}: the search may take as long, instead of {settings.max_epochs:g}.")
         return replace(self, search_config=given)
 
-    def equipped(
-        self, neighbours: str | None, tokenizer: PreTrainedTokenizerBase, observer: Observer
+    @property
+    def _adversaries(self) -> list[Adversary]:
+        """The adversaries of both stages."""
+        return [used for used in (self.search_adversary, self.adversary) if used is not None]
+
+    def prepared(
+        self, tokenizer: PreTrainedTokenizerBase, resources: Resources, observer: Observer
     ) -> Recipe:
-        """The same recipe with neighbours of words for the adversaries that need them.
+        """Return the recipe with adversaries that have all they need; see `Adversary.prepare`.
 
         Args:
-            neighbours: Their source, as for attacks.
-            tokenizer: Of the encoder.
-            observer: Is told where they are from.
+            tokenizer: The tokenizer of the encoder.
+            resources: Neighbours of words, as for attacks.
+            observer: Is told where the neighbours are from, if an adversary exchanges words.
 
         Raises:
-            ResourceError: If they cannot be had.
+            ResourceError: If what an adversary needs cannot be had.
         """
-        search_adversary, adversary = equip(
-            [self.search_adversary, self.adversary], neighbours, tokenizer, observer
+        search_adversary, adversary = (
+            None if used is None else used.prepare(tokenizer, resources)
+            for used in (self.search_adversary, self.adversary)
         )
+        if any(used.exchanges_words for used in self._adversaries):
+            observer.note(f"Training swaps words for their neighbours in {resources.neighbours.name}.")
         return replace(self, search_adversary=search_adversary, adversary=adversary)
 
     def idle_options(self, config: RunConfig) -> list[str]:
@@ -185,11 +194,10 @@ class Recipe:
         """
         method = METHODS[config.method]
         name = config.search or method.search or NONE
-        if name not in (*SEARCHES, RANDOM, NONE):
-            raise ConfigError(
-                f"There is no search '{name}': choose one of {', '.join([*SEARCHES, RANDOM, NONE])}."
-            )
-        search = SEARCHES.get(name)
+        search: type[Search] | None = None
+        if name not in (RANDOM, NONE):
+            bases = (EarlyRobustSearch, RobustTicketSearch)
+            search = find_class("search", name, SEARCHES, bases, [RANDOM, NONE])
         start = config.start or ("pretrained" if name == RANDOM else method.start)
         if start in ("searched", "continued") and name == RANDOM:
             raise ConfigError(f"A random ticket has no searched weights to start from: drop --start {start}.")
@@ -227,9 +235,7 @@ def make_adversary(spec: str) -> Adversary | None:
     name, settings = parse_spec(spec)
     if name == NONE:
         return None
-    if name not in ADVERSARIES:
-        raise ConfigError(f"There is no adversary '{name}': choose one of {', '.join([*ADVERSARIES, NONE])}.")
-    return ADVERSARIES[name](**settings)
+    return find_class("adversary", name, ADVERSARIES, [Adversary], [NONE])(**settings)
 
 
 def _search_adversary(search: type[Search], config: RunConfig, method: Method) -> Adversary | None:

@@ -157,7 +157,7 @@ class Scrutiny:
         if self._words is None:
             return self._no_words
         resources = resources_of(self._config.model_copy(update={"neighbours": self._words}))
-        others = build_attack(exact.name, self._config, resources).scored_by(LOGIT_MARGIN)
+        others = build_attack(type(exact), self._config, resources).scored_by(LOGIT_MARGIN)
         return others if others.describe() != exact.describe() else _NO_WORDS
 
     def _attack(
@@ -223,7 +223,7 @@ class Scrutiny:
         right, queries = [], 0
         for count in fewer_candidates(most):
             options = self._config.model_copy(update={"candidates": count})
-            fewer = build_attack(attack.name, options, self._resources).scored_by(LOGIT_MARGIN)
+            fewer = build_attack(type(attack), options, self._resources).scored_by(LOGIT_MARGIN)
             examples = self._attack(fewer, attack.name, f"k{count}")
             right.append(_robust(examples))
             queries += sum(item.queries for item in examples)

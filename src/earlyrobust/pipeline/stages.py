@@ -28,6 +28,7 @@ from earlyrobust.encoders import (
 from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.evaluation import predict
 from earlyrobust.noise import Lexicon, TextNoise
+from earlyrobust.pipeline.attacking import resources_of
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import note_idle_devices
 from earlyrobust.pipeline.folder import DENSE, MODEL, SEARCHED, TICKET, AnyTicket, RunFolder, find_ticket
@@ -128,7 +129,7 @@ def begun(
 ) -> Iterator[Job]:
     """Check that a job can train, and claim its folder while the context lasts."""
     changes_texts = bool(config.attack) or recipe.changes_words
-    recipe = recipe.equipped(config.neighbours, splits.tokenizer, observer)
+    recipe = recipe.prepared(splits.tokenizer, resources_of(config, observer.note), observer)
     recipe = recipe.given_time(math.ceil(len(splits.train) / config.batch_size), config, observer)
     note_idle_devices(observer)
     if config.bf16 and not has_bf16():

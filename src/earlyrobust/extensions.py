@@ -1,0 +1,104 @@
+"""Classes from outside this package, by the name `module:Class` or by entry points of installed packages."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from earlyrobust.errors import ConfigError
+
+T = TypeVar("T")
+# Groups of entry points, by the kind of class.
+GROUPS = {
+    "adversary": "earlyrobust.adversaries",
+    "attack": "earlyrobust.attacks",
+    "search": "earlyrobust.searches",
+    "family": "earlyrobust.families",
+}
+
+
+def installed(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
+    """Return the entry points of a kind that installed packages have, by name.
+
+    Args:
+        kind: A key of `GROUPS`.
+    """
+    return {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUPS[kind])}
+
+
+def names_of(kind: str, own: Mapping[str, Any]) -> list[str]:
+    """Return the names to choose from: those of this package, then those of installed packages."""
+    return [*own, *(name for name in installed(kind) if name not in own)]
+
+
+def is_known(kind: str, name: str, own: Mapping[str, Any]) -> bool:
+    """Whether a name is one to choose from, or is written as `module:Class`."""
+    return name in own or ":" in name or name in installed(kind)
+
+
+def find_class(
+    kind: str, name: str, own: Mapping[str, type[T]], bases: Sequence[type], also: Sequence[str] = ()
+) -> type[T]:
+    """Find a class by its name.
+
+    Args:
+        kind: What it is, a key of `GROUPS`.
+        name: A name in `own`, the name of an entry point, or `module:Class`. The module may be in the current
+            folder.
+        own: The classes of this package.
+        bases: The classes from one of which it must be derived.
+        also: Further names that the user could have chosen.
+
+    Raises:
+        ConfigError: If there is no such class, it cannot be imported, or it is of another kind.
+    """
+    if name in own:
+        return own[name]
+    if ":" in name:
+        found = _imported(kind, name)
+    elif entry := installed(kind).get(name):
+        try:
+            found = entry.load()
+        except Exception as error:  # of code that is not ours
+            raise _broken(kind, f"{name} ({entry.value})", error) from error
+    else:
+        article = "an" if kind[0] in "aeiou" else "a"
+        choices = ", ".join([*names_of(kind, own), *also])
+        raise ConfigError(
+            f"There is no {kind} '{name}': choose one of {choices}, or name {article} {kind} of your own as "
+            "module:Class."
+        )
+    if not (inspect.isclass(found) and issubclass(found, tuple(bases))):
+        wanted = " or ".join(f"{base.__module__}.{base.__name__}" for base in bases)
+        raise ConfigError(f"'{name}' is no {kind}: it must be a class derived from {wanted}.")
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        raise ConfigError(f"'{name}' does not have all methods of its kind: write {missing}.")
+    return cast("type[T]", found)
+
+
+def _imported(kind: str, name: str) -> Any:
+    module_name, _, attribute = name.partition(":")
+    here = os.getcwd()
+    if here not in sys.path:  # the command line's script has its own folder there
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # of code that is not ours
+        raise _broken(kind, name, error) from error
+    if not hasattr(module, attribute):
+        raise ConfigError(f"The module '{module_name}' has no '{attribute}': check the name after the colon.")
+    return getattr(module, attribute)
+
+
+def _broken(kind: str, name: str, error: Exception) -> ConfigError:
+    reason = " ".join(str(error).split()).rstrip(".")
+    return ConfigError(
+        f"The {kind} '{name}' cannot be imported ({type(error).__name__}: {reason}): check the name and the "
+        "module."
+    )
