@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "lazy": set(),
     "settling": set(),
     "extensions": set(),
-    "families": {"extensions"},
+    "families": {"extensions", "lazy"},
     "tickets": set(),
     "pruning": {"families", "tickets"},
     "adversarial": set(),
@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "onnx_classifier": set(),
     "export": {"families", "pruning", "onnx_classifier"},
     "encoders": {"families", "onnx_classifier"},
-    "attacks": {"encoders", "journal"},
+    "attacks": {"encoders", "journal", "lazy"},
     "textattack": {"attacks", "data", "journal"},
     "evaluation": {
         *("attacks", "encoders", "data", "results", "journal", "families", "tickets", "onnx_classifier"),

@@ -72,8 +72,9 @@ class NewSearch(EarlyRobustSearch):
 
 
 class NewAttack(TextBugger):
+    """a new attack"""
+
     name = "new-attack"
-    description = "a new attack"
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
+
+T = TypeVar("T")
 
 
 def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
@@ -21,3 +25,64 @@ def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
     return look_up
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a table that is not loaded yet.
+
+    Attributes:
+        module: The module of the package that holds it.
+        name: Its name in the module.
+        description: What it does, in a line.
+    """
+
+    module: str
+    name: str
+    description: str = ""
+
+
+class LazyTable(MutableMapping[str, T], Generic[T]):
+    """A table whose entries are loaded when they are first looked up. Others can be added as they are.
+
+    Args:
+        package: The `__name__` of the package of the modules.
+        entries: The entries by name.
+    """
+
+    def __init__(self, package: str, entries: Mapping[str, Entry]) -> None:
+        self._package = package
+        self._entries: dict[str, Entry | T] = dict(entries)
+
+    def __getitem__(self, key: str) -> T:
+        entry = self._entries[key]
+        if isinstance(entry, Entry):
+            return cast("T", getattr(import_module(f"{self._package}.{entry.module}"), entry.name))
+        return entry
+
+    def __setitem__(self, key: str, value: T) -> None:
+        self._entries[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._entries[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def described(self) -> dict[str, str]:
+        """Return what each entry does, without loading it.
+
+        For an entry that was added as it is, this is the first line of its docstring.
+        """
+        return {
+            key: entry.description
+            if isinstance(entry, Entry)
+            else (inspect.getdoc(entry) or "").partition("\n")[0]
+            for key, entry in self._entries.items()
+        }

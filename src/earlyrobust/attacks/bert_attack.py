@@ -32,7 +32,6 @@ class BertAttack(WordSwapAttack):
     """
 
     name = "bert-attack"
-    description = "replaces words by what a masked language model reads in their place"
 
     def __init__(
         self,

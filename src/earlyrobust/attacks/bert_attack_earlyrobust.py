@@ -25,9 +25,6 @@ class BertAttackEarlyRobust(WordSwapAttack):
     """
 
     name = "bert-attack-earlyrobust"
-    description = (
-        "neighbours of the same part of speech, however near: what the paper's release calls BERT-Attack"
-    )
 
     def __init__(
         self,

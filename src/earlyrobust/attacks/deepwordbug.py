@@ -34,7 +34,6 @@ class DeepWordBug(WordSwapAttack):
     """
 
     name = "deepwordbug"
-    description = "mistypes words"
 
     def __init__(
         self,

@@ -42,7 +42,6 @@ class Evasion(WordSwapAttack):
     """
 
     name = "evasion"
-    description = "disguises words as spam does: homoglyphs, invisible characters, spacing, leetspeak"
 
     def __init__(
         self,
@@ -72,7 +71,6 @@ class EvasionNormalised(Evasion):
     """
 
     name = "evasion-normalised"
-    description = "disguises words as evasion does, against a classifier that normalises Unicode first"
 
     def __init__(self, resources: Resources | None = None, *, max_edits: int = 30) -> None:
         super().__init__(resources, max_edits=max_edits, victim_reads=normalised)

@@ -32,7 +32,7 @@ class WordSwapAttack(Attack):
     The attack keeps a replacement only if it raises the score. The score is 1 - p(label) unless another one
     is chosen. As soon as candidates make the victim err, the attack ends with the most similar of them.
 
-    A subclass sets the name and the description that lists of attacks show.
+    A subclass sets the name by which commands and records call the attack.
 
     Args:
         swaps: Proposes replacements.
@@ -52,7 +52,6 @@ class WordSwapAttack(Attack):
     """
 
     name: ClassVar[str] = "word swap"
-    description: ClassVar[str] = "put together by hand"
 
     def __init__(
         self,

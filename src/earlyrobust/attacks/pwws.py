@@ -37,7 +37,6 @@ class PWWS(WordSwapAttack):
     """
 
     name = "pwws"
-    description = "replaces words by synonyms, ranked by saliency and by the effect of the best synonym"
 
     def __init__(
         self,

@@ -31,7 +31,6 @@ class TextBugger(WordSwapAttack):
     """
 
     name = "textbugger"
-    description = "misspells words or replaces them by near neighbours"
 
     def __init__(
         self,

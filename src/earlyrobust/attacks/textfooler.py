@@ -37,7 +37,6 @@ class TextFooler(WordSwapAttack):
     """
 
     name = "textfooler"
-    description = "replaces words by near neighbours of the same part of speech"
 
     def __init__(
         self,

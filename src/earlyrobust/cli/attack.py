@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from earlyrobust import processes
+from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import ATTACK, SCRUTINY, TEST_DATA, TRAINING, takes
 from earlyrobust.cli.outcome import AsJson, end_if_below, parse_thresholds, print_record
 
@@ -43,6 +44,7 @@ def attack(
     folder = output or data.attack_folder(model)
     config = AttackConfig.parse({**flags, "output": folder})
     thresholds = parse_thresholds(fail_under or (), config.attack)
+    announce(aside=json)
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(folder, aside=json) as display:

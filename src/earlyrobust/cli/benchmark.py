@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import Group, option, takes
 
 _OPTIONS: Group = {
@@ -31,6 +32,7 @@ def benchmark(
     from earlyrobust.pipeline.benchmark_options import BenchmarkConfig
 
     config = BenchmarkConfig.parse(flags)
+    announce()
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display() as display:

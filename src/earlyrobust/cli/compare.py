@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import (
     ATTACK,
     ATTACK_OF_RUN,
@@ -35,6 +36,7 @@ def compare(config: Path | None, no_attack: bool, **flags: Any) -> None:
     from earlyrobust.experiments.config import CompareConfig
 
     resolved = CompareConfig.build(with_attack(flags, no_attack), config, suffix="-compare")
+    announce()
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(resolved.output_folder) as display:

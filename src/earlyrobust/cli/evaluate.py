@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import TEST_DATA, takes
 from earlyrobust.cli.outcome import AsJson, Threshold, end_if_below, print_record
 
@@ -34,6 +35,7 @@ def evaluate(
     data = TestData(**{name: value for name, value in flags.items() if value is not None})
     data.source(model)
     threshold = None if fail_under is None else Threshold.parse(fail_under)
+    announce(aside=json)
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(aside=json) as display:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import (
     ATTACK,
     ATTACK_OF_RUN,
@@ -58,6 +59,7 @@ def export(
 
     data = TestData(**{name: value for name in TEST_DATA if (value := flags.pop(name)) is not None})
     config = ExportConfig.of(model, {**with_attack(flags, no_attack), "to": to, "output": output})
+    announce()
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(config.output) as display:

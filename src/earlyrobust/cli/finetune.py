@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from earlyrobust.cli.drawing import draw_run
+from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import ATTACK, ATTACK_OF_RUN, DATA, FINETUNING, RUN, TRAINING, takes, with_attack
 
 
@@ -22,6 +23,7 @@ def finetune(
     from earlyrobust.pipeline.config import RunConfig
 
     resolved = RunConfig.build(with_attack(flags, no_attack), config, suffix="-finetune")
+    announce()
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(resolved.output_folder) as display:

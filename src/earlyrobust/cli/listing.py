@@ -74,7 +74,7 @@ def _attacks() -> list[tuple[str, str]]:
     from earlyrobust.extensions import installed
 
     others = [(name, f"from {entry.value}") for name, entry in installed("attack").items()]
-    return [*((name, attack.description) for name, attack in ATTACKS.items()), *others]
+    return [*ATTACKS.described().items(), *others]
 
 
 def _tasks() -> list[tuple[str, str]]:
@@ -86,7 +86,7 @@ def _tasks() -> list[tuple[str, str]]:
 def _families() -> list[tuple[str, str]]:
     from earlyrobust.families import FAMILIES
 
-    return [(name, f"models of type '{family.model_type}'") for name, family in FAMILIES.items()]
+    return [(name, f"models of type '{name}'") for name in FAMILIES]
 
 
 def _experiments() -> list[tuple[str, str]]:

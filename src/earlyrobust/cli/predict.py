@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import UNLABELLED, takes
 from earlyrobust.cli.outcome import AsJson, print_record
 
@@ -35,6 +36,7 @@ def predict(
     given = {name: value for name, value in flags.items() if value is not None}
     data = TestData(**{**given, "test_file": file})
     data.source(model)
+    announce(aside=json)
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(output.with_name(f"{output.name}.parts"), aside=json) as display:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import TEST_DATA, takes
 
 
@@ -25,6 +26,7 @@ def replay(
     **flags: Any,
 ) -> None:
     """Count how many of the texts that broke another classifier break this one, too."""
+    announce()
     from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     with Display() as display:

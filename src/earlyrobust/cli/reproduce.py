@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from earlyrobust.cli.compare import command_line
+from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import ATTACK, DATA, GRID, TRAINING, takes
 
 # What an experiment leaves to its user: where things are, and what runs them.
@@ -51,6 +52,7 @@ def reproduce(
 
     given = {option: value for option, value in flags.items() if value is not None}
     record, folder, comparisons = plan_experiment(name, scale.value, given, output)
+    announce()
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(folder) as display:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from earlyrobust.cli.drawing import draw_run
+from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import (
     ATTACK,
     ATTACK_OF_RUN,
@@ -30,6 +31,7 @@ def run(config: Path | None, no_attack: bool, **flags: Any) -> None:
     from earlyrobust.pipeline.config import RunConfig
 
     resolved = RunConfig.build(with_attack(flags, no_attack), config)
+    announce()
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(resolved.output_folder) as display:

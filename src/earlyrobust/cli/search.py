@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import DATA, RUN, SEARCH, TRAINING, takes
 
 
@@ -14,6 +15,7 @@ def search(config: Path | None, **flags: Any) -> None:
     from earlyrobust.pipeline.config import RunConfig
 
     resolved = RunConfig.build(flags, config, suffix="-ticket")
+    announce()
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(resolved.output_folder) as display:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from earlyrobust.results.experiment import View
+if TYPE_CHECKING:
+    from earlyrobust.results.experiment import View
 
 Arms = dict[str, dict[str, Any]]
 

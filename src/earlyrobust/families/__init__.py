@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING
 
 from earlyrobust.errors import ModelError
 from earlyrobust.extensions import installed
-from earlyrobust.families.albert import ALBERT
-from earlyrobust.families.base import Dimensions, Family
-from earlyrobust.families.bert import BERT
-from earlyrobust.families.deberta_v2 import DEBERTA_V2
-from earlyrobust.families.distilbert import DISTILBERT
-from earlyrobust.families.electra import ELECTRA
-from earlyrobust.families.modernbert import MODERNBERT
-from earlyrobust.families.mpnet import MPNET
-from earlyrobust.families.roberta import CAMEMBERT, DATA2VEC_TEXT, ROBERTA, XLM_ROBERTA
+from earlyrobust.lazy import Entry, LazyTable, lazily
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
+
+    from earlyrobust.families.base import Dimensions, Family
 
 __all__ = ["CUT_PREFIX", "FAMILIES", "Dimensions", "Family", "family_of", "register_family"]
 
@@ -30,19 +24,24 @@ _LOGGER = logging.getLogger(__name__)
 # What the model type of a cut model has before the name of its family.
 CUT_PREFIX = "earlyrobust-"
 
-FAMILIES: dict[str, Family] = {
-    "bert": BERT,
-    "roberta": ROBERTA,
-    "xlm-roberta": XLM_ROBERTA,
-    "camembert": CAMEMBERT,
-    "data2vec-text": DATA2VEC_TEXT,
-    "distilbert": DISTILBERT,
-    "electra": ELECTRA,
-    "mpnet": MPNET,
-    "deberta-v2": DEBERTA_V2,
-    "modernbert": MODERNBERT,
-    "albert": ALBERT,
-}
+FAMILIES: LazyTable[Family] = LazyTable(
+    __name__,
+    {
+        "bert": Entry("bert", "BERT"),
+        "roberta": Entry("roberta", "ROBERTA"),
+        "xlm-roberta": Entry("roberta", "XLM_ROBERTA"),
+        "camembert": Entry("roberta", "CAMEMBERT"),
+        "data2vec-text": Entry("roberta", "DATA2VEC_TEXT"),
+        "distilbert": Entry("distilbert", "DISTILBERT"),
+        "electra": Entry("electra", "ELECTRA"),
+        "mpnet": Entry("mpnet", "MPNET"),
+        "deberta-v2": Entry("deberta_v2", "DEBERTA_V2"),
+        "modernbert": Entry("modernbert", "MODERNBERT"),
+        "albert": Entry("albert", "ALBERT"),
+    },
+)
+
+__getattr__ = lazily(__name__, {"Dimensions": "base", "Family": "base"})
 
 
 def register_family(family: Family) -> None:

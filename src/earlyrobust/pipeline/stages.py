@@ -32,6 +32,7 @@ from earlyrobust.pipeline.attacking import resources_of
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.environment import note_idle_devices
 from earlyrobust.pipeline.folder import DENSE, MODEL, SEARCHED, TICKET, AnyTicket, RunFolder, find_ticket
+from earlyrobust.pipeline.interrupts import DelayedInterrupt
 from earlyrobust.pipeline.noising import NoiseChoice, build_lexicon, build_noise
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.preflight import try_out
@@ -54,13 +55,17 @@ _SAMPLE = 256
 
 @dataclass(frozen=True)
 class Job:
-    """The options, data, folder and observer of a job, which all its stages use."""
+    """The options, data, folder and observer of a job, which all its stages use.
+
+    While a stage is at work, an interrupt waits for its next checkpoint, or for its end.
+    """
 
     config: RunConfig
     recipe: Recipe
     splits: Splits
     folder: RunFolder
     observer: Observer
+    interrupt: DelayedInterrupt
     choices: list[str] = field(default_factory=list)
 
     @property
@@ -93,6 +98,7 @@ class Job:
             self.folder,
             stage,
             self.observer,
+            self.interrupt,
             adversary,
             self.recipe.epochs,
             noise,
@@ -117,7 +123,7 @@ class Job:
         if self.folder.is_finished(stage):
             self.observer.note(f"{title}: finished before, taken from {self.folder.path / stage}")
             return
-        with self.observer.stage(title):
+        with self.observer.stage(title), self.interrupt:
             seconds = work()
             processes.wait()  # until the first process has written the files
             self.folder.finish(stage, seconds)
@@ -134,7 +140,7 @@ def begun(
     note_idle_devices(observer)
     if config.bf16 and not has_bf16():
         observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
-    job = Job(config, recipe, splits, folder, observer)
+    job = Job(config, recipe, splits, folder, observer, DelayedInterrupt(observer.note))
     if recipe.noise is not None:
         _ = job.lexicon  # refuses an unusable source of neighbours before the folder is claimed
     # A model that cannot be loaded is refused before the folder is claimed, too.
@@ -211,6 +217,7 @@ def find_or_search(job: Job) -> AnyTicket:
             job.folder,
             TICKET,
             job.observer,
+            job.interrupt,
             job.recipe,
             origin,
             job.noise(MODEL if goes_on else TICKET),

@@ -20,6 +20,7 @@ from earlyrobust.errors import ConfigError, DataError
 from earlyrobust.evaluation import accuracy_of, predict
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
+from earlyrobust.pipeline.interrupts import DelayedInterrupt
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.reporting import check_reporting, reporting
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from earlyrobust.pipeline.splits import Splits
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
+# An interrupted training goes on for so long to reach the next log; then it is saved at any step.
+SECONDS_TO_WAIT = 3.0
 STEPS_BETWEEN_LOGS = 10
 # Share of the steps of a fine-tuning in which its learning rate rises.
 WARMUP = 0.1
@@ -55,6 +58,7 @@ def train_classifier(
     folder: RunFolder,
     stage: str,
     observer: Observer,
+    interrupt: DelayedInterrupt,
     adversary: Adversary | None,
     epochs: float,
     noise: TextNoise | None = None,
@@ -64,7 +68,7 @@ def train_classifier(
     Returns:
         Seconds of training, those before an interruption included.
     """
-    clock = _Checkpoints()
+    clock = _Checkpoints(interrupt)
     guards: list[TrainerCallback] = [] if noise is None else [_retreat(splits, noise, observer)]
     if config.early_stopping is not None:
         guards.append(_best_weights(splits, config, config.early_stopping, observer))
@@ -148,6 +152,7 @@ def search_ticket(
     folder: RunFolder,
     stage: str,
     observer: Observer,
+    interrupt: DelayedInterrupt,
     recipe: Recipe,
     origin: dict[str, Any],
     noise: TextNoise | None = None,
@@ -162,6 +167,7 @@ def search_ticket(
         folder: The folder of the run.
         stage: Name of the search's stage.
         observer: Is told what happens.
+        interrupt: Tells of interrupts, which wait for a checkpoint.
         recipe: What the options come to.
         origin: Facts to keep with the ticket.
         noise: Changes the training texts; None for no noise.
@@ -171,7 +177,7 @@ def search_ticket(
     Returns:
         The ticket, and seconds of training, those before an interruption included.
     """
-    clock = _Checkpoints()
+    clock = _Checkpoints(interrupt)
     options: dict[str, Any] = {} if goes_on_in is None else {"goes_on": True}
     warmup = 0.0 if goes_on_in is None else WARMUP
     with reporting(config.report_to, folder.path, stage) as reports:
@@ -288,10 +294,15 @@ def _drop_others(newest: Path) -> None:
 class _Checkpoints(TrainerCallback):  # type: ignore[misc]
     """Asks for a checkpoint every minute, right after a log, and counts the seconds of training in it.
 
-    Seconds in which a checkpoint is written do not count: they depend on the disk, not on the method.
+    Seconds in which a checkpoint is written do not count: they depend on the disk, not on the method. An
+    interrupted training also gets a checkpoint, and then ends.
+
+    Args:
+        interrupt: Tells of interrupts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, interrupt: DelayedInterrupt) -> None:
+        self._interrupt = interrupt
         self._before = 0.0  # seconds of training until `_began`, those before an interruption included
         self._began = 0.0
         self._saved = 0.0
@@ -319,8 +330,13 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
         # What is logged is a mean over the steps since the last time, so a training that goes on from a
         # checkpoint logs the same only if it was saved then.
         logged = state.global_step % STEPS_BETWEEN_LOGS == 0
-        due = not finished and time.perf_counter() - self._saved > SECONDS_BETWEEN_CHECKPOINTS
-        if logged and processes.largest(due):  # clocks differ, and all must save at the same step
+        waited = self._interrupt.seconds
+        due = not finished and (
+            waited is not None or time.perf_counter() - self._saved > SECONDS_BETWEEN_CHECKPOINTS
+        )
+        # Processes ask one another at the same steps: clocks differ, and all must save at the same step.
+        hurries = processes.count() == 1 and not finished and (waited or 0) > SECONDS_TO_WAIT
+        if hurries or (logged and processes.largest(due)):
             control.should_save = True
             synchronize(args.device)  # what is under way is training
         self._stepped = time.perf_counter()
@@ -336,6 +352,8 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
             write_json(folder / ELAPSED_NAME, {"seconds": self._before})
             _drop_others(folder)
         self._began = self._saved = time.perf_counter()
+        processes.wait()  # until the first process has written the seconds
+        self._interrupt.deliver()
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

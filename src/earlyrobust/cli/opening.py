@@ -1,0 +1,18 @@
+"""The first line of a command, before the libraries are loaded that take seconds."""
+
+from __future__ import annotations
+
+import sys
+
+from earlyrobust import processes
+
+
+def announce(*, aside: bool = False) -> None:
+    """Say that the command has begun: its options are right, and PyTorch is loaded next.
+
+    Args:
+        aside: Whether the line goes to standard error, because standard output is for the record.
+    """
+    if processes.is_first():
+        (sys.stderr if aside else sys.stdout).write("Loading PyTorch and transformers ...\n")
+        (sys.stderr if aside else sys.stdout).flush()
