@@ -9,7 +9,7 @@ LOWEST := .venv-lowest/bin
 LOWEST_TESTS := $(addprefix tests/test_,data_files.py data_prepare.py storage.py encoders.py attack_engine.py \
 	resources.py pruning.py export.py cli_attack.py)
 
-.PHONY: demo test test-all test-lowest lint format benchmark clean
+.PHONY: demo test test-all test-lowest packages lint format benchmark clean
 
 demo: .venv/installed
 	HF_HUB_OFFLINE=1 $(RUN)/earlyrobust run --method earlyrobust-noise --train-samples 4000 --batch-size 32 \
@@ -23,6 +23,10 @@ test-all: .venv/installed lint
 
 test-lowest: .venv-lowest/installed
 	OMP_NUM_THREADS=1 $(LOWEST)/python -m pytest -n 2 --dist worksteal -W default -m "not slow" $(LOWEST_TESTS)
+
+# A wheel and an sdist, in dist/.
+packages: .venv/installed
+	$(RUN)/python -m hatchling build
 
 lint: .venv/installed
 	$(RUN)/ruff check .

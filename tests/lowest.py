@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # What a user installs; `dev` holds tools, and `ray` is for grids of runs, which have tests of their own.
-EXTRAS = ("attack", "demo", "export")
+EXTRAS = ("cli", "attack", "demo", "export")
 
 
 def constraints(project: dict[str, object], pinned: list[str]) -> list[str]:

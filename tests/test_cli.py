@@ -37,7 +37,7 @@ ATTACKING = set(AttackConfig.model_fields) - {"output", "seed", "scrutiny"}
 # What each command takes of the options of a run.
 ACCEPTED = {
     "run": OPTIONS,
-    "search": OPTIONS - {"epochs", "adversary", "dense", "attack_split"} - ATTACKING,
+    "search": OPTIONS - {"epochs", "adversary", "dense", "attack_split", "early_stopping"} - ATTACKING,
     "finetune": OPTIONS - SEARCH_ONLY - {"dense"},
     "compare": OPTIONS - {"method", "dense"},
     "attack": {"model", "task", "data_dir", "test_file", "text_column", "pair_column", "label_column"}

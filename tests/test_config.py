@@ -58,6 +58,8 @@ SAMPLES: dict[str, Any] = {
     "neuron_scope": "layerwise",
     "weights": 0.4,
     "draw_after": 0.25,
+    "class_weights": "balanced",
+    "early_stopping": 2,
     "labels": "yes,no",
     "start": "random",
     "dense": False,

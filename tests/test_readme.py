@@ -18,6 +18,8 @@ from conftest import call, write_reviews
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from earlyrobust import encoders, experiments, pipeline
+from earlyrobust.cli import app
+from earlyrobust.cli.examples import EXAMPLES
 from earlyrobust.data.corpus import LABEL_NAMES
 from earlyrobust.data.tasks import TASKS
 from earlyrobust.pipeline import folder
@@ -56,16 +58,21 @@ def tables(text: str) -> list[list[list[str]]]:
 
 
 def files_of_pages() -> dict[str, str]:
-    """The YAML files that the pages show, by the name in their first line."""
+    """The YAML files that the pages show, by the name in their first line, and the module of extensions."""
     shown = [text for page in PAGES for text in blocks(page.read_text(encoding="utf-8"), "yaml")]
-    return {text.partition("\n")[0].removeprefix("# "): text for text in shown}
+    files = {text.partition("\n")[0].removeprefix("# "): text for text in shown}
+    of_extensions = blocks((ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), "python")
+    return {**files, "mine.py": "".join(text for text in of_extensions if "register_family" not in text)}
 
 
 class Called(BaseException):
     """A command has parsed and got as far as its work."""
 
 
-ALL_COMMANDS = [command for page in PAGES for command in commands(page.read_text(encoding="utf-8"))]
+ALL_COMMANDS = [
+    *(command for page in PAGES for command in commands(page.read_text(encoding="utf-8"))),
+    *(shlex.split(line)[1:] for lines in EXAMPLES.values() for line in lines),
+]
 
 
 @pytest.mark.parametrize("command", ALL_COMMANDS, ids=" ".join)
@@ -97,6 +104,8 @@ def test_every_command_shown_parses(
         monkeypatch.setattr(experiments, name, called)
     monkeypatch.setattr(pages, "draw_report", called)
     monkeypatch.setattr(folder, "find_ticket", called)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
     for name, text in files_of_pages().items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     if command[0] in ("list", "resources"):
@@ -180,6 +189,15 @@ def test_every_file_that_the_readme_promises_of_a_run_is_there(finished: tuple[P
     assert {"model/", "result.json", "config.yaml"} <= set(promised)
     for name in promised:
         assert list(finished[0].glob(name.rstrip("/"))), name
+
+
+def test_the_help_of_every_command_ends_with_an_example() -> None:
+    names = {command.name for command in app.registered_commands}
+    tickets = {name for name in EXAMPLES if name.startswith("ticket ")}
+    assert names == set(EXAMPLES) - tickets
+    for name, lines in EXAMPLES.items():
+        shown = " ".join(call(*name.split(), "--help").out.split())
+        assert all(line in shown for line in lines), name
 
 
 @pytest.mark.slow

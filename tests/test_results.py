@@ -134,7 +134,7 @@ def test_wilson_interval_of_a_textbook() -> None:
     assert (round(accuracy.low, 4), round(accuracy.high, 4)) == (0.4902, 0.9433)
 
 
-@pytest.mark.parametrize("module", ["results", "reports.plots", "data.tasks", "ticket"])
+@pytest.mark.parametrize("module", ["results", "reports.plots", "data.tasks", "tickets"])
 def test_records_and_pictures_need_no_pytorch(module: str) -> None:
     heavy = "{'torch', 'transformers', 'datasets'}"
     code = f"import sys, earlyrobust.{module}\nassert not {heavy} & set(sys.modules)"

@@ -6,6 +6,8 @@ import atexit
 import os
 import sys
 
+# Packages that only the command line needs.
+_OF_CLI = ("typer", "rich", "jinja2", "matplotlib")
 # PyTorch and oneDNN each remember what was made for a shape of input. Attacks ask in ever new shapes, and
 # what both remember unless told otherwise, 1,024 of a kind, comes to hundreds of megabytes.
 _REMEMBERED = {"LRU_CACHE_CAPACITY": "64", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
@@ -22,8 +24,14 @@ def start() -> None:
     atexit.register(_end, codes)
     for name, shapes in _REMEMBERED.items():  # read when PyTorch is loaded
         os.environ.setdefault(name, shapes)
-    from earlyrobust.cli import main
-
+    try:
+        from earlyrobust.cli import main
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_CLI:
+            raise
+        sys.stderr.write(f"Error: The command needs {error.name}: pip install 'earlyrobust[cli]'.\n")
+        codes.append(2)
+        raise SystemExit(2) from error
     try:
         main()
     except SystemExit as end:

@@ -26,6 +26,7 @@ from earlyrobust.cli import (
     search,
     ticket,
 )
+from earlyrobust.cli.examples import ending
 from earlyrobust.errors import EarlyRobustError, explain
 
 # Taken off the line before it is read: one thinks of it last.
@@ -63,21 +64,21 @@ def _root(
     pass
 
 
-app.command("run")(run.run)
-app.command("search")(search.search)
-app.command("finetune")(finetune.finetune)
-app.command("compare")(compare.compare)
-app.command("reproduce")(reproduce.reproduce)
-app.command("report")(report.report)
-app.command("attack")(attack.attack)
-app.command("replay")(replay.replay)
-app.command("evaluate")(evaluate.evaluate)
-app.command("predict")(predict.predict)
-app.command("benchmark")(benchmark.benchmark)
-app.command("export")(export.export)
+app.command("run", epilog=ending("run"))(run.run)
+app.command("search", epilog=ending("search"))(search.search)
+app.command("finetune", epilog=ending("finetune"))(finetune.finetune)
+app.command("compare", epilog=ending("compare"))(compare.compare)
+app.command("reproduce", epilog=ending("reproduce"))(reproduce.reproduce)
+app.command("report", epilog=ending("report"))(report.report)
+app.command("attack", epilog=ending("attack"))(attack.attack)
+app.command("replay", epilog=ending("replay"))(replay.replay)
+app.command("evaluate", epilog=ending("evaluate"))(evaluate.evaluate)
+app.command("predict", epilog=ending("predict"))(predict.predict)
+app.command("benchmark", epilog=ending("benchmark"))(benchmark.benchmark)
+app.command("export", epilog=ending("export"))(export.export)
 app.add_typer(ticket.app, name="ticket")
-app.command("list")(listing.list_)
-app.command("resources")(resources.resources)
+app.command("list", epilog=ending("list"))(listing.list_)
+app.command("resources", epilog=ending("resources"))(resources.resources)
 
 
 def main() -> None:

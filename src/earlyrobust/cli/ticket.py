@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from earlyrobust.cli.examples import ending
 from earlyrobust.cli.options import Group, option, takes
 from earlyrobust.errors import ConfigError, OutputError, TicketError
 from earlyrobust.storage import check_can_be_made, content_of
@@ -38,7 +39,7 @@ _SCOPES: Group = {
 }
 
 
-@app.command()
+@app.command(epilog=ending("ticket show"))
 def show(tickets: _Tickets) -> None:
     """Show what each layer keeps, and how the ticket came about."""
     from earlyrobust.pipeline.folder import find_ticket
@@ -60,7 +61,7 @@ def show(tickets: _Tickets) -> None:
         console.print()
 
 
-@app.command()
+@app.command(epilog=ending("ticket diff"))
 def diff(tickets: _Tickets) -> None:
     """Compare tickets pair by pair: of different seeds, tasks, methods."""
     from earlyrobust.tickets.study import check_alike, compare_tickets
@@ -91,7 +92,7 @@ def diff(tickets: _Tickets) -> None:
     )
 
 
-@app.command()
+@app.command(epilog=ending("ticket draw"))
 @takes(_RATIOS, _SCOPES)
 def draw(
     ticket: Annotated[Path, typer.Argument(help="Folder of a ticket, a run, or a cut model.")],
@@ -107,7 +108,7 @@ def draw(
     _save(redraw_ticket(found, given.heads, given.neurons, given.head_scope, given.neuron_scope), output)
 
 
-@app.command()
+@app.command(epilog=ending("ticket merge"))
 @takes(_RATIOS)
 def merge(
     tickets: _Tickets,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,9 @@ def _parts(record: RunRecord, scrutiny: Sequence[str]) -> Iterator[str]:
 
 
 def _tables(record: RunRecord) -> Iterator[Table]:
-    yield from run_tables(record)[:-1]  # all but that of seconds
+    names = [escape(name) for name in record.data.label_names]
+    escaped = replace(record, data=replace(record.data, label_names=names))
+    yield from run_tables(escaped)[:-1]  # all but that of seconds
     sizes = ", ".join(f"{rows:,} {split}" for split, rows in record.data.sizes.items())
     facts = [["data", f"{escape(record.data.name)}: {sizes}"]]
     facts.append(["classes", ", ".join(map(escape, record.data.label_names))])
