@@ -50,9 +50,30 @@ def test_tables_show_every_batch(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("heads", "said"), [(0.0098, "gives nothing here"), (0.005, "gives 2.00 times")])
 def test_it_is_said_what_cutting_heads_alone_gives(heads: float, said: str) -> None:
     record = record_of(dense=(0.01,), heads_cut_only=(heads,), ticket=(0.004,))
-    (sentence,) = benchmark_verdicts(record)
+    sentence, *_ = benchmark_verdicts(record)
     assert said in sentence
-    assert list(benchmark_verdicts(record_of(dense=(0.01,), ticket=(0.004,)))) == []
+    others = list(benchmark_verdicts(record_of(dense=(0.01,), ticket=(0.004,))))
+    assert not [other for other in others if "heads" in other]
+
+
+def test_a_ticket_is_held_against_the_dense_model_in_the_same_form_and_in_its_fastest() -> None:
+    record = record_of(
+        dense=(0.010, 0.040),
+        ticket=(0.008, 0.020),
+        dense_onnx=(0.008, 0.032),
+        onnx=(0.004, 0.032),
+    )
+    same, fastest = benchmark_verdicts(record)
+    assert same == (
+        "Speed of the ticket, relative to the dense model in the same form: 1.58 in PyTorch, 1.41 in onnx."
+    )
+    # The fastest forms: at the first size 8 and 4 ms, at the second 32 and 20 ms.
+    assert fastest.startswith("At all sizes the fastest form of the ticket is faster")
+    assert fastest.endswith("(dense, dense onnx), by so many times: 8 × 1 (2.00), 8 × 2 (1.60).")
+    some = record_of(dense=(0.010, 0.040), ticket=(0.010, 0.020))
+    assert "At these of the sizes" in list(benchmark_verdicts(some))[1]
+    _, nowhere = benchmark_verdicts(record_of(dense=(0.008,), ticket=(0.008,)))
+    assert nowhere == "The ticket is nowhere faster than the fastest form of the dense model (dense)."
 
 
 def test_models_take_turns_on_the_same_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +108,7 @@ def test_a_run_in_every_form(finished: tuple[Path, Outcome], tmp_path: Path) -> 
     record = BenchmarkRecord.load(tmp_path / "out")
     forms = ["dense", "heads cut only", "ticket"]
     if find_spec("onnxruntime") is not None:
-        forms += ["onnx", "onnx-int8"]
+        forms += ["dense onnx", "onnx", "dense onnx-int8", "onnx-int8"]
     assert [contender.name for contender in record.contenders] == forms
     assert all(len(contender.latencies) == 2 for contender in record.contenders)
     dense, heads, ticket = record.contenders[:3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -64,5 +64,8 @@ def export(
 
     with Display(config.output) as display:
         from earlyrobust import pipeline
+        from earlyrobust.reports.export_card import draw_export_card
 
-        display.summarise_export(pipeline.export(model, data, config, display))
+        record = pipeline.export(model, data, config, display)
+        draw_export_card(record, cast("Path", config.output))
+        display.summarise_export(record)

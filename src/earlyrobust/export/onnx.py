@@ -27,7 +27,7 @@ _SAMPLE = ["one", "two and three"]
 
 def export_onnx(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, int8: bool = False
-) -> None:
+) -> list[str]:
     """Write a classifier as `model.onnx`, for batches and lengths of any size.
 
     Beside it lies the configuration of an ordinary model of its family: the graph knows its sizes itself.
@@ -38,6 +38,9 @@ def export_onnx(
         folder: Where to write to.
         int8: Store the matrices as 8-bit integers, with a scale for each column, and quantise activations as
             they come.
+
+    Returns:
+        The names of the inputs, each a table of whole numbers of shape (texts, tokens).
 
     Raises:
         ModelError: If the packages that write ONNX are not installed.
@@ -65,6 +68,34 @@ def export_onnx(
             if int8:
                 _quantise(graph, folder / FILE_NAME)
     (dense_config(model.config) if is_cut(model) else model.config).save_pretrained(folder)
+    return names
+
+
+def complete_tokenizer(folder: Path, tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> None:
+    """Write padding and truncation into the `tokenizer.json` of an export.
+
+    The package tokenizers then needs nothing else. Transformers sets both anew at each call.
+
+    Args:
+        folder: The folder of the export, with the tokenizer.
+        tokenizer: The tokenizer; one without a `tokenizer.json` is left alone.
+        max_length: Most tokens of a text that the model reads; None for no limit.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        return
+    from tokenizers import Tokenizer
+
+    alone = Tokenizer.from_file(str(path))
+    if max_length is not None:
+        alone.enable_truncation(max_length, direction=tokenizer.truncation_side)
+    alone.enable_padding(
+        direction=tokenizer.padding_side,
+        pad_id=tokenizer.pad_token_id,
+        pad_type_id=tokenizer.pad_token_type_id,
+        pad_token=tokenizer.pad_token,
+    )
+    alone.save(str(path))
 
 
 class _Logits(nn.Module):

@@ -30,7 +30,15 @@ from earlyrobust.pipeline.folder import bytes_of_weights
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.testdata import model_in
 from earlyrobust.pruning import is_cut, prune, to_dense
-from earlyrobust.results import DENSE_FORM, HEADS_ONLY_FORM, BenchmarkRecord, ContenderRecord, LatencyRecord
+from earlyrobust.results import (
+    DENSE_FORM,
+    HEADS_ONLY_FORM,
+    ONNX_FORMS,
+    TICKET_FORM,
+    BenchmarkRecord,
+    ContenderRecord,
+    LatencyRecord,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -46,7 +54,7 @@ class _Contender:
 def benchmark(
     model_names: Sequence[str], config: BenchmarkConfig, observer: Observer | None = None
 ) -> BenchmarkRecord:
-    """Time classifiers in turns: as they are, the dense model of a cut one, its heads cut alone, and in ONNX.
+    """Time classifiers in turns: as they are, the dense model of a cut one, its heads cut alone, all in ONNX.
 
     Args:
         model_names: Folders of models, runs or ONNX exports, or names on the Hugging Face hub.
@@ -125,12 +133,14 @@ def _forms(model_name: str, scratch: Path, named: bool, note: Note) -> Iterator[
         folder = scratch / form.replace(" ", "-")
         if made is not None:
             made.save_pretrained(folder)
-        elif form.startswith("onnx"):
-            export_onnx(model, tokenizer, folder, int8=form == "onnx-int8")
+        else:
+            whole = dense if form.startswith(DENSE_FORM) and dense is not None else model
+            export_onnx(whole, tokenizer, folder, int8=form.endswith("onnx-int8"))
         return _Contender(
             f"{model_name}: {form}" if named else form, load_classifier(str(folder)), str(folder)
         )
 
+    dense: PreTrainedModel | None = None
     itself = _Contender(model_name if named else "model", model.eval(), place)
     if isinstance(model, OnnxClassifier):
         yield itself
@@ -141,8 +151,10 @@ def _forms(model_name: str, scratch: Path, named: bool, note: Note) -> Iterator[
         all_neurons = replace(model.ticket, neurons=np.ones_like(model.ticket.neurons))
         if not model.ticket.heads.all():
             yield contender(HEADS_ONLY_FORM, prune(dense, all_neurons))
-        itself = replace(itself, name=f"{model_name}: ticket" if named else "ticket")
+        itself = replace(itself, name=f"{model_name}: {TICKET_FORM}" if named else TICKET_FORM)
     yield itself
     if find_spec("onnxruntime") and find_spec("onnxscript"):
-        yield contender("onnx")
-        yield contender("onnx-int8")
+        for form in ONNX_FORMS:
+            if dense is not None:
+                yield contender(f"{DENSE_FORM} {form}")
+            yield contender(form)

@@ -25,7 +25,13 @@ from earlyrobust.encoders import (
 )
 from earlyrobust.errors import ConfigError, ModelError, OutputError
 from earlyrobust.evaluation import predict, sample_examples
-from earlyrobust.export import check_remote_code, export_dense, export_onnx, export_remote_code
+from earlyrobust.export import (
+    check_remote_code,
+    complete_tokenizer,
+    export_dense,
+    export_onnx,
+    export_remote_code,
+)
 from earlyrobust.onnx_classifier import OnnxClassifier
 from earlyrobust.pipeline.attacking import attack_model, build_attacks, check_attacks
 from earlyrobust.pipeline.config import DEFAULT_TASK
@@ -198,15 +204,25 @@ class _Job:
 
     def _write(self, folder: Path) -> None:
         model, tokenizer = self.subject.model, self.subject.tokenizer
+        inputs: list[str] = []
         match self.record.to:
             case "dense":
                 export_dense(model, folder)
             case "remote-code":
                 export_remote_code(model, folder)
             case form:
-                export_onnx(model, tokenizer, folder, int8=form == "onnx-int8")
+                inputs = export_onnx(model, tokenizer, folder, int8=form == "onnx-int8")
         save_tokenizer(tokenizer, folder)
-        replace(self.record, bytes=bytes_of_weights(folder)).save(folder)
+        if inputs:
+            complete_tokenizer(folder, tokenizer, self.subject.max_length)
+        made = replace(
+            self.record,
+            bytes=bytes_of_weights(folder),
+            inputs=inputs,
+            labels=self.subject.outputs,
+            max_length=self.subject.max_length,
+        )
+        made.save(folder)
 
 
 def _on_made_up_sentences(model_name: str, data: TestData, observer: Observer) -> Subject:

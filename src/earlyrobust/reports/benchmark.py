@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from earlyrobust.reports.tables import Cell, Table
-from earlyrobust.results import HEADS_ONLY_FORM, BenchmarkRecord
+from earlyrobust.results import (
+    DENSE_FORM,
+    HEADS_ONLY_FORM,
+    ONNX_FORMS,
+    TICKET_FORM,
+    BenchmarkRecord,
+    ContenderRecord,
+)
 
 # A difference below this share is no gain that a user would see.
 _NO_GAIN = 1.05
@@ -62,3 +69,42 @@ def benchmark_verdicts(record: BenchmarkRecord) -> Iterator[str]:
                 )
             else:
                 yield f"Cutting heads alone gives {gain:.2f} times the speed of {names[0]}."
+    yield from _against_rivals(record)
+
+
+def _against_rivals(record: BenchmarkRecord) -> Iterator[str]:
+    """Compare each form of a cut model with the same form of the dense one, and with the fastest of them."""
+    forms = {contender.name: contender for contender in record.contenders}
+    for name in forms:
+        prefix = name.removesuffix(TICKET_FORM)
+        if prefix + DENSE_FORM not in forms or not name.endswith(TICKET_FORM):
+            continue
+        pairs = {"PyTorch": (forms[prefix + DENSE_FORM], forms[name])}
+        for form in ONNX_FORMS:
+            if (dense := forms.get(f"{prefix}{DENSE_FORM} {form}")) and (ticket := forms.get(prefix + form)):
+                pairs[form] = dense, ticket
+        told = (
+            f"{record.speed_up(ticket) / record.speed_up(dense):.2f} in {form}"
+            for form, (dense, ticket) in pairs.items()
+        )
+        of = f" of {prefix.removesuffix(': ')}" if prefix else ""
+        yield f"Speed of the ticket{of}, relative to the dense model in the same form: {', '.join(told)}."
+        yield _where_it_wins([dense for dense, _ in pairs.values()], [ticket for _, ticket in pairs.values()])
+
+
+def _where_it_wins(dense: Sequence[ContenderRecord], tickets: Sequence[ContenderRecord]) -> str:
+    """Say at which sizes the fastest form of a ticket is faster than every form of the dense model."""
+    gains: dict[str, float] = {}
+    for row in zip(*(one.latencies for one in (*dense, *tickets)), strict=True):
+        rivals, own = row[: len(dense)], row[len(dense) :]
+        gain = min(one.p50 for one in rivals) / min(one.p50 for one in own)
+        gains[f"{row[0].batch_size} × {row[0].tokens} ({gain:.2f})"] = gain
+    won = [size for size, gain in gains.items() if gain >= _NO_GAIN]
+    forms = ", ".join(one.name for one in dense)
+    if not won:
+        return f"The ticket is nowhere faster than the fastest form of the dense model ({forms})."
+    where = "all sizes" if len(won) == len(gains) else "these of the sizes"
+    return (
+        f"At {where} the fastest form of the ticket is faster than the fastest form of the dense model "
+        f"({forms}), by so many times: {', '.join(won)}."
+    )

@@ -14,6 +14,8 @@ from earlyrobust.storage import write_json
 BENCHMARK_NAME = "benchmark.json"
 # Forms of a cut model that are timed beside it: the dense one, and one whose neurons all stay.
 DENSE_FORM, HEADS_ONLY_FORM = "dense", "heads cut only"
+# The name of a cut model itself, and the forms of any model in ONNX.
+TICKET_FORM, ONNX_FORMS = "ticket", ("onnx", "onnx-int8")
 
 
 @dataclass(frozen=True)

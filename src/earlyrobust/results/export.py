@@ -66,6 +66,9 @@ class ExportRecord:
         config: How it was to be checked.
         environment: Where it was made.
         check: How it compares with the model; None before that is known.
+        inputs: Names of the inputs of an ONNX graph; none of other forms, and in an older version's record.
+        labels: Names of the outputs; none in an older version's record.
+        max_length: Most tokens of a text that the model reads; None where nothing limits them.
         schema_version: Version of this layout.
     """
 
@@ -76,6 +79,9 @@ class ExportRecord:
     config: dict[str, Any]
     environment: EnvironmentRecord
     check: CheckRecord | None = None
+    inputs: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    max_length: int | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def save(self, folder: Path) -> None:
