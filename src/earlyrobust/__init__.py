@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         to_dense,
         zero_weights,
     )
+    from earlyrobust.reports.run_folder import draw_run
     from earlyrobust.search import (
         EarlyBERTConfig,
         EarlyBERTSearch,
@@ -99,6 +100,7 @@ __all__ = [
     "WordSwapAttack",
     "compare_tickets",
     "draw_mask",
+    "draw_run",
     "evaluate_clean",
     "evaluate_under_attack",
     "fit",
@@ -150,6 +152,7 @@ _HOME = {
     "WeightTicket": "tickets",
     "WordSwapAttack": "attacks",
     "draw_mask": "tickets",
+    "draw_run": "reports.run_folder",
     "evaluate_clean": "evaluation",
     "evaluate_under_attack": "evaluation",
     "fit": "pipeline",

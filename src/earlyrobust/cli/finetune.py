@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from earlyrobust.cli.drawing import draw_run
+from earlyrobust import processes
 from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import ATTACK, ATTACK_OF_RUN, DATA, FINETUNING, RUN, TRAINING, takes, with_attack
 
@@ -28,7 +28,9 @@ def finetune(
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
+        from earlyrobust.reports.run_folder import draw_run
 
         record = pipeline.finetune(resolved, ticket, display)
-        draw_run(record, resolved.output_folder)
+        if processes.is_first():
+            draw_run(resolved.output_folder)
         display.summarise(record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from earlyrobust.cli.drawing import draw_run
+from earlyrobust import processes
 from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import (
     ATTACK,
@@ -37,8 +37,10 @@ def run(config: Path | None, no_attack: bool, **flags: Any) -> None:
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
         from earlyrobust.pipeline.recipe import note_idle_options
+        from earlyrobust.reports.run_folder import draw_run
 
         note_idle_options(resolved, display)
         record = pipeline.run(resolved, display)
-        draw_run(record, resolved.output_folder)
+        if processes.is_first():
+            draw_run(resolved.output_folder)
         display.summarise(record)

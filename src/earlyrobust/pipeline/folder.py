@@ -19,7 +19,7 @@ import yaml
 from earlyrobust import processes
 from earlyrobust.errors import OutputError
 from earlyrobust.pipeline.identity import anchored, differences, facts_of_test_data, shown, told
-from earlyrobust.results import ATTACKS_FOLDER, RECORD_NAME, RunRecord, TrainingLog
+from earlyrobust.results import ATTACKS_FOLDER, MODEL_FOLDER, RECORD_NAME, RunRecord, TrainingLog
 from earlyrobust.storage import (
     check_can_be_made,
     content_of,
@@ -40,7 +40,7 @@ CHECKPOINTS = "checkpoints"
 # The data and the model of a run on objects in memory.
 INPUTS = "inputs"
 # What a finished run holds: the model that is only fine-tuned, the ticket, and the model that it made.
-DENSE, TICKET, MODEL = "dense", "ticket", "model"
+DENSE, TICKET, MODEL = "dense", "ticket", MODEL_FOLDER
 # The model that a ticket was searched on, kept until the fine-tuning has started from its weights.
 SEARCHED = "searched"
 # Options that change no result, and scrutiny, which only adds to it.

@@ -99,7 +99,7 @@ def _parts(record: ExportRecord) -> Iterator[str]:
     yield f"- Size: {record.bytes / 1e6:.1f} MB"
     if (check := record.check) is not None:
         yield (
-            f"- On {check.examples:,} examples of {escape(check.data)}, logits differ from those of the model "
+            f"- On {check.examples:,} examples of {escape(check.data)}, logits differ from those "
             f"by at most {check.largest_difference:.2g}; {check.predictions_changed} predictions differ."
         )
         if check.accuracy is not None:

@@ -35,6 +35,7 @@ from earlyrobust.results.findings import fault_of_swapped, faults_of_ticket, fin
 from earlyrobust.results.measures import Accuracy, Mean
 from earlyrobust.results.prediction import PredictionReport
 from earlyrobust.results.run import (
+    MODEL_FOLDER,
     RECORD_NAME,
     DataRecord,
     ModelRecord,
@@ -66,6 +67,7 @@ __all__ = [
     "EXPERIMENT_NAME",
     "EXPORT_NAME",
     "HEADS_ONLY_FORM",
+    "MODEL_FOLDER",
     "ONNX_FORMS",
     "RECORD_NAME",
     "REPLAY_NAME",

@@ -16,6 +16,8 @@ from earlyrobust.storage import write_json
 from earlyrobust.tickets.ticket import Miniepoch, Ticket, mask_distance
 
 RECORD_NAME = "result.json"
+# The folder of the classifier that a run made, within the folder of the run.
+MODEL_FOLDER = "model"
 
 
 @dataclass(frozen=True)
