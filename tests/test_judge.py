@@ -330,7 +330,7 @@ ENCODER = {"model": "minilm", "train_file": Path("own.csv")}
         ({"seed": 1}, {"seed": 2}, ["--seed is 1 there and 2 here"]),
         ({}, {"epochs": 10}, ["--epochs is 3.0 there and 10.0 here"]),
         ({"pair_column": "b"}, {}, ["--pair-column is b there and not given here"]),
-        ({"bf16": True}, {}, ["--bf16 is yes there and no here"]),
+        ({"bf16": True}, {}, ["--bf16 is yes there and not given here"]),
         ({"attack": "textfooler,textbugger"}, {"attack": ()}, ["textfooler,textbugger there and empty here"]),
         ({"method": "freelb"}, {"method": "pgd"}, ["--method is freelb there and pgd here"]),
         ({"train_file": Path("x/own.csv")}, {}, ["--train-file is ", "x/own.csv there", "own.csv here"]),

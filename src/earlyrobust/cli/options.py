@@ -110,7 +110,7 @@ TRAINING: Group = {
     ),
     "batch_size": option(int, "Training", "Examples per optimiser step.", "16"),
     "learning_rate": option(float, "Training", "Peak learning rate.", "5e-5"),
-    "bf16": option(bool, "Training", "Compute in bfloat16 where that is safe.", "no"),
+    "bf16": option(bool, "Training", "Compute in bfloat16 where that is safe.", "if it is faster here"),
     "gradient_accumulation": option(
         int, "Training", "Parts that a batch is computed in, one after the other, to save memory.", "1"
     ),

@@ -12,7 +12,14 @@ from earlyrobust.encoders.capacity import (
     trained_tokens,
 )
 from earlyrobust.encoders.classifiers import load_classifier
-from earlyrobust.encoders.devices import device_name, fastest_device, has_bf16, on_device, synchronize
+from earlyrobust.encoders.devices import (
+    device_name,
+    fastest_device,
+    has_bf16,
+    on_device,
+    synchronize,
+    time_in_bf16,
+)
 from earlyrobust.encoders.digests import files_digest
 from earlyrobust.encoders.fetching import EMBEDDED, locate
 from earlyrobust.encoders.fingerprints import fingerprint
@@ -53,5 +60,6 @@ __all__ = [
     "save_tokenizer",
     "silent",
     "synchronize",
+    "time_in_bf16",
     "trained_tokens",
 ]

@@ -67,4 +67,5 @@ def _cells_of(config: CompareConfig, seed: int) -> Iterator[Cell]:
 
 def _key(config: RunConfig) -> str:
     options = {name: value for name, value in what_matters(config.to_dict()).items() if name != "output"}
+    options.setdefault("bf16", False)  # as earlier versions had it, whose cells keep their names
     return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:10]

@@ -61,7 +61,8 @@ class RunConfig(AttackOptions):
         batch_size: Examples per optimiser step.
         learning_rate: Peak learning rate; constant in a search, with a linear decay in the fine-tuning.
         max_length: Longest input in tokens (the paper's 128 or 256 for its tasks).
-        bf16: Compute in bfloat16 where that is safe.
+        bf16: Compute in bfloat16 where that is safe; None for doing so if the device computes in it itself,
+            and is faster in it by a measurement at the start.
         gradient_accumulation: Parts of a batch that pass through the model one after the other, None for 1:
             less memory, and other draws of dropout and perturbations.
         gradient_checkpointing: Compute activations a second time instead of keeping them, None for not: less
@@ -133,7 +134,7 @@ class RunConfig(AttackOptions):
     batch_size: Annotated[int, Field(gt=0, le=100_000)] = 16
     learning_rate: Positive = 5e-5
     max_length: Annotated[int, Field(ge=8)] | None = None
-    bf16: bool = False
+    bf16: bool | None = None
     gradient_accumulation: Annotated[int, Field(gt=0, le=100_000)] | None = None
     gradient_checkpointing: bool | None = None
     class_weights: Literal["balanced", "none"] | None = None

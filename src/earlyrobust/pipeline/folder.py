@@ -144,6 +144,34 @@ class RunFolder:
                 "--output, or delete it."
             )
 
+    @property
+    def bf16(self) -> bool | None:
+        """Whether the run computes in bfloat16; None if it is not decided yet."""
+        found = self._progress.get("bf16")
+        return found if isinstance(found, bool) else None
+
+    def check_bf16(self, asked: bool | None) -> None:
+        """Refuse to go on with other numbers than the run was begun with.
+
+        Args:
+            asked: Whether the options ask for bfloat16; None if they leave it open.
+
+        Raises:
+            OutputError: If the run was begun otherwise.
+        """
+        if None not in (asked, self.bf16) and asked != self.bf16:
+            raise OutputError(
+                f"The run in '{self.path}' was begun {'with' if self.bf16 else 'without'} bfloat16: choose "
+                "another --output, or delete it."
+            )
+
+    def keep_bf16(self, chosen: bool) -> None:
+        """Note which numbers the run computes in."""
+        if self.bf16 is None:
+            self._progress["bf16"] = chosen
+            if processes.is_first():
+                write_json(self.path / PROGRESS_NAME, self._progress)
+
     def check_data(self, fingerprint: str | None) -> None:
         """Refuse to go on with other data than the run was begun with.
 
@@ -310,8 +338,13 @@ def bytes_of_weights(folder: Path) -> int:
 def what_matters(options: Any) -> Any:
     """Options without those that another run with the same results may have otherwise.
 
-    Options that are None are as good as absent: those that a later version adds are None at first.
+    Options that are None are as good as absent: those that a later version adds are None at first. A run
+    without bfloat16 may be one of an earlier version, which had no choice; the folder keeps what was chosen.
     """
     if not isinstance(options, dict):
         return None  # no run's options
-    return {name: value for name, value in options.items() if name not in _NO_MATTER and value is not None}
+    return {
+        name: value
+        for name, value in options.items()
+        if name not in _NO_MATTER and value is not None and (name, value) != ("bf16", False)
+    }

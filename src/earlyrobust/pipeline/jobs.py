@@ -59,6 +59,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     recipe = Recipe.of(config)
     folder = RunFolder(config.output_folder, {"command": "run"}, config.to_dict())
     if folder.is_complete and not folder.has_moved:
+        folder.check_bf16(config.bf16)
         return _finished(folder, config, observer)
     check_can_train(config)
     _check_model(config)
@@ -141,6 +142,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     recipe = replace(Recipe.of(config), start=config.start or "pretrained")
     folder = RunFolder(config.output_folder, command, config.to_dict())
     if folder.is_complete and not folder.has_moved:
+        folder.check_bf16(config.bf16)
         return _finished(folder, config, observer)
     check_can_train(config)
     _check_model(config)

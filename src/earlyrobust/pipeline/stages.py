@@ -17,7 +17,6 @@ from earlyrobust import processes
 from earlyrobust.encoders import (
     Note,
     files_digest,
-    has_bf16,
     load_classifier,
     load_given,
     load_pretrained,
@@ -34,6 +33,7 @@ from earlyrobust.pipeline.environment import note_idle_devices
 from earlyrobust.pipeline.folder import DENSE, MODEL, SEARCHED, TICKET, AnyTicket, RunFolder, find_ticket
 from earlyrobust.pipeline.interrupts import DelayedInterrupt
 from earlyrobust.pipeline.noising import NoiseChoice, build_lexicon, build_noise
+from earlyrobust.pipeline.numbers import choose_bf16
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.preflight import try_out
 from earlyrobust.pipeline.recipe import Recipe
@@ -138,9 +138,9 @@ def begun(
     recipe = recipe.prepared(splits.tokenizer, resources_of(config, observer.note), observer)
     recipe = recipe.given_time(math.ceil(len(splits.train) / config.batch_size), config, observer)
     note_idle_devices(observer)
-    if config.bf16 and not has_bf16():
-        observer.note("This processor does not know bfloat16: it trains many times slower with --bf16.")
-    job = Job(config, recipe, splits, folder, observer, DelayedInterrupt(observer.note))
+    choices: list[str] = []
+    config = config.model_copy(update={"bf16": choose_bf16(config, folder, observer.noting(choices))})
+    job = Job(config, recipe, splits, folder, observer, DelayedInterrupt(observer.note), choices)
     if recipe.noise is not None:
         _ = job.lexicon  # refuses an unusable source of neighbours before the folder is claimed
     # A model that cannot be loaded is refused before the folder is claimed, too.
@@ -155,6 +155,7 @@ def begun(
     rows = (splits.train, splits.selection, splits.test)
     try_out(model, splits.tokenizer, rows, observer, changes_texts=changes_texts)
     with folder.claimed(splits.data.fingerprint, files_digest(config.model) or model.config._commit_hash):
+        folder.keep_bf16(bool(config.bf16))
         yield job
 
 

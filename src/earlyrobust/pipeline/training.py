@@ -32,6 +32,7 @@ from earlyrobust.tickets.weight_ticket import WeightTicket
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.arguments import on_one_device
 from earlyrobust.trainer.best import BestWeightsCallback
+from earlyrobust.trainer.dropout import CheapDropout
 from earlyrobust.trainer.retreat import RetreatCallback
 from earlyrobust.trainer.weighting import WeightedLoss, balanced_weights
 
@@ -85,7 +86,8 @@ def train_classifier(
         )
         trainer.remove_callback(PrinterCallback)
         checkpoint = folder.last_checkpoint(stage)
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        with CheapDropout():
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     log = TrainingLog.of(trainer.state.log_history)
     if log.kept_epoch is not None:
         observer.note(f"The weights of epoch {log.kept_epoch:.2f} are kept.")
@@ -196,7 +198,8 @@ def search_ticket(
             **options,
         )
         search.trainer.remove_callback(PrinterCallback)
-        ticket = search.run(folder.last_checkpoint(stage))
+        with CheapDropout():
+            ticket = search.run(folder.last_checkpoint(stage))
         if goes_on_in is not None:
             _hand_over(
                 cast("EarlyRobustSearch", search), cast("Ticket", ticket), folder.checkpoints(goes_on_in)
@@ -259,7 +262,7 @@ def _arguments(
         learning_rate=config.learning_rate,
         warmup_steps=warmup,  # below one: a share of all steps
         seed=config.seed,
-        bf16=config.bf16,
+        bf16=bool(config.bf16),
         use_cpu=not torch.accelerator.is_available(),  # else bf16 asks for an accelerator
         train_sampling_strategy="group_by_length",
         dataloader_pin_memory=torch.cuda.is_available(),

@@ -1,0 +1,44 @@
+"""The numbers that a training computes in: float32 or bfloat16."""
+
+from __future__ import annotations
+
+from earlyrobust import processes
+from earlyrobust.encoders import Note, has_bf16, time_in_bf16
+from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.folder import RunFolder
+
+# Bfloat16 is chosen if it takes less than this share of the time. Near 1 the choice would depend on chance.
+_PAYS = 0.8
+
+
+def choose_bf16(config: RunConfig, folder: RunFolder, note: Note) -> bool:
+    """Decide whether a training computes in bfloat16.
+
+    The options decide, then what the run was begun with, then a measurement.
+
+    Args:
+        config: The options of the run.
+        folder: The folder of the run.
+        note: Is told of a choice, and of a slow one.
+
+    Raises:
+        OutputError: If the options ask for other numbers than the run was begun with.
+    """
+    folder.check_bf16(config.bf16)
+    knows = has_bf16()
+    if config.bf16 is not None:
+        if config.bf16 and not knows:
+            note("This processor does not know bfloat16: it trains many times slower with --bf16.")
+        return config.bf16
+    if (begun := folder.bf16) is not None:
+        return begun
+    if not knows:
+        return False
+    ratio = processes.by_first(time_in_bf16)
+    if ratio >= _PAYS:
+        return False
+    note(
+        f"The training computes in bfloat16: products of matrices take {ratio:.2f} of the time of float32 "
+        "here. --no-bf16 chooses float32."
+    )
+    return True

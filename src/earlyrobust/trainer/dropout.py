@@ -1,0 +1,92 @@
+"""Dropout with masks that are cheap to draw on a CPU.
+
+PyTorch draws one random number for each entry, one after another. On a CPU this takes a tenth of a training
+step and more. Here each random number of 64 bits decides about four entries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import dropout, scaled_dot_product_attention, softmax
+from torch.overrides import TorchFunctionMode
+
+# Bits of a random number that decide about one entry, and the values that they take.
+_BITS = 16
+_VALUES = 2**_BITS
+
+
+class CheapDropout(TorchFunctionMode):
+    """While the context lasts, dropout on the CPU draws cheap masks; everything else stays as it is.
+
+    It takes the place of `torch.nn.functional.dropout`, and of the dropout within
+    `scaled_dot_product_attention`. The masks are drawn by PyTorch's own random generator, so they depend on
+    the seed. They are other masks than those of PyTorch.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is dropout:
+            return _dropout(*args, **kwargs)
+        if func is scaled_dot_product_attention and kwargs.get("dropout_p", 0.0) > 0:
+            return _attention(*args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def keep_mask(shape: Sequence[int], rate: float) -> Tensor:
+    """Draw which entries stay.
+
+    Args:
+        shape: Shape of the mask.
+        rate: Share of the entries that go, 0 < rate < 1. It is rounded to a multiple of 1 / 65,536.
+
+    Returns:
+        1 / (1 - rate) where an entry stays, else 0, in float32. The mean of the entries is 1.
+    """
+    count = math.prod(shape)
+    words = torch.empty(-(-count * _BITS // 64), dtype=torch.int64)
+    words.random_(-(2**63), None)  # all of the 64 bits
+    values = words.view(torch.int16)[:count].view(*shape)
+    dropped = min(max(round(rate * _VALUES), 1), _VALUES - 1)
+    kept: Tensor = (values >= dropped - _VALUES // 2).to(torch.float32)
+    return kept.mul_(_VALUES / (_VALUES - dropped))
+
+
+def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    if not training or inplace or input.device.type != "cpu" or not 0 < p < 1 or not input.numel():
+        return dropout(input, p, training, inplace)
+    return input * keep_mask(input.shape, p).to(input.dtype)
+
+
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    **options: Any,
+) -> Tensor:
+    if query.device.type != "cpu" or is_causal or any(options.values()):
+        return scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **options
+        )
+    scores = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.transpose(-2, -1)
+    if attn_mask is not None:
+        if attn_mask.dtype == torch.bool:
+            scores = scores.masked_fill(~attn_mask, -math.inf)
+        else:
+            scores = scores + attn_mask
+    attended: Tensor = _dropout(softmax(scores, dim=-1), dropout_p) @ value
+    return attended
