@@ -59,6 +59,7 @@ SAMPLES: dict[str, Any] = {
     "weights": 0.4,
     "draw_after": 0.25,
     "class_weights": "balanced",
+    "neuron_multiple": 8,
     "early_stopping": 2,
     "labels": "yes,no",
     "start": "random",

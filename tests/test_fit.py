@@ -249,7 +249,7 @@ def test_progress_is_told_in_lines(
     for done in (45, 50, 60):  # at 20, 30 and 40 s
         pace.move(done, "steps")
     # Ten steps in 20 s leave 50 steps for 100 s; the next line waits for a quarter of a minute.
-    assert lines == ["Training: 50 of 100, steps, about 1 min 40 s left"]
+    assert lines == ["Training: 50 of 100 steps, about 1 min 40 s left"]
     with ProgressLines().stage("Searching"):
         pass
     assert re.fullmatch(r"Searching \.\.\.\nSearching: done in \d+\.\d s\n", capsys.readouterr().err)

@@ -449,3 +449,38 @@ def test_files_of_two_tickets_are_noticed(tmp_path: Path) -> None:
     (tmp_path / JSON_NAME).write_bytes(before)
     with pytest.raises(TicketError, match="damaged"):
         Ticket.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
+@pytest.mark.parametrize("ratio", [0.0, 0.1, 0.3, 0.62, 0.9])
+@pytest.mark.parametrize("seed", range(4))
+def test_layers_keep_multiples_near_what_they_would_keep(scope: str, ratio: float, seed: int) -> None:
+    scores = np.random.default_rng(seed).gamma(1 + np.arange(6)[:, None], size=(6, 256)).astype(np.float32)
+    free = draw_mask(scores, ratio, scope)  # type: ignore[arg-type]
+    mask = draw_mask(scores, ratio, scope, 16)  # type: ignore[arg-type]
+    kept, wanted = mask.sum(axis=1), free.sum(axis=1)
+    assert (kept % 16 == 0).all()
+    assert (kept >= 16).all()
+    if wanted.min() >= 16:
+        assert (np.abs(kept - wanted) < 16).all()
+        assert abs(int(kept.sum() - wanted.sum())) <= 8
+    for layer in range(6):  # the best of each layer stay
+        assert np.abs(scores[layer][mask[layer]]).min() >= np.abs(scores[layer][~mask[layer]]).max(initial=0)
+
+
+def test_a_multiple_that_does_not_fit_is_left_out() -> None:
+    scores = np.random.default_rng(0).random((3, 100), np.float32)
+    free = draw_mask(scores, 0.3)
+    assert np.array_equal(draw_mask(scores, 0.3, "global", 64), free)
+    assert np.array_equal(draw_mask(scores, 0.3, "global", 100), free)
+    assert np.array_equal(draw_mask(scores, 0.3, "global", 1), free)
+    assert (draw_mask(scores, 0.3, "global", 50).sum(axis=1) % 50 == 0).all()
+
+
+def test_layers_of_little_worth_keep_one_multiple() -> None:
+    scores = np.ones((4, 64), np.float32)
+    scores[0] *= np.linspace(0.01, 0.02, 64)
+    scores[1:] += np.random.default_rng(1).random((3, 64), np.float32)
+    kept = draw_mask(scores, 0.25, "global", 8).sum(axis=1)
+    assert kept.tolist()[0] == 8
+    assert abs(int(kept.sum()) - 192) <= 8

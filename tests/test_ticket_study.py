@@ -244,3 +244,23 @@ def test_new_tickets_overwrite_nothing(tmp_path: Path) -> None:
     merged = call("ticket", "merge", tmp_path / "old", tmp_path / "old", "--output", tmp_path / "new")
     assert merged.code == 0
     assert Ticket.from_pretrained(tmp_path / "new").origin["method"] == "merged by scores"
+
+
+def test_a_redrawn_and_a_merged_ticket_keep_multiples() -> None:
+    random = np.random.default_rng(0)
+    tickets = [
+        Ticket(
+            "bert",
+            np.ones((2, 4), np.bool_),
+            np.ones((2, 64), np.bool_),
+            random.random((2, 4), np.float32),
+            random.random((2, 64), np.float32),
+            origin={"search": {"neuron_multiple": multiple}},
+        )
+        for multiple in (8, 1)
+    ]
+    redrawn = redraw_ticket(tickets[0], neurons=0.4)
+    assert (redrawn.neurons.sum(axis=1) % 8 == 0).all()
+    assert redrawn.origin["redrawn"]["neuron_multiple"] == 8
+    assert (redraw_ticket(redrawn, neurons=0.7).neurons.sum(axis=1) % 8 == 0).all()
+    assert (merge_tickets(tickets, neurons=0.3).neurons.sum(axis=1) % 8 == 0).all()

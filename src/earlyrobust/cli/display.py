@@ -159,7 +159,7 @@ class Display(Observer):
         note = f"{right}, {queries / (task.elapsed or 1):.0f} queries/s"
         self._progress.update(task.id, completed=len(done), note=note)
         if not self._console.is_terminal:
-            self._pace.move(len(done), right)
+            self._pace.move(len(done), "texts", right)
 
     def moved(self, done: int, total: int, before: int = 0) -> None:
         """Move the bar of a stage."""
@@ -170,7 +170,7 @@ class Display(Observer):
             self._pace.start(total, before)
         self._progress.update(task.id, completed=done)
         if not self._console.is_terminal:
-            self._pace.move(done)
+            self._pace.move(done, "rows")
 
     def note(self, message: str) -> None:
         """Show a remark."""

@@ -159,6 +159,9 @@ SEARCH: Group = {
         str, "Ticket", "Rank heads over all layers, or in each: global, layerwise.", "by search"
     ),
     "neuron_scope": option(str, "Ticket", "The same for neurons.", "by search"),
+    "neuron_multiple": option(
+        int, "Ticket", "Keep a multiple of so many neurons in each layer.", "64 on GPUs, else 1"
+    ),
     "weights": option(float, "Ticket", "Share of the weights that robust-ticket sets to zero.", "0.3"),
     "gamma": option(float, "Search", "Mask distance below which masks count as settled.", "0.1"),
     "patience": option(int, "Search", "Miniepochs in a row for which they must be.", "5"),

@@ -18,7 +18,8 @@ from earlyrobust.pipeline.recipe import Recipe
 ARM_OPTIONS = (
     *("method", "model", "epochs", "batch_size", "learning_rate", "heads", "neurons", "weights", "search"),
     *("search_adversary", "head_penalty", "neuron_penalty", "head_scope", "neuron_scope", "gamma"),
-    *("patience", "settling", "miniepoch", "miniepoch_min_steps", "search_epochs", "draw_after", "start"),
+    *("neuron_multiple", "patience", "settling", "miniepoch", "miniepoch_min_steps", "search_epochs"),
+    *("draw_after", "start"),
     *("adversary", "noise"),
 )
 DEFAULT_BASELINE = "finetune"

@@ -85,6 +85,8 @@ class RunConfig(AttackOptions):
         head_scope: Whether heads are ranked over all layers together ("global") or in each ("layerwise");
             None for the search's own (global: the paper).
         neuron_scope: The same for neurons.
+        neuron_multiple: Every layer keeps a multiple of so many neurons, where it has such a multiple; None
+            for 64 on an accelerator, which computes such matrices fastest, and 1 on the CPU.
         gamma: γ, the mask distance below which masks count as settled (0.1: the paper).
         patience: Miniepochs in a row for which they must be (5: the paper).
         settling: The rule by which they are: "streak" compares each mask with the one before (the paper's
@@ -149,6 +151,7 @@ class RunConfig(AttackOptions):
     neuron_penalty: NotNegative | None = None
     head_scope: Scope | None = None
     neuron_scope: Scope | None = None
+    neuron_multiple: Annotated[int, Field(gt=0)] | None = None
     gamma: NotNegative = 0.1
     patience: Annotated[int, Field(gt=0)] = 5
     settling: Settling | None = None

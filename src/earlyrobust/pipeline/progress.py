@@ -48,15 +48,21 @@ class Pace:
         """Whether the number of parts is known."""
         return self._total > 0
 
-    def move(self, done: int, note: str = "") -> None:
-        """Take note of the parts that are done; a line is said if the last one is some time ago."""
+    def move(self, done: int, unit: str, note: str = "") -> None:
+        """Take note of the parts that are done; a line is said if the last one is some time ago.
+
+        Args:
+            done: Parts that are done.
+            unit: What the parts are, such as "steps".
+            note: More to tell; empty for nothing.
+        """
         now = time.perf_counter()
         if now - self._said < SECONDS or done <= self._before:
             return
         self._said = now
         left = (now - self._began) * (self._total - done) / (done - self._before)
         told = f", {note}" if note else ""
-        self._say(f"{self._title}: {done:,} of {self._total:,}{told}, about {duration(left)} left")
+        self._say(f"{self._title}: {done:,} of {self._total:,} {unit}{told}, about {duration(left)} left")
 
 
 class PaceCallback(TrainerCallback):  # type: ignore[misc]
@@ -107,13 +113,13 @@ class ProgressLines(Observer):
         if not self._pace.has_begun:
             self._pace.start(total, len(done) - 1)
         robust = sum(example.status == "failed" for example in done)
-        self._pace.move(len(done), f"under attack {100 * robust / len(done):.1f} % right")
+        self._pace.move(len(done), "texts", f"under attack {100 * robust / len(done):.1f} % right")
 
     def moved(self, done: int, total: int, before: int = 0) -> None:
         """Tell how many parts of the stage at hand are done."""
         if not self._pace.has_begun:
             self._pace.start(total, before)
-        self._pace.move(done)
+        self._pace.move(done, "rows")
 
     def note(self, message: str) -> None:
         """Say a remark."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from earlyrobust.adversarial import ADVERSARIES, Adversary
 from earlyrobust.attacks import Resources
 from earlyrobust.errors import ConfigError
@@ -20,6 +22,7 @@ from earlyrobust.search.base import check_adversary
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_MULTIPLE_ON_ACCELERATORS = 64
 # Instead of a search: a ticket drawn by chance, the comparison that any search must win.
 RANDOM = "random"
 # Which settings of searches an option of the run is.
@@ -31,6 +34,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "neuron_penalty": ("neuron_penalty",),
     "head_scope": ("head_scope",),
     "neuron_scope": ("neuron_scope",),
+    "neuron_multiple": ("neuron_multiple",),
     "gamma": ("gamma",),
     "patience": ("patience",),
     "settling": ("settling",),
@@ -174,7 +178,7 @@ class Recipe:
 
     def _effective_options(self) -> set[str]:
         if self.is_random:
-            return {"heads", "neurons", "head_scope", "neuron_scope", "start"}
+            return {"heads", "neurons", "head_scope", "neuron_scope", "neuron_multiple", "start"}
         if self.search is None:
             return set()
         known = {field.name for field in fields(self.search.Config)}
@@ -247,6 +251,12 @@ def _search_adversary(search: type[Search], config: RunConfig, method: Method) -
     return adversary
 
 
+def neuron_multiple(config: RunConfig) -> int:
+    """Return the number of which every layer keeps a multiple of neurons, which depends on the device."""
+    usual = _MULTIPLE_ON_ACCELERATORS if torch.accelerator.is_available() else 1
+    return usual if config.neuron_multiple is None else config.neuron_multiple
+
+
 def _settings(search: type[Search], config: RunConfig) -> Any:
     """A search's settings: those of the run's options that it knows and that were given."""
     known = {field.name for field in fields(search.Config)}
@@ -256,6 +266,8 @@ def _settings(search: type[Search], config: RunConfig) -> Any:
         for name in known.intersection(names)
         if getattr(config, option) is not None
     }
+    if "neuron_multiple" in known:
+        given["neuron_multiple"] = neuron_multiple(config)
     if given.get("draw_after") == 0:
         given["draw_after"] = None
     return search.Config(**given)

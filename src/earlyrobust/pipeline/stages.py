@@ -36,7 +36,7 @@ from earlyrobust.pipeline.noising import NoiseChoice, build_lexicon, build_noise
 from earlyrobust.pipeline.numbers import choose_bf16
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.preflight import try_out
-from earlyrobust.pipeline.recipe import Recipe
+from earlyrobust.pipeline.recipe import Recipe, neuron_multiple
 from earlyrobust.pipeline.splits import Splits
 from earlyrobust.pipeline.tickets import random_ticket
 from earlyrobust.pipeline.training import search_ticket, train_classifier
@@ -206,7 +206,7 @@ def find_or_search(job: Job) -> AnyTicket:
 
     def find() -> float:
         if job.recipe.is_random:
-            save(random_ticket(job.config, origin))
+            save(random_ticket(job.config, neuron_multiple(job.config), origin))
             return 0.0
         finetuned = job.recipe.starts_from_finetuned
         goes_on = job.recipe.goes_on

@@ -28,8 +28,13 @@ def check_ticket(ticket: AnyTicket, encoder: str) -> None:
         )
 
 
-def random_ticket(config: RunConfig, origin: dict[str, Any]) -> Ticket:
+def random_ticket(config: RunConfig, multiple: int, origin: dict[str, Any]) -> Ticket:
     """Draw a ticket of a run's ratios by chance.
+
+    Args:
+        config: The options of the run.
+        multiple: Every layer keeps a multiple of so many neurons.
+        origin: Facts to keep with the ticket.
 
     Raises:
         ConfigError: If a ratio leaves some layer without any entry.
@@ -39,6 +44,8 @@ def random_ticket(config: RunConfig, origin: dict[str, Any]) -> Ticket:
     return Ticket(
         model_type=model_type,
         heads=draw_at_random((size.layers, size.heads), config.heads or 0.0, scopes[0], config.seed),
-        neurons=draw_at_random((size.layers, size.neurons), config.neurons or 0.0, scopes[1], config.seed),
+        neurons=draw_at_random(
+            (size.layers, size.neurons), config.neurons or 0.0, scopes[1], config.seed, multiple
+        ),
         origin={"method": "random", "seed": config.seed, **origin},
     )

@@ -75,6 +75,8 @@ class SearchConfig:
         head_scope: Rank the heads of all layers together ("global": the paper), or cut the same share of
             every layer ("layerwise").
         neuron_scope: The same for neurons ("global": the paper).
+        neuron_multiple: Every layer keeps a multiple of so many neurons, see `draw_mask` (1: the paper). GPUs
+            compute matrices fastest whose sides are multiples of 64.
         draw_after: Epochs after which the ticket is drawn, settled or not; None to draw it when the masks
             have settled (None: the paper).
     """
@@ -91,6 +93,7 @@ class SearchConfig:
     max_epochs: float = 1.0
     head_scope: Scope = "global"
     neuron_scope: Scope = "global"
+    neuron_multiple: int = 1
     draw_after: float | None = None
 
     def __post_init__(self) -> None:
@@ -99,7 +102,7 @@ class SearchConfig:
                 raise ConfigError(
                     f"{name} is {getattr(self, name):g}, but cannot be negative: choose 0 or more."
                 )
-        for name in ("patience", "miniepoch", "min_steps", "max_epochs"):
+        for name in ("patience", "miniepoch", "min_steps", "max_epochs", "neuron_multiple"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name):g}, but must be more than 0.")
         if self.draw_after is not None and not 0 < self.draw_after < math.inf:
@@ -132,7 +135,7 @@ class SearchConfig:
         """
         return (
             draw_mask(heads, self.head_ratio, self.head_scope),
-            draw_mask(neurons, self.neuron_ratio, self.neuron_scope),
+            draw_mask(neurons, self.neuron_ratio, self.neuron_scope, self.neuron_multiple),
         )
 
     def steps_per_miniepoch(self, steps_per_epoch: int) -> int:

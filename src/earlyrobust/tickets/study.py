@@ -118,8 +118,8 @@ def redraw_ticket(
     return replace(
         ticket,
         heads=draw_mask(ticket.head_scores, heads, scopes[0]),
-        neurons=draw_mask(ticket.neuron_scores, neurons, scopes[1]),
-        origin={**ticket.origin, "redrawn": _drawn(heads, neurons, scopes)},
+        neurons=draw_mask(ticket.neuron_scores, neurons, scopes[1], multiple_of(ticket)),
+        origin={**ticket.origin, "redrawn": _drawn(heads, neurons, scopes, multiple_of(ticket))},
     )
 
 
@@ -128,22 +128,34 @@ def scopes_of(ticket: Ticket) -> tuple[Scope, Scope]:
 
     Where its origin does not say, it was over all layers.
     """
+    drawn = _told_of(ticket)
+    head_scope, neuron_scope = (drawn.get(f"{part}_scope", "global") for part in ("head", "neuron"))
+    return head_scope, neuron_scope
+
+
+def multiple_of(ticket: Ticket) -> int:
+    """Return the number of which every layer of a ticket keeps a multiple of neurons; 1 for any number."""
+    return int(_told_of(ticket).get("neuron_multiple", 1))
+
+
+def _told_of(ticket: Ticket) -> dict[str, Any]:
+    """What a ticket's origin says of how it was drawn; the latest drawing counts."""
     drawn: dict[str, Any] = {}
     for step in ("search", "redrawn"):
         told = ticket.origin.get(step)
         if isinstance(told, dict):
             drawn |= told
-    head_scope, neuron_scope = (drawn.get(f"{part}_scope", "global") for part in ("head", "neuron"))
-    return head_scope, neuron_scope
+    return drawn
 
 
-def _drawn(heads: float, neurons: float, scopes: tuple[Scope, Scope]) -> dict[str, Any]:
+def _drawn(heads: float, neurons: float, scopes: tuple[Scope, Scope], multiple: int) -> dict[str, Any]:
     """What a ticket's origin keeps of a drawing that no search has done."""
     return {
         "head_ratio": heads,
         "neuron_ratio": neurons,
         "head_scope": scopes[0],
         "neuron_scope": scopes[1],
+        "neuron_multiple": multiple,
     }
 
 
@@ -187,13 +199,14 @@ def merge_tickets(
     if neurons is None:
         neurons = float(np.mean([ticket.neuron_sparsity for ticket in tickets]))
     scopes = _common_scopes(tickets)
+    multiple = max(map(multiple_of, tickets))
     return Ticket(
         tickets[0].model_type,
         heads=draw_mask(head_scores, heads, scopes[0]),
-        neurons=draw_mask(neuron_scores, neurons, scopes[1]),
+        neurons=draw_mask(neuron_scores, neurons, scopes[1], multiple),
         head_scores=head_scores,
         neuron_scores=neuron_scores,
-        origin={**origin, "redrawn": _drawn(heads, neurons, scopes)},
+        origin={**origin, "redrawn": _drawn(heads, neurons, scopes, multiple)},
     )
 
 

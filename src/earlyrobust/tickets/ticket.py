@@ -29,7 +29,7 @@ Scope = Literal["global", "layerwise"]
 StopReason = Literal["converged", "fixed", "limit"]
 
 
-def draw_mask(scores: Scores, ratio: float, scope: Scope = "global") -> Mask:
+def draw_mask(scores: Scores, ratio: float, scope: Scope = "global", multiple: int = 1) -> Mask:
     """Draw a mask: cut the entries with the smallest absolute importance, as the paper draws its tickets.
 
     Exactly `round(ratio * scores.size)` entries are cut. Entries that tie are cut in the order of
@@ -39,6 +39,9 @@ def draw_mask(scores: Scores, ratio: float, scope: Scope = "global") -> Mask:
         scores: Importance coefficients, shape (layers, entries per layer).
         ratio: Share of all entries to cut, 0 <= ratio < 1.
         scope: Rank all layers together ("global"), or cut the same share of every layer ("layerwise").
+        multiple: Every layer keeps a multiple of so many entries, as near to the number that it would keep
+            as the multiples allow. The number of entries that are cut in all is then within half a multiple.
+            It counts only if the entries of a layer are such a multiple, and more than one.
 
     Returns:
         The mask, same shape, True where an entry stays.
@@ -66,10 +69,30 @@ def draw_mask(scores: Scores, ratio: float, scope: Scope = "global") -> Mask:
         bounds = [cut * layer // layers for layer in range(layers + 1)]
         for layer in range(layers):
             mask[layer, _worst(magnitude[layer : layer + 1], bounds[layer + 1] - bounds[layer])] = False
+    if multiple > 1 and width % multiple == 0 and width > multiple:
+        return _in_multiples(mask, magnitude, multiple)
     return mask
 
 
-def draw_at_random(shape: tuple[int, int], ratio: float, scope: Scope, seed: int) -> Mask:
+def _in_multiples(mask: Mask, magnitude: Scores, multiple: int) -> Mask:
+    """Keep a multiple of so many entries in every layer: the best ones of each."""
+    layers, width = mask.shape
+    kept = mask.sum(axis=1) / multiple
+    blocks = np.maximum(np.floor(kept), 1).astype(int)
+    total = max(layers, round(kept.sum()))
+    # The layers with the largest remainders are rounded up, the others down, until the blocks add up. Layers
+    # that were given their only block may make that one too many.
+    for layer in np.argsort(blocks - kept, kind="stable"):
+        if blocks.sum() < total and blocks[layer] < width // multiple:
+            blocks[layer] += 1
+    rounded = np.zeros_like(mask)
+    for layer, count in enumerate(blocks):
+        best = np.argsort(-magnitude[layer], kind="stable")[: count * multiple]
+        rounded[layer, best] = True
+    return rounded
+
+
+def draw_at_random(shape: tuple[int, int], ratio: float, scope: Scope, seed: int, multiple: int = 1) -> Mask:
     """Draw a mask by chance: the comparison that any search must win.
 
     Args:
@@ -77,11 +100,12 @@ def draw_at_random(shape: tuple[int, int], ratio: float, scope: Scope, seed: int
         ratio: As for `draw`.
         scope: As for `draw`; either way every layer keeps an entry.
         seed: Of the draw.
+        multiple: As for `draw_mask`.
 
     Raises:
         ConfigError: If the ratio leaves some layer without any entry.
     """
-    return draw_mask(np.random.default_rng(seed).random(shape, np.float32), ratio, scope)
+    return draw_mask(np.random.default_rng(seed).random(shape, np.float32), ratio, scope, multiple)
 
 
 def _worst(magnitude: Scores, count: int) -> NDArray[np.intp]:
