@@ -21,8 +21,9 @@ from earlyrobust.evaluation import latency, measure_speed, speed
 from earlyrobust.pipeline import RunConfig, benchmarking, exporting, judge, stages, training
 from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
 from earlyrobust.pipeline.folder import RunFolder
+from earlyrobust.pipeline.interrupts import DelayedInterrupt
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pruning import prune
+from earlyrobust.pruning import is_cut, prune
 from earlyrobust.reports.benchmark import benchmark_verdicts
 from earlyrobust.results import BenchmarkRecord, ContenderRecord, LatencyRecord
 from earlyrobust.search import SEARCHES
@@ -270,8 +271,11 @@ def test_a_benchmark_times_a_model_where_it_was(monkeypatch, tmp_path):
     monkeypatch.setattr(benchmarking, "export_onnx", lambda model, *_, **__: exported.append(model))
     monkeypatch.setattr(benchmarking, "find_spec", lambda package: True)
     forms = list(benchmarking._forms("model", tmp_path, named=False, note=silent))
-    assert [form.name for form in forms][-3:] == ["ticket", "onnx", "onnx-int8"]
-    assert exported == [small, small]
+    of_onnx = ["dense onnx", "onnx", "dense onnx-int8", "onnx-int8"]
+    assert [form.name for form in forms][-5:] == ["ticket", *of_onnx]
+    assert exported[1::2] == [small, small]
+    assert exported[0] is exported[2]
+    assert not is_cut(exported[0])
     assert moved == []
 
 
@@ -317,7 +321,7 @@ def test_clocks_are_read_when_the_device_is_done(monkeypatch, tmp_path):
     assert events == ["clock", "waited", "clock"] * 6
     events.clear()
     arguments = TrainingArguments(str(tmp_path), use_cpu=True, report_to="none")
-    clock = training._Checkpoints()
+    clock = training._Checkpoints(DelayedInterrupt(print))
     clock.on_train_begin(arguments, SimpleNamespace(global_step=0), None)
     clock.on_train_end(arguments, None, None)
     assert events == ["waited", "clock"] * 2
@@ -328,7 +332,7 @@ def test_a_checkpoint_is_due_for_all_when_it_is_for_one(monkeypatch):
     monkeypatch.setattr(training.processes, "largest", lambda due: told.append(due) or 1)
     monkeypatch.setattr(training.processes, "gathered", None)  # which would exchange twice a step
     control = SimpleNamespace(should_training_stop=False, should_save=False)
-    clock = training._Checkpoints()
+    clock = training._Checkpoints(DelayedInterrupt(print))
     state = SimpleNamespace(global_step=0, max_steps=9)
     args = SimpleNamespace(device=torch.device("cpu"))
     clock.on_train_begin(args, state, control)
