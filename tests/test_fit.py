@@ -257,3 +257,23 @@ def test_progress_is_told_in_lines(
 
 def test_it_is_a_public_name() -> None:
     assert {"fit", "Fitted"} <= set(earlyrobust.__all__)
+
+
+def test_libraries_are_quiet_meanwhile_and_as_before_after(
+    encoder: Path, reviews: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import logging
+
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_info()
+    level = logging.getLogger("earlyrobust").level
+    fit(str(encoder), train_dataset=reviews, output=tmp_path / "run", **PLAIN)
+    told = capfd.readouterr().err
+    assert "LOAD REPORT" not in told
+    assert "Loading weights" not in told
+    assert "Training by finetune: done in" in told
+    assert transformers_logging.get_verbosity() == logging.INFO
+    assert transformers_logging.is_progress_bar_enabled()
+    assert logging.getLogger("earlyrobust").level == level
+    transformers_logging.set_verbosity_warning()

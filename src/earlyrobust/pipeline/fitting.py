@@ -23,7 +23,7 @@ from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import INPUTS, MODEL, TICKET, AnyTicket, find_ticket
 from earlyrobust.pipeline.jobs import run
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.progress import ProgressLines
+from earlyrobust.pipeline.progress import ProgressLines, quiet_libraries
 from earlyrobust.pipeline.recipe import note_idle_options
 from earlyrobust.results import Accuracy, RunRecord
 from earlyrobust.storage import check_can_be_made, write_folder
@@ -131,10 +131,11 @@ def fit(
         }
     ).resolved()
     note_idle_options(config, observer)
-    record = run(config, observer)
-    ticket = find_ticket(folder / TICKET) if (folder / TICKET).is_dir() else None
-    place = str(folder / MODEL)
-    return Fitted(load_classifier(place), load_tokenizer(place), ticket, record, folder)
+    with quiet_libraries():
+        record = run(config, observer)
+        ticket = find_ticket(folder / TICKET) if (folder / TICKET).is_dir() else None
+        place = str(folder / MODEL)
+        return Fitted(load_classifier(place), load_tokenizer(place), ticket, record, folder)
 
 
 def _table(given: Dataset | Mapping[str, Any], name: str, form: RunConfig) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.utils import logging as transformers_logging
 
 from earlyrobust.pipeline.observer import Observer
 from earlyrobust.results.wording import duration
@@ -18,6 +20,24 @@ if TYPE_CHECKING:
 
 # Between two lines on the progress of a stage.
 SECONDS = 15.0
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Silence loading reports and bars of transformers, and warnings of this package that observers get."""
+    own = logging.getLogger("earlyrobust")
+    level, verbosity = own.level, transformers_logging.get_verbosity()
+    had_bars = transformers_logging.is_progress_bar_enabled()
+    own.setLevel(logging.ERROR)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        own.setLevel(level)
+        transformers_logging.set_verbosity(verbosity)
+        if had_bars:
+            transformers_logging.enable_progress_bar()
 
 
 class Pace:
