@@ -11,7 +11,11 @@ from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = json.loads((ROOT / "notebooks" / "quickstart.ipynb").read_text(encoding="utf-8"))
-CELLS = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
+CELLS = [
+    "".join(line for line in cell["source"] if not line.startswith("%"))
+    for cell in NOTEBOOK["cells"]
+    if cell["cell_type"] == "code"
+]
 SIZE = "rows, epochs, examples = 2_000, 2, 50"
 TINY = {
     SIZE: "rows, epochs, examples = 300, 1, 8",
