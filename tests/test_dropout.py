@@ -10,9 +10,9 @@ import pytest
 import tiny
 import torch
 from scipy.stats import binomtest, chisquare
-from torch.nn.functional import dropout, scaled_dot_product_attention
+from torch.nn import functional
 
-from earlyrobust.trainer.dropout import CheapDropout, keep_mask
+from earlyrobust.trainer.dropout import cheap_dropout, keep_mask
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 0.001, 0.95])
@@ -54,7 +54,7 @@ def test_it_is_seeded_and_any_shape_is_drawn() -> None:
 
 def test_the_gradient_is_that_of_the_mask() -> None:
     x = torch.randn(50, 40, requires_grad=True)
-    with CheapDropout():
+    with cheap_dropout():
         y = torch.nn.Dropout(0.4)(x)
     y.sum().backward()
     assert x.grad is not None
@@ -65,25 +65,25 @@ def test_the_gradient_is_that_of_the_mask() -> None:
 def test_what_needs_no_masks_is_left_alone() -> None:
     x = torch.randn(6, 6)
     state = torch.get_rng_state()
-    with CheapDropout():
-        assert torch.equal(dropout(x, 0.0, True), x)
-        assert torch.equal(dropout(x, 0.5, False), x)
-        assert not dropout(x, 1.0, True).any()
-        assert dropout(torch.empty(0, 3), 0.5, True).shape == (0, 3)
+    with cheap_dropout():
+        assert torch.equal(functional.dropout(x, 0.0, True), x)
+        assert torch.equal(functional.dropout(x, 0.5, False), x)
+        assert not functional.dropout(x, 1.0, True).any()
+        assert functional.dropout(torch.empty(0, 3), 0.5, True).shape == (0, 3)
         assert torch.equal(torch.nn.Dropout(0.5).eval()(x), x)
         query = torch.randn(1, 2, 3, 4)
-        plain = scaled_dot_product_attention(query, query, query)
-    assert torch.equal(plain, scaled_dot_product_attention(query, query, query))
+        plain = functional.scaled_dot_product_attention(query, query, query)
+    assert torch.equal(plain, functional.scaled_dot_product_attention(query, query, query))
     before = torch.get_rng_state()
     torch.set_rng_state(state)
-    dropout(x, 1.0, True)  # PyTorch's own draws numbers here, too
+    functional.dropout(x, 1.0, True)  # PyTorch's own draws numbers here, too
     torch.randn(1, 2, 3, 4)
     assert torch.equal(before, torch.get_rng_state())
-    with CheapDropout():
+    with cheap_dropout():
         torch.manual_seed(3)
-        cheap = dropout(x, 0.5, True)
+        cheap = functional.dropout(x, 0.5, True)
     torch.manual_seed(3)
-    assert not torch.equal(cheap, dropout(x, 0.5, True))
+    assert not torch.equal(cheap, functional.dropout(x, 0.5, True))
 
 
 @pytest.mark.parametrize("kind", ["none", "bool", "float"])
@@ -93,14 +93,11 @@ def test_attention_is_that_of_pytorch_on_average(kind: str) -> None:
     allowed = torch.ones(2, 1, 1, 5, dtype=torch.bool)
     allowed[1, ..., 3:] = False
     masks = {"none": None, "bool": allowed, "float": torch.zeros(2, 1, 1, 5).masked_fill(~allowed, -1e9)}
-    expected = scaled_dot_product_attention(query, key, value, masks[kind], scale=0.3)
-    with CheapDropout():
-        draws = torch.stack(
-            [
-                scaled_dot_product_attention(query, key, value, masks[kind], dropout_p=0.2, scale=0.3)
-                for _ in range(4000)
-            ]
-        )
+    expected = functional.scaled_dot_product_attention(query, key, value, masks[kind], scale=0.3)
+    with cheap_dropout():
+        options: Any = {"attn_mask": masks[kind], "dropout_p": 0.2, "scale": 0.3}
+        attend = functional.scaled_dot_product_attention
+        draws = torch.stack([attend(query, key, value, **options) for _ in range(4000)])
     deviation = draws.std(0) / 4000**0.5
     assert ((draws.mean(0) - expected).abs() < 5 * deviation + 1e-6).all()
     assert draws.std() > 0.01
@@ -120,7 +117,7 @@ def test_a_model_without_dropout_trains_as_ever(family: str) -> None:
     model.eval()
     fed = models.batch(family)
     gradients = []
-    for context in (torch.enable_grad, CheapDropout):
+    for context in (torch.enable_grad, cheap_dropout):
         model.zero_grad()
         with context():
             model(**fed).logits.square().sum().backward()
@@ -134,9 +131,17 @@ def test_bert_drops_in_every_place_where_it_did() -> None:
     model = tiny.classifier(dropout=0.3).train()
     fed = {name: values for name, values in tiny.batch(4).items() if name != "labels"}
     spreads = []
-    for context in (torch.no_grad, CheapDropout):
+    for context in (torch.no_grad, cheap_dropout):
         torch.manual_seed(5)
         with torch.no_grad(), context():
             draws = torch.stack([model(**fed).logits for _ in range(600)])
         spreads.append(draws.std(0))
     assert torch.allclose(spreads[0], spreads[1], rtol=0.25)
+
+
+def test_what_was_exchanged_is_put_back() -> None:
+    before = functional.dropout, functional.scaled_dot_product_attention
+    with pytest.raises(KeyboardInterrupt), cheap_dropout():
+        assert functional.dropout is not before[0]
+        raise KeyboardInterrupt
+    assert (functional.dropout, functional.scaled_dot_product_attention) == before

@@ -32,7 +32,7 @@ from earlyrobust.tickets.weight_ticket import WeightTicket
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.arguments import on_one_device
 from earlyrobust.trainer.best import BestWeightsCallback
-from earlyrobust.trainer.dropout import CheapDropout
+from earlyrobust.trainer.dropout import cheap_dropout
 from earlyrobust.trainer.retreat import RetreatCallback
 from earlyrobust.trainer.weighting import WeightedLoss, balanced_weights
 
@@ -86,7 +86,7 @@ def train_classifier(
         )
         trainer.remove_callback(PrinterCallback)
         checkpoint = folder.last_checkpoint(stage)
-        with CheapDropout():
+        with cheap_dropout():
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     log = TrainingLog.of(trainer.state.log_history)
     if log.kept_epoch is not None:
@@ -198,7 +198,7 @@ def search_ticket(
             **options,
         )
         search.trainer.remove_callback(PrinterCallback)
-        with CheapDropout():
+        with cheap_dropout():
             ticket = search.run(folder.last_checkpoint(stage))
         if goes_on_in is not None:
             _hand_over(

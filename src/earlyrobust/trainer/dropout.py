@@ -7,40 +7,36 @@ step and more. Here each random number of 64 bits decides about four entries.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.functional import dropout, scaled_dot_product_attention, softmax
-from torch.overrides import TorchFunctionMode
 
 # Bits of a random number that decide about one entry, and the values that they take.
 _BITS = 16
 _VALUES = 2**_BITS
 
 
-class CheapDropout(TorchFunctionMode):
+@contextmanager
+def cheap_dropout() -> Iterator[None]:
     """While the context lasts, dropout on the CPU draws cheap masks; everything else stays as it is.
 
-    It takes the place of `torch.nn.functional.dropout`, and of the dropout within
-    `scaled_dot_product_attention`. The masks are drawn by PyTorch's own random generator, so they depend on
-    the seed. They are other masks than those of PyTorch.
+    `torch.nn.functional.dropout` and the dropout within `scaled_dot_product_attention` are exchanged for the
+    whole process. So activations that are computed a second time, in a backward pass, have the same masks.
+    The masks are drawn by PyTorch's own random generator, so they depend on the seed. They are other masks
+    than those of PyTorch.
     """
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: Sequence[Any] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is dropout:
-            return _dropout(*args, **kwargs)
-        if func is scaled_dot_product_attention and kwargs.get("dropout_p", 0.0) > 0:
-            return _attention(*args, **kwargs)
-        return func(*args, **kwargs)
+    functional.dropout = _dropout
+    functional.scaled_dot_product_attention = _attention  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        functional.dropout = dropout
+        functional.scaled_dot_product_attention = scaled_dot_product_attention
 
 
 def keep_mask(shape: Sequence[int], rate: float) -> Tensor:
@@ -78,7 +74,7 @@ def _attention(
     scale: float | None = None,
     **options: Any,
 ) -> Tensor:
-    if query.device.type != "cpu" or is_causal or any(options.values()):
+    if not dropout_p or query.device.type != "cpu" or is_causal or any(options.values()):
         return scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **options
         )
