@@ -266,7 +266,9 @@ def test_libraries_are_quiet_meanwhile_and_as_before_after(
 
     from transformers.utils import logging as transformers_logging
 
+    had_bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_info()
+    transformers_logging.enable_progress_bar()
     level = logging.getLogger("earlyrobust").level
     fit(str(encoder), train_dataset=reviews, output=tmp_path / "run", **PLAIN)
     told = capfd.readouterr().err
@@ -277,3 +279,5 @@ def test_libraries_are_quiet_meanwhile_and_as_before_after(
     assert transformers_logging.is_progress_bar_enabled()
     assert logging.getLogger("earlyrobust").level == level
     transformers_logging.set_verbosity_warning()
+    if not had_bars:
+        transformers_logging.disable_progress_bar()
