@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from fractions import Fraction
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,7 @@ def test_every_command_shown_parses(
         "predict",
     ):
         monkeypatch.setattr(pipeline, name, called)
+    import_module("earlyrobust.reports.run_folder")  # loaded meanwhile, it would keep what stands in
     for name in ("compare", "reproduce"):
         monkeypatch.setattr(experiments, name, called)
     monkeypatch.setattr(pages, "draw_report", called)
