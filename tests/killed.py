@@ -28,10 +28,10 @@ import earlyrobust.cli.display, earlyrobust.experiments, earlyrobust.export, ear
 import earlyrobust.reports.examples, earlyrobust.reports.pages
 import sentence_transformers
 from earlyrobust.cli import main
-from earlyrobust.pipeline import training
+from earlyrobust.pipeline import checkpointing
 
-training.SECONDS_BETWEEN_CHECKPOINTS = 0.1
-training.STEPS_BETWEEN_LOGS = 2
+checkpointing.SECONDS_BETWEEN_CHECKPOINTS = 0.1
+checkpointing.STEPS_BETWEEN_LOGS = 2
 gc.freeze()  # every training collects garbage: nothing that was imported is any
 for line in sys.stdin:
     order = json.loads(line)

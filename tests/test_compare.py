@@ -33,7 +33,7 @@ from earlyrobust.experiments.cells import plan_cells
 from earlyrobust.experiments.config import ARM_OPTIONS
 from earlyrobust.experiments.launchers import LAUNCHERS, base
 from earlyrobust.journal import read_journal
-from earlyrobust.pipeline import Observer, RunConfig, training
+from earlyrobust.pipeline import Observer, RunConfig, checkpointing
 from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
 from earlyrobust.storage import locked
 
@@ -604,8 +604,8 @@ def test_an_interrupted_comparison_ends_as_if_it_had_not_been(
     whole: tuple[Comparison, Path, Listener],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
-    monkeypatch.setattr(training, "STEPS_BETWEEN_LOGS", 1)
+    monkeypatch.setattr(checkpointing, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(checkpointing, "STEPS_BETWEEN_LOGS", 1)
     draw, third = random.Random(1), whole[2].count // 6
     listener = Listener(*(third * part + draw.randrange(third) for part in range(3)))
     config, done = plan(tmp_path / "grid", seeds=1), []
@@ -672,8 +672,8 @@ def test_a_comparison_killed_three_times_ends_as_if_it_had_not_been(
     folder, file = tmp_path / "grid", write_yaml(tmp_path / "grid.yaml", options)
     command = ("compare", "--config", str(file), "--output", str(folder))
     program = (
-        "from earlyrobust.pipeline import training; "
-        "training.SECONDS_BETWEEN_CHECKPOINTS = 0; training.STEPS_BETWEEN_LOGS = 1; "
+        "from earlyrobust.pipeline import checkpointing; "
+        "checkpointing.SECONDS_BETWEEN_CHECKPOINTS = 0; checkpointing.STEPS_BETWEEN_LOGS = 1; "
         "from earlyrobust.cli import main; main()"
     )
 

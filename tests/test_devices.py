@@ -18,7 +18,7 @@ from earlyrobust.encoders import classifiers, device_name, fastest_device, load_
 from earlyrobust.encoders.devices import synchronize
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import latency, measure_speed, speed
-from earlyrobust.pipeline import RunConfig, benchmarking, exporting, judge, stages, training
+from earlyrobust.pipeline import RunConfig, benchmarking, checkpointing, exporting, judge, stages, training
 from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
 from earlyrobust.pipeline.folder import RunFolder
 from earlyrobust.pipeline.interrupts import DelayedInterrupt
@@ -311,7 +311,7 @@ def test_every_kind_of_accelerator_is_waited_for(monkeypatch, kind):
 
 def test_clocks_are_read_when_the_device_is_done(monkeypatch, tmp_path):
     events = []
-    for room in (speed, training):
+    for room in (speed, checkpointing):
         monkeypatch.setattr(room, "synchronize", lambda device: events.append("waited"))
         clock = SimpleNamespace(perf_counter=lambda: events.append("clock") or float(len(events)))
         monkeypatch.setattr(room, "time", clock)
@@ -321,7 +321,7 @@ def test_clocks_are_read_when_the_device_is_done(monkeypatch, tmp_path):
     assert events == ["clock", "waited", "clock"] * 6
     events.clear()
     arguments = TrainingArguments(str(tmp_path), use_cpu=True, report_to="none")
-    clock = training._Checkpoints(DelayedInterrupt(print))
+    clock = checkpointing.Checkpoints(DelayedInterrupt(print))
     clock.on_train_begin(arguments, SimpleNamespace(global_step=0), None)
     clock.on_train_end(arguments, None, None)
     assert events == ["waited", "clock"] * 2
@@ -329,10 +329,10 @@ def test_clocks_are_read_when_the_device_is_done(monkeypatch, tmp_path):
 
 def test_a_checkpoint_is_due_for_all_when_it_is_for_one(monkeypatch):
     told = []
-    monkeypatch.setattr(training.processes, "largest", lambda due: told.append(due) or 1)
-    monkeypatch.setattr(training.processes, "gathered", None)  # which would exchange twice a step
+    monkeypatch.setattr(checkpointing.processes, "largest", lambda due: told.append(due) or 1)
+    monkeypatch.setattr(checkpointing.processes, "gathered", None)  # which would exchange twice a step
     control = SimpleNamespace(should_training_stop=False, should_save=False)
-    clock = training._Checkpoints(DelayedInterrupt(print))
+    clock = checkpointing.Checkpoints(DelayedInterrupt(print))
     state = SimpleNamespace(global_step=0, max_steps=9)
     args = SimpleNamespace(device=torch.device("cpu"))
     clock.on_train_begin(args, state, control)

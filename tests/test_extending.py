@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from conftest import QUICK, call
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from earlyrobust import Ticket, masked, prune
+from earlyrobust import Ticket, families, masked, prune
 from earlyrobust.adversarial import ADVERSARIES, Adversary, AdversaryConfig
 from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.attacks import ATTACKS, TextBugger
@@ -239,6 +240,20 @@ def test_the_page_s_family_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         expected = model(tokens).logits
     with torch.no_grad():
         torch.testing.assert_close(prune(model, ticket)(tokens).logits, expected)
+
+
+def test_a_family_that_cannot_be_loaded_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    points = {name: EntryPoint(name, value, "") for name, value in {"a": "nowhere:A", "b": "os:sep"}.items()}
+    monkeypatch.setattr(families, "installed", lambda kind: points)
+    before = list(FAMILIES)
+    families._register_installed()
+    assert list(FAMILIES) == before
+    assert [record.getMessage().split(" cannot")[0] for record in caplog.records] == [
+        "The family 'a' (nowhere:A)",
+        "The family 'b' (os:sep)",
+    ]
 
 
 BROKEN = """

@@ -161,6 +161,24 @@ def test_a_trained_classifier_is_kept_with_its_names(
     assert made.record.dense.test.value > 0.8
 
 
+@pytest.mark.parametrize("labels", [NAMES, ("Negative", "Positive")])
+def test_a_fresh_head_with_names_is_taken_for_one_whatever_the_labels_are(
+    encoder: Path, trained_on: Path, tmp_path: Path, labels: tuple[str, str]
+) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(encoder, id2label=dict(enumerate(labels)))
+    told = Told()
+    made = fit(
+        model,
+        AutoTokenizer.from_pretrained(encoder),
+        rows_of(trained_on),
+        output=tmp_path / "run",
+        observer=told,
+        **PLAIN,
+    )
+    assert not made.record.given
+    assert any("not better than chance" in note for note in told.notes)
+
+
 def test_outputs_without_names_are_matched_by_position(
     classifier: Path, trained_on: Path, tmp_path: Path
 ) -> None:
@@ -247,7 +265,7 @@ def test_progress_is_told_in_lines(
     pace = Pace("Training", lines.append)
     pace.start(100, 40)  # at 10 s; 40 steps were taken before an interruption
     for done in (45, 50, 60):  # at 20, 30 and 40 s
-        pace.move(done, "steps")
+        pace.move(done, 100, "steps")
     # Ten steps in 20 s leave 50 steps for 100 s; the next line waits for a quarter of a minute.
     assert lines == ["Training: 50 of 100 steps, about 1 min 40 s left"]
     with ProgressLines().stage("Searching"):

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from earlyrobust import pipeline
-from earlyrobust.pipeline import training
+from earlyrobust.pipeline import checkpointing
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.interrupts import DelayedInterrupt
 from earlyrobust.pipeline.observer import Observer
@@ -52,7 +52,7 @@ class Interrupts(Observer):
 
 @pytest.fixture(autouse=True)
 def _rare_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 1e9)
+    monkeypatch.setattr(checkpointing, "SECONDS_BETWEEN_CHECKPOINTS", 1e9)
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +99,7 @@ def test_an_interrupted_training_goes_on_after_the_next_log(
     assert [note for note in first.notes if note.startswith("Interrupted: the training writes a checkpoint.")]
     again = Interrupts(0, 0)
     pipeline.run(config, again)
-    saved = -(-step // training.STEPS_BETWEEN_LOGS) * training.STEPS_BETWEEN_LOGS
+    saved = -(-step // checkpointing.STEPS_BETWEEN_LOGS) * checkpointing.STEPS_BETWEEN_LOGS
     assert again.first_steps[0] == saved
     assert_same(tmp_path / "run", whole)
 
@@ -107,7 +107,7 @@ def test_an_interrupted_training_goes_on_after_the_next_log(
 def test_a_slow_training_is_saved_at_once(
     encoder: Path, reviews: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SECONDS_TO_WAIT", -1.0)
+    monkeypatch.setattr(checkpointing, "SECONDS_TO_WAIT", -1.0)
     config = options(encoder, reviews, tmp_path / "run")
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(config, Interrupts(1, 13))

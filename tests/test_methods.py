@@ -18,7 +18,7 @@ from transformers import AutoModelForSequenceClassification, TrainerCallback
 from earlyrobust import pipeline
 from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.families import family_of
-from earlyrobust.pipeline import training
+from earlyrobust.pipeline import checkpointing, training
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.costs import measured_costs
 from earlyrobust.pipeline.methods import METHODS
@@ -128,8 +128,8 @@ class Interrupted(Observer):
 def test_an_interrupted_method_ends_as_if_it_had_not_been(
     name: str, run: Any, encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
-    monkeypatch.setattr(training, "STEPS_BETWEEN_LOGS", 1)
+    monkeypatch.setattr(checkpointing, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(checkpointing, "STEPS_BETWEEN_LOGS", 1)
     expected, _ = run("--method", name)
     config = RunConfig.build({"output": tmp_path / "run"}, expected / "config.yaml")
     with pytest.raises(KeyboardInterrupt):

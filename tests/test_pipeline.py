@@ -22,7 +22,17 @@ from earlyrobust import Ticket
 from earlyrobust.encoders import load_classifier
 from earlyrobust.errors import ModelError, OutputError
 from earlyrobust.evaluation import predict
-from earlyrobust.pipeline import Observer, RunConfig, finetune, jobs, numbers, run, search, stages, training
+from earlyrobust.pipeline import (
+    Observer,
+    RunConfig,
+    checkpointing,
+    finetune,
+    jobs,
+    precision,
+    run,
+    search,
+    stages,
+)
 from earlyrobust.results import RunRecord
 
 TITLES = {
@@ -66,8 +76,8 @@ class Watcher(Observer):
 
 @pytest.fixture(autouse=True)
 def _checkpoint_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
-    monkeypatch.setattr(training, "STEPS_BETWEEN_LOGS", 1)
+    monkeypatch.setattr(checkpointing, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(checkpointing, "STEPS_BETWEEN_LOGS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -352,7 +362,7 @@ def test_a_batch_in_parts_gives_the_ticket_of_one_at_once(calm: Path, few: Path,
 def test_bf16_where_it_is_slow_is_said(
     bf16: bool, known: bool, encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numbers, "has_bf16", lambda: known)
+    monkeypatch.setattr(precision, "has_bf16", lambda: known)
     watcher = Watcher()
     search(options(encoder, few, tmp_path / "run", bf16=bf16), watcher)
     assert any("--bf16" in note for note in watcher.notes) == (bf16 and not known)

@@ -22,9 +22,9 @@ from earlyrobust.journal import AttackedExample, Journal, part_of, read_journal
 from earlyrobust.results import RunRecord
 
 PROGRAM = f"""{BLANK_PICTURES}
-from earlyrobust.pipeline import training
-training.SECONDS_BETWEEN_CHECKPOINTS = 0.1
-training.STEPS_BETWEEN_LOGS = 2
+from earlyrobust.pipeline import checkpointing
+checkpointing.SECONDS_BETWEEN_CHECKPOINTS = 0.1
+checkpointing.STEPS_BETWEEN_LOGS = 2
 from earlyrobust.cli import main
 main()
 """

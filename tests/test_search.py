@@ -13,7 +13,8 @@ from earlyrobust.errors import ConfigError, TicketError, TrainingError
 from earlyrobust.search import EarlyBERTConfig, EarlyBERTSearch, EarlyRobustSearch, SearchConfig
 from earlyrobust.search.convergence import MaskHistory
 from earlyrobust.settling import SettlingRule
-from earlyrobust.tickets.ticket import Ticket, draw_mask
+from earlyrobust.tickets.drawing import draw_mask
+from earlyrobust.tickets.ticket import Ticket
 
 ADVERSARY = FreeLB(steps=2)
 # Miniepochs of two steps; an epoch of the 64 examples has 16.

@@ -17,7 +17,8 @@ from earlyrobust.results import SearchRecord
 from earlyrobust.search import SearchConfig
 from earlyrobust.search.convergence import MaskHistory
 from earlyrobust.settling import SettlingRule
-from earlyrobust.tickets.ticket import Ticket, draw_mask
+from earlyrobust.tickets.drawing import draw_mask
+from earlyrobust.tickets.ticket import Ticket
 
 # Each mask is a number of kept entries of ten; None where there is no mask yet.
 SEQUENCES = st.lists(st.one_of(st.none(), st.tuples(st.integers(4, 7), st.integers(4, 7))), max_size=14)

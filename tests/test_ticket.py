@@ -18,16 +18,8 @@ from models import HEADS, LAYERS, NEURONS, assert_equal_tickets, searched_ticket
 from safetensors.numpy import load_file, save_file
 
 from earlyrobust.errors import ConfigError, EarlyRobustError, TicketError
-from earlyrobust.tickets.ticket import (
-    JSON_NAME,
-    TENSORS_NAME,
-    Ticket,
-    draw_at_random,
-    draw_mask,
-    entries_to_cut,
-    is_undecided,
-    mask_distance,
-)
+from earlyrobust.tickets.drawing import draw_at_random, draw_mask, entries_to_cut, is_undecided, mask_distance
+from earlyrobust.tickets.ticket import JSON_NAME, TENSORS_NAME, Ticket
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 9))
 TIED = st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0])

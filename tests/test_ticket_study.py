@@ -12,8 +12,9 @@ from sklearn.metrics import jaccard_score
 
 from earlyrobust.errors import ConfigError, TicketError
 from earlyrobust.results import RunRecord
+from earlyrobust.tickets.drawing import draw_at_random, draw_mask
 from earlyrobust.tickets.study import compare_tickets, merge_tickets, redraw_ticket, scopes_of
-from earlyrobust.tickets.ticket import Ticket, draw_at_random, draw_mask
+from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.tickets.weight_ticket import WeightTicket
 
 

@@ -10,10 +10,10 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline import reporting
+from earlyrobust.pipeline.checkpointing import Checkpoints
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
 from earlyrobust.pipeline.interrupts import DelayedInterrupt
-from earlyrobust.pipeline.training import _Checkpoints
 from earlyrobust.reports.plots import training_curves
 from earlyrobust.results import TrainingLog
 
@@ -96,7 +96,7 @@ def test_a_checkpoint_is_due_only_where_there_has_just_been_logged(monkeypatch, 
     now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     args, state = tiny.arguments(tmp_path), TrainerState(max_steps=1000)
-    clock = _Checkpoints(DelayedInterrupt(print))
+    clock = Checkpoints(DelayedInterrupt(print))
     clock.on_train_begin(args, state, TrainerControl())
     now[0] = 1000.0
     saved = []
@@ -117,7 +117,7 @@ def test_the_seconds_of_a_training_leave_out_those_of_its_checkpoints(monkeypatc
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     args: TrainingArguments = tiny.arguments(tmp_path)
     state, control = TrainerState(max_steps=1000), TrainerControl()
-    clock = _Checkpoints(DelayedInterrupt(print))
+    clock = Checkpoints(DelayedInterrupt(print))
     clock.on_train_begin(args, state, control)
     for count, step in enumerate((10, 20), start=1):
         now[0] += 31
@@ -135,7 +135,7 @@ def test_the_seconds_of_a_training_leave_out_those_of_its_checkpoints(monkeypatc
     now[0] += 7
     clock.on_train_end(args, state, control)
     assert clock.elapsed == 61 * 2 + 7
-    resumed = _Checkpoints(DelayedInterrupt(print))
+    resumed = Checkpoints(DelayedInterrupt(print))
     resumed.on_train_begin(args, state, control)
     now[0] += 5
     assert resumed.elapsed == 61 * 2 + 5

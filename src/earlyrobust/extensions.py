@@ -36,11 +36,6 @@ def names_of(kind: str, own: Mapping[str, Any]) -> list[str]:
     return [*own, *(name for name in installed(kind) if name not in own)]
 
 
-def is_known(kind: str, name: str, own: Mapping[str, Any]) -> bool:
-    """Whether a name is one to choose from, or is written as `module:Class`."""
-    return name in own or ":" in name or name in installed(kind)
-
-
 def find_class(
     kind: str, name: str, own: Mapping[str, type[T]], bases: Sequence[type], also: Sequence[str] = ()
 ) -> type[T]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -22,16 +21,16 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.utils import logging as transformers_logging
 
 from earlyrobust import processes
-from earlyrobust.cli.rows import how_it_stopped, percent, rows_of_attack, rows_of_run, share
+from earlyrobust.cli.rows import how_it_stopped, percent, rows_of_attack, rows_of_run
 from earlyrobust.cli.tables import fits, terminal_tables
+from earlyrobust.encoders import silent
 from earlyrobust.journal import AttackedExample
 from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.progress import Pace, PaceCallback
+from earlyrobust.pipeline.progress import Pace, PaceCallback, quiet_libraries, still_right
 from earlyrobust.reports.benchmark import benchmark_tables, benchmark_verdicts
-from earlyrobust.reports.confusion import confusion_table
+from earlyrobust.reports.confusion import confusion_table, percent_of
 from earlyrobust.reports.overview import RATIOS, comparison_tables, headlines
 from earlyrobust.reports.pages import REPORT_PAGE
 from earlyrobust.reports.scrutiny import scrutiny_table
@@ -81,14 +80,11 @@ class Display(Observer):
         self._progress: Progress | None = None
         self._pace = Pace("", self.note)
         self._handler: Any = None
+        self._quiet = ExitStack()
 
     def __enter__(self) -> Self:
-        # Loading reports and download bars of the libraries below would tear the display apart.
-        transformers_logging.set_verbosity_error()
-        transformers_logging.disable_progress_bar()
-        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-        # The package's own warnings are for programs. A command gets them from its observer instead.
-        logging.getLogger("earlyrobust").setLevel(logging.ERROR)
+        # Reports and bars of libraries would tear the display apart.
+        self._quiet.enter_context(quiet_libraries())
         if threading.current_thread() is threading.main_thread():
             self._handler = signal.signal(signal.SIGTERM, _terminate)
         return self
@@ -96,7 +92,7 @@ class Display(Observer):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        logging.getLogger("earlyrobust").setLevel(logging.NOTSET)
+        self._quiet.close()
         if self._handler is not None:
             signal.signal(signal.SIGTERM, self._handler)
         if kind is not None and issubclass(kind, KeyboardInterrupt):
@@ -119,7 +115,7 @@ class Display(Observer):
             TextColumn("left"),
         )
         shown = self._console.is_terminal
-        self._pace = Pace(title, self.note)
+        self._pace = Pace(title, silent if shown else self.note)
         with Progress(
             *columns, console=self._console, transient=True, disable=not shown, expand=True
         ) as self._progress:
@@ -129,9 +125,9 @@ class Display(Observer):
         self._console.print(f"[green]✓[/green] {title} [dim]{took}[/dim]", markup=True)
 
     def callbacks(self) -> list[TrainerCallback]:
-        """A callback that moves the bar of the stage at hand, or writes lines where there is no terminal."""
+        """Callbacks that move the bar of the stage at hand, or write lines where there is no terminal."""
         assert self._progress is not None
-        return [_Bar(self._progress) if self._console.is_terminal else PaceCallback(self._pace)]
+        return [_Bar(self._progress), PaceCallback(self._pace)]
 
     def miniepoch(self, miniepoch: Miniepoch) -> None:
         """Show a line for every miniepoch."""
@@ -152,14 +148,11 @@ class Display(Observer):
             # An interrupted attack goes on; only what is left counts for the estimate.
             self._progress.reset(task.id, total=total, completed=len(done) - 1)
             self._progress.update(task.id, queries=sum(item.queries for item in done[:-1]))
-            self._pace.start(total, len(done) - 1)
-        robust = sum(example.status == "failed" for example in done)
         queries = sum(example.queries for example in done) - task.fields["queries"]
-        right = f"under attack {100 * robust / len(done):.1f} % right"
+        right = still_right(done)
         note = f"{right}, {queries / (task.elapsed or 1):.0f} queries/s"
         self._progress.update(task.id, completed=len(done), note=note)
-        if not self._console.is_terminal:
-            self._pace.move(len(done), "texts", right)
+        self._pace.move(len(done), total, "texts", right, before=len(done) - 1)
 
     def moved(self, done: int, total: int, before: int = 0) -> None:
         """Move the bar of a stage."""
@@ -167,10 +160,8 @@ class Display(Observer):
         task = self._progress.tasks[-1]
         if task.total is None:
             self._progress.reset(task.id, total=total, completed=before, note="rows")
-            self._pace.start(total, before)
         self._progress.update(task.id, completed=done)
-        if not self._console.is_terminal:
-            self._pace.move(done, "rows")
+        self._pace.move(done, total, "rows", before=before)
 
     def note(self, message: str) -> None:
         """Show a remark."""
@@ -236,9 +227,10 @@ class Display(Observer):
         self._say(f"{report.model}: {percent(accuracy)} ({accuracy.correct} of {accuracy.total} right)")
         if confusion is not None:
             self._show(confusion_table("Answers by class", confusion, report.outputs))
+            largest = percent_of(confusion.largest_class, 2)
             self._say(
-                f"Macro-F1: {share(confusion.macro_f1)} %. Always naming the largest class is right in "
-                f"{share(confusion.largest_class)} %."
+                f"Macro-F1: {percent_of(confusion.macro_f1, 2)} %. Always naming the largest class is right "
+                f"in {largest} %."
             )
         self._warn(report.findings)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from earlyrobust.reports.confusion import percent_of
 from earlyrobust.reports.validity import NEVER_OFFERED, validity_rows
 from earlyrobust.results import Accuracy, AttackRecord, Mean, RunRecord, SearchRecord
 from earlyrobust.results.measures import LARGEST_CLASS, MACRO_F1
@@ -43,11 +44,11 @@ def rows_of_run(record: RunRecord) -> Iterator[tuple[str, str, str]]:
 
     yield "Clean% (95 % interval)", *both(lambda model: percent(model.test))
     if record.data.largest_class is not None:
-        yield LARGEST_CLASS, *both(lambda _: share(record.data.largest_class))
+        yield LARGEST_CLASS, *both(lambda _: _share(record.data.largest_class))
     if small.confusion is not None:
         yield (
             MACRO_F1,
-            *both(lambda model: "" if model.confusion is None else share(model.confusion.macro_f1)),
+            *both(lambda model: "" if model.confusion is None else _share(model.confusion.macro_f1)),
         )
     for name in small.attacks:
         for row in _ATTACK_ROWS_OF_A_RUN:
@@ -103,11 +104,10 @@ def _mean(mean: Mean | None, scale: float, form: str) -> str:
     return f"{value} ({low} to {high})"
 
 
-def share(value: float | None) -> str:
-    """Write a share in percent; a dash for None."""
-    return "–" if value is None else f"{100 * value:.2f}"
-
-
 def percent(accuracy: Accuracy) -> str:
     """Write an accuracy in percent, with its interval."""
     return f"{100 * accuracy.value:.2f} ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})"
+
+
+def _share(value: float | None) -> str:
+    return percent_of(value, digits=2)

@@ -17,7 +17,8 @@ from earlyrobust.errors import ConfigError, OutputError, TicketError
 from earlyrobust.storage import check_can_be_made, content_of
 
 if TYPE_CHECKING:
-    from earlyrobust.tickets.ticket import Mask, Ticket
+    from earlyrobust.tickets.drawing import Mask
+    from earlyrobust.tickets.ticket import Ticket
 
 app = typer.Typer(
     help="Look at tickets, compare them, make new ones of them. A ticket is named by its folder, or by that "

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from earlyrobust.data.decoding import decoded
-from earlyrobust.data.separated import check_header, separated_rows
+from earlyrobust.data.separated import NumberedRow, check_header, separated_rows
 from earlyrobust.data.textformat import USUAL_FORMAT, TextFormat
 from earlyrobust.errors import DataError
 
@@ -142,12 +142,12 @@ def read_chunks(
     """
     reader = _READERS.get(path.suffix.lower())
     if path.is_dir():
-        raise DataError(f"{path} is a folder: name a file ({_ENDINGS}).")
+        raise DataError(f"{path} is a folder: name a file ({NAMES_OF_ENDINGS}).")
     if not path.exists():
         raise DataError(f"{path} does not exist: check the path.")
     if reader is None:
         raise DataError(
-            f"The format of {path} cannot be told from its name: use a file ending in {_ENDINGS}."
+            f"The format of {path} cannot be told from its name: use a file ending in {NAMES_OF_ENDINGS}."
         )
     empty = True
     for table in reader(path, columns, rows, form):
@@ -182,33 +182,23 @@ def column_names(path: Path, form: TextFormat = USUAL_FORMAT) -> tuple[str, ...]
             found = pq.read_schema(path).names
         except (pa.ArrowException, OSError) as error:
             raise _not_parquet(path, error) from error
-    elif kind in (".csv", ".tsv") and path.is_file():
-        separator = form.delimiter or ("\t" if kind == ".tsv" else ",")
-        first = next(separated_rows(path, form, separator, ""), None)
-        if first is None:
-            raise DataError(f"{path} is empty: give a file with a header line and rows of data.")
-        check_header(path, first[1], separator)
-        found = first[1]
+    elif kind in _SEPARATORS and path.is_file():
+        separator = form.delimiter or _SEPARATORS[kind]
+        found = _header(path, separated_rows(path, form, separator, ""), separator)
     else:  # which the reader refuses
         found = []
     _require_columns(path, found, found)
     return tuple(found)
 
 
-def _read_separated(
-    path: Path, columns: Sequence[str], rows: int, form: TextFormat, separator: str
-) -> Iterator[Table]:
-    separator = form.delimiter or separator
+def _read_separated(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Table]:
+    separator = form.delimiter or _SEPARATORS[path.suffix.lower()]
     found = (
         (number, row)
         for number, row in separated_rows(path, form, separator, columns[-1])
         if len(row) > 1 or row[0].strip()
     )
-    first = next(found, None)
-    if first is None:
-        raise DataError(f"{path} is empty: give a file with a header line and rows of data.")
-    _, header = first
-    check_header(path, header, separator)
+    header = _header(path, found, separator)
     _require_columns(path, header, columns)
     indices = {column: header.index(column) for column in columns}
     for part in batched(found, rows):
@@ -222,6 +212,15 @@ def _read_separated(
         yield Table(path, by_column, "line", [number for number, _ in part])
 
 
+def _header(path: Path, rows: Iterator[NumberedRow], separator: str) -> list[str]:
+    """Take the header off the rows of a file."""
+    first = next(rows, None)
+    if first is None:
+        raise DataError(f"{path} is empty: give a file with a header line and rows of data.")
+    check_header(path, first[1], separator)
+    return first[1]
+
+
 def _way_out_of_ragged(form: TextFormat, separator: str, *, is_short: bool) -> str:
     name = _SEPARATOR_NAMES.get(separator, repr(separator))
     if is_short:
@@ -229,14 +228,6 @@ def _way_out_of_ragged(form: TextFormat, separator: str, *, is_short: bool) -> s
     if form.quotes is False:
         return f"without quotes no field can contain {name}, so take it out, or leave out --no-quotes."
     return f"put double quotes around a field that contains {name}."
-
-
-def _read_csv(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Table]:
-    return _read_separated(path, columns, rows, form, ",")
-
-
-def _read_tsv(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Table]:
-    return _read_separated(path, columns, rows, form, "\t")
 
 
 def _read_jsonl(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Table]:
@@ -343,12 +334,14 @@ def one_line(error: Exception) -> str:
 
 
 _READERS: dict[str, Callable[[Path, Sequence[str], int, TextFormat], Iterator[Table]]] = {
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
+    ".csv": _read_separated,
+    ".tsv": _read_separated,
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
 }
-_ENDINGS = ", ".join(list(_READERS)[:-1]) + f" or {list(_READERS)[-1]}"
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+ENDINGS = tuple(_READERS)
+NAMES_OF_ENDINGS = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
 _SEPARATOR_NAMES = {",": "a comma", "\t": "a tab"}
 _JSON_NAMES = {
     list: "array",

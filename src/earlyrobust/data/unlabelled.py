@@ -13,13 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from earlyrobust.data.files import Table, column_names, one_line, read_chunks
+from earlyrobust.data.files import ENDINGS, NAMES_OF_ENDINGS, Table, column_names, one_line, read_chunks
 from earlyrobust.data.textformat import TextFormat
 from earlyrobust.errors import DataError, OutputError
 
 # Writes some rows, given the values of each column.
 Write = Callable[[Mapping[str, Sequence[Any]]], None]
-ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,14 @@ class Survey:
 
     Attributes:
         columns: Names of all columns, in their order.
+        texts: Columns of the texts.
         rows: Number of rows.
         without_text: Number of rows in which a text is missing.
         schema: Types of the columns, as Parquet has them; None if they were not asked for.
     """
 
     columns: tuple[str, ...]
+    texts: tuple[str, ...]
     rows: int
     without_text: int
     schema: pa.Schema | None
@@ -55,13 +56,13 @@ def survey(path: Path, texts: Sequence[str], form: TextFormat, *, typed: bool = 
     columns = column_names(path, form)
     rows = missing = 0
     schema: pa.Schema | None = None
-    for table in read_chunks(path, _texts_last(columns, texts), form=form):
+    for table in read_chunks(path, texts_last(columns, texts), form=form):
         given = texts_of(table, texts)
         rows += len(given)
         missing += given.count(None)
         if typed:
             schema = _unified(path, schema, table, columns)
-    return Survey(columns, rows, missing, schema)
+    return Survey(columns, tuple(texts), rows, missing, schema)
 
 
 def texts_of(table: Table, columns: Sequence[str]) -> list[tuple[str, ...] | None]:
@@ -132,12 +133,12 @@ def check_ending(path: Path) -> None:
     if path.suffix.lower() not in ENDINGS:
         raise OutputError(
             f"The format of '{path}' cannot be told from its name: use a name that ends in "
-            f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}."
+            f"{NAMES_OF_ENDINGS}."
         )
 
 
-def _texts_last(columns: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Columns in an order that names those of the texts, too, which need not be there."""
+def texts_last(columns: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Put the columns of the texts behind the others; a column of a text need not be there."""
     return [*(name for name in columns if name not in texts), *texts]
 
 

@@ -83,10 +83,9 @@ def _register_installed() -> None:
     for name, entry in installed("family").items():
         try:
             family = entry.load()
+            FAMILIES.setdefault(family.model_type, family)
         except Exception as error:  # of code that is not ours
             _LOGGER.warning("The family '%s' (%s) cannot be loaded: %s", name, entry.value, error)
-            continue
-        FAMILIES.setdefault(family.model_type, family)
 
 
 _register_installed()

@@ -14,7 +14,7 @@ from earlyrobust.pipeline.attack_options import AttackOptions
 from earlyrobust.pipeline.methods import METHODS, Start
 from earlyrobust.pipeline.specs import parse_spec
 from earlyrobust.settling import Settling
-from earlyrobust.tickets.ticket import Scope
+from earlyrobust.tickets.drawing import Scope
 
 DEFAULT_TASK = "builtin"
 # For the user's own files, of which the paper says nothing: ours.

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Dataset, DatasetDict, Value
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from earlyrobust.data.matching import is_unnamed
+from earlyrobust.data.matching import is_unnamed, match_classes
 from earlyrobust.encoders import load_classifier, load_tokenizer, save_tokenizer
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation import predict
-from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.pipeline.config import OWN_DATA, RunConfig
 from earlyrobust.pipeline.folder import INPUTS, MODEL, TICKET, AnyTicket, find_ticket
 from earlyrobust.pipeline.jobs import run
 from earlyrobust.pipeline.observer import Observer
@@ -28,6 +28,8 @@ from earlyrobust.pipeline.recipe import note_idle_options
 from earlyrobust.results import Accuracy, RunRecord
 from earlyrobust.storage import check_can_be_made, write_folder
 
+# A model object with its tokenizer.
+_Model = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 # Options of a run that `fit` sets itself.
 _OWN = ("train_file", "test_file", "model", "output", "task", "data_dir")
 # Number of training texts on which the head of a given classifier is tried out.
@@ -39,7 +41,7 @@ class Fitted:
     """A robust classifier, and all that came with it.
 
     Attributes:
-        classifier: The classifier, on the CPU and in evaluation mode.
+        classifier: The classifier, in evaluation mode, on the accelerator if there is one.
         tokenizer: Its tokenizer.
         ticket: The ticket that it was cut by; None if the method has none.
         record: The record of the run: accuracy, accuracy under attack, sizes, times, settings.
@@ -108,9 +110,11 @@ def fit(
         for name, one in data.items()
         if one is not None and name not in files
     }
+    given: _Model | None = None
     if isinstance(model, PreTrainedModel):
         if tokenizer is None:
             raise ConfigError("The model is an object, so fit needs its tokenizer, too: pass tokenizer=...")
+        given = model, tokenizer
         tables = {name: _with_class_names(table, model, form) for name, table in tables.items()}
         if "train" in tables:
             options |= _options_of_head(model, tokenizer, tables["train"], form, observer)
@@ -119,12 +123,12 @@ def fit(
             "The model is named, so it comes with its own tokenizer: leave tokenizer out, or pass the model "
             "as an object."
         )
-    _keep_inputs(folder / INPUTS, tables, model if isinstance(model, PreTrainedModel) else None, tokenizer)
+    _keep_inputs(folder / INPUTS, tables, given)
     files |= {name: folder / INPUTS / f"{name}.parquet" for name in tables}
     config = RunConfig.parse(
         {
             **options,
-            "model": str(folder / INPUTS / MODEL) if isinstance(model, PreTrainedModel) else str(model),
+            "model": str(model) if given is None else str(folder / INPUTS / MODEL),
             "train_file": files["train"],
             "test_file": files.get("test"),
             "output": folder,
@@ -190,16 +194,16 @@ def _options_of_head(
     names, kind = _outputs_of(model), table.features[form.label_column]
     if form.start is not None or form.labels is not None or len(names) < 2:
         return {}
+    order = kind.names if isinstance(kind, ClassLabel) else None
+    classes = order or sorted({str(label) for label in table[form.label_column]})
+    try:
+        matching = match_classes(classes, names, "the training texts", order=order)
+    except DataError:
+        return {}  # the run says why
     options: dict[str, Any] = {}
-    if isinstance(kind, ClassLabel) and is_unnamed(names) and len(kind.names) == len(names):
-        outputs: Sequence[int] = range(len(names))
-        options["labels"] = ",".join('"' + name.replace('"', '""') + '"' for name in kind.names)
-    elif isinstance(kind, ClassLabel) and set(kind.names) == set(names):
-        outputs = [names.index(name) for name in kind.names]
-    elif not isinstance(kind, ClassLabel) and kind.dtype.startswith(("int", "uint")):
-        outputs = range(len(names))
-    else:
-        return {}  # the run compares the names of the classes with those of the outputs
+    if matching.by == "position":  # the file of the run has no order
+        options["labels"] = ",".join('"' + name.replace('"', '""') + '"' for name in classes)
+    outputs = dict(zip(classes if order is None else range(len(order)), matching.outputs, strict=True))
     if _is_better_than_chance(model, tokenizer, table, outputs, form):
         return options
     observer.note(
@@ -220,30 +224,35 @@ def _is_better_than_chance(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     table: Dataset,
-    outputs: Sequence[int],
+    outputs: Mapping[Any, int],
     form: RunConfig,
 ) -> bool:
-    """Whether a classifier is better on some training texts than naming the largest class."""
+    """Whether a classifier is better on some training texts than naming the largest class.
+
+    Args:
+        model: The classifier.
+        tokenizer: Its tokenizer.
+        table: The training texts and their labels.
+        outputs: The output of each label.
+        form: The options of the user.
+    """
     rows = table.shuffle(seed=0).select(range(min(_TRIED, len(table))))
     columns = [form.text_column] if form.pair_column is None else [form.text_column, form.pair_column]
     texts = [list(rows[column]) for column in columns]
-    tokens = tokenizer(*texts, truncation=True, max_length=form.max_length or 128)
-    labels = np.asarray(rows[form.label_column])
-    if not np.isin(labels, range(len(outputs))).all():
+    length = form.max_length or int(OWN_DATA["max_length"])
+    tokens = tokenizer(*texts, truncation=True, max_length=length)
+    labels = [label if label in outputs else str(label) for label in rows[form.label_column]]
+    if not set(labels) <= set(outputs):
         return True  # the run says which label is no class
+    right = np.array([outputs[label] for label in labels])
     answers = predict(model, tokenizer, Dataset.from_dict(dict(tokens))).argmax(axis=1)
-    right = int((answers == np.asarray(outputs)[labels]).sum())
-    return Accuracy.of(right, len(labels)).beats(float(np.bincount(labels).max() / len(labels)))
+    chance = float(np.bincount(right).max() / len(right))
+    return Accuracy.of(int((answers == right).sum()), len(right)).beats(chance)
 
 
-def _keep_inputs(
-    folder: Path,
-    tables: Mapping[str, Dataset],
-    model: PreTrainedModel | None,
-    tokenizer: PreTrainedTokenizerBase | None,
-) -> None:
+def _keep_inputs(folder: Path, tables: Mapping[str, Dataset], given: _Model | None) -> None:
     """Write the data and the model into the folder of a run, unless they are there already."""
-    if not tables and model is None:
+    if not tables and given is None:
         return
 
     def write(place: Path) -> None:
@@ -251,9 +260,10 @@ def _keep_inputs(
             # The schema holds the names of the classes. `Dataset.to_parquet` would show a bar.
             arrow = table.with_format("arrow")[:].cast(table.features.arrow_schema)
             pq.write_table(arrow, place / f"{name}.parquet")
-        if model is not None:
+        if given is not None:
+            model, tokenizer = given
             model.save_pretrained(place / MODEL)
-            save_tokenizer(cast("PreTrainedTokenizerBase", tokenizer), place / MODEL)
+            save_tokenizer(tokenizer, place / MODEL)
 
     if not folder.exists():
         write_folder(folder, write)

@@ -100,6 +100,12 @@ class RunFolder:
             raise OutputError(
                 f"'{self.path}' holds another run ({told(others)}): choose another --output, or delete it."
             )
+        asked, begun_with = self._options.get("bf16"), progress.get("bf16")
+        if None not in (asked, begun_with) and asked != begun_with:
+            raise OutputError(
+                f"The run in '{self.path}' was begun {'with' if begun_with else 'without'} bfloat16: choose "
+                "another --output, or delete it."
+            )
         self.has_moved = bool(differing)
         return {**progress, **self._command}
 
@@ -149,21 +155,6 @@ class RunFolder:
         """Whether the run computes in bfloat16; None if it is not decided yet."""
         found = self._progress.get("bf16")
         return found if isinstance(found, bool) else None
-
-    def check_bf16(self, asked: bool | None) -> None:
-        """Refuse to go on with other numbers than the run was begun with.
-
-        Args:
-            asked: Whether the options ask for bfloat16; None if they leave it open.
-
-        Raises:
-            OutputError: If the run was begun otherwise.
-        """
-        if None not in (asked, self.bf16) and asked != self.bf16:
-            raise OutputError(
-                f"The run in '{self.path}' was begun {'with' if self.bf16 else 'without'} bfloat16: choose "
-                "another --output, or delete it."
-            )
 
     def keep_bf16(self, chosen: bool) -> None:
         """Note which numbers the run computes in."""

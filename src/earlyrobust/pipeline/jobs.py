@@ -32,7 +32,8 @@ from earlyrobust.pipeline.stages import begun, find_or_search, make_dense, train
 from earlyrobust.pipeline.tickets import check_ticket
 from earlyrobust.pipeline.training import check_can_train
 from earlyrobust.results import RunRecord
-from earlyrobust.tickets.ticket import Ticket, entries_to_cut
+from earlyrobust.tickets.drawing import entries_to_cut
+from earlyrobust.tickets.ticket import Ticket
 
 
 def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
@@ -59,7 +60,6 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     recipe = Recipe.of(config)
     folder = RunFolder(config.output_folder, {"command": "run"}, config.to_dict())
     if folder.is_complete and not folder.has_moved:
-        folder.check_bf16(config.bf16)
         return _finished(folder, config, observer)
     check_can_train(config)
     _check_model(config)
@@ -142,7 +142,6 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     recipe = replace(Recipe.of(config), start=config.start or "pretrained")
     folder = RunFolder(config.output_folder, command, config.to_dict())
     if folder.is_complete and not folder.has_moved:
-        folder.check_bf16(config.bf16)
         return _finished(folder, config, observer)
     check_can_train(config)
     _check_model(config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
@@ -21,7 +20,14 @@ from earlyrobust.attacks.asks import Ask
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.server import Server
 from earlyrobust.data.files import read_chunks
-from earlyrobust.data.unlabelled import Survey, check_ending, survey, texts_of, writing
+from earlyrobust.data.unlabelled import (
+    Survey,
+    check_ending,
+    survey,
+    texts_last,
+    texts_of,
+    writing,
+)
 from earlyrobust.encoders import fingerprint
 from earlyrobust.errors import DataError, OutputError
 from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
@@ -31,7 +37,7 @@ from earlyrobust.pipeline.reading import fit_reading
 from earlyrobust.pipeline.subject import load_named
 from earlyrobust.pipeline.testdata import TestData
 from earlyrobust.results.prediction import PredictionReport
-from earlyrobust.storage import check_can_be_made, locked, write_atomically, write_json
+from earlyrobust.storage import check_can_be_made, locked, sha256_of, write_atomically, write_json
 
 if TYPE_CHECKING:
     from earlyrobust.attacks.precision import Precision
@@ -95,25 +101,25 @@ def predict(
         added = [LABEL, SHARE, *(SHARE_OF.format(name) for name in outputs)]
         if taken := [name for name in added if name in found.columns]:
             raise DataError(f"{file} has a column {taken[0]!r} already, which predict adds: rename it.")
-        victim = Victim(model, tokenizer, length, precision)
-        _try_out(victim, tokenizer, file, texts, source, observer)
+        work = _Work(file, source, found, Victim(model, tokenizer, length, precision), outputs)
+        work.try_out(tokenizer, observer)
     parts = output.with_name(f"{output.name}.parts")
     with locked(parts):
         identity = {
             "model": fingerprint(model),
             "precision": precision,
-            "file": _digest(file),
+            "file": sha256_of(file),
             "columns": texts,
             "layout": [source.quotes, source.delimiter, source.encoding],
             "max_length": length,
         }
-        _claim(parts, json.loads(json.dumps(identity)))
+        _claim(parts, identity)
         began = time.perf_counter()
         with observer.stage("Predicting"):
-            computed = _compute(victim, file, texts, source, parts, found, observer)
+            computed = work.compute(parts, observer)
         seconds = time.perf_counter() - began
         with observer.stage("Writing the predictions"):
-            counts = _write(file, output, found, texts, source, parts, outputs)
+            counts = work.write(parts, output)
     shutil.rmtree(parts, ignore_errors=True)
     return PredictionReport(
         model=model_name,
@@ -123,7 +129,7 @@ def predict(
         named=dict(zip(outputs, counts.named, strict=True)),
         without_text=found.without_text,
         cut=counts.cut,
-        max_length=victim.reads,
+        max_length=work.victim.reads,
         seconds=seconds,
         rows_per_second=computed / seconds,
         environment=describe_environment(),
@@ -139,21 +145,83 @@ class _Counts:
     cut: int = 0
 
 
-def _try_out(
-    victim: Victim, tokenizer: Any, file: Path, texts: Sequence[str], source: RunConfig, observer: Observer
-) -> None:
-    """Let the model read the longest and the shortest of the first texts."""
-    first = next(_parts_of(file, texts, source))
-    inputs = [row for row in texts_of(first, texts) if row is not None]
-    if not inputs:
-        return
-    rows = [{name: ids.tolist() for name, ids in code.fields.items()} for code in victim.encode(inputs)]
-    tokens = Dataset.from_list([{**row, "length": len(row["input_ids"])} for row in rows])
-    try_out(victim.model, tokenizer, [tokens], observer, changes_texts=False)
+@dataclass(frozen=True)
+class _Work:
+    """A classifier and the file whose texts it classifies.
 
+    Attributes:
+        file: The file.
+        source: The layout of the file.
+        found: The columns and the rows of the file.
+        victim: The classifier.
+        outputs: The names of its outputs.
+    """
 
-def _parts_of(file: Path, columns: Sequence[str], source: RunConfig) -> Iterator[Table]:
-    return read_chunks(file, columns, PART_ROWS, source.text_format)
+    file: Path
+    source: RunConfig
+    found: Survey
+    victim: Victim
+    outputs: Sequence[str]
+
+    def try_out(self, tokenizer: Any, observer: Observer) -> None:
+        """Let the model read the longest and the shortest of the first texts."""
+        first = next(self._parts_of(self.found.texts))
+        inputs = [row for row in texts_of(first, self.found.texts) if row is not None]
+        if not inputs:
+            return
+        encoded = self.victim.encode(inputs)
+        rows = [{name: ids.tolist() for name, ids in code.fields.items()} for code in encoded]
+        tokens = Dataset.from_list([{**row, "length": len(row["input_ids"])} for row in rows])
+        try_out(self.victim.model, tokenizer, [tokens], observer, changes_texts=False)
+
+    def compute(self, parts: Path, observer: Observer) -> int:
+        """Compute the parts that are not there yet, and return the number of their rows."""
+        from safetensors.numpy import save_file
+
+        server = Server.of(self.victim.device)
+        done = computed = 0
+        for number, table in enumerate(self._parts_of(self.found.texts)):
+            place = _place(parts, number)
+            given = texts_of(table, self.found.texts)
+            if not place.exists():
+                inputs = [row for row in given if row is not None]
+                probabilities = np.full((len(given), self.victim.classes), np.nan, np.float32)
+                if inputs:
+                    (answers,) = server.answer([Ask(self.victim, inputs)])
+                    probabilities[[row is not None for row in given]] = np.stack(answers)
+                content = {"probabilities": probabilities, "cut": np.array([self.victim.longer(inputs)])}
+                write_atomically(place, partial(save_file, content))
+                computed += len(given)
+            done += len(given)
+            observer.moved(done, self.found.rows, done - computed)
+        return computed
+
+    def write(self, parts: Path, output: Path) -> _Counts:
+        """Write the rows of the file with their predictions, and count the classes."""
+        from safetensors.numpy import load_file
+
+        shares = [SHARE_OF.format(name) for name in self.outputs]
+        columns = [*self.found.columns, LABEL, SHARE, *shares]
+        schema = None
+        if self.found.schema is not None:
+            numbers = [pa.field(name, pa.float32()) for name in (SHARE, *shares)]
+            schema = pa.schema([*self.found.schema, pa.field(LABEL, pa.string()), *numbers])
+        counts = _Counts([0] * len(self.outputs))
+
+        def write(path: Path) -> None:
+            with writing(path, columns, schema, self.source.delimiter) as rows:
+                tables = self._parts_of(texts_last(self.found.columns, self.found.texts))
+                for number, table in enumerate(tables):
+                    part = load_file(_place(parts, number))
+                    added = _columns_of(part["probabilities"], self.outputs, shares, counts)
+                    rows({**table.columns, **added})
+                    counts.cut += int(part["cut"][0])
+
+        write_atomically(output, write)
+        return counts
+
+    def _parts_of(self, columns: Sequence[str]) -> Iterator[Table]:
+        return read_chunks(self.file, columns, PART_ROWS, self.source.text_format)
 
 
 def _claim(parts: Path, identity: dict[str, Any]) -> None:
@@ -171,69 +239,6 @@ def _claim(parts: Path, identity: dict[str, Any]) -> None:
             f"'{parts}' holds predictions of another model, of another file or with other options: choose "
             "another --output, or delete the folder."
         )
-
-
-def _compute(
-    victim: Victim,
-    file: Path,
-    texts: Sequence[str],
-    source: RunConfig,
-    parts: Path,
-    found: Survey,
-    observer: Observer,
-) -> int:
-    """Compute the parts that are not there yet, and return the number of their rows."""
-    from safetensors.numpy import save_file
-
-    server = Server.of(victim.device)
-    done = computed = 0
-    for number, table in enumerate(_parts_of(file, texts, source)):
-        place = _place(parts, number)
-        given = texts_of(table, texts)
-        if not place.exists():
-            inputs = [row for row in given if row is not None]
-            probabilities = np.full((len(given), victim.classes), np.nan, np.float32)
-            if inputs:
-                (answers,) = server.answer([Ask(victim, inputs)])
-                probabilities[[row is not None for row in given]] = np.stack(answers)
-            content = {"probabilities": probabilities, "cut": np.array([victim.longer(inputs)])}
-            write_atomically(place, partial(save_file, content))
-            computed += len(given)
-        done += len(given)
-        observer.moved(done, found.rows, done - computed)
-    return computed
-
-
-def _write(
-    file: Path,
-    output: Path,
-    found: Survey,
-    texts: Sequence[str],
-    source: RunConfig,
-    parts: Path,
-    outputs: Sequence[str],
-) -> _Counts:
-    """Write the rows of the file with their predictions, and count the classes."""
-    from safetensors.numpy import load_file
-
-    shares = [SHARE_OF.format(name) for name in outputs]
-    columns = [*found.columns, LABEL, SHARE, *shares]
-    schema = None
-    if found.schema is not None:
-        numbers = [pa.field(name, pa.float32()) for name in (SHARE, *shares)]
-        schema = pa.schema([*found.schema, pa.field(LABEL, pa.string()), *numbers])
-    order = [*(name for name in found.columns if name not in texts), *texts]
-    counts = _Counts([0] * len(outputs))
-
-    def write(path: Path) -> None:
-        with writing(path, columns, schema, source.delimiter) as rows:
-            for number, table in enumerate(_parts_of(file, order, source)):
-                part = load_file(_place(parts, number))
-                rows({**table.columns, **_columns_of(part["probabilities"], outputs, shares, counts)})
-                counts.cut += int(part["cut"][0])
-
-    write_atomically(output, write)
-    return counts
 
 
 def _columns_of(
@@ -257,8 +262,3 @@ def _columns_of(
 
 def _place(parts: Path, number: int) -> Path:
     return parts / f"part-{number:08d}.safetensors"
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -24,17 +24,19 @@ SECONDS = 15.0
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence loading reports and bars of transformers, and warnings of this package that observers get."""
-    own = logging.getLogger("earlyrobust")
-    level, verbosity = own.level, transformers_logging.get_verbosity()
-    had_bars = transformers_logging.is_progress_bar_enabled()
-    own.setLevel(logging.ERROR)
+    """Silence the reports and bars of libraries, and warnings of this package that observers are told of."""
+    loggers = [logging.getLogger(name) for name in ("earlyrobust", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
+    verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
-        own.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         transformers_logging.set_verbosity(verbosity)
         if had_bars:
             transformers_logging.enable_progress_bar()
@@ -63,19 +65,18 @@ class Pace:
         self._total, self._before = total, done
         self._began = self._said = time.perf_counter()
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether the number of parts is known."""
-        return self._total > 0
-
-    def move(self, done: int, unit: str, note: str = "") -> None:
+    def move(self, done: int, total: int, unit: str, note: str = "", before: int = 0) -> None:
         """Take note of the parts that are done; a line is said if the last one is some time ago.
 
         Args:
             done: Parts that are done.
-            unit: What the parts are, such as "steps".
+            total: Number of parts of the stage. The first call begins to count.
+            unit: The name of the parts, such as "steps".
             note: More to tell; empty for nothing.
+            before: Number of parts that were done before the stage began.
         """
+        if not self._total:
+            self.start(total, before)
         now = time.perf_counter()
         if now - self._said < SECONDS or done <= self._before:
             return
@@ -101,7 +102,7 @@ class PaceCallback(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Count a step."""
-        self._pace.move(state.global_step, "steps")
+        self._pace.move(state.global_step, state.max_steps, "steps")
 
 
 class ProgressLines(Observer):
@@ -130,20 +131,21 @@ class ProgressLines(Observer):
 
     def attacked(self, done: Sequence[AttackedExample], total: int) -> None:
         """Tell of attacked examples, with the accuracy under attack so far."""
-        if not self._pace.has_begun:
-            self._pace.start(total, len(done) - 1)
-        robust = sum(example.status == "failed" for example in done)
-        self._pace.move(len(done), "texts", f"under attack {100 * robust / len(done):.1f} % right")
+        self._pace.move(len(done), total, "texts", still_right(done), before=len(done) - 1)
 
     def moved(self, done: int, total: int, before: int = 0) -> None:
         """Tell how many parts of the stage at hand are done."""
-        if not self._pace.has_begun:
-            self._pace.start(total, before)
-        self._pace.move(done, "rows")
+        self._pace.move(done, total, "rows", before=before)
 
     def note(self, message: str) -> None:
         """Say a remark."""
         self._say(message)
+
+
+def still_right(done: Sequence[AttackedExample]) -> str:
+    """Tell the accuracy under attack of the examples so far."""
+    robust = sum(example.status == "failed" for example in done)
+    return f"under attack {100 * robust / len(done):.1f} % right"
 
 
 def _print(line: str) -> None:

@@ -33,8 +33,8 @@ from earlyrobust.pipeline.environment import note_idle_devices
 from earlyrobust.pipeline.folder import DENSE, MODEL, SEARCHED, TICKET, AnyTicket, RunFolder, find_ticket
 from earlyrobust.pipeline.interrupts import DelayedInterrupt
 from earlyrobust.pipeline.noising import NoiseChoice, build_lexicon, build_noise
-from earlyrobust.pipeline.numbers import choose_bf16
 from earlyrobust.pipeline.observer import Observer
+from earlyrobust.pipeline.precision import choose_bf16
 from earlyrobust.pipeline.preflight import try_out
 from earlyrobust.pipeline.recipe import Recipe, neuron_multiple
 from earlyrobust.pipeline.splits import Splits

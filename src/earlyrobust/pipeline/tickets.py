@@ -9,7 +9,8 @@ from earlyrobust.errors import TicketError
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import AnyTicket
 from earlyrobust.pruning.gates import check_fits
-from earlyrobust.tickets.ticket import Ticket, draw_at_random
+from earlyrobust.tickets.drawing import draw_at_random
+from earlyrobust.tickets.ticket import Ticket
 
 
 def check_ticket(ticket: AnyTicket, encoder: str) -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import time
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
-from earlyrobust.encoders import synchronize
 from earlyrobust.errors import ConfigError, DataError
 from earlyrobust.evaluation import accuracy_of, predict
+from earlyrobust.pipeline import checkpointing
+from earlyrobust.pipeline.checkpointing import Checkpoints
 from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
 from earlyrobust.pipeline.interrupts import DelayedInterrupt
@@ -42,10 +41,6 @@ if TYPE_CHECKING:
     from earlyrobust.noise import TextNoise
     from earlyrobust.pipeline.splits import Splits
 
-SECONDS_BETWEEN_CHECKPOINTS = 60.0
-# An interrupted training goes on for so long to reach the next log; then it is saved at any step.
-SECONDS_TO_WAIT = 3.0
-STEPS_BETWEEN_LOGS = 10
 # Share of the steps of a fine-tuning in which its learning rate rises.
 WARMUP = 0.1
 # Number of texts of the selection split on which a training under noise is judged.
@@ -69,7 +64,7 @@ def train_classifier(
     Returns:
         Seconds of training, those before an interruption included.
     """
-    clock = _Checkpoints(interrupt)
+    clock = Checkpoints(interrupt)
     guards: list[TrainerCallback] = [] if noise is None else [_retreat(splits, noise, observer)]
     if config.early_stopping is not None:
         guards.append(_best_weights(splits, config, config.early_stopping, observer))
@@ -179,7 +174,7 @@ def search_ticket(
     Returns:
         The ticket, and seconds of training, those before an interruption included.
     """
-    clock = _Checkpoints(interrupt)
+    clock = Checkpoints(interrupt)
     options: dict[str, Any] = {} if goes_on_in is None else {"goes_on": True}
     warmup = 0.0 if goes_on_in is None else WARMUP
     with reporting(config.report_to, folder.path, stage) as reports:
@@ -267,9 +262,9 @@ def _arguments(
         train_sampling_strategy="group_by_length",
         dataloader_pin_memory=torch.cuda.is_available(),
         logging_strategy="steps",
-        logging_steps=STEPS_BETWEEN_LOGS,
+        logging_steps=checkpointing.STEPS_BETWEEN_LOGS,
         logging_first_step=True,
-        save_strategy="no",  # _Checkpoints decides
+        save_strategy="no",  # `Checkpoints` decides
         report_to="none",  # `reporting` does
         disable_tqdm=True,
         **_checkpointing(config),
@@ -284,82 +279,3 @@ def _checkpointing(config: RunConfig) -> dict[str, Any]:
     known = {field.name for field in fields(TrainingArguments)}
     name = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
     return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
-
-
-def _drop_others(newest: Path) -> None:
-    """Remove the checkpoints that a newer one has made superfluous."""
-    for checkpoint in newest.parent.glob("checkpoint-*"):
-        if checkpoint != newest:
-            (checkpoint / ELAPSED_NAME).unlink(missing_ok=True)  # first: what is left counts as not whole
-            shutil.rmtree(checkpoint, ignore_errors=True)
-
-
-class _Checkpoints(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint every minute, right after a log, and counts the seconds of training in it.
-
-    Seconds in which a checkpoint is written do not count: they depend on the disk, not on the method. An
-    interrupted training also gets a checkpoint, and then ends.
-
-    Args:
-        interrupt: Tells of interrupts.
-    """
-
-    def __init__(self, interrupt: DelayedInterrupt) -> None:
-        self._interrupt = interrupt
-        self._before = 0.0  # seconds of training until `_began`, those before an interruption included
-        self._began = 0.0
-        self._saved = 0.0
-        self._stepped = 0.0
-        self._ended: float | None = None
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds of training so far."""
-        return self._before + (self._ended or time.perf_counter()) - self._began
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        if state.global_step:
-            file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / ELAPSED_NAME
-            self._before = float(json.loads(file.read_text(encoding="utf-8"))["seconds"])
-        synchronize(args.device)
-        self._began = self._saved = self._stepped = time.perf_counter()
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        finished = control.should_training_stop or state.global_step >= state.max_steps
-        # What is logged is a mean over the steps since the last time, so a training that goes on from a
-        # checkpoint logs the same only if it was saved then.
-        logged = state.global_step % STEPS_BETWEEN_LOGS == 0
-        waited = self._interrupt.seconds
-        due = not finished and (
-            waited is not None or time.perf_counter() - self._saved > SECONDS_BETWEEN_CHECKPOINTS
-        )
-        # Processes ask one another at the same steps: clocks differ, and all must save at the same step.
-        hurries = processes.count() == 1 and not finished and (waited or 0) > SECONDS_TO_WAIT
-        if hurries or (logged and processes.largest(due)):
-            control.should_save = True
-            synchronize(args.device)  # what is under way is training
-        self._stepped = time.perf_counter()
-
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._before += self._stepped - self._began
-        processes.wait()  # each has a part of the checkpoint to write
-        if processes.is_first():
-            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            flush_folder(folder)
-            write_json(folder / ELAPSED_NAME, {"seconds": self._before})
-            _drop_others(folder)
-        self._began = self._saved = time.perf_counter()
-        processes.wait()  # until the first process has written the seconds
-        self._interrupt.deliver()
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        synchronize(args.device)
-        self._ended = time.perf_counter()

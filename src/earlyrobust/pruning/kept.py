@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import LongTensor
 
     from earlyrobust.families import Family
-    from earlyrobust.tickets.ticket import Mask
+    from earlyrobust.tickets.drawing import Mask
 
 
 def kept_entries(

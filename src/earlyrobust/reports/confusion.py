@@ -37,6 +37,6 @@ def confusion_table(title: str, confusion: Confusion, names: Sequence[str]) -> T
     )
 
 
-def percent_of(share: float | None) -> str:
-    """Write a share in percent; a dash for None."""
-    return "–" if share is None else f"{100 * share:.1f}"
+def percent_of(share: float | None, digits: int = 1) -> str:
+    """Write a share in percent, with so many digits behind the point; a dash for None."""
+    return "–" if share is None else f"{100 * share:.{digits}f}"

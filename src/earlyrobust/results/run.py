@@ -13,7 +13,8 @@ from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_re
 from earlyrobust.results.measures import Accuracy
 from earlyrobust.results.training import TrainingLog
 from earlyrobust.storage import write_json
-from earlyrobust.tickets.ticket import Miniepoch, Ticket, mask_distance
+from earlyrobust.tickets.drawing import mask_distance
+from earlyrobust.tickets.ticket import Miniepoch, Ticket
 
 RECORD_NAME = "result.json"
 # The folder of the classifier that a run made, within the folder of the run.

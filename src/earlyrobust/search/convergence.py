@@ -19,7 +19,8 @@ from earlyrobust import processes
 from earlyrobust.errors import ConfigError, TicketError
 from earlyrobust.pruning import ImportanceCoefficients
 from earlyrobust.settling import SettlingRule
-from earlyrobust.tickets.ticket import Mask, Miniepoch, Scores, mask_distance
+from earlyrobust.tickets.drawing import Mask, Scores, mask_distance
+from earlyrobust.tickets.ticket import Miniepoch
 
 
 class MaskHistory(nn.Module):

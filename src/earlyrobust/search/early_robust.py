@@ -34,17 +34,8 @@ from earlyrobust.search.base import (
 from earlyrobust.search.continuation import save_cut_checkpoint
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
 from earlyrobust.settling import Settling, SettlingRule
-from earlyrobust.tickets.ticket import (
-    Mask,
-    Miniepoch,
-    Scope,
-    Scores,
-    SearchTrace,
-    StopReason,
-    Ticket,
-    draw_mask,
-    entries_to_cut,
-)
+from earlyrobust.tickets.drawing import Mask, Scope, Scores, draw_mask, entries_to_cut
+from earlyrobust.tickets.ticket import Miniepoch, SearchTrace, StopReason, Ticket
 from earlyrobust.trainer import AdversarialTrainer
 
 if TYPE_CHECKING:

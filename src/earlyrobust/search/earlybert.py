@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from earlyrobust.adversarial import Adversary
 from earlyrobust.search.early_robust import EarlyRobustSearch, SearchConfig
-from earlyrobust.tickets.ticket import Scope
+from earlyrobust.tickets.drawing import Scope
 
 if TYPE_CHECKING:
     from datasets import Dataset

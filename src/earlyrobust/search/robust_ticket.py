@@ -31,7 +31,8 @@ from earlyrobust.search.base import (
     search_trainer,
     steps_of_epoch,
 )
-from earlyrobust.tickets.ticket import Miniepoch, Scores
+from earlyrobust.tickets.drawing import Scores
+from earlyrobust.tickets.ticket import Miniepoch
 from earlyrobust.tickets.weight_ticket import WeightTicket, draw_weights
 from earlyrobust.trainer import AdversarialTrainer
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from earlyrobust.tickets.drawing import draw_mask, mask_distance
 from earlyrobust.tickets.study import Overlap, compare_tickets, merge_tickets, redraw_ticket
-from earlyrobust.tickets.ticket import Ticket, draw_mask, mask_distance
+from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.tickets.weight_ticket import WeightTicket
 
 __all__ = [

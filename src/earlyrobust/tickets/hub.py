@@ -11,7 +11,6 @@ import yaml
 
 from earlyrobust.errors import TicketError
 
-CARD_NAME = "README.md"
 _CARD = """\
 ---
 {metadata}---
@@ -107,12 +106,13 @@ def push(
 ) -> str:
     """Upload the files in a folder, with a card if the repository has none; see `SavedTicket.push_to_hub`."""
     from huggingface_hub import HfApi
+    from huggingface_hub.constants import REPOCARD_NAME
 
     api = HfApi(token=token)
     try:
         repo = api.create_repo(name, private=private, exist_ok=True).repo_id
-        if not api.file_exists(repo, CARD_NAME, revision=revision):
-            (folder / CARD_NAME).write_text(card, encoding="utf-8")
+        if not api.file_exists(repo, REPOCARD_NAME, revision=revision):
+            (folder / REPOCARD_NAME).write_text(card, encoding="utf-8")
         done = api.upload_folder(
             repo_id=repo,
             folder_path=folder,
@@ -120,9 +120,7 @@ def push(
             commit_message=message or "Upload a ticket",
         )
     except Exception as error:  # of the hub, or of the network
-        reason = (
-            str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
-        )
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise TicketError(
             f"The ticket could not be uploaded to '{name}' ({reason}): check the name, the network and your "
             "login (`hf auth login`)."

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlyrobust.errors import ConfigError, TicketError
+from earlyrobust.tickets.drawing import Mask, Scores
 from earlyrobust.tickets.files import SavedTicket
-from earlyrobust.tickets.ticket import Mask, Scores
 
 FORMAT_VERSION = 1
 JSON_NAME = "weight_ticket.json"

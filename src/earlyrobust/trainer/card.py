@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import ModelCard
+from huggingface_hub.constants import REPOCARD_NAME
 
 if TYPE_CHECKING:
     from earlyrobust.trainer.trainer import AdversarialTrainer
 
-CARD_NAME = "README.md"
 # The heading of Trainer's card before which the section stands.
 _NEXT = "\n## Training procedure"
 _LOAD = """\
@@ -34,7 +34,7 @@ def extend_card(trainer: AdversarialTrainer, folder: Path) -> None:
         trainer: The trainer that has written the card.
         folder: The folder of the card.
     """
-    path = folder / CARD_NAME
+    path = folder / REPOCARD_NAME
     card = ModelCard.load(path)
     card.data.tags = [*dict.fromkeys([*(card.data.tags or []), "earlyrobust", "adversarial-robustness"])]
     before, heading, after = card.text.partition(_NEXT)
@@ -54,7 +54,7 @@ def _parts(trainer: AdversarialTrainer, name: str) -> Iterator[str]:
     ticket = getattr(trainer.accelerator.unwrap_model(trainer.model), "ticket", None)
     if ticket is not None:
         origin = [f"{key} {ticket.origin[key]}" for key in ("method", "seed") if key in ticket.origin]
-        searched = f" It was searched by: {', '.join(origin)}." if origin else ""
+        searched = f" Its search: {', '.join(origin)}." if origin else ""
         yield f"- Ticket: {ticket.summary}{searched}\n"
         yield _LOAD.format(name=name)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import zipfile
@@ -12,6 +11,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from earlyrobust.errors import ResourceError
+from earlyrobust.storage import sha256_of
 
 # Their part of the cache.
 RESOURCES = "resources"
@@ -40,8 +40,7 @@ def fingerprint(path: Path) -> str:
         ResourceError: The file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise ResourceError(f"{path} cannot be read: {error.strerror}.") from error
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import call
 
 from earlyrobust.encoders import time_in_bf16
-from earlyrobust.pipeline import numbers
+from earlyrobust.pipeline import precision
 from earlyrobust.results import RunRecord
 
 
@@ -36,8 +36,8 @@ def run(encoder: Path, reviews: Path, tmp_path: Path) -> Any:
 
 
 def device(monkeypatch: pytest.MonkeyPatch, *, knows: bool, ratio: float) -> None:
-    monkeypatch.setattr(numbers, "has_bf16", lambda: knows)
-    monkeypatch.setattr(numbers, "time_in_bf16", lambda: ratio)
+    monkeypatch.setattr(precision, "has_bf16", lambda: knows)
+    monkeypatch.setattr(precision, "time_in_bf16", lambda: ratio)
 
 
 @pytest.mark.parametrize(

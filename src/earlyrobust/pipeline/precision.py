@@ -1,4 +1,4 @@
-"""The numbers that a training computes in: float32 or bfloat16."""
+"""The precision that a training computes in: float32 or bfloat16."""
 
 from __future__ import annotations
 
@@ -14,17 +14,13 @@ _PAYS = 0.8
 def choose_bf16(config: RunConfig, folder: RunFolder, note: Note) -> bool:
     """Decide whether a training computes in bfloat16.
 
-    The options decide, then what the run was begun with, then a measurement.
+    The options decide, then the choice that the run was begun with, then a measurement.
 
     Args:
         config: The options of the run.
         folder: The folder of the run.
         note: Is told of a choice, and of a slow one.
-
-    Raises:
-        OutputError: If the options ask for other numbers than the run was begun with.
     """
-    folder.check_bf16(config.bf16)
     knows = has_bf16()
     if config.bf16 is not None:
         if config.bf16 and not knows:
