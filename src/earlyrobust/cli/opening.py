@@ -1,4 +1,4 @@
-"""The first line of a command, before the libraries are loaded that take seconds."""
+"""The first line that a command prints, before it loads PyTorch."""
 
 from __future__ import annotations
 

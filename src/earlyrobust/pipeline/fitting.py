@@ -68,8 +68,8 @@ def fit(
     """Make a robust, smaller classifier of a model: search a ticket, cut, fine-tune, attack, record.
 
     This is `earlyrobust run` on objects in memory. The folder of the output is the folder of the run, with
-    the data and the given model in `inputs/`. Called again with the same arguments it goes on where it was
-    interrupted, or returns what it has made.
+    the data and the given model in `inputs/`. A second call with equal arguments continues an interrupted
+    run, or returns the finished one.
 
     A label that is a whole number stands for the output of this number, as everywhere on the Hugging Face
     stack. If the head of a given classifier is not better than chance on the training texts, it is taken for

@@ -1,4 +1,4 @@
-"""Interrupts that wait for a checkpoint, so that nothing is lost that is done."""
+"""Interrupts that wait for a checkpoint, so that no work is lost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DelayedInterrupt:
         return None if self._signal is None else time.monotonic() - self._since
 
     def deliver(self) -> None:
-        """Let the signal that was held back do what it does elsewhere; nothing if there was none."""
+        """Hand a signal that was held back to the handler that it was meant for."""
         if self._signal is not None:
             number, self._signal = self._signal, None
             self._act(number, None)

@@ -32,7 +32,7 @@ class Observer:
         """Told of every example that an attack is done with: all of them so far, of how many."""
 
     def moved(self, done: int, total: int, before: int = 0) -> None:
-        """Told how many parts of the stage at hand are done: all of them so far, of how many.
+        """Is told the progress of the stage at hand.
 
         Args:
             done: Parts that are done.

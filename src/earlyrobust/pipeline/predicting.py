@@ -1,4 +1,4 @@
-"""Predictions for files of any size: the file is read in chunks, and what is done is kept."""
+"""Predictions for files of any size: chunks are read, classified and kept, one after another."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def predict(
 ) -> PredictionReport:
     """Classify the texts of a file, and write its rows with the predictions beside them.
 
-    The file is never in memory as a whole. What is done is kept in a folder beside the output, and the same
-    call goes on after an interruption.
+    The file is never in memory as a whole. Finished parts are kept in a folder beside the output. After an
+    interruption a call with equal arguments continues with them.
 
     Args:
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
@@ -225,7 +225,7 @@ class _Work:
 
 
 def _claim(parts: Path, identity: dict[str, Any]) -> None:
-    """Make a folder of parts these predictions', unless it holds others."""
+    """Mark a folder of parts as that of these predictions; refuse one that holds parts of others."""
     path = parts / _IDENTITY_NAME
     if not path.exists():
         write_json(path, identity)

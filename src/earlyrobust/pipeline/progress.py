@@ -1,4 +1,4 @@
-"""Progress in lines of text, for logs and for Python programs: no bars that move."""
+"""Progress in lines of text, for logs and for Python programs."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ def _search_adversary(search: type[Search], config: RunConfig, method: Method) -
 
 
 def neuron_multiple(config: RunConfig) -> int:
-    """Return the number of which every layer keeps a multiple of neurons, which depends on the device."""
+    """Return m, if each layer of a ticket keeps a multiple of m neurons: an option, or by the device."""
     usual = _MULTIPLE_ON_ACCELERATORS if torch.accelerator.is_available() else 1
     return usual if config.neuron_multiple is None else config.neuron_multiple
 

@@ -73,7 +73,7 @@ def benchmark_verdicts(record: BenchmarkRecord) -> Iterator[str]:
 
 
 def _against_rivals(record: BenchmarkRecord) -> Iterator[str]:
-    """Compare each form of a cut model with the same form of the dense one, and with the fastest of them."""
+    """Compare a cut model with the dense one in each form, and with the fastest form of the dense one."""
     forms = {contender.name: contender for contender in record.contenders}
     for name in forms:
         prefix = name.removesuffix(TICKET_FORM)

@@ -135,7 +135,7 @@ def scopes_of(ticket: Ticket) -> tuple[Scope, Scope]:
 
 
 def multiple_of(ticket: Ticket) -> int:
-    """Return the number of which every layer of a ticket keeps a multiple of neurons; 1 for any number."""
+    """Return m, if each layer of a ticket was drawn to keep a multiple of m neurons; 1 for any number."""
     return int(_told_of(ticket).get("neuron_multiple", 1))
 
 
