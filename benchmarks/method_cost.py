@@ -30,12 +30,10 @@ from earlyrobust.data import TASKS, load_task, tokenize
 from earlyrobust.encoders import load_pretrained, load_tokenizer
 from earlyrobust.families import family_of
 from earlyrobust.noise import Lexicon, TextNoise
-from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.options.methods import METHODS
+from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline.costs import COSTS_FILE, MeasuredCosts, MethodCost, StepCost
-from earlyrobust.pipeline.environment import describe_environment
-from earlyrobust.pipeline.methods import METHODS
 from earlyrobust.pipeline.noising import NoiseChoice
-from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.tickets import random_ticket
 from earlyrobust.pruning import prune
@@ -43,6 +41,8 @@ from earlyrobust.storage import write_json
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.noising import TextCarrier, without_texts
 from earlyrobust.trainer.passes import PARTS_NAME
+from earlyrobust.workspace.environment import describe_environment
+from earlyrobust.workspace.observer import Observer
 
 BATCH_SIZE, MAX_LENGTH = 16, 64
 Batch = dict[str, Any]

@@ -10,13 +10,14 @@ from typing import TypeVar
 
 import attack_strength
 
-from earlyrobust.reports.overview import cost_table, difference_table, results_table
+from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.differences import Difference
+from earlyrobust.analysis.summary import ArmSummary, frontier, summarise
+from earlyrobust.reports.comparisons import cost_table, difference_table, results_table
 from earlyrobust.reports.tables import Cell, Number, Table, to_markdown
-from earlyrobust.results import Comparison, Mean, RunRecord
-from earlyrobust.results.differences import Difference
-from earlyrobust.results.measures import AUA, CLEAN, LATENCY, OVERALL, of_attack
-from earlyrobust.results.significance import SIGNIFICANT, holm
-from earlyrobust.results.summary import ArmSummary, frontier, summarise
+from earlyrobust.results import RunRecord
+from earlyrobust.statistics.measures import AUA, CLEAN, LATENCY, OVERALL, Mean, of_attack
+from earlyrobust.statistics.significance import SIGNIFICANT, holm
 
 ROOT = Path(__file__).parents[1]
 RECORDS = Path(__file__).with_name("records")

@@ -9,8 +9,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from earlyrobust.results import Comparison
-from earlyrobust.results.answers import Answers, save_answers
+from earlyrobust.analysis.answers import Answers, save_answers
+from earlyrobust.analysis.comparison import Comparison
 
 RECORDS = Path(__file__).with_name("records")
 

@@ -22,51 +22,41 @@ ALLOWED: dict[str, set[str]] = {
     "lazy": set(),
     "settling": set(),
     "extensions": set(),
-    "families": {"extensions", "lazy"},
-    "tickets": set(),
-    "pruning": {"families", "tickets"},
-    "adversarial": set(),
-    "noise": {"attacks"},
-    "trainer": {"adversarial", "noise", "encoders", "families"},
-    "search": {"trainer", "adversarial", "pruning", "families", "tickets", "settling"},
-    "data": {"lazy"},
     "journal": set(),
-    "results": {"tickets", "journal"},
+    "statistics": set(),
     "onnx_classifier": set(),
-    "export": {"families", "pruning", "onnx_classifier"},
+    "tickets": {"lazy"},
+    "data": {"lazy"},
+    "options": {"data", "lazy", "settling", "tickets"},
+    "results": {"journal", "statistics", "tickets"},
+    "analysis": {"journal", "results", "statistics"},
+    "reports": {"analysis", "journal", "results", "statistics"},
+    "families": {"extensions", "lazy"},
+    "pruning": {"families", "tickets"},
     "encoders": {"families", "onnx_classifier"},
     "attacks": {"encoders", "journal", "lazy"},
     "textattack": {"attacks", "data", "journal"},
+    "adversarial": set(),
+    "noise": {"attacks"},
+    "trainer": {"adversarial", "encoders", "families", "noise"},
+    "search": {"adversarial", "families", "pruning", "settling", "tickets", "trainer"},
     "evaluation": {
-        *("attacks", "encoders", "data", "results", "journal", "families", "tickets", "onnx_classifier"),
+        *("attacks", "data", "encoders", "families", "journal", "onnx_classifier", "results", "statistics"),
+        "tickets",
     },
+    "export": {"families", "onnx_classifier", "pruning"},
+    "workspace": {"encoders", "journal", "options", "results", "tickets"},
     "pipeline": {
-        *(
-            "lazy",
-            "extensions",
-            "settling",
-            "families",
-            "tickets",
-            "pruning",
-            "adversarial",
-            "noise",
-            "trainer",
-            "search",
-        ),
-        *(
-            "data",
-            "results",
-            "journal",
-            "evaluation",
-            "attacks",
-            "textattack",
-            "encoders",
-            "export",
-            "onnx_classifier",
-        ),
+        *("adversarial", "analysis", "attacks", "data", "encoders", "evaluation", "extensions", "families"),
+        *("lazy", "noise", "options", "pruning", "results", "search", "statistics", "tickets", "trainer"),
+        "workspace",
     },
-    "reports": {"results", "journal"},
-    "experiments": {"lazy", "pipeline", "results"},
+    "judging": {
+        *("analysis", "attacks", "data", "encoders", "evaluation", "export", "journal", "lazy"),
+        *("onnx_classifier", "options", "pipeline", "pruning", "results", "statistics", "textattack"),
+        "workspace",
+    },
+    "experiments": {"analysis", "lazy", "options", "pipeline", "results", "workspace"},
 }
 ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["__main__"] = {"cli"}
@@ -75,15 +65,8 @@ ALLOWED["autoload"] = {"pruning"}
 ALLOWED["__init__"] = set(ALLOWED)
 
 FREE_OF_TORCH = (
-    "errors",
-    "storage",
-    "lazy",
-    "extensions",
-    "settling",
-    "tickets",
-    "journal",
-    "results",
-    "reports",
+    *("errors", "storage", "lazy", "extensions", "settling", "journal", "statistics", "tickets", "options"),
+    *("results", "analysis", "reports"),
 )
 HEAVY = {"torch", "transformers", "accelerate", "datasets"}
 
@@ -136,7 +119,7 @@ def test_what_reports_need_is_free_of_torch(module: Path) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_no_module_is_too_long_or_a_drawer_for_everything(module: Path) -> None:
-    assert len(module.read_text(encoding="utf-8").splitlines()) <= 500
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= 350
     drawers = {"util", "utils", "helpers", "common", "misc", "shared"}
     assert not drawers & {part.removesuffix(".py") for part in module.relative_to(ROOT).parts}
 

@@ -35,7 +35,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from earlyrobust.attacks import (
     ATTACKS,
     Example,
-    Outcome,
     Server,
     Victim,
     WordSwapAttack,
@@ -53,7 +52,8 @@ from earlyrobust.attacks.text import Text, words_of
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation import evaluate_under_attack
 from earlyrobust.journal import AttackedExample, Journal, read_journal
-from earlyrobust.results import AttackRecord, Mean
+from earlyrobust.results import AttackRecord
+from earlyrobust.statistics.measures import Mean
 
 # On tensors this small, threads only wait for one another.
 torch.set_num_threads(1)
@@ -993,7 +993,7 @@ def fool(
     constraints: Sequence[Constraint] = (),
     stop_words: Sequence[str] = (),
     **options: Any,
-) -> Outcome:
+) -> AttackedExample:
     attack = WordSwapAttack(
         swaps=swaps,
         constraints=constraints,
@@ -1017,7 +1017,7 @@ def test_a_replacement_is_kept_only_if_the_score_rises() -> None:
     }
     choices = Choices(a="same less", b="more up", c="down")
     outcome = fool(Scorer(by_words(weights)), choices, "a b, c!")
-    assert outcome.columns == ("a up, c!",)
+    assert outcome.final == ("a up, c!",)
     assert (outcome.status, outcome.predicted) == ("failed", 0)
     assert (outcome.words, outcome.words_changed) == (3, 1)
     assert outcome.probability_before == pytest.approx(0.75)
@@ -1029,7 +1029,7 @@ def test_a_replacement_is_kept_only_if_the_score_rises() -> None:
 def test_what_is_wrong_unattacked_is_skipped_after_one_query() -> None:
     scorer, choices = Scorer(lambda text: 0.75), Choices(a="b")
     outcome = fool(scorer, choices, "a b c")
-    assert (outcome.status, outcome.queries, outcome.columns) == ("skipped", 1, ("a b c",))
+    assert (outcome.status, outcome.queries, outcome.final) == ("skipped", 1, ("a b c",))
     assert (outcome.predicted, outcome.words_changed) == (1, 0)
     assert outcome.probability_before == outcome.probability_after == 0.25
     assert scorer.asked == ["a b c"]
@@ -1043,19 +1043,19 @@ def test_of_those_that_flip_the_most_similar_wins() -> None:
     choices = Choices(a="w x y z refused", b="never")
     outcome = fool(scorer, choices, "a b", constraints=[similar])
     # Of y and z, which are as similar, the one with the higher score.
-    assert (outcome.status, outcome.columns, outcome.predicted) == ("succeeded", ("z b",), 1)
+    assert (outcome.status, outcome.final, outcome.predicted) == ("succeeded", ("z b",), 1)
     assert outcome.queries == 1 + 2 + 4
     assert outcome.probability_after == pytest.approx(0.2, abs=1e-6)
     assert choices.asked == ["a"]  # then it is done
     assert "refused b" not in scorer.asked
-    assert fool(scorer, Choices(a="w x y z"), "a b").columns == ("x b",)  # without any similarity
+    assert fool(scorer, Choices(a="w x y z"), "a b").final == ("x b",)  # without any similarity
 
 
 def test_a_candidate_behind_one_that_does_not_flip_is_not_looked_at() -> None:
     """With three classes a text can have a lower p(label) and yet be right; as in TextAttack."""
     wrong = by_words({"spread": -0.7, "flip": 0.45})  # 0.4, 0.3, 0.3 and 0.45, 0.55, 0
     outcome = fool(Scorer(wrong, classes=3), Choices(a="spread flip"), "a")
-    assert (outcome.status, outcome.columns, outcome.predicted) == ("failed", ("spread",), 0)
+    assert (outcome.status, outcome.final, outcome.predicted) == ("failed", ("spread",), 0)
 
 
 @pytest.mark.parametrize("ranking", ["delete", "unk"])
@@ -1077,7 +1077,7 @@ def test_later_words_are_replaced_in_the_text_as_it_is_by_then() -> None:
     scorer = Scorer(by_words(weights, base=0.4))
     outcome = fool(scorer, Choices(a="x", b="y"), "a b")
     assert scorer.asked[3:] == ["x b", "x y"]
-    assert (outcome.columns, outcome.words_changed) == (("x y",), 2)
+    assert (outcome.final, outcome.words_changed) == (("x y",), 2)
 
 
 def test_stop_words_and_the_first_column_are_left_alone() -> None:
@@ -1091,12 +1091,12 @@ def test_stop_words_and_the_first_column_are_left_alone() -> None:
         scorer, choices = Scorer(by_words(weights, base=0.8)), Choices(**table)
         options = {"keeps_first_column": keeps, "stop_words": ["the"]}
         outcome = fool(scorer, choices, *columns, **options)
-        assert outcome.columns == final  # stop words count as they are written
+        assert outcome.final == final  # stop words count as they are written
         assert "the" not in choices.asked
         assert outcome.queries == 1 + 2 * touched
         assert outcome.words == 7
     kept = fool(Scorer(by_words(weights, base=0.5)), Choices(**table), "a b", keeps_first_column=True)
-    assert kept.columns == ("x x",)  # a single text has no first column to keep
+    assert kept.final == ("x x",)  # a single text has no first column to keep
 
 
 def test_texts_that_are_asked_twice_count_twice() -> None:

@@ -14,11 +14,12 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForMaskedLM
 
-from earlyrobust.attacks import ATTACKS, Example, Outcome, Resources, Server, Victim, run_attacks
+from earlyrobust.attacks import ATTACKS, Example, Resources, Server, Victim, run_attacks
 from earlyrobust.attacks.asks import Attacking
 from earlyrobust.attacks.models import MaskedLM
 from earlyrobust.attacks.resources import Neighbours
 from earlyrobust.encoders import locate
+from earlyrobust.journal import AttackedExample
 
 GOLDEN = Path(__file__).parent / "golden"
 NLTK_DATA = Path(__file__).parents[2] / "shared" / "nltk_data"
@@ -145,14 +146,14 @@ def compare_with_textattack(
     )
     attack = ATTACKS[recipe](resources, **SETTINGS.get(recipe, {}))
 
-    def one(number: int) -> Attacking[tuple[int, Outcome]]:
+    def one(number: int) -> Attacking[tuple[int, AttackedExample]]:
         given = examples[number]
         example = Example(tuple(given["texts"]), given["label"], given.get("seed", 0))
         outcome = yield from attack.attack(example, victims[len(example.columns)])
         return number, outcome
 
-    outcomes: Iterator[tuple[int, Outcome]] = run_attacks(map(one, range(len(examples))), server)
-    found = {number: [end.status, end.queries, list(end.columns)] for number, end in outcomes}
+    outcomes: Iterator[tuple[int, AttackedExample]] = run_attacks(map(one, range(len(examples))), server)
+    found = {number: [end.status, end.queries, list(end.final)] for number, end in outcomes}
     expected = {
         number: [example["status"], example["queries"], example["final"]]
         for number, example in enumerate(examples)

@@ -12,9 +12,9 @@ import torch
 from conftest import Outcome, call
 
 from earlyrobust.evaluation import latency
-from earlyrobust.pipeline.environment import describe_environment
 from earlyrobust.reports.benchmark import benchmark_tables, benchmark_verdicts
 from earlyrobust.results import BenchmarkRecord, ContenderRecord, LatencyRecord
+from earlyrobust.workspace.environment import describe_environment
 
 
 def record_of(**medians: tuple[float, ...]) -> BenchmarkRecord:

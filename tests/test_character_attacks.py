@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from earlyrobust.attacks import Example, Outcome, Server, WordSwapAttack, run_attacks
+from earlyrobust.attacks import Example, Server, WordSwapAttack, run_attacks
 from earlyrobust.attacks.asks import Encoded
 from earlyrobust.attacks.characters import (
     DeleteCharacter,
@@ -29,6 +29,7 @@ from earlyrobust.attacks.resources import NeighbourLists
 from earlyrobust.attacks.swaps import AnyOf, Draws, NeighbourSwaps, Swaps
 from earlyrobust.attacks.text import Text
 from earlyrobust.errors import ConfigError
+from earlyrobust.journal import AttackedExample
 
 
 class Reader:
@@ -52,7 +53,7 @@ class Reader:
         return [np.array([1 - share, share], np.float32) for share in shares]
 
 
-def attacked(attack: WordSwapAttack, reader: Reader, text: str) -> Outcome:
+def attacked(attack: WordSwapAttack, reader: Reader, text: str) -> AttackedExample:
     return next(iter(run_attacks([attack.attack(Example((text,), 1), reader)], Server())))  # type: ignore[arg-type]
 
 
@@ -161,7 +162,7 @@ class NoResources:
 def test_evasion_hides_words_that_a_classifier_knows() -> None:
     outcome = attacked(Evasion(NoResources()), Reader(knows("free", "money")), "the free money is here")  # type: ignore[arg-type]
     assert outcome.status == "succeeded"
-    final = outcome.columns[0]
+    final = outcome.final[0]
     assert final != "the free money is here"
     assert "here" in final.split()
     assert outcome.words_changed == 1 + ("free" not in final.split() and "money" not in final.split())
@@ -210,7 +211,7 @@ def test_an_attack_can_follow_its_words_where_one_becomes_two(follows: bool, tou
     # "xy" counts for more than "zw", so it is replaced first, and the words behind it move.
     reader = Reader(lambda text: 0.98 - 0.3 * ("xy" not in text) - 0.1 * ("zw" not in text))
     outcome = attacked(attack, reader, "xy b zw")
-    assert {word for word in ("x y", "z w") if word in outcome.columns[0]} == touched
+    assert {word for word in ("x y", "z w") if word in outcome.final[0]} == touched
 
 
 # --- PWWS ---------------------------------------------------------------------------------------------------
@@ -244,7 +245,7 @@ def test_words_are_ranked_by_saliency_times_the_score_of_the_best_synonym() -> N
     # Asked: the text, three without a word, four synonyms, and the synonyms again, in the ranking's order.
     assert outcome.queries == 1 + 3 + 4 + 1 + 2 + 1
     assert outcome.status == "failed"
-    assert outcome.columns == ("a good mild film",)
+    assert outcome.final == ("a good mild film",)
     again = reader.asked[8:]
     assert again == ["a good mild film", "a fine mild film", "a nice mild film", "a good mild movie"]
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import typer
 import yaml
 from conftest import QUICK, Outcome, call, write_csv, write_reviews
 from datasets import Dataset
@@ -22,11 +21,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 
 from earlyrobust import Ticket, __version__
 from earlyrobust.attacks import ATTACKS
-from earlyrobust.cli import app
+from earlyrobust.cli import load_command
 from earlyrobust.data import TASKS, load_files, tokenize
 from earlyrobust.evaluation import predict
 from earlyrobust.families import FAMILIES
-from earlyrobust.pipeline import METHODS, AttackConfig, RunConfig
+from earlyrobust.options import METHODS, AttackConfig, RunConfig
 from earlyrobust.results import RunRecord
 
 OPTIONS = set(RunConfig.model_fields)
@@ -49,8 +48,7 @@ ACCEPTED = {
 
 
 def parameters(command: str) -> dict[str, Any]:
-    group: Any = typer.main.get_command(app)
-    return {str(parameter.name): parameter for parameter in group.commands[command].params}
+    return {str(parameter.name): parameter for parameter in load_command(command).params}
 
 
 # --- run ---------------------------------------------------------------------------------------------------
@@ -100,9 +98,10 @@ def test_a_run_shows_its_table(finished: tuple[Path, Outcome]) -> None:
     assert outcome.err == ""
     for shown in (
         "Clean%",
-        f"{100 * record.model.test.value:.2f}",
+        f"{100 * record.model.test.value:.1f} (",
         f"{record.model.parameters:,}",
-        f"{LAYERS * HEADS - 2} of {LAYERS * HEADS}",
+        f"{LAYERS * HEADS} │ ",
+        f"{LAYERS * HEADS - 2} │",
         "The search stopped after",
         f"The classifier is in {folder}/model, the record in {folder}/result.json.",
     ):
@@ -206,7 +205,7 @@ def test_interrupted_by_the_user(encoder: Path, tmp_path: Path, monkeypatch: pyt
 
 
 def test_interrupted_before_anything_is_on_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    from earlyrobust.pipeline.config import RunConfig
+    from earlyrobust.options.run import RunConfig
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

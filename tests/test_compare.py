@@ -27,15 +27,18 @@ from tiny_encoder import write_encoder
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from earlyrobust import pipeline
+from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.errors import ConfigError, OutputError
-from earlyrobust.experiments import CompareConfig, compare
+from earlyrobust.experiments import compare
 from earlyrobust.experiments.cells import plan_cells
-from earlyrobust.experiments.config import ARM_OPTIONS
 from earlyrobust.experiments.launchers import LAUNCHERS, base
 from earlyrobust.journal import read_journal
-from earlyrobust.pipeline import Observer, RunConfig, checkpointing
-from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
+from earlyrobust.options import CompareConfig, RunConfig
+from earlyrobust.options.comparison import ARM_OPTIONS
+from earlyrobust.pipeline import checkpointing
+from earlyrobust.results import COMPARISON_NAME, CellRecord, ComparisonRecord, RunRecord
 from earlyrobust.storage import locked
+from earlyrobust.workspace.observer import Observer
 
 # What all cells share. A number of threads of their own makes them the same in every process.
 BUDGET: dict[str, Any] = {

@@ -12,7 +12,7 @@ from conftest import call
 from earlyrobust import pipeline
 from earlyrobust.data.tasks import TASKS
 from earlyrobust.errors import ConfigError
-from earlyrobust.pipeline import RunConfig
+from earlyrobust.options import RunConfig
 
 # A value other than the default for every option, and the options it needs beside it.
 SAMPLES: dict[str, Any] = {

@@ -74,7 +74,7 @@ def test_a_run_and_an_evaluation_show_them(finished: tuple[Path, Outcome], tmp_p
     report = EvaluationReport.load(tmp_path / "out")
     assert report.confusion == record.model.confusion
     assert report.outputs == record.data.label_names
-    assert f"Macro-F1: {100 * record.model.confusion.macro_f1:.2f} %." in done.out  # type: ignore[union-attr]
+    assert f"Macro-F1: {100 * record.model.confusion.macro_f1:.1f} %." in done.out  # type: ignore[union-attr]
 
 
 def test_records_of_earlier_versions_have_none(finished: tuple[Path, Outcome]) -> None:

@@ -11,19 +11,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from earlyrobust.data.files import Table, read_chunks
+from earlyrobust.data.chunks import Chunk
+from earlyrobust.data.files import read_chunks
 from earlyrobust.data.textformat import USUAL_FORMAT, TextFormat, parse_delimiter
 from earlyrobust.errors import DataError
 
 COLUMNS = ["text", "label"]
 
 
-def read_table(path: Path, columns: list[str], form: TextFormat = USUAL_FORMAT) -> Table:
+def read_table(path: Path, columns: list[str], form: TextFormat = USUAL_FORMAT) -> Chunk:
     """All of a file, from chunks of two rows."""
     chunks = list(read_chunks(path, columns, 2, form))
     assert all(0 < len(chunk.numbers) <= 2 for chunk in chunks)
     values = {column: [value for chunk in chunks for value in chunk.columns[column]] for column in columns}
-    return Table(path, values, chunks[0].unit, [number for chunk in chunks for number in chunk.numbers])
+    return Chunk(path, values, chunks[0].unit, [number for chunk in chunks for number in chunk.numbers])
 
 
 def message_of(error: pytest.ExceptionInfo[DataError]) -> str:

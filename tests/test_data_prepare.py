@@ -23,7 +23,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 
 from earlyrobust.data import TASKS, TextData, load_files, load_task, load_test_file, tokenize
-from earlyrobust.data.splits import allocate, stratified_draw
+from earlyrobust.data.splitting import allocate, stratified_draw
 from earlyrobust.errors import DataError, ModelError
 from earlyrobust.storage import A_DAY, TEMPORARY
 

@@ -18,16 +18,18 @@ from earlyrobust.encoders import classifiers, device_name, fastest_device, load_
 from earlyrobust.encoders.devices import synchronize
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import latency, measure_speed, speed
-from earlyrobust.pipeline import RunConfig, benchmarking, checkpointing, exporting, judge, stages, training
-from earlyrobust.pipeline.environment import describe_environment, note_idle_devices
-from earlyrobust.pipeline.folder import RunFolder
-from earlyrobust.pipeline.interrupts import DelayedInterrupt
-from earlyrobust.pipeline.observer import Observer
+from earlyrobust.judging import attacking, benchmarking, evaluating, exporting
+from earlyrobust.options import RunConfig
+from earlyrobust.pipeline import checkpointing, stages, training
 from earlyrobust.pruning import is_cut, prune
 from earlyrobust.reports.benchmark import benchmark_verdicts
 from earlyrobust.results import BenchmarkRecord, ContenderRecord, LatencyRecord
 from earlyrobust.search import SEARCHES
 from earlyrobust.trainer import AdversarialTrainer
+from earlyrobust.workspace.environment import describe_environment, note_idle_devices
+from earlyrobust.workspace.folder import RunFolder
+from earlyrobust.workspace.interrupts import DelayedInterrupt
+from earlyrobust.workspace.observer import Observer
 
 
 @pytest.fixture
@@ -152,7 +154,8 @@ def test_every_command_that_could_use_them_says_so(
         raise ConfigError("It has been said.")
 
     monkeypatch.setattr(stages, "note_idle_devices", note)
-    monkeypatch.setattr(judge, "note_idle_devices", note)
+    monkeypatch.setattr(attacking, "note_idle_devices", note)
+    monkeypatch.setattr(evaluating, "note_idle_devices", note)
     run, training = finished[0], ("--model", encoder, "--train-file", reviews, "--no-attack")
     options = {
         "run": training,

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from earlyrobust.data import TASKS, TextData, count_overlap, load_files, load_task
 from earlyrobust.data.duplicates import table_keys
 from earlyrobust.data.rows import make_rows
-from earlyrobust.data.splits import grouped_draw, stratified_draw
+from earlyrobust.data.splitting import grouped_draw, stratified_draw
 from earlyrobust.errors import DataError
 from earlyrobust.pipeline.counts import describe_rows
 from earlyrobust.results import RunRecord

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 
 import earlyrobust
-from earlyrobust.pipeline import environment
+from earlyrobust.workspace import environment
 
 
 def test_the_version_is_known_without_an_installation(monkeypatch: pytest.MonkeyPatch) -> None:

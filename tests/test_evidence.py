@@ -12,9 +12,9 @@ from types import ModuleType
 
 import pytest
 
+from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.data.tasks import TASKS
-from earlyrobust.pipeline.methods import METHODS
-from earlyrobust.results import Comparison
+from earlyrobust.options.methods import METHODS
 
 ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "evidence"

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earlyrobust.journal import AttackedExample
-from earlyrobust.reports.examples import compare, draw_examples
+from earlyrobust.reports.examples import compare, render_examples
 from earlyrobust.results import AttackRecord
 
 HOSTILE = [
@@ -147,7 +147,7 @@ def draw(
     settings: dict[str, object] | None = None,
 ) -> Node:
     settings = settings or {"attack": "textfooler", "candidates": 50, "min_word_cosine": 0.5}
-    draw_examples([(title, AttackRecord.of(examples, settings), examples)], labels, path)
+    render_examples([(title, AttackRecord.of(examples, settings), examples)], labels, path)
     return read(path)
 
 
@@ -287,15 +287,15 @@ def test_examples_stand_in_order_with_their_numbers(tmp_path: Path) -> None:
         )
     )
     assert values == {
-        "Clean%": "75.0 %",
-        "Aua%": "25.0 %",
-        "Attack success rate": "66.7 %",
+        "Clean%": "75.0",
+        "Aua%": "25.0",
+        "Attack success rate %": "66.7",
         "#Query": "12.0",
-        "Words changed": "14.3 %",
+        "Words changed %": "14.3",
         "Similarity": "0.875",
     }
     # Wilson's interval of 3 of 4, computed by hand.
-    assert "30.1 to 95.4 %" in figures.text
+    assert "(30.1 to 95.4)" in figures.text
     settings = page.all("dl", "settings")[0]
     assert [node.text for node in settings.all("dt")] == ["attack", "K", "min word cosine"]
 
@@ -303,12 +303,12 @@ def test_examples_stand_in_order_with_their_numbers(tmp_path: Path) -> None:
 def test_numbers_that_are_not_there_are_dashes(tmp_path: Path) -> None:
     page = draw(tmp_path / "page.html", [attacked(("x",), ("x",), "skipped", label=1)], labels=())
     values = [node.text for node in page.all("dl", "figures")[0].all("dd", "value")]
-    assert values == ["0.0 %", "0.0 %", "–", "–", "–", "–"]
+    assert values == ["0.0", "0.0", "–", "–", "–", "–"]
     assert page.all("p", "verdict")[0].text == "class 1, but the model says class 0"
 
 
 def test_a_page_without_any_attack_says_so(tmp_path: Path) -> None:
-    draw_examples([], ("a", "b"), tmp_path / "page.html")
+    render_examples([], ("a", "b"), tmp_path / "page.html")
     assert "Nothing was attacked." in read(tmp_path / "page.html").text
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 

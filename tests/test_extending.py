@@ -27,14 +27,14 @@ from earlyrobust.attacks import ATTACKS, TextBugger
 from earlyrobust.data.tasks import TASKS
 from earlyrobust.errors import ConfigError
 from earlyrobust.experiments import launchers
-from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.grid import check_comparison
 from earlyrobust.experiments.paper import EXPERIMENTS
 from earlyrobust.extensions import find_class
 from earlyrobust.families import FAMILIES, family_of
-from earlyrobust.pipeline.attacking import build_attacks
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.methods import METHODS, Method
+from earlyrobust.options.comparison import CompareConfig
+from earlyrobust.options.methods import METHODS, Method
+from earlyrobust.options.run import RunConfig
+from earlyrobust.pipeline.attacks import build_attacks
 from earlyrobust.pipeline.recipe import Recipe, make_adversary
 from earlyrobust.results import AttackReport, RunRecord
 from earlyrobust.search import SEARCHES, EarlyRobustSearch
@@ -204,7 +204,7 @@ def test_the_page_s_adversary_search_and_attack_work_from_the_command_line(
 
 
 def test_the_page_s_adversary_takes_steps_of_its_length(mine: Path, tmp_path: Path) -> None:
-    kind = find_class("adversary", "mine:RandomStep", ADVERSARIES, [Adversary])
+    kind = find_class("adversary", "mine:RandomStep", ADVERSARIES, Adversary)
     lengths = []
 
     class Seen:

@@ -11,8 +11,10 @@ import tiny
 from conftest import QUICK, Outcome, call, write_reviews
 
 from earlyrobust import PGD, AdversarialTrainer, FreeLB
+from earlyrobust.analysis.findings import find_faults
 from earlyrobust.errors import TrainingError
-from earlyrobust.results import Accuracy, RunRecord, find_faults
+from earlyrobust.results import RunRecord
+from earlyrobust.statistics.measures import Accuracy
 from earlyrobust.tickets.ticket import Miniepoch
 
 

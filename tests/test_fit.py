@@ -16,8 +16,8 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 import earlyrobust
 from earlyrobust import Fitted, Ticket, fit
 from earlyrobust.errors import EarlyRobustError
-from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.progress import Pace, ProgressLines
+from earlyrobust.workspace.observer import Observer
+from earlyrobust.workspace.progress import Pace, ProgressLines
 
 QUICK = {
     "epochs": 1,
@@ -260,7 +260,7 @@ def test_progress_is_told_in_lines(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr("earlyrobust.pipeline.progress.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("earlyrobust.workspace.progress.time.perf_counter", lambda: next(clock))
     lines: list[str] = []
     pace = Pace("Training", lines.append)
     pace.start(100, 40)  # at 10 s; 40 steps were taken before an interruption

@@ -12,18 +12,13 @@ import torch
 from transformers import AutoTokenizer
 
 from earlyrobust import Ticket, WeightTicket
+from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.encoders import load_classifier
 from earlyrobust.journal import read_journal
-from earlyrobust.pipeline.folder import RunFolder, find_ticket
-from earlyrobust.reports.pages import draw_report
-from earlyrobust.results import (
-    AttackRecord,
-    BenchmarkRecord,
-    Comparison,
-    ExperimentRecord,
-    ExportRecord,
-    RunRecord,
-)
+from earlyrobust.reports.pages import render_report
+from earlyrobust.results import AttackRecord, BenchmarkRecord, ExperimentRecord, ExportRecord, RunRecord
+from earlyrobust.workspace.finding import find_ticket
+from earlyrobust.workspace.folder import RunFolder
 
 FORMATS = Path(__file__).parent / "golden" / "formats"
 
@@ -68,7 +63,7 @@ def test_records_are_read() -> None:
 @pytest.mark.parametrize("name", ["run", "zeros", "comparison", "experiments/figure2"])
 def test_pages_are_drawn(name: str, tmp_path: Path) -> None:
     shutil.copytree(FORMATS, tmp_path / "formats")
-    assert all(file.stat().st_size for file in draw_report(tmp_path / "formats" / name))
+    assert all(file.stat().st_size for file in render_report(tmp_path / "formats" / name))
 
 
 def test_a_run_is_known_by_its_options() -> None:

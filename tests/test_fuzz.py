@@ -21,25 +21,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earlyrobust import WeightTicket
+from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.attacks.resources.neighbours import load_neighbours
 from earlyrobust.data import load_files
 from earlyrobust.encoders import load_classifier
 from earlyrobust.errors import EarlyRobustError
-from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.journal import read_journal
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.folder import RunFolder, find_ticket
-from earlyrobust.reports.pages import draw_report
+from earlyrobust.options.comparison import CompareConfig
+from earlyrobust.options.run import RunConfig
+from earlyrobust.reports.pages import render_report
 from earlyrobust.results import (
     BenchmarkRecord,
     CheckRecord,
     Compared,
-    Comparison,
     ContenderRecord,
     ExportRecord,
     LatencyRecord,
     RunRecord,
 )
+from earlyrobust.workspace.finding import find_ticket
+from earlyrobust.workspace.folder import RunFolder
 
 # Values that are legal where they stand, and unlike what anybody expects there.
 ODD: list[Any] = [
@@ -161,11 +162,11 @@ READERS: dict[str, tuple[str, list[str], Reader]] = {
     "arms": ("options", ["config.yaml"], _config(CompareConfig)),
     "a run's folder": ("run", ["progress.json", "config.yaml"], _begun),
     "a run's record": ("run", ["result.json"], RunRecord.load),
-    "a run's page": ("run", ["result.json"], draw_report),
+    "a run's page": ("run", ["result.json"], render_report),
     "an export's record": ("records", ["export.json"], ExportRecord.load),
     "a benchmark": ("records", ["benchmark.json"], BenchmarkRecord.load),
     "a comparison": ("comparison", ["comparison.json"], Comparison.load),
-    "a comparison's page": ("comparison", ["comparison.json"], draw_report),
+    "a comparison's page": ("comparison", ["comparison.json"], render_report),
     "a journal": ("run", ["attacks/textfooler.jsonl"], _journal),
     "a ticket": ("run", ["ticket/ticket.json", "ticket/ticket.safetensors"], find_ticket),
     "a ticket over weights": ("weights", ["weight_ticket.json", "weight_ticket.safetensors"], find_ticket),
@@ -210,7 +211,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, finished: tuple[Path, Outcom
     return place
 
 
-QUICK_ONES = [name for name, (_, _, read) in READERS.items() if read not in (draw_report, _model)]
+QUICK_ONES = [name for name, (_, _, read) in READERS.items() if read not in (render_report, _model)]
 
 
 @pytest.mark.parametrize("name", QUICK_ONES)

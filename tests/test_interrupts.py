@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from earlyrobust import pipeline
+from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline import checkpointing
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.interrupts import DelayedInterrupt
-from earlyrobust.pipeline.observer import Observer
 from earlyrobust.results import RunRecord
+from earlyrobust.workspace.interrupts import DelayedInterrupt
+from earlyrobust.workspace.observer import Observer
 
 
 class Interrupts(Observer):

@@ -17,18 +17,22 @@ from tiny_encoder import write_encoder
 
 from earlyrobust.encoders import files_digest
 from earlyrobust.errors import ConfigError, DataError, OutputError
-from earlyrobust.pipeline import AttackConfig, Observer, RunConfig, run
-from earlyrobust.pipeline import TestData as Data
-from earlyrobust.pipeline.export_options import ExportConfig, export_folder
-from earlyrobust.pipeline.exporting import _Job, export
-from earlyrobust.pipeline.folder import RunFolder
-from earlyrobust.pipeline.judge import evaluate
+from earlyrobust.judging.evaluating import evaluate
+from earlyrobust.judging.export_options import export_folder
+from earlyrobust.judging.exporting import _Job, export
+from earlyrobust.judging.subject import load_subject
+from earlyrobust.judging.test_data import attack_folder, source_of
+from earlyrobust.options import AttackConfig, RunConfig
+from earlyrobust.options import TestData as Data
+from earlyrobust.options.export import ExportConfig
+from earlyrobust.pipeline import run
 from earlyrobust.pipeline.splits import load_data
-from earlyrobust.pipeline.subject import load_subject
-from earlyrobust.pipeline.testdata import options_of
 from earlyrobust.results import EvaluationReport, ExportRecord, RunRecord
 from earlyrobust.results import TestDataRecord as RowsRecord
 from earlyrobust.storage import locked
+from earlyrobust.workspace.finding import options_of
+from earlyrobust.workspace.folder import RunFolder
+from earlyrobust.workspace.observer import Observer
 
 FORMATS = Path(__file__).parent / "golden" / "formats"
 PAIRS = {"text_column": "question", "pair_column": "answer", "label_column": "gold"}
@@ -127,7 +131,7 @@ def test_a_model_is_judged_as_its_run_read_texts(
     model: str, given: dict[str, Any], expected: tuple[Any, ...], place: Path
 ) -> None:
     data = Data(**{name: Path(value) if name == "test_file" else value for name, value in given.items()})
-    source = data.source(str(place / model))
+    source = source_of(str(place / model), data)
     assert tuple(getattr(source, name) for name in READ) == expected
 
 
@@ -138,9 +142,9 @@ def test_a_run_is_known_from_within_its_folders(
     (tmp_path / "link").symlink_to(place / folder)
     monkeypatch.chdir(place / folder)
     for name in (".", str(tmp_path / "link")):
-        assert Data(test_file=Path("t.csv")).source(name).max_length == 64
+        assert source_of(name, Data(test_file=Path("t.csv"))).max_length == 64
     # A name on the hub lies in no folder, whichever one works in.
-    assert Data(test_file=Path("t.csv")).source("nobody/nothing").max_length == 128
+    assert source_of("nobody/nothing", Data(test_file=Path("t.csv"))).max_length == 128
 
 
 class Listener(Observer):
@@ -201,7 +205,7 @@ def test_what_cannot_be_or_has_no_effect_is_refused(
         name: Path(value) if name in ("test_file", "data_dir") else value for name, value in given.items()
     }
     with pytest.raises(ConfigError) as error:
-        Data(**data).source(str(place / model))
+        source_of(str(place / model), Data(**data))
     assert named in str(error.value)
 
 
@@ -490,12 +494,12 @@ def test_every_model_and_data_has_a_folder_of_its_own(
     ]
     files = [{"test_file": Path(name)} for name in ("x/t.csv", "y/t.csv", "t.csv", "x/t.tsv")]
     tasks = [{"task": "qqp"}, {"task": "qnli"}, {"task": "qqp", "data_dir": Path("x")}]
-    attacks = [Data(**data).attack_folder(model) for model in models for data in [*files, *tasks]]
-    attacks += [Data().attack_folder(model) for model in models[-2:]]
+    attacks = [attack_folder(model, Data(**data)) for model in models for data in [*files, *tasks]]
+    attacks += [attack_folder(model, Data()) for model in models[-2:]]
     assert len(set(attacks)) == len(attacks)
     assert str(attacks[0]).startswith("runs/tiny-t-")
     assert str(attacks[-1]).startswith("runs/pairs-pairs-")
-    same = Data(test_file=tmp_path / "x" / "t.csv").attack_folder(str(tmp_path / "a" / "tiny"))
+    same = attack_folder(str(tmp_path / "a" / "tiny"), Data(test_file=tmp_path / "x" / "t.csv"))
     assert same == attacks[0]
     exports = [export_folder(model, to) for model in models for to in ("dense", "onnx")]
     assert len(set(exports)) == len(exports)

@@ -14,17 +14,18 @@ import pytest
 from conftest import QUICK, Outcome, call, write_csv, write_reviews
 from tiny_encoder import write_encoder
 
+from earlyrobust.analysis.findings import fault_of_swapped, swapped_classes
 from earlyrobust.data import TASKS, load_files
 from earlyrobust.data.files import read_chunks
 from earlyrobust.data.labels import LabelReader
 from earlyrobust.data.matching import match_classes
 from earlyrobust.encoders import output_names
 from earlyrobust.errors import ConfigError, DataError, ModelError
-from earlyrobust.pipeline import Observer
-from earlyrobust.pipeline import TestData as Data
-from earlyrobust.pipeline.exporting import _compare
-from earlyrobust.pipeline.subject import load_subject
-from earlyrobust.results import RunRecord, fault_of_swapped, swapped_classes
+from earlyrobust.judging.exporting import _compare
+from earlyrobust.judging.subject import load_subject
+from earlyrobust.options import TestData as Data
+from earlyrobust.results import RunRecord
+from earlyrobust.workspace.observer import Observer
 
 AG = TASKS["ag_news"].label_names
 SST = TASKS["sst2"].label_names

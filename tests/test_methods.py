@@ -18,17 +18,17 @@ from transformers import AutoModelForSequenceClassification, TrainerCallback
 from earlyrobust import pipeline
 from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.families import family_of
+from earlyrobust.options.methods import METHODS
+from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline import checkpointing, training
-from earlyrobust.pipeline.config import RunConfig
 from earlyrobust.pipeline.costs import measured_costs
-from earlyrobust.pipeline.methods import METHODS
-from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pruning import is_cut
 from earlyrobust.results import RunRecord
 from earlyrobust.search import SEARCHES
 from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.tickets.weight_ticket import WeightTicket
+from earlyrobust.workspace.observer import Observer
 
 every_method = pytest.mark.parametrize("name", METHODS)
 

@@ -46,7 +46,7 @@ def test_the_library_needs_no_packages_of_the_command_line(
     done = run_without_cli(
         """
 from earlyrobust import AdversarialTrainer, EarlyRobustSearch, FreeLB, Ticket, fit, prune
-from earlyrobust.pipeline.observer import Observer
+from earlyrobust.workspace.observer import Observer
 made = fit(
     sys.argv[1], train_dataset=sys.argv[2], output=sys.argv[3], attack=(), epochs=1, batch_size=8,
     search_adversary="none", miniepoch=0.1, miniepoch_min_steps=2, observer=Observer(),

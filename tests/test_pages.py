@@ -26,10 +26,13 @@ from test_examples_page import HOSTILE, ONLY_THESE_ATTRIBUTES, ONLY_THESE_TAGS, 
 from test_results import a_record
 from test_summary import a_run, an_attack, by_arm, compared
 
+from earlyrobust.analysis.answers import MISSING
+from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.summary import summarise
 from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample, Journal
-from earlyrobust.reports.overview import comparison_tables, frontier_points, headlines
-from earlyrobust.reports.pages import REPORT_PAGE, draw_report
+from earlyrobust.reports.comparisons import comparison_tables, frontier_points, headlines
+from earlyrobust.reports.pages import REPORT_PAGE, render_report
 from earlyrobust.reports.runs import run_headlines, run_tables, settling_headline
 from earlyrobust.reports.tables import Number, Table, to_csv, to_latex, to_markdown
 from earlyrobust.results import (
@@ -39,16 +42,13 @@ from earlyrobust.results import (
     RECORD_NAME,
     AttackRecord,
     CellRecord,
-    Comparison,
     ComparisonRecord,
     ExperimentRecord,
-    Mean,
     RunRecord,
     SearchRecord,
 )
-from earlyrobust.results.answers import MISSING
 from earlyrobust.results.experiment import View
-from earlyrobust.results.summary import summarise
+from earlyrobust.statistics.measures import Mean
 from earlyrobust.tickets.ticket import Miniepoch
 
 pytestmark = pytest.mark.pictures
@@ -170,7 +170,7 @@ def save_run(
 
 
 def drawn(folder: Path) -> Node:
-    assert draw_report(folder)[0] == folder / REPORT_PAGE
+    assert render_report(folder)[0] == folder / REPORT_PAGE
     return read(folder / REPORT_PAGE)
 
 
@@ -462,7 +462,7 @@ def test_differences_are_numbers_with_both_ends_of_their_intervals(
 def test_each_table_has_a_file_of_its_name(tmp_path: Path, arms: tuple[str, ...], files: set[str]) -> None:
     runs = {arm: {0: a_run(80 + place)} for place, arm in enumerate(arms)} | {"smart": {}}
     save_comparison(compared(runs, failures=[("smart", 0, "out of memory")]), tmp_path)
-    written = draw_report(tmp_path)
+    written = render_report(tmp_path)
     expected = {"comparison.md", "comparison.tex", *(f"comparison-{name}" for name in files)}
     assert {path.name for path in written} == {REPORT_PAGE, *expected}
     assert {path.name for path in tmp_path.glob("comparison*")} == {COMPARISON_NAME, *expected}
@@ -939,8 +939,8 @@ def test_reports_are_the_same_in_another_process_which_imports_no_pytorch(
     written = [folder / name for folder, _ in pages.values() for name in files_in(folder)]
     inodes = {path: path.stat().st_ino for path in written}
     code = (
-        "import sys\nfrom pathlib import Path\nfrom earlyrobust.reports.pages import draw_report\n"
-        "for folder in sys.argv[1:]:\n    draw_report(Path(folder))\n"
+        "import sys\nfrom pathlib import Path\nfrom earlyrobust.reports.pages import render_report\n"
+        "for folder in sys.argv[1:]:\n    render_report(Path(folder))\n"
         "assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)"
     )
     done = subprocess.run(
@@ -959,9 +959,9 @@ def test_reports_are_the_same_in_another_process_which_imports_no_pytorch(
 
 def test_a_page_drawn_twice_is_the_same_and_leaves_nothing_else(tmp_path: Path) -> None:
     folder = save_comparison(a_comparison(), tmp_path)
-    written = draw_report(folder)
+    written = render_report(folder)
     first = files_in(folder)
-    assert draw_report(folder) == written
+    assert render_report(folder) == written
     assert files_in(folder) == first
     assert {path.name for path in folder.iterdir()} == {COMPARISON_NAME, "cells", *first}
 
@@ -1038,7 +1038,7 @@ def test_what_cannot_be_drawn_is_said_in_a_sentence(tmp_path: Path, damage: str)
     folder = KINDS[kind](tmp_path / "reported")
     harm(folder)
     with pytest.raises(OutputError) as error:
-        draw_report(folder)
+        render_report(folder)
     assert says in str(error.value)
     assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
@@ -1287,7 +1287,7 @@ def test_pictures_show_names_as_they_are(tmp_path: Path, names: list[str]) -> No
 
 def test_a_title_holds_no_markup(tmp_path: Path) -> None:
     comparison = compared({"finetune": {0: a_run()}}, title="zero\u200bwidth & <b>")
-    draw_report(save_comparison(comparison, tmp_path))
+    render_report(save_comparison(comparison, tmp_path))
     (title,) = re.findall("<title>(.*?)</title>", (tmp_path / REPORT_PAGE).read_text("utf-8"))
     # What stands in a title is text: a browser shows tags there as they are.
     assert "<" not in title
@@ -1401,7 +1401,7 @@ def on_a_phone(dom_of: Callable[[Path], str], tmp_path_factory: pytest.TempPathF
     frames = []
     for kind, save in PHONE_KINDS.items():
         folder = save(root / kind)
-        draw_report(folder)
+        render_report(folder)
         content = html.escape((folder / REPORT_PAGE).read_text("utf-8"))
         frames.append(f'<iframe id="{kind}" srcdoc="{content}"></iframe>')
     style = f"<style>iframe {{ width: {PHONE}px; height: 800px; border: 0 }}</style>"

@@ -22,18 +22,10 @@ from earlyrobust import Ticket
 from earlyrobust.encoders import load_classifier
 from earlyrobust.errors import ModelError, OutputError
 from earlyrobust.evaluation import predict
-from earlyrobust.pipeline import (
-    Observer,
-    RunConfig,
-    checkpointing,
-    finetune,
-    jobs,
-    precision,
-    run,
-    search,
-    stages,
-)
+from earlyrobust.options import RunConfig
+from earlyrobust.pipeline import checkpointing, finetune, jobs, precision, run, search, stages
 from earlyrobust.results import RunRecord
+from earlyrobust.workspace.observer import Observer
 
 TITLES = {
     "dense": "Fine-tuning the dense model",

@@ -30,11 +30,12 @@ from earlyrobust.encoders import devices, has_bf16
 from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.evaluation import evaluate_under_attack
 from earlyrobust.journal import read_journal
-from earlyrobust.pipeline import attack_options, attacking
-from earlyrobust.pipeline.attack_options import AttackConfig, AttackOptions
-from earlyrobust.pipeline.attacking import attack_model, build_attacks
-from earlyrobust.pipeline.export_options import ExportConfig
-from earlyrobust.pipeline.observer import Observer
+from earlyrobust.judging.export_options import export_options
+from earlyrobust.options import attack as attack_options
+from earlyrobust.options.attack import AttackConfig, AttackOptions
+from earlyrobust.pipeline import attacks as building
+from earlyrobust.pipeline.attacks import attack_model, build_attacks
+from earlyrobust.workspace.observer import Observer
 
 CPU = torch.device("cpu")
 needs_minilm = pytest.mark.skipif(
@@ -239,7 +240,7 @@ def test_whether_a_processor_knows_bfloat16_is_what_it_says_of_itself() -> None:
 def test_bfloat16_where_it_is_slow_is_said(
     precision: str | None, known: bool, says: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attacking, "has_bf16", lambda: known)
+    monkeypatch.setattr(building, "has_bf16", lambda: known)
     notes: list[str] = []
     options = AttackOptions(attack=("deepwordbug",), precision=precision)  # type: ignore[arg-type]
     build_attacks(options, notes.append)
@@ -266,8 +267,8 @@ def test_a_model_without_weights_has_no_other_precision() -> None:
         Victim(Graph(), victim("single")[1], 64, "bf16")  # type: ignore[arg-type]
     for to in ("onnx", "onnx-int8"):
         with pytest.raises(ConfigError, match="leave --precision out"):
-            ExportConfig.of("m", {"to": to, "attack": ("textfooler",), "precision": "bf16"})
-    assert ExportConfig.of("m", {"to": "dense", "attack": ("textfooler",), "precision": "bf16"}).precision
+            export_options("m", {"to": to, "attack": ("textfooler",), "precision": "bf16"})
+    assert export_options("m", {"to": "dense", "attack": ("textfooler",), "precision": "bf16"}).precision
 
 
 # --- Where it is named -------------------------------------------------------------------------------------

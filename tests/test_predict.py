@@ -15,10 +15,10 @@ import torch
 from conftest import call, write_csv
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from earlyrobust import pipeline
+from earlyrobust import judging
 from earlyrobust.errors import EarlyRobustError
-from earlyrobust.pipeline import predicting
-from earlyrobust.pipeline.observer import Observer
+from earlyrobust.judging import predicting
+from earlyrobust.workspace.observer import Observer
 
 TEXTS = ["a warm and funny film", 'dull, and "long"', "", "great\nfun", "no; fun\tat all"]
 COLUMNS: dict[str, list[Any]] = {"id": [1, 2, 3, 4, 5], "text": TEXTS, "note": ["x", "", "z", "ä", "1,5"]}
@@ -130,20 +130,20 @@ def test_an_interrupted_prediction_goes_on(
     file = write_csv(tmp_path / "in.csv", {"text": texts})
     output, parts = tmp_path / "out.csv", tmp_path / "out.csv.parts"
     with pytest.raises(KeyboardInterrupt):
-        pipeline.predict(str(classifier), file, output, observer=Stops(3))
+        judging.predict(str(classifier), file, output, observer=Stops(3))
     assert not output.exists()
     assert len(list(parts.glob("part-*"))) == 3
     # Other predictions do not take what these have left.
     with pytest.raises(EarlyRobustError, match="of another model, of another file or with other options"):
-        pipeline.predict(str(classifier), write_csv(tmp_path / "b.csv", {"text": ["other"]}), output)
+        judging.predict(str(classifier), write_csv(tmp_path / "b.csv", {"text": ["other"]}), output)
     assert len(list(parts.glob("part-*"))) == 3
     rest = Stops(0)
-    report = pipeline.predict(str(classifier), file, output, observer=rest)
+    report = judging.predict(str(classifier), file, output, observer=rest)
     assert rest.told[-1] == (18, 18, 12)
     assert report.rows == 18
     assert not parts.exists()
     whole = tmp_path / "whole.csv"
-    pipeline.predict(str(classifier), file, whole)
+    judging.predict(str(classifier), file, whole)
     assert output.read_bytes() == whole.read_bytes()
 
 

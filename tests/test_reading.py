@@ -22,7 +22,7 @@ from earlyrobust.attacks.swaps import Swaps
 from earlyrobust.data.tokens import tokenize_and_count
 from earlyrobust.encoders import load_sentence_encoder, load_skeleton, readable_tokens, trained_tokens
 from earlyrobust.journal import read_journal
-from earlyrobust.pipeline import judge
+from earlyrobust.judging import attacking
 from earlyrobust.results import RunRecord
 
 POSITIONS = 40
@@ -129,7 +129,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     attack = WordSwapAttack(
         swaps=Nothing(), constraints=[], stop_words=frozenset(models.WORDS), ranking="delete"
     )
-    monkeypatch.setattr(judge, "build_attacks", lambda *_: [attack])
+    monkeypatch.setattr(attacking, "build_attacks", lambda *_: [attack])
     return ("--attack", "textbugger")
 
 

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from test_results import a_record
 
-from earlyrobust.reports.plots import DISTANCES_PICTURE, LAYERS_PICTURE, draw_pictures, mask_distances
+from earlyrobust.reports.plots import DISTANCES_PICTURE, LAYERS_PICTURE, mask_distances, render_pictures
 from earlyrobust.results import RunRecord
 
 pytestmark = pytest.mark.pictures
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.pictures
 
 def test_both_pictures_show_something(tmp_path: Path) -> None:
     a_record().save(tmp_path)
-    files = draw_pictures(RunRecord.load(tmp_path), tmp_path)
+    files = render_pictures(RunRecord.load(tmp_path), tmp_path)
     assert files == [tmp_path / LAYERS_PICTURE, tmp_path / DISTANCES_PICTURE]
     for file in files:
         pixels = matplotlib.image.imread(file)
@@ -39,7 +39,7 @@ def test_no_picture_of_distances_that_are_not_there(tmp_path: Path, search: str)
         neuron_distances=[[0.0]][:count],
     )
     record = dataclasses.replace(record, search=None if search == "none" else empty)
-    assert draw_pictures(record, tmp_path) == [tmp_path / LAYERS_PICTURE]
+    assert render_pictures(record, tmp_path) == [tmp_path / LAYERS_PICTURE]
     assert [path.name for path in tmp_path.iterdir()] == [LAYERS_PICTURE]
 
 

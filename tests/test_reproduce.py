@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from conftest import Outcome, call
 
+from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.attacks import ATTACKS
 from earlyrobust.data.tasks import TASKS
 from earlyrobust.errors import ConfigError, OutputError
@@ -18,7 +19,6 @@ from earlyrobust.experiments.cells import plan_cells
 from earlyrobust.experiments.paper import SCALES
 from earlyrobust.experiments.reproduction import plan_experiment
 from earlyrobust.pipeline.recipe import Recipe
-from earlyrobust.results import Comparison
 from earlyrobust.results.experiment import ExperimentRecord
 
 # On tensors this small, threads only wait for one another.

@@ -15,7 +15,6 @@ import pytest
 from earlyrobust.errors import OutputError
 from earlyrobust.results import (
     SCHEMA_VERSION,
-    Accuracy,
     DataRecord,
     EnvironmentRecord,
     ModelRecord,
@@ -24,6 +23,7 @@ from earlyrobust.results import (
     SpeedRecord,
     TicketRecord,
 )
+from earlyrobust.statistics.measures import Accuracy
 from earlyrobust.tickets.ticket import Miniepoch, SearchTrace, Ticket
 
 

@@ -21,7 +21,7 @@ from scipy import stats
 from test_attack_engine import Choices, Scorer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from earlyrobust.attacks import ATTACKS, Example, Outcome, Resources, Server, WordSwapAttack, run_attacks
+from earlyrobust.attacks import ATTACKS, Example, Resources, Server, WordSwapAttack, run_attacks
 from earlyrobust.attacks.scores import LOGIT_MARGIN, PROBABILITY, LogOdds
 from earlyrobust.attacks.swaps import NeighbourSwaps
 from earlyrobust.attacks.text import words_of
@@ -30,20 +30,16 @@ from earlyrobust.encoders import files_digest
 from earlyrobust.errors import DataError, OutputError
 from earlyrobust.evaluation import fit_temperature
 from earlyrobust.journal import AttackedExample, read_journal
-from earlyrobust.pipeline import AttackConfig, Observer, RunConfig, attack, replay, scrutiny, subject
-from earlyrobust.pipeline import TestData as Data
-from earlyrobust.pipeline.folder import RunFolder
-from earlyrobust.pipeline.scrutiny import fewer_candidates, other_words
+from earlyrobust.judging import attack, replay, scrutiny, subject
+from earlyrobust.judging.scrutiny import fewer_candidates, other_words
+from earlyrobust.options import AttackConfig, RunConfig
+from earlyrobust.options import TestData as Data
 from earlyrobust.pipeline.splits import load_data
-from earlyrobust.results import (
-    Accuracy,
-    AttackRecord,
-    AttackReport,
-    CurveRecord,
-    ReplayReport,
-    ScrutinyRecord,
-)
-from earlyrobust.results.significance import breaks_more_p
+from earlyrobust.results import AttackRecord, AttackReport, CurveRecord, ReplayReport, ScrutinyRecord
+from earlyrobust.statistics.measures import Accuracy
+from earlyrobust.statistics.significance import breaks_more_p
+from earlyrobust.workspace.folder import RunFolder
+from earlyrobust.workspace.observer import Observer
 
 GOLDEN = Path(__file__).parent / "golden"
 VICTIM = GOLDEN / "victim-single"
@@ -415,7 +411,7 @@ def test_the_command_says_so_on_the_screen_and_the_pages(
 
 
 def test_the_card_of_a_run_tells_of_each_scrutiny_unless_someone_has_written_in_it(
-    finished: tuple[Path, Outcome], lists: dict[str, Path], tmp_path: Path
+    finished: tuple[Path, AttackedExample], lists: dict[str, Path], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished[0], run)
@@ -655,7 +651,7 @@ def by_table(**table: str) -> WordSwapAttack:
     )
 
 
-def outcome(made: Any, scorer: Scorer, text: str, seed: int = 0) -> Outcome:
+def outcome(made: Any, scorer: Scorer, text: str, seed: int = 0) -> AttackedExample:
     (found,) = run_attacks([made.attack(Example((text,), 0, seed), scorer)], Server())
     return found
 
@@ -676,7 +672,7 @@ def test_random_substitutions_break_what_a_greedy_attack_cannot_see_through(seed
     found = outcome(RandomSubstitutions(by_table(**TABLE), {}), scorer, text, seed)
     assert found.status == "succeeded"
     assert found.words_changed == 3
-    assert found.columns[0].split()[0] == "the"  # a stop word
+    assert found.final[0].split()[0] == "the"  # a stop word
     assert found == outcome(RandomSubstitutions(by_table(**TABLE), {}), Scorer(only_all_three), text, seed)
 
 
@@ -685,7 +681,7 @@ def test_random_substitutions_ask_as_often_as_the_plain_attack(plain: int | None
     text = "the good film is warm"
     took = {} if plain is None else {((text,), 0): plain, (("another",), 0): 500}
     found = outcome(RandomSubstitutions(by_table(**TABLE), took), Scorer(lambda _: 0.1), text)
-    assert (found.status, found.queries, found.columns) == ("failed", allowed, (text,))
+    assert (found.status, found.queries, found.final) == ("failed", allowed, (text,))
 
 
 def test_random_substitutions_obey_the_constraints() -> None:
@@ -724,7 +720,7 @@ def test_a_replay_asks_until_the_model_errs(texts: list[str], expected: tuple[st
     scorer = Scorer(lambda text: 0.9 if "bad" in text else 0.1)
     found = outcome(Replay(replayed, {}, PROBABILITY), scorer, "good film")
     assert (found.status, found.queries) == expected
-    assert found.words_changed == {"bad movie": 2, "bad film": 1}.get(found.columns[0], 0)
+    assert found.words_changed == {"bad movie": 2, "bad film": 1}.get(found.final[0], 0)
     assert outcome(Replay(replayed, {}, PROBABILITY), scorer, "bad film").status == "skipped"
 
 
@@ -765,7 +761,7 @@ def test_the_command_replays_a_journal_and_counts_by_hand(
     assert report.transferred == Accuracy.of(sum(lost), sum(right))
     assert report.under_replay == Accuracy.of(sum(right) - sum(lost), len(found))
     assert 0 < sum(lost) < sum(right) < len(found)
-    assert f"breaks {sum(lost)} of these {sum(right)}: {100 * sum(lost) / sum(right):.2f} (" in outcome.out
+    assert f"breaks {sum(lost)} of these {sum(right)}: {100 * sum(lost) / sum(right):.1f} (" in outcome.out
     # Again it is the same; on another model it is refused.
     first = (tmp_path / "out" / "replay.json").read_bytes()
     assert call("replay", journal, another, *options).code == 0

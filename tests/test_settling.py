@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_search import CONFIG, Record, assert_same_ticket, search_of
 
-from earlyrobust.cli.rows import how_it_stopped
 from earlyrobust.errors import ConfigError
+from earlyrobust.reports.numbers import describe_stop
 from earlyrobust.reports.runs import settling_headline
 from earlyrobust.results import SearchRecord
 from earlyrobust.search import SearchConfig
@@ -112,7 +112,7 @@ def test_a_window_s_ticket_is_the_mask_at_its_start(tmp_path):
     assert_same_ticket(Ticket.from_pretrained(tmp_path / "ticket"), ticket)
     assert Ticket.from_pretrained(tmp_path / "ticket").trace.settled_since == 2 / 16
     record = SearchRecord.of(ticket)
-    assert "converged, the masks have been settled since epoch 0.12." in how_it_stopped(record)
+    assert ": the masks have been settled since epoch 0.12." in describe_stop(record)
     assert settling_headline(record, 1.0, 2, "window").endswith(
         "both masks as close as that to each of the next 2, was met by epoch 0.38: the masks have been "
         "settled since epoch 0.12."
@@ -166,5 +166,5 @@ def test_refuses_a_rule_that_there_is_not(settling):
 
 def test_an_old_record_says_that_masks_settled_without_saying_since_when():
     record = SearchRecord("converged", 0.5, 100, 5, [], [], [])
-    assert how_it_stopped(record).endswith("converged, the masks have settled.")
+    assert describe_stop(record).endswith(": the masks have settled.")
     assert math.isclose(record.epochs, 0.5)

@@ -19,7 +19,7 @@ from hub_stand_in import HubStandIn, hub
 from huggingface_hub import ModelCard
 
 from earlyrobust.pruning import prune
-from earlyrobust.reports.card import draw_card
+from earlyrobust.reports.card import render_card
 from earlyrobust.results import RunRecord
 from earlyrobust.tickets.ticket import Ticket
 
@@ -149,11 +149,11 @@ def test_a_card_shows_names_as_text_and_says_what_went_wrong(
     finished: tuple[Path, Outcome], tmp_path: Path
 ) -> None:
     record = replace(RunRecord.load(finished[0]), findings=[])
-    plain = draw_card(record, tmp_path).read_text()
+    plain = render_card(record, tmp_path).read_text()
     assert "means nothing" not in plain
     hostile = replace(record.data, name='<img src=x onerror="x">', label_names=["<b>", "a|b"])
     record = replace(record, data=hostile, config={**record.config, "model": "a/b"})
-    text = draw_card(replace(record, findings=["It means nothing."]), tmp_path).read_text()
+    text = render_card(replace(record, findings=["It means nothing."]), tmp_path).read_text()
     assert "It means nothing." in text
     body = text.split("---", 2)[2].split("```yaml")[0]
     assert "<img" not in body
@@ -168,6 +168,6 @@ def test_a_card_says_how_to_load_and_repeat_it(
 ) -> None:
     record = RunRecord.load(finished[0])
     other = {"method": "finetune-ticket"} if cut else {"method": "pgd", "ticket": None, "search": None}
-    text = draw_card(replace(record, **other), tmp_path).read_text()
+    text = render_card(replace(record, **other), tmp_path).read_text()
     assert ("earlyrobust finetune --ticket TICKET" in text) == cut
     assert ("import earlyrobust" in text) == cut

@@ -18,14 +18,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from test_summary import a_run, by_arm, compared
 
-from earlyrobust.errors import OutputError
-from earlyrobust.journal import AttackedExample, Journal
-from earlyrobust.reports.overview import difference_table, headlines, results_table
-from earlyrobust.reports.pages import draw_report
-from earlyrobust.reports.tables import Number
-from earlyrobust.reports.verdicts import verdicts, verdicts_on_run
-from earlyrobust.results import ATTACKS_FOLDER, Accuracy, AttackRecord, Comparison, RunRecord
-from earlyrobust.results.answers import (
+from earlyrobust.analysis.answers import (
     ANSWERS_NAME,
     DAMAGED,
     DIFFERENT,
@@ -34,8 +27,17 @@ from earlyrobust.results.answers import (
     Answers,
     save_answers,
 )
-from earlyrobust.results.significance import bootstrap_interval, holm, sign_flip_p, two_way, unpaired
-from earlyrobust.results.summary import summarise
+from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.summary import summarise
+from earlyrobust.errors import OutputError
+from earlyrobust.journal import AttackedExample, Journal
+from earlyrobust.reports.comparisons import difference_table, headlines, results_table
+from earlyrobust.reports.pages import render_report
+from earlyrobust.reports.tables import Number
+from earlyrobust.reports.verdicts import verdicts, verdicts_on_run
+from earlyrobust.results import ATTACKS_FOLDER, AttackRecord, RunRecord
+from earlyrobust.statistics.measures import Accuracy
+from earlyrobust.statistics.significance import bootstrap_interval, holm, sign_flip_p, two_way, unpaired
 
 # How an attack ends on an example, by the letter that stands for it in these tests.
 ENDS: dict[str, Literal["succeeded", "failed", "skipped"]] = {
@@ -379,7 +381,7 @@ def test_how_often_simulated_arms_are_told_apart(
     most: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("earlyrobust.results.significance.RESAMPLES", 1_000)  # for speed
+    monkeypatch.setattr("earlyrobust.statistics.significance.RESAMPLES", 1_000)  # for speed
     random = np.random.default_rng(11)
     told = [test(simulated(random, **world)) < 0.05 for _ in range(200)]  # type: ignore[arg-type]
     assert least <= np.mean(told) <= most
@@ -627,7 +629,7 @@ def test_without_a_journal_counts_are_compared_and_it_is_said(
     first, second = told(folder)
     assert first.startswith("pgd is more robust than finetune under textfooler: +30.0, +9.")
     assert second == f"Not compared with finetune example by example, because {reason}: pgd. {UNPAIRED}"
-    assert draw_report(folder)
+    assert render_report(folder)
 
 
 def publish(folder: Path) -> list[Path]:
@@ -723,7 +725,7 @@ def test_raw_and_adjusted_p_are_in_csv_and_json(tmp_path: Path) -> None:
         "freelb": {0: {"textfooler": "rrrrrr" + "x" * 34}},
     }
     folder = save(tmp_path, arms)
-    files = {path.name for path in draw_report(folder)}
+    files = {path.name for path in render_report(folder)}
     assert "comparison-differences.json" in files
     content = json.loads((folder / "comparison-differences.json").read_text(encoding="utf-8"))
     summaries = by_arm(Comparison.load(folder))

@@ -15,10 +15,10 @@ from earlyrobust.adversarial import FreeLB, WordSwap
 from earlyrobust.adversarial.wordswap import token_neighbours
 from earlyrobust.attacks import Resources
 from earlyrobust.errors import ConfigError, ResourceError
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.observer import Observer
+from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.results import RunRecord
+from earlyrobust.workspace.observer import Observer
 
 
 class Lists:

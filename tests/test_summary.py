@@ -15,18 +15,17 @@ from hypothesis import strategies as st
 from scipy import stats
 from test_results import a_record
 
+from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.summary import ArmSummary, frontier, summarise
 from earlyrobust.results import (
-    Accuracy,
     AttackRecord,
     CellRecord,
-    Comparison,
     ComparisonRecord,
-    Mean,
     ModelRecord,
     RunRecord,
     SpeedRecord,
 )
-from earlyrobust.results.summary import ArmSummary, frontier, summarise
+from earlyrobust.statistics.measures import Accuracy, Mean
 
 Runs = Mapping[int, RunRecord]
 

@@ -23,7 +23,7 @@ from earlyrobust import AttackedExample, TextAttackWrapper, prune, read_textatta
 from earlyrobust.attacks.text import words_of
 from earlyrobust.errors import DataError, OutputError
 from earlyrobust.journal import Journal
-from earlyrobust.reports.examples import draw_examples
+from earlyrobust.reports.examples import render_examples
 from earlyrobust.results import AttackRecord
 from earlyrobust.textattack import read_attacked
 from earlyrobust.tickets.ticket import Ticket
@@ -392,7 +392,7 @@ def test_a_page_of_a_log(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.csv", [result_of(example) for example in given])
     examples = read_textattack_csv(log)
     record = AttackRecord.of(examples, {"attack": "textfooler"})
-    draw_examples([("TextFooler", record, examples)], ["negative", "positive"], tmp_path / "page.html")
+    render_examples([("TextFooler", record, examples)], ["negative", "positive"], tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "TextFooler" in page
     assert record.under_attack.correct == sum(example["status"] == "failed" for example in given)

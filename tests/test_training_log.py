@@ -9,13 +9,13 @@ import tiny
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from earlyrobust.errors import ConfigError
+from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline import reporting
 from earlyrobust.pipeline.checkpointing import Checkpoints
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
-from earlyrobust.pipeline.interrupts import DelayedInterrupt
 from earlyrobust.reports.plots import training_curves
 from earlyrobust.results import TrainingLog
+from earlyrobust.workspace.folder import ELAPSED_NAME, RunFolder
+from earlyrobust.workspace.interrupts import DelayedInterrupt
 
 
 def history(points, **more):

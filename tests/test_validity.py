@@ -27,32 +27,27 @@ from test_summary import a_run, compared
 from tiny_encoder import write_encoder
 from transformers import AutoModelForSequenceClassification
 
-from earlyrobust.attacks import Example, Outcome, Server, WordSwapAttack, run_attacks
+from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.doubts import doubts, doubts_of_each, fault_of_guessing
+from earlyrobust.analysis.findings import find_faults
+from earlyrobust.analysis.summary import summarise
+from earlyrobust.attacks import Example, Server, WordSwapAttack, run_attacks
 from earlyrobust.attacks.asks import Encoded
 from earlyrobust.attacks.constraints import Constraint
 from earlyrobust.attacks.swaps import AnyOf, NeighbourSwaps, Swaps
 from earlyrobust.attacks.text import Text
 from earlyrobust.cli.display import Display
+from earlyrobust.cli.summaries import show_comparison, show_run
 from earlyrobust.errors import OutputError
 from earlyrobust.evaluation import evaluate_under_attack
 from earlyrobust.journal import AttackedExample, read_journal
-from earlyrobust.reports.card import draw_card
-from earlyrobust.reports.overview import comparison_tables
-from earlyrobust.reports.pages import draw_report
+from earlyrobust.reports.card import render_card
+from earlyrobust.reports.comparisons import comparison_tables
+from earlyrobust.reports.pages import render_report
 from earlyrobust.reports.runs import run_tables
-from earlyrobust.results import (
-    Accuracy,
-    AttackRecord,
-    Comparison,
-    RunRecord,
-    ValidityRecord,
-    doubts,
-    doubts_of_each,
-    fault_of_guessing,
-    find_faults,
-)
+from earlyrobust.results import AttackRecord, RunRecord, ValidityRecord
 from earlyrobust.results.language import LanguageRecord
-from earlyrobust.results.summary import summarise
+from earlyrobust.statistics.measures import Accuracy
 
 FORMATS = Path(__file__).parent / "golden" / "formats"
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -140,7 +135,7 @@ TABLE = {"plot": ["story", "xtale"], "thin": ["slim", "lean", "thin"], "dull": [
 
 def outcome_of(
     columns: tuple[str, ...], reader: Reader, swaps: Swaps | None = None, label: int = 0, **settings: Any
-) -> Outcome:
+) -> AttackedExample:
     given: dict[str, Any] = {
         "swaps": swaps or Table(TABLE),
         "constraints": [Refuses()],
@@ -152,7 +147,7 @@ def outcome_of(
     return outcome
 
 
-def counts_of(outcome: Outcome | AttackedExample) -> tuple[int | None, ...]:
+def counts_of(outcome: AttackedExample) -> tuple[int | None, ...]:
     return tuple(getattr(outcome, name) for name in COUNTS)
 
 
@@ -362,7 +357,7 @@ def test_records_of_an_older_version_are_read_and_shown() -> None:
     for model in (record.model, record.dense):
         assert all(attack.validity is None for attack in model.attacks.values())
         assert all(doubts(name, [attack]) == [] for name, attack in model.attacks.items())
-    assert [table.title for table in run_tables(record)] == ["Accuracy and size", "Seconds"]
+    assert [table.title for table in run_tables(record)] == ["Results", "Seconds"]
     assert "–" in screen_of(record).split("Never offered a candidate, textbugger")[1].splitlines()[0]
 
 
@@ -852,7 +847,7 @@ def screen_of(record: RunRecord) -> str:
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("COLUMNS", "200")
-        Display(Path("folder")).summarise(record)
+        show_run(Display(), record, Path("folder"))
     return said.getvalue()
 
 
@@ -863,9 +858,9 @@ def test_a_run_shows_it_on_screen_page_and_card(tmp_path: Path) -> None:
     assert "could offer no candidate at all for 16 of 40" in offered
     assert "only the beginning of 26 of 40" in cut
     record.save(tmp_path)
-    draw_report(tmp_path)
+    render_report(tmp_path)
     page = read(tmp_path / "report.html")
-    card = draw_card(record, tmp_path).read_text(encoding="utf-8")
+    card = render_card(record, tmp_path).read_text(encoding="utf-8")
     screen = screen_of(record)
     for told in (offered, cut):
         assert f"Beware: {told}" in screen
@@ -893,7 +888,7 @@ def test_a_run_without_counts_has_no_table_of_them() -> None:
     for validity in (None, bare.validity):
         attacks = {"textfooler": replace(bare, validity=validity)}
         tables = run_tables(replace(record, model=replace(record.model, attacks=attacks)))
-        assert [table.title for table in tables] == ["Accuracy and size", "Seconds"]
+        assert [table.title for table in tables] == ["Results", "Seconds"]
 
 
 def a_doubtful_comparison() -> Comparison:
@@ -934,13 +929,13 @@ def test_a_comparison_shows_it_on_its_page_and_in_its_tables(tmp_path: Path) -> 
     for cell in comparison.record.cells:
         (tmp_path / cell.folder).mkdir(parents=True)
         comparison.runs[cell.arm][cell.seed].save(tmp_path / cell.folder)
-    files = {path.name for path in draw_report(tmp_path)}
+    files = {path.name for path in render_report(tmp_path)}
     assert "comparison-validity.csv" in files
     sentences = [node.text for node in read(tmp_path / "report.html").all("p", "headline")]
     assert "could offer no candidate at all for 42 of 60 attacked examples (12 have" in sentences[-1]
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        Display(tmp_path).summarise_comparison(comparison, tmp_path)
+        show_comparison(Display(), comparison, tmp_path)
     assert f"Beware: {sentences[-1]}" in said.getvalue()
 
 

@@ -31,7 +31,7 @@ from earlyrobust.encoders import (
 from earlyrobust.errors import ModelError
 from earlyrobust.evaluation.clean import predict
 from earlyrobust.families import FAMILIES
-from earlyrobust.pipeline.folder import bytes_of_weights
+from earlyrobust.workspace.finding import bytes_of_weights
 
 Weights = dict[str, torch.Tensor]
 Edit = Callable[[Weights], Weights]

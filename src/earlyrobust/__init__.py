@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         to_dense,
         zero_weights,
     )
-    from earlyrobust.reports.run_folder import draw_run
+    from earlyrobust.reports.run_folder import render_run
     from earlyrobust.search import (
         EarlyBERTConfig,
         EarlyBERTSearch,
@@ -100,7 +100,6 @@ __all__ = [
     "WordSwapAttack",
     "compare_tickets",
     "draw_mask",
-    "draw_run",
     "evaluate_clean",
     "evaluate_under_attack",
     "fit",
@@ -112,6 +111,7 @@ __all__ = [
     "redraw_ticket",
     "register_family",
     "reinitialize_pruned",
+    "render_run",
     "to_dense",
     "zero_weights",
 ]
@@ -152,7 +152,7 @@ _HOME = {
     "WeightTicket": "tickets",
     "WordSwapAttack": "attacks",
     "draw_mask": "tickets",
-    "draw_run": "reports.run_folder",
+    "render_run": "reports.run_folder",
     "evaluate_clean": "evaluation",
     "evaluate_under_attack": "evaluation",
     "fit": "pipeline",

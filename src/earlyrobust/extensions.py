@@ -37,7 +37,7 @@ def names_of(kind: str, own: Mapping[str, Any]) -> list[str]:
 
 
 def find_class(
-    kind: str, name: str, own: Mapping[str, type[T]], bases: Sequence[type], also: Sequence[str] = ()
+    kind: str, name: str, own: Mapping[str, type[T]], base: type, also: Sequence[str] = ()
 ) -> type[T]:
     """Find a class by its name.
 
@@ -46,7 +46,7 @@ def find_class(
         name: A name in `own`, the name of an entry point, or `module:Class`. The module may be in the current
             folder.
         own: The classes of this package.
-        bases: The classes from one of which it must be derived.
+        base: The class from which it must be derived.
         also: Further names that the user could have chosen.
 
     Raises:
@@ -68,8 +68,8 @@ def find_class(
             f"There is no {kind} '{name}': choose one of {choices}, or name {article} {kind} of your own as "
             "module:Class."
         )
-    if not (inspect.isclass(found) and issubclass(found, tuple(bases))):
-        wanted = " or ".join(f"{base.__module__}.{base.__name__}" for base in bases)
+    if not (inspect.isclass(found) and issubclass(found, base)):
+        wanted = f"{base.__module__}.{base.__name__}"
         raise ConfigError(f"'{name}' is no {kind}: it must be a class derived from {wanted}.")
     if inspect.isabstract(found):
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from earlyrobust.errors import OutputError
 
 JOURNAL_VERSION = 1
+Status = Literal["succeeded", "failed", "skipped"]
 # Ends the names of what tells resources of one name apart.
 _HASH = "_fingerprint"
 
@@ -57,7 +58,7 @@ class AttackedExample:
     index: int
     label: int
     texts: tuple[str, ...]
-    status: Literal["succeeded", "failed", "skipped"]
+    status: Status
     queries: int
     final: tuple[str, ...]
     words: int

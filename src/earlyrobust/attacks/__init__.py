@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from earlyrobust.lazy import Entry, LazyTable, lazily
 
 if TYPE_CHECKING:
-    from earlyrobust.attacks.base import Attack, Example, Outcome
+    from earlyrobust.attacks.base import Attack, Example
     from earlyrobust.attacks.bert_attack import BertAttack
     from earlyrobust.attacks.bert_attack_earlyrobust import BertAttackEarlyRobust
     from earlyrobust.attacks.bound import BoundAttack
@@ -40,7 +40,6 @@ __all__ = [
     "Evasion",
     "EvasionNormalised",
     "Example",
-    "Outcome",
     "Resources",
     "Server",
     "TextBugger",
@@ -60,7 +59,6 @@ _HOMES = {
     "Evasion": "evasion",
     "EvasionNormalised": "evasion",
     "Example": "base",
-    "Outcome": "base",
     "Resources": "resources",
     "Server": "server",
     "TextBugger": "textbugger",

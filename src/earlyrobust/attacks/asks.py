@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +75,4 @@ class Ask:
     inputs: Sequence[Hashable]
 
 
-Attacking = Generator[Ask, Sequence[Any], Outcome]
+Attacking = Generator[Ask, Sequence[Any], Result]

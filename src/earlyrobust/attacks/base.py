@@ -1,4 +1,4 @@
-"""The base class of all attacks, the examples that attacks take, and the outcomes that they return."""
+"""The base class of all attacks, and the examples that attacks take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from earlyrobust.attacks.asks import Ask, Attacking
 from earlyrobust.attacks.constraints import Candidate
@@ -14,14 +14,12 @@ from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.scores import PROBABILITY, Answer, Score
 from earlyrobust.attacks.tally import Tally
 from earlyrobust.attacks.text import Text
+from earlyrobust.journal import AttackedExample, Status
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from earlyrobust.attacks.bound import BoundAttack, Texts
-    from earlyrobust.journal import AttackedExample
-
-Status = Literal["succeeded", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,53 +30,13 @@ class Example:
         columns: The text, or the two texts of a pair.
         label: Index of its class.
         seed: Seed of the random choices that the attack makes on this text.
+        index: Position of the example in the data set or list that it comes from.
     """
 
     columns: tuple[str, ...]
     label: int
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result of an attack on one example.
-
-    Attributes:
-        status: "succeeded" if the attack made the victim err, "failed" if it did not, "skipped" if the victim
-            erred before the attack.
-        queries: Number of texts that the victim answered. The original text counts. A text that the attack
-            asks about twice counts twice.
-        columns: The text after the attack, or the two texts of a pair.
-        words: Number of words in the original text.
-        words_changed: Number of words that were replaced.
-        predicted: The class that the victim gives to the text after the attack.
-        probability_before: Probability of the label for the original text.
-        probability_after: Probability of the label for the text after the attack.
-        similarity: Cosine of the sentence embeddings before and after the attack. None if the text did not
-            change, or without a sentence encoder.
-        touchable: Number of words that the attack may change. `Tally` explains this count and those below.
-        tried: Number of positions for which the attack looked for replacements.
-        known: Number of these positions whose word is in the source of neighbours.
-        answered: Number of these positions at which the victim was asked about at least one candidate.
-        proposed: Number of candidates that the transformation made.
-        offered: Number of candidates that the victim was asked about.
-    """
-
-    status: Status
-    queries: int
-    columns: tuple[str, ...]
-    words: int
-    words_changed: int
-    predicted: int
-    probability_before: float
-    probability_after: float
-    similarity: float | None = None
-    touchable: int | None = None
-    tried: int | None = None
-    known: int | None = None
-    answered: int | None = None
-    proposed: int | None = None
-    offered: int | None = None
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +97,7 @@ class Attack(ABC):
     def fingerprints(self) -> dict[str, str]:
         """Return hashes of the content of the resources that `describe` names."""
 
-    def attack(self, example: Example, victim: Victim) -> Attacking[Outcome]:
+    def attack(self, example: Example, victim: Victim) -> Attacking[AttackedExample]:
         """Attack one example, unless the victim errs on it anyway.
 
         Args:
@@ -148,19 +106,19 @@ class Attack(ABC):
                 expects.
 
         Returns:
-            The outcome.
+            The example with the result of the attack.
         """
         original = Text.of(example.columns)
         tally = self._tally_of(original)
         start = (yield from self._ask(victim, [Candidate(original)], example.label))[0]
         if start.is_wrong:
-            return self._outcome("skipped", 1, original, start, start, 0, None, tally)
+            return self._ended(example, "skipped", 1, start, start, 0, None, tally)
         return (yield from self._search(example, victim, start, tally))
 
     @abstractmethod
     def _search(
         self, example: Example, victim: Victim, start: Scored, tally: Tally | None
-    ) -> Attacking[Outcome]:
+    ) -> Attacking[AttackedExample]:
         """Look for a text on which the victim errs.
 
         Args:
@@ -170,7 +128,7 @@ class Attack(ABC):
             tally: The counts of the attack, as of `_tally_of`.
 
         Returns:
-            The outcome.
+            The example with the result of the attack.
         """
 
     def _tally_of(self, original: Text) -> Tally | None:
@@ -253,21 +211,25 @@ class Attack(ABC):
         return [Scored(*pair, label, self.score) for pair in zip(candidates, answers, strict=True)]
 
     @staticmethod
-    def _outcome(
+    def _ended(
+        example: Example,
         status: Status,
         queries: int,
-        original: Text,
         start: Scored,
         end: Scored,
         changed: int,
         similarity: float | None,
         tally: Tally | None = None,
-    ) -> Outcome:
-        return Outcome(
+    ) -> AttackedExample:
+        """Return an example with the result of the attack on it; see `AttackedExample`."""
+        return AttackedExample(
+            index=example.index,
+            label=example.label,
+            texts=example.columns,
             status=status,
             queries=queries,
-            columns=end.candidate.text.columns,
-            words=len(original.words),
+            final=end.candidate.text.columns,
+            words=len(start.candidate.text.words),
             words_changed=changed,
             predicted=end.predicted,
             probability_before=start.probability,

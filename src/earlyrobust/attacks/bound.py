@@ -8,12 +8,10 @@ import logging
 import operator
 import reprlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from earlyrobust.attacks.asks import Attacking
 from earlyrobust.attacks.base import Example
 from earlyrobust.attacks.engine import run_attacks
 from earlyrobust.attacks.models import Victim
@@ -112,10 +110,10 @@ class BoundAttack:
                 self._victim.max_length,
             )
         rows = (
-            Example(text, label, _seed_of(text, self._seed))
-            for text, label in zip(columns, indices, strict=True)
+            Example(text, label, _seed_of(text, self._seed), index)
+            for index, (text, label) in enumerate(zip(columns, indices, strict=True))
         )
-        attacks = (attack_row(self._attack, self._victim, index, row) for index, row in enumerate(rows))
+        attacks = (self._attack.attack(row, self._victim) for row in rows)
         done: list[AttackedExample] = []
         for example in run_attacks(attacks, self._server):
             done.append(example)
@@ -137,23 +135,6 @@ class BoundAttack:
             DataError: As for `run`.
         """
         return self.run([text], [label])[0]
-
-
-def attack_row(attack: Attack, victim: Victim, index: int, row: Example) -> Attacking[AttackedExample]:
-    """Attack one example, and return the text before and after the attack with the outcome.
-
-    Args:
-        attack: The attack.
-        victim: The classifier. The server computes its answers.
-        index: Position of the example in the data set or list that it comes from.
-        row: The example.
-
-    Returns:
-        The attacked example.
-    """
-    outcome = asdict((yield from attack.attack(row, victim)))
-    final = outcome.pop("columns")
-    return AttackedExample(index=index, label=row.label, texts=row.columns, final=final, **outcome)
 
 
 def _columns_of(texts: Texts) -> list[tuple[str, ...]]:

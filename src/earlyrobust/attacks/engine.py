@@ -11,15 +11,15 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from earlyrobust.attacks.asks import Ask, Attacking, Model, Outcome
+from earlyrobust.attacks.asks import Ask, Attacking, Model, Result
 from earlyrobust.attacks.server import Pending, Server
 
 DEFAULT_IN_FLIGHT = 128
 
 
 def run_attacks(
-    attacks: Iterable[Attacking[Outcome]], server: Server, in_flight: int = DEFAULT_IN_FLIGHT
-) -> Iterator[Outcome]:
+    attacks: Iterable[Attacking[Result]], server: Server, in_flight: int = DEFAULT_IN_FLIGHT
+) -> Iterator[Result]:
     """Run attacks side by side.
 
     Args:
@@ -32,8 +32,8 @@ def run_attacks(
         The outcomes, in the order in which attacks end.
     """
     waiting = iter(attacks)
-    running: list[tuple[Attacking[Outcome], Ask]] = []
-    pending: deque[tuple[list[Attacking[Outcome]], Pending]] = deque()
+    running: list[tuple[Attacking[Result], Ask]] = []
+    pending: deque[tuple[list[Attacking[Result]], Pending]] = deque()
     try:
         while True:
             asking = sum(len(attacks) for attacks, _ in pending)
@@ -58,8 +58,8 @@ def run_attacks(
 
 
 def _go_on(
-    attack: Attacking[Outcome], answer: Any, running: list[tuple[Attacking[Outcome], Ask]]
-) -> Iterator[Outcome]:
+    attack: Attacking[Result], answer: Any, running: list[tuple[Attacking[Result], Ask]]
+) -> Iterator[Result]:
     """Resume an attack with its answer; yield its outcome, or add it and its next ask to those running."""
     try:
         running.append((attack, attack.send(answer)))
@@ -68,8 +68,8 @@ def _go_on(
 
 
 def _of_busiest(
-    running: list[tuple[Attacking[Outcome], Ask]], most: int
-) -> tuple[list[tuple[Attacking[Outcome], Ask]], list[tuple[Attacking[Outcome], Ask]]]:
+    running: list[tuple[Attacking[Result], Ask]], most: int
+) -> tuple[list[tuple[Attacking[Result], Ask]], list[tuple[Attacking[Result], Ask]]]:
     """Divide attacks into those to answer now, at most so many, and the rest.
 
     Only the model with the most inputs is set to work. Meanwhile the asks to other models add up to larger
@@ -79,8 +79,8 @@ def _of_busiest(
     for _, ask in running:
         asked[ask.model] += len(ask.inputs)
     busiest = max(asked, key=asked.__getitem__)
-    going: list[tuple[Attacking[Outcome], Ask]] = []
-    rest: list[tuple[Attacking[Outcome], Ask]] = []
+    going: list[tuple[Attacking[Result], Ask]] = []
+    rest: list[tuple[Attacking[Result], Ask]] = []
     for one in running:
         (going if one[1].model is busiest and len(going) < most else rest).append(one)
     return going, rest

@@ -15,12 +15,13 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from earlyrobust.attacks.asks import Ask, Attacking, NamedModel, fingerprint_as
-from earlyrobust.attacks.base import Attack, Example, Outcome, Scored, Status
+from earlyrobust.attacks.base import Attack, Example, Scored
 from earlyrobust.attacks.constraints import Candidate, Constraint
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.swaps import Draws, Swaps
 from earlyrobust.attacks.tally import Tally
 from earlyrobust.attacks.text import Text
+from earlyrobust.journal import AttackedExample, Status
 
 # The text that replaces a word while its importance is measured.
 _PLACEHOLDERS = {"delete": "", "unk": "[UNK]", "weighted-saliency": "[UNK]"}
@@ -48,7 +49,7 @@ class WordSwapAttack(Attack):
             word in several. TextAttack does not correct them, so it changes the words before the ranked ones.
         victim_reads: A function that the classifier applies to each text before it reads it; None for no
             change.
-        sentence_encoder: Measures the similarity that outcomes report; None for no similarity.
+        sentence_encoder: Measures the similarity that results report; None for no similarity.
     """
 
     name: ClassVar[str] = "word swap"
@@ -111,7 +112,7 @@ class WordSwapAttack(Attack):
 
     def _search(
         self, example: Example, victim: Victim, start: Scored, tally: Tally | None
-    ) -> Attacking[Outcome]:
+    ) -> Attacking[AttackedExample]:
         """Replace words greedily, the most important ones first, until the victim errs."""
         original = start.candidate.text
         random = Draws(example.seed)
@@ -137,7 +138,7 @@ class WordSwapAttack(Attack):
                 break
         status: Status = "succeeded" if best.is_wrong else "failed"
         similarity = yield from self.similarity(original, best.candidate.text)
-        return self._outcome(status, queries, original, start, best, changed, similarity, tally)
+        return self._ended(example, status, queries, start, best, changed, similarity, tally)
 
     def _rank(
         self, victim: Victim, start: Scored, label: int, random: Draws

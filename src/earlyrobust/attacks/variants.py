@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from earlyrobust.attacks.asks import Attacking
-from earlyrobust.attacks.base import Attack, Example, Outcome, Scored, Status
+from earlyrobust.attacks.base import Attack, Example, Scored
 from earlyrobust.attacks.constraints import Candidate
 from earlyrobust.attacks.greedy import WordSwapAttack
 from earlyrobust.attacks.models import Victim
@@ -20,6 +20,7 @@ from earlyrobust.attacks.scores import LOGIT_MARGIN, Score
 from earlyrobust.attacks.swaps import Draws
 from earlyrobust.attacks.tally import Tally
 from earlyrobust.attacks.text import Text
+from earlyrobust.journal import AttackedExample, Status
 
 # A text and its class, which together identify an attacked example.
 Labelled = tuple[tuple[str, ...], int]
@@ -57,7 +58,7 @@ class RandomSubstitutions(Attack):
 
     def _search(
         self, example: Example, victim: Victim, start: Scored, tally: Tally | None
-    ) -> Attacking[Outcome]:
+    ) -> Attacking[AttackedExample]:
         """Try random texts until the victim errs or the allowed queries are used up.
 
         The attack may use as many queries as the other attack used on the example, at least 50.
@@ -78,7 +79,7 @@ class RandomSubstitutions(Attack):
                 break
         status: Status = "succeeded" if end.is_wrong else "failed"
         similarity = yield from self._other.similarity(original, end.candidate.text)
-        return self._outcome(status, queries, original, start, end, changed, similarity)
+        return self._ended(example, status, queries, start, end, changed, similarity)
 
     def _replacements(self, original: Text, random: Draws) -> Attacking[dict[int, list[str]]]:
         """Return the replacements for each word, by its position; words without any are left out."""
@@ -141,7 +142,7 @@ class Replay(Attack):
 
     def _search(
         self, example: Example, victim: Victim, start: Scored, tally: Tally | None
-    ) -> Attacking[Outcome]:
+    ) -> Attacking[AttackedExample]:
         """Try each text that broke the other model on this example, until the victim errs."""
         original = start.candidate.text
         queries = 1
@@ -151,8 +152,8 @@ class Replay(Attack):
             queries += 1
             if answered.is_wrong:
                 changed = text.words_changed(original)
-                return self._outcome("succeeded", queries, original, start, answered, changed, None)
-        return self._outcome("failed", queries, original, start, start, 0, None)
+                return self._ended(example, "succeeded", queries, start, answered, changed, None)
+        return self._ended(example, "failed", queries, start, start, 0, None)
 
 
 def _digest(values: Mapping[Labelled, Any]) -> str:

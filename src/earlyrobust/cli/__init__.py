@@ -1,31 +1,17 @@
-"""The command line, one file a command. PyTorch is imported when a command runs, so that help is instant."""
+"""The command line, one file a command. A command is imported when it is used, and PyTorch when it runs."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from earlyrobust import __version__, processes
-from earlyrobust.cli import (
-    attack,
-    benchmark,
-    compare,
-    evaluate,
-    export,
-    finetune,
-    listing,
-    predict,
-    replay,
-    report,
-    reproduce,
-    resources,
-    run,
-    search,
-    ticket,
-)
 from earlyrobust.cli.examples import ending
 from earlyrobust.errors import EarlyRobustError, explain
 
@@ -36,7 +22,43 @@ _INTERRUPTED = 130
 # Seconds within which the first process of a machine finds what another has found.
 _PATIENCE = 30
 
+# By its name the module of a command. The module holds a function of this name, or a group of commands.
+COMMANDS = {
+    name: "listing" if name == "list" else name
+    for name in (
+        *("run", "search", "finetune", "compare", "reproduce", "report", "attack", "replay", "evaluate"),
+        *("predict", "benchmark", "export", "ticket", "list", "resources"),
+    )
+}
+
+
+@cache
+def load_command(name: str) -> TyperCommand | TyperGroup:
+    """Import a command."""
+    module = import_module(f"{__name__}.{COMMANDS[name]}")
+    app = getattr(module, "app", None)
+    if app is None:
+        app = typer.Typer(rich_markup_mode="rich", add_completion=False)
+        app.command(name, epilog=ending(name))(getattr(module, COMMANDS[name]))
+    command = cast("TyperCommand | TyperGroup", typer.main.get_command(app))
+    command.name = name
+    return command
+
+
+class Commands(TyperGroup):
+    """The commands, each imported when it is first used."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | TyperGroup | None:
+        """Return a command; None if there is no command of this name."""
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Robust early-bird tickets: make Hugging Face text classifiers robust and small, cheaply.",
     no_args_is_help=True,
     add_completion=True,
@@ -62,23 +84,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-app.command("run", epilog=ending("run"))(run.run)
-app.command("search", epilog=ending("search"))(search.search)
-app.command("finetune", epilog=ending("finetune"))(finetune.finetune)
-app.command("compare", epilog=ending("compare"))(compare.compare)
-app.command("reproduce", epilog=ending("reproduce"))(reproduce.reproduce)
-app.command("report", epilog=ending("report"))(report.report)
-app.command("attack", epilog=ending("attack"))(attack.attack)
-app.command("replay", epilog=ending("replay"))(replay.replay)
-app.command("evaluate", epilog=ending("evaluate"))(evaluate.evaluate)
-app.command("predict", epilog=ending("predict"))(predict.predict)
-app.command("benchmark", epilog=ending("benchmark"))(benchmark.benchmark)
-app.command("export", epilog=ending("export"))(export.export)
-app.add_typer(ticket.app, name="ticket")
-app.command("list", epilog=ending("list"))(listing.list_)
-app.command("resources", epilog=ending("resources"))(resources.resources)
 
 
 def main() -> None:

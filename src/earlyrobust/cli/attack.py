@@ -9,19 +9,16 @@ import typer
 
 from earlyrobust import processes
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import ATTACK, SCRUTINY, TEST_DATA, TRAINING, takes
+from earlyrobust.cli.options import Model, takes
 from earlyrobust.cli.outcome import AsJson, end_if_below, parse_thresholds, print_record
+from earlyrobust.options.attack import AttackConfig
+from earlyrobust.options.test_data import TestData
 
 
-@takes(TEST_DATA, ATTACK, SCRUTINY, {"seed": TRAINING["seed"]})
+@takes(TestData.flags(), AttackConfig.flags())
 def attack(
-    model: Annotated[
-        str, typer.Argument(help="Classifier, cut or not: its folder, that of a run, or a name on the hub.")
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the results.", show_default="under runs/, named after model and data"),
-    ] = None,
+    model: Model,
+    output: Path | None,
     fail_under: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,29 +34,29 @@ def attack(
 
     The same command continues an interrupted attack.
     """
-    from earlyrobust.pipeline.attack_options import AttackConfig
-    from earlyrobust.pipeline.testdata import TestData
+    from earlyrobust.judging.test_data import attack_folder
 
-    data = TestData(**{name: value for name in TEST_DATA if (value := flags.pop(name)) is not None})
-    folder = output or data.attack_folder(model)
+    data = TestData.parse({name: flags.pop(name) for name in TestData.model_fields})
+    folder = output or attack_folder(model, data)
     config = AttackConfig.parse({**flags, "output": folder})
     thresholds = parse_thresholds(fail_under or (), config.attack)
     announce(aside=json)
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(folder, aside=json) as display:
-        from earlyrobust import pipeline
-        from earlyrobust.cli.drawing import tell_on_card
-        from earlyrobust.reports.examples import draw_journals
-        from earlyrobust.reports.scrutiny import draw_scrutiny
+        from earlyrobust import judging
+        from earlyrobust.cli.cards import tell_on_card
+        from earlyrobust.cli.summaries import show_attacks
+        from earlyrobust.reports.examples import render_journals
+        from earlyrobust.reports.scrutiny import render_scrutiny
 
-        report = pipeline.attack(model, data, config, display)
+        report = judging.attack(model, data, config, display)
         if processes.is_first():
-            draw_scrutiny(report, folder)
-            draw_journals(report.attacks, report.label_names, folder, report.findings)
+            render_scrutiny(report, folder)
+            render_journals(report.attacks, report.label_names, folder, report.findings)
             if config.scrutiny:
                 tell_on_card(model, report, display.note)
-        display.summarise_attacks(model, report)
+        show_attacks(display, model, report, folder)
         if json:
             print_record(report)
     of_attack = dict(zip(report.attacks, dict.fromkeys(config.attack), strict=True))

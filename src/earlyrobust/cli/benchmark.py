@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import Group, option, takes
-
-_OPTIONS: Group = {
-    "batches": option(str, None, "Batch sizes, separated by commas.", "1,8,32"),
-    "lengths": option(str, None, "Lengths of texts in tokens, separated by commas.", "16 to 256, by model"),
-    "seconds": option(float, None, "How long each of them is timed, all models together.", "10"),
-    "output": option(Path, None, "Folder to write the record to.", "none is kept"),
-}
+from earlyrobust.cli.options import takes
+from earlyrobust.options.benchmark import BenchmarkConfig
 
 
-@takes(_OPTIONS)
+@takes(BenchmarkConfig.flags())
 def benchmark(
     models: Annotated[
         list[str], typer.Argument(help="Classifiers: folders of models, runs, exports, or names on the hub.")
@@ -29,13 +22,12 @@ def benchmark(
 
     Of a cut model the dense one that it came from is timed too, and one that has its heads cut alone.
     """
-    from earlyrobust.pipeline.benchmark_options import BenchmarkConfig
-
     config = BenchmarkConfig.parse(flags)
     announce()
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display() as display:
-        from earlyrobust import pipeline
+        from earlyrobust import judging
+        from earlyrobust.cli.summaries import show_benchmark
 
-        display.summarise_benchmark(pipeline.benchmark(models, config, display))
+        show_benchmark(display, judging.benchmark(models, config, display))

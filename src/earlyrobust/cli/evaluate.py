@@ -8,15 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import TEST_DATA, takes
+from earlyrobust.cli.options import Model, takes
 from earlyrobust.cli.outcome import AsJson, Threshold, end_if_below, print_record
+from earlyrobust.options.test_data import TestData
 
 
-@takes(TEST_DATA)
+@takes(TestData.flags())
 def evaluate(
-    model: Annotated[
-        str, typer.Argument(help="Classifier, cut or not: its folder, that of a run, or a name on the hub.")
-    ],
+    model: Model,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the record, evaluation.json.", show_default="no record")
     ] = None,
@@ -30,19 +29,20 @@ def evaluate(
     **flags: Any,
 ) -> None:
     """Measure the accuracy of a Hugging Face classifier on the test split of a task, or on your own file."""
-    from earlyrobust.pipeline.testdata import TestData
+    from earlyrobust.judging.test_data import source_of
 
-    data = TestData(**{name: value for name, value in flags.items() if value is not None})
-    data.source(model)
+    data = TestData.parse(flags)
+    source_of(model, data)  # refuses options that cannot be used
     threshold = None if fail_under is None else Threshold.parse(fail_under)
     announce(aside=json)
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(aside=json) as display:
-        from earlyrobust import pipeline
+        from earlyrobust import judging
+        from earlyrobust.cli.summaries import show_evaluation
 
-        report = pipeline.evaluate(model, data, output, display)
-        display.summarise_evaluation(report)
+        report = judging.evaluate(model, data, output, display)
+        show_evaluation(display, report)
         if json:
             print_record(report)
     end_if_below([("Clean%", report.accuracy, threshold)])

@@ -8,64 +8,36 @@ from typing import Annotated, Any, cast
 import typer
 
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import (
-    ATTACK,
-    ATTACK_OF_RUN,
-    TEST_DATA,
-    TRAINING,
-    Group,
-    option,
-    takes,
-    with_attack,
-)
-
-_ATTACK: Group = {
-    **ATTACK,
-    "attack": option(
-        str,
-        "Attack",
-        "Attacks that both are put under: see `earlyrobust list attacks`.",
-        "for onnx-int8 those of the run that trained the model, else none",
-    ),
-    "no_attack": ATTACK_OF_RUN["no_attack"],
-}
+from earlyrobust.cli.options import NO_ATTACK, Model, takes, with_attack
+from earlyrobust.options.export import ExportConfig
+from earlyrobust.options.test_data import TestData
 
 
-@takes(TEST_DATA, _ATTACK, {"seed": TRAINING["seed"]})
+@takes(TestData.flags(), ExportConfig.flags(without=("to", "scrutiny")), NO_ATTACK)
 def export(
-    model: Annotated[
-        str, typer.Argument(help="Classifier, cut or not: its folder, that of a run, or a name on the hub.")
-    ],
-    to: Annotated[
-        str,
-        typer.Option(
-            help="dense (ordinary model of its family, at full size), remote-code (small, loads by "
-            "trust_remote_code=True), onnx, onnx-int8 (matrices in 8-bit integers)."
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the export.", show_default="exports/ in the folder of the run"),
-    ] = None,
-    no_attack: bool = False,
+    model: Model,
+    to: Annotated[str, typer.Option(help=ExportConfig.described()["to"].help)],
+    output: Path | None,
+    no_attack: bool,
     **flags: Any,
 ) -> None:
     """Write a trained classifier for software that does not know this package, and compare the two.
 
     The same command continues an interrupted one.
     """
-    from earlyrobust.pipeline.export_options import ExportConfig
-    from earlyrobust.pipeline.testdata import TestData
+    data = TestData.parse({name: flags.pop(name) for name in TestData.model_fields})
+    from earlyrobust.judging.export_options import export_options
 
-    data = TestData(**{name: value for name in TEST_DATA if (value := flags.pop(name)) is not None})
-    config = ExportConfig.of(model, {**with_attack(flags, no_attack), "to": to, "output": output})
+    config = export_options(model, {**with_attack(flags, no_attack), "to": to, "output": output})
     announce()
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
-    with Display(config.output) as display:
-        from earlyrobust import pipeline
-        from earlyrobust.reports.export_card import draw_export_card
+    folder = cast("Path", config.output)
+    with Display(folder) as display:
+        from earlyrobust import judging
+        from earlyrobust.cli.summaries import show_export
+        from earlyrobust.reports.export_card import render_export_card
 
-        record = pipeline.export(model, data, config, display)
-        draw_export_card(record, cast("Path", config.output))
-        display.summarise_export(record)
+        record = judging.export(model, data, config, display)
+        render_export_card(record, folder)
+        show_export(display, record, folder)

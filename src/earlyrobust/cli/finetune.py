@@ -9,10 +9,14 @@ import typer
 
 from earlyrobust import processes
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import ATTACK, ATTACK_OF_RUN, DATA, FINETUNING, RUN, TRAINING, takes, with_attack
+from earlyrobust.cli.options import CONFIG, NO_ATTACK, takes, with_attack
+from earlyrobust.options.base import Panel
+from earlyrobust.options.run import RunConfig
+
+_PANELS: tuple[Panel, ...] = ("Run", "Data", "Training", "Fine-tuning", "Attack")
 
 
-@takes(RUN, DATA, TRAINING, FINETUNING, ATTACK, ATTACK_OF_RUN)
+@takes(CONFIG, RunConfig.flags(_PANELS, without=("method", "dense")), NO_ATTACK)
 def finetune(
     ticket: Annotated[Path, typer.Option(help="Folder of a ticket, a run, or a cut model.")],
     config: Path | None,
@@ -20,17 +24,16 @@ def finetune(
     **flags: Any,
 ) -> None:
     """Cut the encoder by a ticket, also one of another task or seed, then fine-tune and evaluate it."""
-    from earlyrobust.pipeline.config import RunConfig
-
     resolved = RunConfig.build(with_attack(flags, no_attack), config, suffix="-finetune")
     announce()
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
-        from earlyrobust.reports.run_folder import draw_run
+        from earlyrobust.cli.summaries import show_run
+        from earlyrobust.reports.run_folder import render_run
 
         record = pipeline.finetune(resolved, ticket, display)
         if processes.is_first():
-            draw_run(resolved.output_folder)
-        display.summarise(record)
+            render_run(resolved.output_folder)
+        show_run(display, record, resolved.output_folder)

@@ -22,7 +22,7 @@ class Kind(StrEnum):
     experiments = "experiments"
 
 
-def list_(
+def listing(
     kind: Annotated[Kind | None, typer.Argument(help="What to list.", show_default="all")] = None,
 ) -> None:
     """List the methods, attacks, tasks, model families and experiments that this version knows."""
@@ -47,8 +47,8 @@ def list_(
 
 
 def _methods() -> list[tuple[str, ...]]:
+    from earlyrobust.options.methods import METHODS
     from earlyrobust.pipeline.costs import measured_costs
-    from earlyrobust.pipeline.methods import METHODS
 
     costs = measured_costs().methods
     return [

@@ -21,7 +21,8 @@ from earlyrobust import processes
 from earlyrobust.errors import ConfigError
 
 if TYPE_CHECKING:
-    from earlyrobust.results import Accuracy, AttackReport, EvaluationReport, PredictionReport
+    from earlyrobust.results import AttackReport, EvaluationReport, PredictionReport
+    from earlyrobust.statistics.measures import Accuracy
 
 BELOW = 3
 

@@ -8,15 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import UNLABELLED, takes
+from earlyrobust.cli.options import Model, only, takes
 from earlyrobust.cli.outcome import AsJson, print_record
+from earlyrobust.options.attack import AttackOptions
+from earlyrobust.options.test_data import TestData
+
+_READING = ("text_column", "pair_column", "quotes", "delimiter", "encoding", "max_length")
 
 
-@takes(UNLABELLED)
+@takes(only(TestData.flags(), *_READING))
 def predict(
-    model: Annotated[
-        str, typer.Argument(help="Classifier, cut or not: its folder, that of a run, or a name on the hub.")
-    ],
+    model: Model,
     file: Annotated[Path, typer.Argument(help="File of texts: CSV, TSV, JSONL or Parquet.")],
     output: Annotated[Path, typer.Option(help="New file for the predictions, in one of these formats.")],
     precision: Annotated[
@@ -29,20 +31,19 @@ def predict(
 
     The file may be larger than the memory. The same command continues an interrupted one.
     """
-    from earlyrobust.pipeline.attack_options import AttackOptions
-    from earlyrobust.pipeline.testdata import TestData
+    from earlyrobust.judging.test_data import source_of
 
     chosen = AttackOptions.parse({"precision": precision}).used_precision
-    given = {name: value for name, value in flags.items() if value is not None}
-    data = TestData(**{**given, "test_file": file})
-    data.source(model)
+    data = TestData.parse({**flags, "test_file": file})
+    source_of(model, data)  # refuses options that cannot be used
     announce(aside=json)
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(output.with_name(f"{output.name}.parts"), aside=json) as display:
-        from earlyrobust import pipeline
+        from earlyrobust import judging
+        from earlyrobust.cli.summaries import show_predictions
 
-        report = pipeline.predict(model, file, output, data, chosen, display)
-        display.summarise_predictions(report)
+        report = judging.predict(model, file, output, data, chosen, display)
+        show_predictions(display, report)
         if json:
             print_record(report)

@@ -8,18 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import TEST_DATA, takes
+from earlyrobust.cli.options import Model, only, takes
+from earlyrobust.options.test_data import TestData
 
 
-@takes({name: TEST_DATA[name] for name in ("labels", "max_length")})
+@takes(only(TestData.flags(), "labels", "max_length"))
 def replay(
     journal: Annotated[
         Path,
         typer.Argument(help="Journal of an attack on another classifier, or a CSV log of TextAttack."),
     ],
-    model: Annotated[
-        str, typer.Argument(help="Classifier, cut or not: its folder, that of a run, or a name on the hub.")
-    ],
+    model: Model,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the record, replay.json.", show_default="no record")
     ] = None,
@@ -30,7 +29,8 @@ def replay(
     from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     with Display() as display:
-        from earlyrobust import pipeline
+        from earlyrobust import judging
+        from earlyrobust.cli.summaries import show_replay
 
-        report = pipeline.replay(journal, model, output=output, observer=display, **flags)
-        display.summarise_replay(report)
+        report = judging.replay(journal, model, output=output, observer=display, **flags)
+        show_replay(display, report)

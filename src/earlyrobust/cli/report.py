@@ -14,8 +14,8 @@ def report(
     ],
 ) -> None:
     """Draw the report of a run, a comparison or an experiment again, from its records alone."""
-    from earlyrobust.reports.pages import draw_report
+    from earlyrobust.reports.pages import render_report
 
     for folder in folders:
-        for file in draw_report(folder):
+        for file in render_report(folder):
             typer.echo(file)

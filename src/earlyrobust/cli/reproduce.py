@@ -11,18 +11,14 @@ import typer
 
 from earlyrobust.cli.compare import command_line
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import ATTACK, DATA, GRID, TRAINING, takes
+from earlyrobust.cli.options import only, takes
+from earlyrobust.options.comparison import CompareConfig
 
-# What an experiment leaves to its user: where things are, and what runs them.
-_OWN = {
-    "data_dir": DATA["data_dir"],
-    **{name: TRAINING[name] for name in ("model", "bf16")},
-    **{name: kind for name, kind in GRID.items() if name not in ("methods", "baseline", "cells")},
-    **{
-        name: ATTACK[name]
-        for name in ("neighbours", "sentence_encoder", "masked_lm", "nltk_data", "token_budget")
-    },
-}
+# The options of an experiment that its user sets: where things are, and what runs them.
+_OWN = (
+    *("data_dir", "model", "bf16", "seeds", "launcher", "cell_cpus", "cell_gpus"),
+    *("neighbours", "sentence_encoder", "masked_lm", "nltk_data", "token_budget"),
+)
 
 
 class ScaleName(StrEnum):
@@ -33,7 +29,7 @@ class ScaleName(StrEnum):
     paper = "paper"
 
 
-@takes(_OWN)
+@takes(only(CompareConfig.flags(), *_OWN))
 def reproduce(
     name: Annotated[str, typer.Argument(help="A table or figure: see `earlyrobust list experiments`.")],
     scale: Annotated[ScaleName, typer.Option(help="How large: see `earlyrobust list experiments`.")],
@@ -57,13 +53,14 @@ def reproduce(
 
     with Display(folder) as display:
         from earlyrobust import experiments
-        from earlyrobust.reports.pages import draw_report
+        from earlyrobust.cli.summaries import show_comparison
+        from earlyrobust.reports.pages import render_report
 
         whole = True
         record = replace(record, command=command_line())
         for comparison in experiments.reproduce(record, folder, comparisons, display):
             whole = whole and comparison.is_whole
-            draw_report(folder)
-            display.summarise_comparison(comparison, folder)
+            render_report(folder)
+            show_comparison(display, comparison, folder)
         if not whole:
             raise typer.Exit(1)

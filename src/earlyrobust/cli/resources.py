@@ -30,7 +30,7 @@ def resources(
     from rich.console import Console
     from rich.table import Table
 
-    from earlyrobust.attacks.resources.overview import overview
+    from earlyrobust.attacks.resources.availability import find_resources
 
     console = Console(highlight=False, markup=False)  # brackets in commands are no markup
     if fetch is Fetchable.counter_fitted:
@@ -38,7 +38,7 @@ def resources(
     table = Table("resource", "what it is for", "where it is", "how to get it", show_lines=True)
     for column in table.columns:
         column.overflow = "fold"  # a path or command that is cut short is of no use
-    for resource in overview(nltk_data):
+    for resource in find_resources(nltk_data):
         table.add_row(resource.name, resource.purpose, resource.place or "missing", resource.how)
     console.print(table)
 

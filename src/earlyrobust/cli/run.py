@@ -7,40 +7,29 @@ from typing import Any
 
 from earlyrobust import processes
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import (
-    ATTACK,
-    ATTACK_OF_RUN,
-    DATA,
-    DENSE,
-    FINETUNING,
-    RUN,
-    SEARCH,
-    TRAINING,
-    takes,
-    with_attack,
-)
+from earlyrobust.cli.options import CONFIG, NO_ATTACK, takes, with_attack
+from earlyrobust.options.run import RunConfig
 
 
-@takes(RUN, DATA, TRAINING, DENSE, FINETUNING, SEARCH, ATTACK, ATTACK_OF_RUN)
+@takes(CONFIG, RunConfig.flags(), NO_ATTACK)
 def run(config: Path | None, no_attack: bool, **flags: Any) -> None:
     """Search a robust ticket, cut the encoder, fine-tune it, and compare it with the dense one.
 
     Without options it runs on the embedded encoder and the built-in corpus. The same command continues an
     interrupted run.
     """
-    from earlyrobust.pipeline.config import RunConfig
-
     resolved = RunConfig.build(with_attack(flags, no_attack), config)
     announce()
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
+        from earlyrobust.cli.summaries import show_run
         from earlyrobust.pipeline.recipe import note_idle_options
-        from earlyrobust.reports.run_folder import draw_run
+        from earlyrobust.reports.run_folder import render_run
 
         note_idle_options(resolved, display)
         record = pipeline.run(resolved, display)
         if processes.is_first():
-            draw_run(resolved.output_folder)
-        display.summarise(record)
+            render_run(resolved.output_folder)
+        show_run(display, record, resolved.output_folder)

@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import DATA, RUN, SEARCH, TRAINING, takes
+from earlyrobust.cli.options import CONFIG, takes
+from earlyrobust.options.run import RunConfig
 
 
-@takes(RUN, DATA, TRAINING, SEARCH)
+@takes(CONFIG, RunConfig.flags(("Run", "Data", "Training", "Ticket", "Search")))
 def search(config: Path | None, **flags: Any) -> None:
     """Search a robust ticket and save it, for `earlyrobust finetune`."""
-    from earlyrobust.pipeline.config import RunConfig
-
     resolved = RunConfig.build(flags, config, suffix="-ticket")
     announce()
     from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
+        from earlyrobust.cli.summaries import show_ticket
         from earlyrobust.pipeline.recipe import note_idle_options
 
         note_idle_options(resolved, display)
-        display.summarise_ticket(pipeline.search(resolved, display))
+        show_ticket(display, pipeline.search(resolved, display), resolved.output_folder)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from earlyrobust.cli.examples import ending
-from earlyrobust.cli.options import Group, option, takes
+from earlyrobust.cli.options import Flags, flag, takes
 from earlyrobust.errors import ConfigError, OutputError, TicketError
 from earlyrobust.storage import check_can_be_made, content_of
 
@@ -24,17 +24,20 @@ app = typer.Typer(
     help="Look at tickets, compare them, make new ones of them. A ticket is named by its folder, or by that "
     "of a run or cut model.",
     no_args_is_help=True,
+    add_completion=False,
 )
 _BAR = 16
 _Tickets = Annotated[list[Path], typer.Argument(help="Folders of tickets, runs or cut models.")]
 _Output = Annotated[Path, typer.Option(help="Folder of the new ticket.")]
-_RATIOS: Group = {
-    "heads": option(float, None, "Share of all attention heads to cut.", "as they do now"),
-    "neurons": option(float, None, "Share of all FFN neurons to cut.", "as they do now"),
+_RATIOS: Flags = {
+    "heads": flag(float, "Share of all attention heads to cut.", "as the ticket does"),
+    "neurons": flag(float, "Share of all FFN neurons to cut.", "as the ticket does"),
 }
-_SCOPES: Group = {
-    f"{part}_scope": option(
-        str, None, f"Rank {part}s over all layers, or in each: global, layerwise.", "as the search did"
+_SCOPES: Flags = {
+    f"{part}_scope": flag(
+        str,
+        f"Rank the {part}s of all layers together (global), or those of each layer (layerwise).",
+        "as the search did",
     )
     for part in ("head", "neuron")
 }
@@ -43,8 +46,8 @@ _SCOPES: Group = {
 @app.command(epilog=ending("ticket show"))
 def show(tickets: _Tickets) -> None:
     """Show what each layer keeps, and how the ticket came about."""
-    from earlyrobust.pipeline.folder import find_ticket
     from earlyrobust.tickets.weight_ticket import WeightTicket
+    from earlyrobust.workspace.finding import find_ticket
 
     console = Console(highlight=False, markup=False)
     for folder in tickets:
@@ -101,7 +104,7 @@ def draw(
     **flags: Any,
 ) -> None:
     """Draw a ticket of other ratios from the coefficients of a search, without searching again."""
-    from earlyrobust.pipeline.config import RunConfig
+    from earlyrobust.options.run import RunConfig
     from earlyrobust.tickets.study import redraw_ticket
 
     given = RunConfig.parse(flags)  # ratios and scopes as those of a run
@@ -124,7 +127,7 @@ def merge(
     **flags: Any,
 ) -> None:
     """Make one ticket of several, of different seeds, tasks or methods."""
-    from earlyrobust.pipeline.config import RunConfig
+    from earlyrobust.options.run import RunConfig
     from earlyrobust.tickets import study
 
     given = RunConfig.parse(flags)
@@ -139,8 +142,8 @@ def merge(
 
 def _load(folders: Sequence[Path]) -> list[Ticket]:
     """The tickets of some folders, none of which is one over single weights."""
-    from earlyrobust.pipeline.folder import find_ticket
     from earlyrobust.tickets.ticket import Ticket
+    from earlyrobust.workspace.finding import find_ticket
 
     tickets = []
     for folder in folders:

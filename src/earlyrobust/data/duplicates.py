@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from earlyrobust.data.splits import IntArray
+from earlyrobust.data.splitting import IntArray
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -1,4 +1,4 @@
-"""Reading tables of text and labels from the user's own CSV, TSV, JSONL and Parquet files, chunk by chunk.
+"""Reads the user's own CSV, TSV, JSONL and Parquet files, chunk by chunk.
 
 Everything that can be wrong with such a file ends in a `DataError` that names the file and the place.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from earlyrobust.data.chunks import Chunk
 from earlyrobust.data.decoding import decoded
 from earlyrobust.data.separated import NumberedRow, check_header, separated_rows
 from earlyrobust.data.textformat import USUAL_FORMAT, TextFormat
@@ -27,102 +27,9 @@ CHUNK_ROWS = 10_000
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Table:
-    """Some columns and rows of one file, with the place in the file that each row came from.
-
-    Attributes:
-        path: The file.
-        columns: Values by column name; all lists have one entry per row, None where a value is missing.
-        unit: What rows are counted by in messages, "line" or "row".
-        numbers: Number of the line or row, from 1, that each row stands at.
-        class_names: Names of the classes that the file's metadata give the numbers of a column.
-    """
-
-    path: Path
-    columns: dict[str, list[Any]]
-    unit: str
-    numbers: Sequence[int]
-    class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def place(self, row: int) -> str:
-        """Name the place of a row for a message, such as `line 12 of reviews.csv`."""
-        return f"{self.unit} {self.numbers[row]} of {self.path}"
-
-    def texts(self, column: str, *, may_be_empty: bool = False) -> list[str]:
-        """Return a column that must hold text in every row.
-
-        CSV files cannot tell an empty text from a missing one, so that both are missing in every format.
-
-        Args:
-            column: Name of the column.
-            may_be_empty: Whether an empty text is a text all the same.
-
-        Raises:
-            DataError: A value is missing or is not text.
-        """
-        for row, value in enumerate(self.columns[column]):
-            if _is_missing(value) and not (may_be_empty and isinstance(value, str)):
-                raise DataError(
-                    f"The text in column {column!r} is missing in {self.place(row)}: "
-                    "fill it in or drop the row."
-                )
-            if not isinstance(value, str):
-                raise DataError(
-                    f"Column {column!r} holds {type(value).__name__} instead of text in {self.place(row)}: "
-                    "name the column that holds the text."
-                )
-            if not _is_unicode(value):
-                raise DataError(
-                    f"The text in column {column!r} holds half a surrogate pair in {self.place(row)}: "
-                    "remove the escape that stands for no character."
-                )
-        return self.columns[column]
-
-    def texts_or_none(self, column: str) -> list[str | None]:
-        """Return a column of texts, with None for each that is missing.
-
-        Raises:
-            DataError: A value is neither missing nor text.
-        """
-        values = self.columns[column]
-        present = [row for row, value in enumerate(values) if not _is_missing(value)]
-        kept = Table(
-            self.path,
-            {column: [values[row] for row in present]},
-            self.unit,
-            [self.numbers[row] for row in present],
-        )
-        texts: list[str | None] = [None] * len(values)
-        for row, text in zip(present, kept.texts(column), strict=True):
-            texts[row] = text
-        return texts
-
-    def labels(self, column: str) -> list[Any]:
-        """Return a column that must have a value in every row.
-
-        Raises:
-            DataError: A value is missing, empty, or holds half a surrogate pair.
-        """
-        named = column in self.class_names
-        for row, value in enumerate(self.columns[column]):
-            # Where classes have names, -1 is how a row without a label is written.
-            if _is_missing(value) or (named and value == -1):
-                raise DataError(
-                    f"The label in column {column!r} is missing in {self.place(row)}: "
-                    "fill it in or drop the row."
-                )
-            if isinstance(value, str) and not _is_unicode(value):
-                raise DataError(
-                    f"The label in column {column!r} holds half a surrogate pair in {self.place(row)}: "
-                    "remove the escape that stands for no character."
-                )
-        return self.columns[column]
-
-
 def read_chunks(
     path: Path, columns: Sequence[str], rows: int = CHUNK_ROWS, form: TextFormat = USUAL_FORMAT
-) -> Iterator[Table]:
+) -> Iterator[Chunk]:
     """Read some columns of a CSV, TSV, JSONL or Parquet file; the file name's ending says which it is.
 
     Unless `form` says otherwise, text files are UTF-8, with or without a byte order mark. CSV and TSV files
@@ -191,7 +98,7 @@ def column_names(path: Path, form: TextFormat = USUAL_FORMAT) -> tuple[str, ...]
     return tuple(found)
 
 
-def _read_separated(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Table]:
+def _read_separated(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Chunk]:
     separator = form.delimiter or _SEPARATORS[path.suffix.lower()]
     found = (
         (number, row)
@@ -209,7 +116,7 @@ def _read_separated(path: Path, columns: Sequence[str], rows: int, form: TextFor
                     + _way_out_of_ragged(form, separator, is_short=len(row) < len(header))
                 )
         by_column = {column: [row[index] for _, row in part] for column, index in indices.items()}
-        yield Table(path, by_column, "line", [number for number, _ in part])
+        yield Chunk(path, by_column, "line", [number for number, _ in part])
 
 
 def _header(path: Path, rows: Iterator[NumberedRow], separator: str) -> list[str]:
@@ -230,7 +137,7 @@ def _way_out_of_ragged(form: TextFormat, separator: str, *, is_short: bool) -> s
     return f"put double quotes around a field that contains {name}."
 
 
-def _read_jsonl(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Table]:
+def _read_jsonl(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Chunk]:
     # By line feeds alone: JSON allows characters such as U+2028, which end lines elsewhere, inside a string.
     numbered = enumerate(decoded(path, form.encoding), start=1)
     lines = ((number, line) for number, line in numbered if line.strip())
@@ -241,7 +148,7 @@ def _read_jsonl(path: Path, columns: Sequence[str], rows: int, form: TextFormat)
                 path, list(dict.fromkeys(name for record in records for name in record)), columns
             )
         by_column = {column: [record.get(column) for record in records] for column in columns}
-        yield Table(path, by_column, "line", [number for number, _ in part])
+        yield Chunk(path, by_column, "line", [number for number, _ in part])
 
 
 def _parse_record(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -259,7 +166,7 @@ def _parse_record(path: Path, number: int, line: str) -> dict[str, Any]:
     return record
 
 
-def _read_parquet(path: Path, columns: Sequence[str], rows: int, _: TextFormat) -> Iterator[Table]:
+def _read_parquet(path: Path, columns: Sequence[str], rows: int, _: TextFormat) -> Iterator[Chunk]:
     begin = 1
     try:
         with pq.ParquetFile(path) as file:
@@ -267,7 +174,7 @@ def _read_parquet(path: Path, columns: Sequence[str], rows: int, _: TextFormat) 
             names = _class_names(file.schema_arrow)
             for batch in file.iter_batches(rows, columns=list(columns)):
                 by_column = {column: batch.column(column).to_pylist() for column in columns}
-                yield Table(path, by_column, "row", range(begin, begin + batch.num_rows), names)
+                yield Chunk(path, by_column, "row", range(begin, begin + batch.num_rows), names)
                 begin += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _not_parquet(path, error) from error
@@ -314,26 +221,12 @@ def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
         yield part
 
 
-def _is_missing(value: Any) -> bool:
-    """Tell whether a value is none, not a number, or a text of blanks alone."""
-    return value is None or value != value or (isinstance(value, str) and not value.strip())
-
-
-def _is_unicode(text: str) -> bool:
-    """Tell whether a text can be stored as UTF-8, which half a surrogate pair from a JSON escape cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def one_line(error: Exception) -> str:
     """Return an error's message without line breaks and full stops, to be quoted inside a sentence."""
     return " ".join(str(error).split()).rstrip(".").replace(". ", "; ")
 
 
-_READERS: dict[str, Callable[[Path, Sequence[str], int, TextFormat], Iterator[Table]]] = {
+_READERS: dict[str, Callable[[Path, Sequence[str], int, TextFormat], Iterator[Chunk]]] = {
     ".csv": _read_separated,
     ".tsv": _read_separated,
     ".jsonl": _read_jsonl,

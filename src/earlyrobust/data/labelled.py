@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from earlyrobust.data.files import Table, read_chunks
+from earlyrobust.data.chunks import Chunk
+from earlyrobust.data.files import read_chunks
 from earlyrobust.data.labels import LabelReader, order_classes
 from earlyrobust.data.rows import gather, make_rows
 from earlyrobust.data.textformat import TextFormat
@@ -39,7 +40,7 @@ def read_labelled(
     """Read the rows of a file that names its classes, and the classes; labels number them in their order."""
     seen: dict[str, int] = {}  # classes, numbered as they come
 
-    def rows(table: Table) -> pa.Table:
+    def rows(table: Chunk) -> pa.Table:
         numbers = [seen.setdefault(name, len(seen)) for name in labels.read(table)]
         return to_rows(table, text_columns, numbers)
 
@@ -55,7 +56,7 @@ def renumbered(rows: pa.Table, numbers: Sequence[int]) -> pa.Table:
     return rows.set_column(rows.column_names.index("label"), "label", pa.array(labels, pa.int64()))
 
 
-def to_rows(table: Table, text_columns: Sequence[str], labels: Sequence[int]) -> pa.Table:
+def to_rows(table: Chunk, text_columns: Sequence[str], labels: Sequence[int]) -> pa.Table:
     """Make rows of the texts of a table and the number of each label."""
     texts, *pairs = [table.texts(column) for column in text_columns]
     return make_rows(texts, pairs[0] if pairs else None, labels)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from earlyrobust.data.files import Table
+from earlyrobust.data.chunks import Chunk
 from earlyrobust.errors import DataError
 
 # Python reads no number of more digits.
@@ -59,7 +59,7 @@ class LabelReader:
     spellings: dict[str, Counter[str]] = field(default_factory=dict)
     defined: tuple[str, ...] | None = None
 
-    def read(self, table: Table) -> list[str]:
+    def read(self, table: Chunk) -> list[str]:
         """Return the class name of every row; whole numbers, `1.0` included, become their decimal digits.
 
         Raises:
@@ -114,7 +114,7 @@ class LabelReader:
                     "ones: correct the labels if they are meant to be one class."
                 )
 
-    def _class_name(self, table: Table, row: int, value: Any) -> str:
+    def _class_name(self, table: Chunk, row: int, value: Any) -> str:
         if isinstance(value, bool):
             return str(value)
         name = None
@@ -131,7 +131,7 @@ class LabelReader:
             )
         return name
 
-    def _defined_name(self, table: Table, row: int, index: int) -> str:
+    def _defined_name(self, table: Chunk, row: int, index: int) -> str:
         if self.defined is None:
             return str(index)
         if not 0 <= index < len(self.defined):

@@ -7,7 +7,7 @@ import reprlib
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from earlyrobust.data.files import Table
+from earlyrobust.data.chunks import Chunk
 from earlyrobust.data.labels import folded, name_some, number_of, plain
 from earlyrobust.errors import ConfigError, DataError
 
@@ -121,7 +121,7 @@ def match_classes(
     return Matching(tuple(classes), tuple(found), by)
 
 
-def match_rows(names: Sequence[str], classes: Sequence[str], table: Table) -> list[int]:
+def match_rows(names: Sequence[str], classes: Sequence[str], table: Chunk) -> list[int]:
     """Return the index of every row's class among those of the training file.
 
     Args:

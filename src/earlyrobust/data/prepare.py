@@ -13,15 +13,16 @@ import pyarrow as pa
 
 from earlyrobust.data import corpus
 from earlyrobust.data.checks import require_texts, require_two_files, require_unseen
+from earlyrobust.data.chunks import Chunk
 from earlyrobust.data.digests import combined_digest, split_digest
 from earlyrobust.data.duplicates import KeyArray, count_repeats
-from earlyrobust.data.files import Table, read_chunks
+from earlyrobust.data.files import read_chunks
 from earlyrobust.data.labelled import read_labelled, renumbered, text_columns_of, to_rows
 from earlyrobust.data.labels import LabelReader
 from earlyrobust.data.matching import likest, match_rows
 from earlyrobust.data.rows import Rows, gather, make_rows
 from earlyrobust.data.sources import read_hub, read_local
-from earlyrobust.data.splits import grouped_draw, stratified_draw
+from earlyrobust.data.splitting import grouped_draw, stratified_draw
 from earlyrobust.data.tasks import Task
 from earlyrobust.data.textformat import USUAL_FORMAT, TextFormat
 from earlyrobust.errors import DataError
@@ -196,7 +197,7 @@ def load_files(
         test, train = _hold_out(train, rng, train.keys, leave=2)
     else:
 
-        def rows(table: Table) -> pa.Table:
+        def rows(table: Chunk) -> pa.Table:
             return to_rows(table, text_columns, match_rows(tested.read(table), classes, table))
 
         tested = LabelReader(label_column)

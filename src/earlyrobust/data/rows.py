@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from earlyrobust.data.duplicates import KeyArray, table_keys
-from earlyrobust.data.splits import IntArray
+from earlyrobust.data.splitting import IntArray
 from earlyrobust.errors import DataError
 from earlyrobust.storage import A_DAY, TEMPORARY, cache_folder, remove_leftovers
 

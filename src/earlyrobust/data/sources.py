@@ -8,7 +8,8 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 
-from earlyrobust.data.files import Table, one_line, read_chunks
+from earlyrobust.data.chunks import Chunk
+from earlyrobust.data.files import one_line, read_chunks
 from earlyrobust.data.rows import gather, make_rows
 from earlyrobust.data.tasks import HubSource, LocalFiles, Task
 from earlyrobust.errors import DataError
@@ -66,7 +67,7 @@ def _find(task: Task, data_dir: Path, candidates: Sequence[str]) -> Path:
 def _read_split(task: Task, path: Path, csv_quoted: bool) -> pa.Table:
     columns = [task.text_column] + ([] if task.pair_column is None else [task.pair_column])
 
-    def rows(table: Table) -> pa.Table:
+    def rows(table: Chunk) -> pa.Table:
         texts = [table.texts(column, may_be_empty=True) for column in columns]
         if csv_quoted:
             texts = [[_unquote(text) for text in column] for column in texts]
@@ -75,7 +76,7 @@ def _read_split(task: Task, path: Path, csv_quoted: bool) -> pa.Table:
     return gather(map(rows, read_chunks(path, [*columns, "label"])))
 
 
-def _checked_labels(task: Task, table: Table) -> list[int]:
+def _checked_labels(task: Task, table: Chunk) -> list[int]:
     labels = table.labels("label")
     known = range(len(task.label_names))
     for row, label in enumerate(labels):

@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from earlyrobust.data.files import ENDINGS, NAMES_OF_ENDINGS, Table, column_names, one_line, read_chunks
+from earlyrobust.data.chunks import Chunk
+from earlyrobust.data.files import ENDINGS, NAMES_OF_ENDINGS, column_names, one_line, read_chunks
 from earlyrobust.data.textformat import TextFormat
 from earlyrobust.errors import DataError, OutputError
 
@@ -65,7 +66,7 @@ def survey(path: Path, texts: Sequence[str], form: TextFormat, *, typed: bool = 
     return Survey(columns, tuple(texts), rows, missing, schema)
 
 
-def texts_of(table: Table, columns: Sequence[str]) -> list[tuple[str, ...] | None]:
+def texts_of(table: Chunk, columns: Sequence[str]) -> list[tuple[str, ...] | None]:
     """Return the text or the two texts of each row; None for a row in which one is missing.
 
     Raises:
@@ -148,7 +149,7 @@ def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _unified(path: Path, known: pa.Schema | None, table: Table, columns: Sequence[str]) -> pa.Schema:
+def _unified(path: Path, known: pa.Schema | None, table: Chunk, columns: Sequence[str]) -> pa.Schema:
     """Return the types of columns that fit the values of some rows, too."""
     try:
         found = pa.schema([(name, pa.array(table.columns[name]).type) for name in columns])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from earlyrobust import processes
 from earlyrobust.encoders import padding_side
 from earlyrobust.errors import DataError, ModelError
-from earlyrobust.results import Accuracy
+from earlyrobust.statistics.measures import Accuracy
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -11,13 +11,12 @@ import numpy as np
 
 from earlyrobust import processes
 from earlyrobust.attacks.base import Attack, Example
-from earlyrobust.attacks.bound import attack_row
 from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT, run_attacks
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.precision import Precision
 from earlyrobust.attacks.server import Server
 from earlyrobust.data.digests import split_digest
-from earlyrobust.data.splits import stratified_draw
+from earlyrobust.data.splitting import stratified_draw
 from earlyrobust.encoders import LEAST_LENGTH
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation.sharing import own_journal, put_together
@@ -149,7 +148,7 @@ def evaluate_victim(
     before, finished = len(done), {example.index for example in done}
     waiting = [index for index in chosen if index not in finished]
     own = waiting[processes.rank() :: processes.count()]
-    attacks = (attack_row(attack, victim, index, _example(dataset[index], index, seed)) for index in own)
+    attacks = (attack.attack(_example(dataset[index], index, seed), victim) for index in own)
     with (
         processes.agreed(),
         nullcontext() if journal is None else Journal(own_journal(journal), header) as book,
@@ -234,4 +233,4 @@ def _example(row: dict[str, Any], index: int, seed: int) -> Example:
     columns = _columns(row, index)
     # Every example has random choices of its own, whatever else is attacked.
     own = np.random.SeedSequence([seed, index]).generate_state(1)[0]
-    return Example(columns, row["label"], int(own))
+    return Example(columns, row["label"], int(own), index)

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 from earlyrobust.lazy import lazily
 
 if TYPE_CHECKING:
-    from earlyrobust.experiments.config import CompareConfig
     from earlyrobust.experiments.grid import compare
     from earlyrobust.experiments.paper import EXPERIMENTS, Experiment
     from earlyrobust.experiments.reproduction import reproduce
 
-__all__ = ["EXPERIMENTS", "CompareConfig", "Experiment", "compare", "reproduce"]
+__all__ = ["EXPERIMENTS", "Experiment", "compare", "reproduce"]
 
 _HOMES = {
-    "CompareConfig": "config",
     "compare": "grid",
     "EXPERIMENTS": "paper",
     "Experiment": "paper",

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from earlyrobust.experiments.config import CompareConfig
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.folder import what_matters
+from earlyrobust.errors import ConfigError
+from earlyrobust.options.comparison import CompareConfig
+from earlyrobust.options.run import RunConfig
+from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.results import RECORD_NAME
+from earlyrobust.workspace.folder import what_matters
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,11 @@ def plan_cells(config: CompareConfig) -> list[Cell]:
 
 def _cells_of(config: CompareConfig, seed: int) -> Iterator[Cell]:
     for arm in config.arms:
-        run = config.run_of(arm, seed, config.cells_folder)
+        try:
+            run = config.options_of_cell(arm, seed, config.cells_folder)
+            Recipe.of(run)
+        except ConfigError as error:
+            raise ConfigError(f"In the arm '{arm}': {error}") from error
         # The same run has the same folder, whatever its arm is called, and another run another one.
         name = f"{run.method}-seed{seed}-{_key(run)}"
         yield Cell(arm, run.model_copy(update={"output": config.cells_folder / name}))

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from earlyrobust import processes
+from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.experiments.cells import Cell, plan_cells
-from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.launchers import LAUNCHERS, Failure, check_ray
-from earlyrobust.pipeline.attacking import build_attacks
-from earlyrobust.pipeline.folder import close_again, fingerprints_of, what_matters
-from earlyrobust.pipeline.identity import differences, told
-from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.own_data import digest_of_files, has_other_model
+from earlyrobust.options.comparison import CompareConfig
+from earlyrobust.pipeline.attacks import build_attacks
+from earlyrobust.pipeline.original_data import digest_of_files, has_other_model
 from earlyrobust.pipeline.splits import load_data
-from earlyrobust.results import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord, RunRecord
+from earlyrobust.results import COMPARISON_NAME, CellRecord, ComparisonRecord, RunRecord
 from earlyrobust.storage import check_can_be_made, content_of, locked, remove_leftovers
+from earlyrobust.workspace.finding import fingerprints_of
+from earlyrobust.workspace.folder import close_again, what_matters
+from earlyrobust.workspace.identity import differences, told
+from earlyrobust.workspace.observer import Observer
 
 # More arms than these are counted in a title instead of named.
 MOST_NAMED = 5

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.errors import ConfigError, OutputError
-from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.grid import check_comparison, compare
 from earlyrobust.experiments.paper import EXPERIMENTS, SCALES
-from earlyrobust.pipeline.observer import Observer
-from earlyrobust.results import EXPERIMENT_NAME, Comparison, ExperimentRecord
+from earlyrobust.options.comparison import CompareConfig
+from earlyrobust.results import EXPERIMENT_NAME, ExperimentRecord
 from earlyrobust.storage import locked, remove_leftovers
+from earlyrobust.workspace.observer import Observer
 
 # Experiments at the same scale share their runs.
 CELLS = "cells"

@@ -12,9 +12,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from earlyrobust import processes
 from earlyrobust.encoders import synchronize
-from earlyrobust.pipeline.folder import ELAPSED_NAME
-from earlyrobust.pipeline.interrupts import DelayedInterrupt
 from earlyrobust.storage import flush_folder, write_json
+from earlyrobust.workspace.folder import ELAPSED_NAME
+from earlyrobust.workspace.interrupts import DelayedInterrupt
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 # An interrupted training goes on for so long to reach the next log; then it is saved at any step.

@@ -19,14 +19,16 @@ from earlyrobust.data.matching import is_unnamed, match_classes
 from earlyrobust.encoders import load_classifier, load_tokenizer, save_tokenizer
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation import predict
-from earlyrobust.pipeline.config import OWN_DATA, RunConfig
-from earlyrobust.pipeline.folder import INPUTS, MODEL, TICKET, AnyTicket, find_ticket
+from earlyrobust.options.run import OWN_DATA, RunConfig
 from earlyrobust.pipeline.jobs import run
-from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.progress import ProgressLines, quiet_libraries
 from earlyrobust.pipeline.recipe import note_idle_options
-from earlyrobust.results import Accuracy, RunRecord
+from earlyrobust.results import RunRecord
+from earlyrobust.statistics.measures import Accuracy
 from earlyrobust.storage import check_can_be_made, write_folder
+from earlyrobust.workspace.finding import find_ticket
+from earlyrobust.workspace.folder import INPUTS, MODEL, TICKET, AnyTicket
+from earlyrobust.workspace.observer import Observer
+from earlyrobust.workspace.progress import ProgressLines, quiet_libraries
 
 # A model object with its tokenizer.
 _Model = tuple[PreTrainedModel, PreTrainedTokenizerBase]

@@ -9,7 +9,7 @@ from earlyrobust.data.labels import name_some
 from earlyrobust.data.matching import Matching, is_unnamed, match_classes
 from earlyrobust.encoders import names_of_head
 from earlyrobust.errors import ConfigError, DataError
-from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.options.run import RunConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

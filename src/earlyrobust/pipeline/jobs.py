@@ -11,20 +11,9 @@ from earlyrobust.encoders import (
 )
 from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import sample_examples
-from earlyrobust.pipeline.attacking import build_attacks
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.folder import (
-    CONFIG_NAME,
-    DENSE,
-    PROGRESS_NAME,
-    TICKET,
-    AnyTicket,
-    RunFolder,
-    close_again,
-    find_ticket,
-)
-from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.own_data import digest_of_files
+from earlyrobust.options.run import RunConfig
+from earlyrobust.pipeline.attacks import build_attacks
+from earlyrobust.pipeline.original_data import digest_of_files
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.recording import make_record
 from earlyrobust.pipeline.splits import Splits, load_splits
@@ -34,6 +23,17 @@ from earlyrobust.pipeline.training import check_can_train
 from earlyrobust.results import RunRecord
 from earlyrobust.tickets.drawing import entries_to_cut
 from earlyrobust.tickets.ticket import Ticket
+from earlyrobust.workspace.finding import find_ticket
+from earlyrobust.workspace.folder import (
+    CONFIG_NAME,
+    DENSE,
+    PROGRESS_NAME,
+    TICKET,
+    AnyTicket,
+    RunFolder,
+    close_again,
+)
+from earlyrobust.workspace.observer import Observer
 
 
 def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:

@@ -9,9 +9,9 @@ from earlyrobust.attacks.resources.antonyms import WithoutAntonyms
 from earlyrobust.attacks.resources.neighbours import load_neighbours
 from earlyrobust.errors import ConfigError
 from earlyrobust.noise import Lexicon, NoiseConfig, TextNoise
-from earlyrobust.pipeline.folder import TICKET
-from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.specs import NONE, parse_spec
+from earlyrobust.options.specs import NONE, parse_spec
+from earlyrobust.workspace.folder import TICKET
+from earlyrobust.workspace.observer import Observer
 
 if TYPE_CHECKING:
     from earlyrobust.pipeline.splits import Splits

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from earlyrobust import processes
 from earlyrobust.encoders import Note, has_bf16, time_in_bf16
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.folder import RunFolder
+from earlyrobust.options.run import RunConfig
+from earlyrobust.workspace.folder import RunFolder
 
 # Bfloat16 is chosen if it takes less than this share of the time. Near 1 the choice would depend on chance.
 _PAYS = 0.8

@@ -13,7 +13,7 @@ from datasets import concatenate_datasets
 
 from earlyrobust.errors import DataError, ModelError, explain
 from earlyrobust.evaluation.clean import collate
-from earlyrobust.pipeline.observer import Observer
+from earlyrobust.workspace.observer import Observer
 
 if TYPE_CHECKING:
     from datasets import Dataset

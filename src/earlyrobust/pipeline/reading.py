@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from earlyrobust.data.tokens import tokenize_and_count
 from earlyrobust.encoders import fit_tokenizer, length_to_read, readable_tokens, trained_tokens
-from earlyrobust.pipeline.observer import Observer
+from earlyrobust.workspace.observer import Observer
 
 if TYPE_CHECKING:
     from datasets import Dataset

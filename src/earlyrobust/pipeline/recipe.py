@@ -11,13 +11,13 @@ from earlyrobust.adversarial import ADVERSARIES, Adversary
 from earlyrobust.attacks import Resources
 from earlyrobust.errors import ConfigError
 from earlyrobust.extensions import find_class
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.methods import METHODS, Method, Start
+from earlyrobust.options.methods import METHODS, Method, Start
+from earlyrobust.options.run import RunConfig
+from earlyrobust.options.specs import NONE, parse_spec
 from earlyrobust.pipeline.noising import NoiseChoice
-from earlyrobust.pipeline.observer import Observer
-from earlyrobust.pipeline.specs import NONE, parse_spec
-from earlyrobust.search import SEARCHES, EarlyRobustSearch, RobustTicketSearch, Search, SearchConfig
+from earlyrobust.search import SEARCHES, Search, SearchConfig
 from earlyrobust.search.base import check_adversary
+from earlyrobust.workspace.observer import Observer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -25,24 +25,8 @@ if TYPE_CHECKING:
 _MULTIPLE_ON_ACCELERATORS = 64
 # Instead of a search: a ticket drawn by chance, the comparison that any search must win.
 RANDOM = "random"
-# Which settings of searches an option of the run is.
-_SETTINGS: dict[str, tuple[str, ...]] = {
-    "heads": ("head_ratio",),
-    "neurons": ("neuron_ratio",),
-    "weights": ("weight_ratio",),
-    "head_penalty": ("head_penalty",),
-    "neuron_penalty": ("neuron_penalty",),
-    "head_scope": ("head_scope",),
-    "neuron_scope": ("neuron_scope",),
-    "neuron_multiple": ("neuron_multiple",),
-    "gamma": ("gamma",),
-    "patience": ("patience",),
-    "settling": ("settling",),
-    "miniepoch": ("miniepoch",),
-    "miniepoch_min_steps": ("min_steps",),
-    "search_epochs": ("max_epochs", "epochs"),
-    "draw_after": ("draw_after",),
-}
+# For each option the settings of searches that it gives a value.
+_SETTINGS = {name: one.settings for name, one in RunConfig.described().items() if one.settings}
 
 
 @dataclass(frozen=True)
@@ -60,7 +44,7 @@ class Recipe:
         noise: The noise in training texts; None for no noise.
     """
 
-    search: type[Search] | None
+    search: type[Search[Any, Any]] | None
     search_config: Any
     search_adversary: Adversary | None
     is_random: bool
@@ -198,10 +182,9 @@ class Recipe:
         """
         method = METHODS[config.method]
         name = config.search or method.search or NONE
-        search: type[Search] | None = None
+        search: type[Search[Any, Any]] | None = None
         if name not in (RANDOM, NONE):
-            bases = (EarlyRobustSearch, RobustTicketSearch)
-            search = find_class("search", name, SEARCHES, bases, [RANDOM, NONE])
+            search = find_class("search", name, SEARCHES, Search, [RANDOM, NONE])
         start = config.start or ("pretrained" if name == RANDOM else method.start)
         if start in ("searched", "continued") and name == RANDOM:
             raise ConfigError(f"A random ticket has no searched weights to start from: drop --start {start}.")
@@ -239,10 +222,10 @@ def make_adversary(spec: str) -> Adversary | None:
     name, settings = parse_spec(spec)
     if name == NONE:
         return None
-    return find_class("adversary", name, ADVERSARIES, [Adversary], [NONE])(**settings)
+    return find_class("adversary", name, ADVERSARIES, Adversary, [NONE])(**settings)
 
 
-def _search_adversary(search: type[Search], config: RunConfig, method: Method) -> Adversary | None:
+def _search_adversary(search: type[Search[Any, Any]], config: RunConfig, method: Method) -> Adversary | None:
     spec = config.search_adversary or (method.search_adversary if config.search is None else None)
     if spec is None:
         return search.default_adversary
@@ -257,7 +240,7 @@ def neuron_multiple(config: RunConfig) -> int:
     return usual if config.neuron_multiple is None else config.neuron_multiple
 
 
-def _settings(search: type[Search], config: RunConfig) -> Any:
+def _settings(search: type[Search[Any, Any]], config: RunConfig) -> Any:
     """A search's settings: those of the run's options that it knows and that were given."""
     known = {field.name for field in fields(search.Config)}
     given = {

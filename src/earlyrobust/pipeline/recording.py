@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from earlyrobust import processes
+from earlyrobust.analysis.findings import find_faults, swapped_classes
 from earlyrobust.attacks import WordSwapAttack
 from earlyrobust.evaluation import accuracy_of, calibration_error, evaluate_clean, measure_speed, predict
 from earlyrobust.families import family_of
-from earlyrobust.pipeline.attacking import attack_model
-from earlyrobust.pipeline.environment import describe_environment
-from earlyrobust.pipeline.folder import DENSE, MODEL, TICKET, AnyTicket, bytes_of_weights
+from earlyrobust.pipeline.attacks import attack_model
 from earlyrobust.pipeline.splits import Splits
 from earlyrobust.pipeline.stages import Job
 from earlyrobust.pruning import is_cut
@@ -29,11 +28,12 @@ from earlyrobust.results import (
     SpeedRecord,
     TicketRecord,
     WeightsRecord,
-    find_faults,
-    swapped_classes,
 )
 from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.tickets.weight_ticket import WeightTicket
+from earlyrobust.workspace.environment import describe_environment
+from earlyrobust.workspace.finding import bytes_of_weights
+from earlyrobust.workspace.folder import DENSE, MODEL, TICKET, AnyTicket
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

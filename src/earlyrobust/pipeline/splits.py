@@ -10,11 +10,11 @@ from earlyrobust import processes
 from earlyrobust.data import TASKS, TextData, load_files, load_task
 from earlyrobust.encoders import load_skeleton, load_tokenizer
 from earlyrobust.noise import TEXT_COLUMNS
-from earlyrobust.pipeline.config import RunConfig
+from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline.counts import describe_rows
 from earlyrobust.pipeline.given import GivenHead, find_head
-from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.reading import read_texts
+from earlyrobust.workspace.observer import Observer
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -27,13 +27,9 @@ from earlyrobust.encoders import (
 from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.evaluation import predict
 from earlyrobust.noise import Lexicon, TextNoise
-from earlyrobust.pipeline.attacking import resources_of
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.environment import note_idle_devices
-from earlyrobust.pipeline.folder import DENSE, MODEL, SEARCHED, TICKET, AnyTicket, RunFolder, find_ticket
-from earlyrobust.pipeline.interrupts import DelayedInterrupt
+from earlyrobust.options.run import RunConfig
+from earlyrobust.pipeline.attacks import resources_of
 from earlyrobust.pipeline.noising import NoiseChoice, build_lexicon, build_noise
-from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.precision import choose_bf16
 from earlyrobust.pipeline.preflight import try_out
 from earlyrobust.pipeline.recipe import Recipe, neuron_multiple
@@ -43,6 +39,11 @@ from earlyrobust.pipeline.training import search_ticket, train_classifier
 from earlyrobust.pruning import prune, reinitialize_pruned, zero_weights
 from earlyrobust.storage import write_folder
 from earlyrobust.tickets.weight_ticket import WeightTicket
+from earlyrobust.workspace.environment import note_idle_devices
+from earlyrobust.workspace.finding import find_ticket
+from earlyrobust.workspace.folder import DENSE, MODEL, SEARCHED, TICKET, AnyTicket, RunFolder
+from earlyrobust.workspace.interrupts import DelayedInterrupt
+from earlyrobust.workspace.observer import Observer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

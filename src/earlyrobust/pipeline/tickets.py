@@ -6,11 +6,11 @@ from typing import Any
 
 from earlyrobust.encoders import load_dimensions
 from earlyrobust.errors import TicketError
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.folder import AnyTicket
-from earlyrobust.pruning.gates import check_fits
+from earlyrobust.options.run import RunConfig
+from earlyrobust.pruning.coefficients import check_fits
 from earlyrobust.tickets.drawing import draw_at_random
 from earlyrobust.tickets.ticket import Ticket
+from earlyrobust.workspace.folder import AnyTicket
 
 
 def check_ticket(ticket: AnyTicket, encoder: str) -> None:

@@ -15,12 +15,9 @@ from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
 from earlyrobust.errors import ConfigError, DataError
 from earlyrobust.evaluation import accuracy_of, predict
+from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline import checkpointing
 from earlyrobust.pipeline.checkpointing import Checkpoints
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.folder import ELAPSED_NAME, RunFolder
-from earlyrobust.pipeline.interrupts import DelayedInterrupt
-from earlyrobust.pipeline.observer import Observer
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.reporting import check_reporting, reporting
 from earlyrobust.results import Confusion, TrainingLog
@@ -34,6 +31,9 @@ from earlyrobust.trainer.best import BestWeightsCallback
 from earlyrobust.trainer.dropout import cheap_dropout
 from earlyrobust.trainer.retreat import RetreatCallback
 from earlyrobust.trainer.weighting import WeightedLoss, balanced_weights
+from earlyrobust.workspace.folder import ELAPSED_NAME, RunFolder
+from earlyrobust.workspace.interrupts import DelayedInterrupt
+from earlyrobust.workspace.observer import Observer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -178,7 +178,7 @@ def search_ticket(
     options: dict[str, Any] = {} if goes_on_in is None else {"goes_on": True}
     warmup = 0.0 if goes_on_in is None else WARMUP
     with reporting(config.report_to, folder.path, stage) as reports:
-        search = cast("type[Search]", recipe.search)(
+        search = cast("type[Search[Any, Any]]", recipe.search)(
             model,
             _arguments(config, folder, stage, recipe.epochs, warmup),
             splits.train if noise is None else splits.train_with_texts(),

@@ -11,8 +11,8 @@ from transformers import AutoModelForSequenceClassification
 from earlyrobust.errors import ModelError
 from earlyrobust.families import family_of
 from earlyrobust.pruning.autoclasses import is_cut
+from earlyrobust.pruning.coefficients import MODULE_NAME, check_fits
 from earlyrobust.pruning.cut_config import cut_config
-from earlyrobust.pruning.gates import MODULE_NAME, check_fits
 from earlyrobust.pruning.kept import indices
 from earlyrobust.tickets.ticket import Ticket
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from earlyrobust.families import family_of
-from earlyrobust.pruning.gates import check_fits
+from earlyrobust.pruning.coefficients import check_fits
 from earlyrobust.pruning.kept import kept_entries
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ classify = pipeline("text-classification", model="path/or/name")
 """
 
 
-def draw_card(record: RunRecord, folder: Path, scrutiny: Sequence[str] = ()) -> Path:
+def render_card(record: RunRecord, folder: Path, scrutiny: Sequence[str] = ()) -> Path:
     """Write the card of a run's classifier into the folder of the classifier.
 
     Args:
@@ -47,7 +47,7 @@ def draw_card(record: RunRecord, folder: Path, scrutiny: Sequence[str] = ()) -> 
 
 
 def card_text(record: RunRecord, scrutiny: Sequence[str] = ()) -> str:
-    """The content of a card; see `draw_card`."""
+    """The content of a card; see `render_card`."""
     text = "\n".join(_parts(record, scrutiny))
     return text.encode("utf-8", "backslashreplace").decode()  # halves of surrogate pairs have no encoding
 

@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from earlyrobust.journal import AttackedExample, read_journal
-from earlyrobust.reports.html import environment, percent, setting, write_page
-from earlyrobust.results import Accuracy, AttackRecord, Mean
+from earlyrobust.reports.html import environment, setting, write_page
+from earlyrobust.reports.numbers import NOTHING, attack_cells
+from earlyrobust.reports.tables import Number
+from earlyrobust.reports.validity import CANDIDATES, NEVER_OFFERED, READ_IN_PART, TOUCHABLE
+from earlyrobust.results import AttackRecord
+from earlyrobust.statistics.measures import AUA, CLEAN, QUERIES, SIMILARITY, SUCCESS, WORDS_CHANGED
 
 EXAMPLES_PAGE = "examples.html"
 
@@ -40,6 +44,21 @@ class Piece(NamedTuple):
     changed: bool
 
 
+_MEANINGS = {
+    CLEAN: "right before the attack",
+    AUA: "accuracy under attack: still right after it",
+    SUCCESS: "of the attacks on examples that the model had right",
+    QUERIES: "texts that the model was asked about, for each example",
+    WORDS_CHANGED: "in a successful attack",
+    SIMILARITY: "after a successful attack",
+    NEVER_OFFERED: "and so withstood",
+    CANDIDATES: "that the model was asked about, for each word tried",
+    TOUCHABLE: "of all attacked texts",
+    READ_IN_PART: "longer than the model reads",
+}
+_ALWAYS = (CLEAN, AUA, SUCCESS, QUERIES, WORDS_CHANGED, SIMILARITY)
+
+
 class _Figure(NamedTuple):
     name: str
     meaning: str
@@ -47,7 +66,7 @@ class _Figure(NamedTuple):
     interval: str
 
 
-def draw_examples(
+def render_examples(
     sections: Sequence[tuple[str, AttackRecord, Sequence[AttackedExample]]],
     label_names: Sequence[str],
     path: Path,
@@ -94,7 +113,7 @@ def attack_section(
     }
 
 
-def draw_journals(
+def render_journals(
     records: Mapping[str, AttackRecord],
     label_names: Sequence[str],
     folder: Path,
@@ -119,7 +138,7 @@ def draw_journals(
         if (journal := folder / str(record.journal)).exists()
     ]
     if sections:
-        draw_examples(sections, label_names, folder / EXAMPLES_PAGE, findings)
+        render_examples(sections, label_names, folder / EXAMPLES_PAGE, findings)
 
 
 def compare(before: str, after: str) -> tuple[list[Piece], list[Piece]]:
@@ -212,57 +231,11 @@ def class_namer(label_names: Sequence[str]) -> Any:
 
 
 def _figures(record: AttackRecord) -> list[_Figure]:
-    """The numbers of an attack, as the page words them."""
-    return [
-        _share("Clean%", "right before the attack", record.clean),
-        _share("Aua%", "accuracy under attack: still right after it", record.under_attack),
-        _share("Attack success rate", "of attacks on what was right", record.success_rate),
-        _mean("#Query", "texts asked per example", record.queries, 1),
-        _mean("Words changed", "in a successful attack", record.words_changed, 1, share=True),
-        _mean("Similarity", "after a successful attack", record.similarity, 3),
-        *_could_try(record),
-    ]
-
-
-def _could_try(record: AttackRecord) -> Iterator[_Figure]:
-    """What the attack could try; nothing for the record of an older version."""
-    validity = record.validity
-    if validity is None or validity.never_offered_share is None:
-        return
-    counts = f"{validity.never_offered:,} of {validity.counted:,} attacked examples"
-    yield _Figure(
-        "Never offered a candidate", "and so withstood", percent(validity.never_offered_share), counts
-    )
-    if validity.candidates_per_word is not None:
-        tried = f"{validity.offered:,} for {validity.tried:,} words"
-        value = f"{validity.candidates_per_word:.1f}"
-        yield _Figure("Candidates a word", "offered, for each word tried", value, tried)
-    if validity.touchable_share is not None:
-        counts = f"{validity.touchable:,} of {validity.words:,} words"
-        yield _Figure(
-            "Words that may be touched", "of all attacked texts", percent(validity.touchable_share), counts
-        )
-    if record.cut is not None:
-        total = record.clean.total
-        yield _Figure(
-            "Read in part",
-            "longer than the model reads",
-            percent(record.cut / total),
-            f"{record.cut:,} of {total:,} examples",
-        )
-
-
-def _share(name: str, meaning: str, share: Accuracy | None) -> _Figure:
-    if share is None:
-        return _Figure(name, meaning, None, "")
-    interval = f"{100 * share.low:.1f} to {100 * share.high:.1f} %"
-    return _Figure(name, meaning, percent(share.value), interval)
-
-
-def _mean(name: str, meaning: str, mean: Mean | None, digits: int, *, share: bool = False) -> _Figure:
-    if mean is None:
-        return _Figure(name, meaning, None, "")
-    factor, unit = (100, " %") if share else (1, "")
-    numbers = (factor * mean.value, factor * mean.low, factor * mean.high)
-    value, low, high = (f"{number:.{digits}f}".replace("-", "−") for number in numbers)
-    return _Figure(name, meaning, value + unit, f"{low} to {high}{unit}")
+    """The numbers of an attack, each with its meaning."""
+    found = []
+    for name, cell in attack_cells(record).items():
+        if cell == NOTHING and name not in _ALWAYS:
+            continue  # the record of an older version has no counts
+        value, interval = (cell.value, cell.interval) if isinstance(cell, Number) else (cell, "")
+        found.append(_Figure(name, _MEANINGS[name], None if value == NOTHING else value, interval))
+    return found

@@ -58,7 +58,7 @@ _NEEDS = {
 }
 
 
-def draw_export_card(record: ExportRecord, folder: Path) -> Path:
+def render_export_card(record: ExportRecord, folder: Path) -> Path:
     """Write the card of an export into its folder.
 
     Args:

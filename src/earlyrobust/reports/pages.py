@@ -11,12 +11,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.summary import ArmSummary, summarise
 from earlyrobust.errors import OutputError
 from earlyrobust.journal import read_journal
 from earlyrobust.reports import plots
+from earlyrobust.reports.comparisons import FAILED, comparison_tables, frontier_points, headlines
 from earlyrobust.reports.examples import attack_section, class_namer, compare_columns
 from earlyrobust.reports.html import environment, plain, setting, write_page
-from earlyrobust.reports.overview import FAILED, comparison_tables, frontier_points, headlines
 from earlyrobust.reports.runs import run_headlines, run_tables
 from earlyrobust.reports.tables import Table, to_csv, to_latex, to_markdown
 from earlyrobust.reports.validity import doubts_of_arms
@@ -26,15 +28,12 @@ from earlyrobust.results import (
     COMPARISON_NAME,
     EXPERIMENT_NAME,
     RECORD_NAME,
-    Comparison,
     EnvironmentRecord,
     ExperimentRecord,
-    Mean,
     RunRecord,
 )
 from earlyrobust.results.experiment import View
-from earlyrobust.results.measures import AUA, CLEAN, OVERALL, of_attack
-from earlyrobust.results.summary import ArmSummary, summarise
+from earlyrobust.statistics.measures import AUA, CLEAN, OVERALL, Mean, of_attack
 from earlyrobust.storage import write_atomically
 
 REPORT_PAGE = "report.html"
@@ -90,7 +89,7 @@ class Report:
     label_names: list[str] = field(default_factory=list)
 
 
-def draw_report(folder: Path) -> list[Path]:
+def render_report(folder: Path) -> list[Path]:
     """Draw the report of a run, a comparison or an experiment into its folder, from its records and journals.
 
     Args:

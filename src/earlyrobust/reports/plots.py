@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from earlyrobust.results import CurveRecord, Mean, RunRecord, SearchRecord, TicketRecord, TrainingLog
-from earlyrobust.results.summary import frontier
+from earlyrobust.analysis.summary import frontier
+from earlyrobust.results import CurveRecord, RunRecord, SearchRecord, TicketRecord, TrainingLog
+from earlyrobust.statistics.measures import Mean
 from earlyrobust.storage import write_atomically
 
 LAYERS_PICTURE = "kept-per-layer.png"
@@ -32,7 +33,7 @@ _COLOURS = (
 _MARKERS = "osD^vP*Xhp"
 
 
-def draw_pictures(record: RunRecord, folder: Path) -> list[Path]:
+def render_pictures(record: RunRecord, folder: Path) -> list[Path]:
     """Draw the pictures that a run's record holds.
 
     Args:

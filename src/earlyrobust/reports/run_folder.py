@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earlyrobust.reports.card import draw_card
-from earlyrobust.reports.examples import draw_journals
-from earlyrobust.reports.pages import draw_report
-from earlyrobust.reports.plots import draw_pictures
+from earlyrobust.reports.card import render_card
+from earlyrobust.reports.examples import render_journals
+from earlyrobust.reports.pages import render_report
+from earlyrobust.reports.plots import render_pictures
 from earlyrobust.results import ATTACKS_FOLDER, MODEL_FOLDER, RunRecord, sentences_in
 
 
-def draw_run(folder: Path | str) -> list[Path]:
+def render_run(folder: Path | str) -> list[Path]:
     """Draw the pictures of a finished run, the examples of its attacks, its page, and its classifier's card.
 
     Args:
@@ -25,7 +25,7 @@ def draw_run(folder: Path | str) -> list[Path]:
     """
     place = Path(folder)
     record = RunRecord.load(place)
-    pictures = draw_pictures(record, place)
-    draw_journals(record.attacks, record.data.label_names, place / ATTACKS_FOLDER, record.findings)
-    pages = draw_report(place)
-    return [*pictures, *pages, draw_card(record, place / MODEL_FOLDER, sentences_in(place))]
+    pictures = render_pictures(record, place)
+    render_journals(record.attacks, record.data.label_names, place / ATTACKS_FOLDER, record.findings)
+    pages = render_report(place)
+    return [*pictures, *pages, render_card(record, place / MODEL_FOLDER, sentences_in(place))]

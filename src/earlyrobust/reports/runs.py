@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from earlyrobust.reports.confusion import confusion_table, percent_of
-from earlyrobust.reports.tables import Cell, Number, Table
-from earlyrobust.reports.validity import MEANING_OF_AUA, MEANING_OF_ECE, validity_of_models
-from earlyrobust.results import Accuracy, Mean, ModelRecord, RunRecord, SearchRecord
-from earlyrobust.results.measures import CALIBRATION, LARGEST_CLASS, MACRO_F1
+from earlyrobust.reports.numbers import NOTHING, attack_cells, describe_stop, percent
+from earlyrobust.reports.tables import Cell, Table
+from earlyrobust.reports.validity import MEANING_OF_AUA, MEANING_OF_ECE, NEVER_OFFERED, validity_of_models
+from earlyrobust.results import ModelRecord, RunRecord, SearchRecord
+from earlyrobust.statistics.measures import (
+    AUA,
+    CALIBRATION,
+    CLEAN,
+    LARGEST_CLASS,
+    MACRO_F1,
+    MEGABYTES,
+    PARAMETERS,
+    QUERIES,
+    of_attack,
+)
 
 
 def run_headlines(record: RunRecord) -> list[str]:
@@ -30,13 +41,7 @@ def run_headlines(record: RunRecord) -> list[str]:
             f"(its operations: {record.speed.flops_ratio:.2f})."
         )
     if record.search is not None:
-        since = record.search.settled_since
-        settled = (
-            "its masks had settled" if since is None else f"its masks were settled since epoch {since:.2f}"
-        )
-        ends = {"converged": settled, "fixed": "as it was told"}
-        why = ends.get(record.search.stop_reason, "its masks had not settled")
-        sentences.append(f"The search stopped after {record.search.epochs:.2f} epochs: {why}.")
+        sentences.append(describe_stop(record.search))
     return sentences + record.findings
 
 
@@ -78,66 +83,112 @@ def settling_headline(search: SearchRecord, gamma: float, patience: int, settlin
 def run_tables(record: RunRecord) -> list[Table]:
     """The tables of a run: a column for the dense model, if there is one, and one for the method's.
 
-    The first is that of accuracy, the last that of seconds.
+    The first is that of accuracy, size and training time, the last that of the seconds of all stages.
     """
+    shown = _models(record)
+    return [
+        table
+        for table in [
+            results_table(record),
+            validity_of_models(shown),
+            *(
+                confusion_table(f"Answers by class: {title}", model.confusion, record.data.label_names)
+                for title, model in shown.items()
+                if model.confusion is not None
+            ),
+            Table(
+                "Seconds", ["stage", "s"], [[stage, f"{took:.1f}"] for stage, took in record.seconds.items()]
+            ),
+        ]
+        if table is not None
+    ]
+
+
+def results_table(record: RunRecord, *, with_never_offered: bool = False) -> Table:
+    """The table of accuracy, size and training time.
+
+    Args:
+        record: The run.
+        with_never_offered: Whether the table also counts the examples that an attack never offered a
+            candidate for.
+    """
+    shown = _models(record)
+    of_attacks = (AUA, QUERIES, *((NEVER_OFFERED,) if with_never_offered else ()))
+    return Table("Results", ["", *shown], _rows(record, [*shown.values()], of_attacks), _notes(record))
+
+
+def _models(record: RunRecord) -> dict[str, ModelRecord]:
+    """The models of a run by the headings of their columns."""
     models = {record.column_of_dense: record.dense, record.title: record.model}
-    shown = {title: model for title, model in models.items() if model is not None}
+    return {title: model for title, model in models.items() if model is not None}
+
+
+def _rows(record: RunRecord, models: Sequence[ModelRecord], of_attacks: Sequence[str]) -> list[list[Cell]]:
+    """The rows of the table of results; `models` are those of its columns, the method's the last."""
 
     def row(name: str, show: Callable[[ModelRecord], Cell]) -> list[Cell]:
-        return [name, *(show(model) for model in shown.values())]
+        return [name, *map(show, models)]
 
-    rows = [
-        row("Clean%", lambda model: _share(model.test)),
-        row("Clean% on selection", lambda model: _share(model.selection)),
-    ]
+    def row_of_model(name: str, of_dense: str, of_model: str) -> list[Cell]:
+        return [name, *([of_dense] if len(models) > 1 else []), of_model]
+
+    model = record.model
+    rows = [row(CLEAN, lambda model: percent(model.test))]
     if record.data.largest_class is not None:
-        rows.insert(1, row(LARGEST_CLASS, lambda _: percent_of(record.data.largest_class)))
-    if record.model.confusion is not None:
-        rows.insert(2, row(MACRO_F1, _macro_f1))
-    for attack in record.model.attacks:
-        rows.append(row(f"Aua%, {attack}", lambda model, attack=attack: _aua(model, attack)))  # type: ignore[misc]
-        rows.append(row(f"#Query, {attack}", lambda model, attack=attack: _queries(model, attack)))  # type: ignore[misc]
-    notes = [MEANING_OF_AUA] if record.attacks else []
-    if record.model.calibration_error is not None:
+        rows.append(row(LARGEST_CLASS, lambda _: percent_of(record.data.largest_class)))
+    if model.confusion is not None:
+        rows.append(row(MACRO_F1, _macro_f1))
+    for attack in model.attacks:
+        for name in of_attacks:
+            rows.append(
+                row(
+                    of_attack(name, attack),
+                    lambda model, attack=attack, name=name: _attack_cell(model, attack, name),  # type: ignore[misc]
+                )
+            )
+    rows.append(row("Clean% on selection", lambda model: percent(model.selection)))
+    if model.calibration_error is not None:
         rows.append(row(CALIBRATION, _calibration))
-        notes.append(MEANING_OF_ECE)
     rows += [
-        row("Parameters", lambda model: f"{model.parameters:,}"),
+        row(PARAMETERS, lambda model: f"{model.parameters:,}"),
         row("... in the layers", lambda model: f"{model.encoder_parameters:,}"),
-        row("MB", lambda model: f"{model.bytes / 1e6:.1f}"),
+        row(MEGABYTES, lambda model: f"{model.bytes / 1e6:.1f}"),
     ]
-    seconds: list[list[Cell]] = [[stage, f"{took:.1f}"] for stage, took in record.seconds.items()]
-    notes.append("In brackets the 95 % interval.")
-    tables = [
-        Table("Accuracy and size", ["", *shown], rows, " ".join(notes)),
-        validity_of_models(shown),
-        *(
-            confusion_table(f"Answers by class: {title}", model.confusion, record.data.label_names)
-            for title, model in shown.items()
-            if model.confusion is not None
-        ),
-        Table("Seconds", ["stage", "s"], seconds),
-    ]
-    return [table for table in tables if table is not None]
+    if record.ticket is not None:
+        kept = {"Heads": record.ticket.heads_kept, "FFN neurons": record.ticket.neurons_kept}
+        rows += [row_of_model(name, f"{total:,}", f"{of:,}") for name, (of, total) in kept.items()]
+    if record.weights is not None:
+        weights = record.weights
+        rows.append(row_of_model("Weights that are not zero", f"{weights.total:,}", f"{weights.kept:,}"))
+    dense_seconds = NOTHING if record.given else _seconds(record, "dense")
+    if "ticket" in record.seconds:
+        rows.append(row_of_model("Search s", NOTHING, _seconds(record, "ticket")))
+    rows.append(row_of_model("Fine-tuning s", dense_seconds, _seconds(record, "model")))
+    return rows
+
+
+def _notes(record: RunRecord) -> str:
+    """What one must know to read the table of results."""
+    notes = ["In brackets the 95 % interval."]
+    if record.attacks:
+        notes.insert(0, MEANING_OF_AUA)
+    if record.model.calibration_error is not None:
+        notes.append(MEANING_OF_ECE)
+    return " ".join(notes)
+
+
+def _seconds(record: RunRecord, stage: str) -> str:
+    return f"{record.seconds[stage]:.1f}" if stage in record.seconds else NOTHING
+
+
+def _attack_cell(model: ModelRecord, attack: str, name: str) -> Cell:
+    return attack_cells(model.attacks[attack])[name] if attack in model.attacks else NOTHING
 
 
 def _macro_f1(model: ModelRecord) -> Cell:
-    return "–" if model.confusion is None else percent_of(model.confusion.macro_f1)
-
-
-def _share(share: Accuracy) -> Number:
-    return Number(Mean(100 * share.value, 100 * share.low, 100 * share.high, 1))
+    return NOTHING if model.confusion is None else percent_of(model.confusion.macro_f1)
 
 
 def _calibration(model: ModelRecord) -> Cell:
     error = model.calibration_error
-    return "–" if error is None else f"{100 * error:.1f}"
-
-
-def _aua(model: ModelRecord, attack: str) -> Cell:
-    return _share(model.attacks[attack].under_attack) if attack in model.attacks else "–"
-
-
-def _queries(model: ModelRecord, attack: str) -> Cell:
-    found = model.attacks[attack].queries if attack in model.attacks else None
-    return "–" if found is None else Number(found)
+    return NOTHING if error is None else f"{100 * error:.1f}"

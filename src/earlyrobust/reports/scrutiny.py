@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 
 from earlyrobust.reports import plots
 from earlyrobust.reports.html import environment, write_page
-from earlyrobust.reports.tables import Cell, Number, Table
-from earlyrobust.results import Accuracy, AttackRecord, AttackReport, Mean, ScrutinyRecord, VariantRecord
+from earlyrobust.reports.numbers import percent
+from earlyrobust.reports.tables import Cell, Table
+from earlyrobust.results import AttackRecord, AttackReport, ScrutinyRecord, VariantRecord
+from earlyrobust.statistics.measures import Accuracy, Mean
 
 SCRUTINY_PAGE = "scrutiny.html"
 _NAMES = {
@@ -24,7 +26,7 @@ _NAMES = {
 }
 
 
-def draw_scrutiny(report: AttackReport, folder: Path) -> None:
+def render_scrutiny(report: AttackReport, folder: Path) -> None:
     """Write the page of all attacks with scrutiny into a folder; write nothing if there are none."""
     parts = [
         _part(name, record, record.scrutiny)
@@ -57,7 +59,7 @@ def name_of(name: str, variant: VariantRecord) -> str:
 def _row(
     name: str, share: Accuracy, queries: Mean | None, variant: VariantRecord | None = None
 ) -> list[Cell]:
-    cells: list[Cell] = [name, Number(Mean(100 * share.value, 100 * share.low, 100 * share.high, 1))]
+    cells: list[Cell] = [name, percent(share)]
     cells.append("" if queries is None else f"{queries.value:.1f}")
     if variant is None:
         return [*cells, "", "", ""]

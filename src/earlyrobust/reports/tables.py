@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from earlyrobust.results import Mean
+from earlyrobust.statistics.measures import Mean
 
 
 @dataclass(frozen=True)

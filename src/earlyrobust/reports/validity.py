@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.doubts import doubts_of_each
 from earlyrobust.reports.tables import Cell, Table
-from earlyrobust.results import AttackRecord, Comparison, ModelRecord, ValidityRecord, doubts_of_each
+from earlyrobust.results import AttackRecord, ModelRecord, ValidityRecord
 
-NEVER_OFFERED = "Never offered a candidate"
+NEVER_OFFERED, CANDIDATES = "Never offered a candidate", "Candidates a word"
+TOUCHABLE, READ_IN_PART = "Words that may be touched", "Read in part"
 MEANING_OF_ECE = "ECE%: expected calibration error, the mean distance of confidence and accuracy."
 MEANING_OF_AUA = "Aua%: accuracy under attack, the share still right after it."
 _TITLE = "What the attacks could try"
@@ -21,7 +24,7 @@ def validity_rows(record: AttackRecord) -> dict[str, str]:
     validity, total = record.validity, record.clean.total
     return {
         **_shares(validity),
-        "Read in part": "–" if record.cut is None else _of(record.cut, total),
+        READ_IN_PART: "–" if record.cut is None else _of(record.cut, total),
     }
 
 
@@ -70,7 +73,7 @@ def validity_of_arms(comparison: Comparison) -> Table | None:
             rows.append([arm, name, *_shares(ValidityRecord.pooled(counted)).values(), in_part])
     if not rows:
         return None
-    columns = ["method", "attack", *_shares(None), "Read in part"]
+    columns = ["method", "attack", *_shares(None), READ_IN_PART]
     return Table(_TITLE, columns, rows, f"{_NOTE} Added up over seeds.", "validity")
 
 
@@ -86,7 +89,7 @@ def _shares(validity: ValidityRecord | None) -> dict[str, str]:
         touchable = _of(validity.touchable, validity.words)
         if validity.candidates_per_word is not None:
             words = f"{validity.candidates_per_word:.1f} (at {validity.tried:,} words)"
-    return {NEVER_OFFERED: never, "Candidates a word": words, "Words that may be touched": touchable}
+    return {NEVER_OFFERED: never, CANDIDATES: words, TOUCHABLE: touchable}
 
 
 def _of(part: int, whole: int) -> str:

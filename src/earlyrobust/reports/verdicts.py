@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.differences import ENOUGH_SEEDS, Difference
+from earlyrobust.analysis.summary import ArmSummary, against_random, compared_measures, summarise
 from earlyrobust.reports.tables import Number, probability
-from earlyrobust.results import Comparison, Mean, RunRecord
-from earlyrobust.results.differences import ENOUGH_SEEDS, Difference
-from earlyrobust.results.measures import AUA, OVERALL, of_attack
-from earlyrobust.results.significance import SIGNIFICANT
-from earlyrobust.results.summary import ArmSummary, against_random, compared_measures, summarise
+from earlyrobust.results import RunRecord
+from earlyrobust.statistics.measures import AUA, OVERALL, Mean, of_attack
+from earlyrobust.statistics.significance import SIGNIFICANT
 
 MEAN_AUA = of_attack(AUA, OVERALL)
 # Up to this many names are listed in full. A longer list ends with a number.

@@ -10,7 +10,6 @@ from earlyrobust.results.attack import (
     ATTACKS_FOLDER,
     AttackRecord,
     AttackReport,
-    overstated,
     sentences_in,
     tell_run,
 )
@@ -24,16 +23,13 @@ from earlyrobust.results.benchmark import (
     ContenderRecord,
     LatencyRecord,
 )
-from earlyrobust.results.comparison import COMPARISON_NAME, CellRecord, Comparison, ComparisonRecord
+from earlyrobust.results.comparison import COMPARISON_NAME, CellRecord, ComparisonRecord
 from earlyrobust.results.confusion import Confusion
-from earlyrobust.results.doubts import doubts, doubts_of_each, fault_of_guessing
 from earlyrobust.results.evaluation import EVALUATION_NAME, EvaluationReport, TestDataRecord
 from earlyrobust.results.experiment import EXPERIMENT_NAME, ExperimentRecord
 from earlyrobust.results.export import EXPORT_NAME, CheckRecord, Compared, ExportRecord
-from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
-from earlyrobust.results.findings import fault_of_swapped, faults_of_ticket, find_faults, swapped_classes
-from earlyrobust.results.measures import Accuracy, Mean
 from earlyrobust.results.prediction import PredictionReport
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord
 from earlyrobust.results.run import (
     MODEL_FOLDER,
     RECORD_NAME,
@@ -74,14 +70,12 @@ __all__ = [
     "SCHEMA_VERSION",
     "SCRUTINY_NAME",
     "TICKET_FORM",
-    "Accuracy",
     "AttackRecord",
     "AttackReport",
     "BenchmarkRecord",
     "CellRecord",
     "CheckRecord",
     "Compared",
-    "Comparison",
     "ComparisonRecord",
     "Confusion",
     "ContenderRecord",
@@ -92,7 +86,6 @@ __all__ = [
     "ExperimentRecord",
     "ExportRecord",
     "LatencyRecord",
-    "Mean",
     "ModelRecord",
     "PredictionReport",
     "ReplayReport",
@@ -107,14 +100,6 @@ __all__ = [
     "ValidityRecord",
     "VariantRecord",
     "WeightsRecord",
-    "doubts",
-    "doubts_of_each",
-    "fault_of_guessing",
-    "fault_of_swapped",
-    "faults_of_ticket",
-    "find_faults",
-    "overstated",
     "sentences_in",
-    "swapped_classes",
     "tell_run",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +13,10 @@ from typing import Any
 from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample
 from earlyrobust.results.evaluation import TestDataRecord
-from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
-from earlyrobust.results.measures import Accuracy, Mean
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_record
 from earlyrobust.results.scrutiny import SCRUTINY_NAME, ScrutinyRecord
 from earlyrobust.results.validity import ValidityRecord
+from earlyrobust.statistics.measures import Accuracy, Mean
 from earlyrobust.storage import write_json
 
 ATTACK_NAME = "attack.json"
@@ -138,16 +138,6 @@ class AttackReport:
             attacks = AttackReport.load(folder).attacks
             return {name: record.scrutiny for name, record in attacks.items() if record.scrutiny is not None}
         return {}
-
-
-def overstated(attacks: Mapping[str, AttackRecord]) -> list[str]:
-    """How attacks overstate robustness, a sentence for each that does."""
-    found = {name: record.scrutiny.finding for name, record in attacks.items() if record.scrutiny is not None}
-    return [
-        sentence if len(attacks) == 1 else f"{name}: {sentence}"
-        for name, sentence in found.items()
-        if sentence is not None
-    ]
 
 
 def tell_run(run: Path, report: AttackReport) -> None:

@@ -8,7 +8,7 @@ import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_record
 from earlyrobust.storage import write_json
 
 BENCHMARK_NAME = "benchmark.json"

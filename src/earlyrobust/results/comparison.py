@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from earlyrobust.errors import OutputError
-from earlyrobust.results.answers import MISSING, Answers, read_answers
-from earlyrobust.results.files import SCHEMA_VERSION, read_record
-from earlyrobust.results.run import RECORD_NAME, RunRecord
+from earlyrobust.results.records import SCHEMA_VERSION, read_record
 from earlyrobust.storage import write_json
 
 COMPARISON_NAME = "comparison.json"
@@ -76,89 +72,3 @@ class ComparisonRecord:
         """
         missing = f"There is no comparison in '{folder}': {COMPARISON_NAME} is missing."
         return read_record(folder / COMPARISON_NAME, cls, missing)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A comparison's record with those of its finished runs.
-
-    Attributes:
-        record: The record.
-        runs: The runs, by arm, and by seed within it; an arm without any is there too.
-        folder: Its folder, below which the journals of the runs lie; None if it was not read from one.
-    """
-
-    record: ComparisonRecord
-    runs: dict[str, dict[int, RunRecord]]
-    folder: Path | None = field(default=None, compare=False)
-
-    @classmethod
-    def load(cls, folder: Path) -> Comparison:
-        """Read a comparison and its runs; cells that failed or have not run yet are left out.
-
-        Raises:
-            OutputError: If the comparison's record or that of a run cannot be read.
-        """
-        record = ComparisonRecord.load(folder)
-        runs: dict[str, dict[int, RunRecord]] = {arm: {} for arm in record.arms}
-        for cell in record.cells:
-            if cell.arm not in runs:
-                raise OutputError(f"The record '{folder / COMPARISON_NAME}' is damaged: no arm '{cell.arm}'.")
-            if cell.error is None and (folder / cell.folder / RECORD_NAME).exists():
-                runs[cell.arm][cell.seed] = RunRecord.load(folder / cell.folder)
-        return cls(record, runs, folder)
-
-    @classmethod
-    def of_run(cls, run: RunRecord, folder: Path) -> Comparison | None:
-        """Return the classifier of a run and the dense model beside it as the two arms of a comparison.
-
-        Args:
-            run: The run.
-            folder: Its folder, where the journals of its attacks lie.
-
-        Returns:
-            The comparison, whose baseline is the dense model; None if the run has no dense model.
-        """
-        if run.dense is None:
-            return None
-        name, baseline, seed = f"the {run.title}", f"the {run.rival}", 0  # both have the seed of the run
-        record = ComparisonRecord(
-            title=f"{name} and {baseline}",
-            arms={baseline: {}, name: {}},
-            baseline=baseline,
-            config=run.config,
-            command="",
-            cells=[CellRecord(arm, seed, ".") for arm in (baseline, name)],
-        )
-        dense = dataclasses.replace(run, model=run.dense, dense=None)
-        return cls(record, {baseline: {seed: dense}, name: {seed: run}}, folder)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether every cell has a run."""
-        return all(cell.seed in self.runs[cell.arm] for cell in self.record.cells)
-
-    @property
-    def attacks(self) -> list[str]:
-        """Names of the attacks, in the order of the runs."""
-        every = (run.model.attacks for runs in self.runs.values() for run in runs.values())
-        return list(dict.fromkeys(name for attacks in every for name in attacks))
-
-    def answers(self, arm: str, seed: int, attack: str) -> Answers | str:
-        """Which examples a run is still right on under an attack, or why its journal does not tell.
-
-        A journal is read once, when it is first asked for.
-        """
-        key = (arm, seed, attack)
-        if key not in self._read:
-            cells = [cell for cell in self.record.cells if (cell.arm, cell.seed) == (arm, seed)]
-            self._read[key] = (
-                read_answers(self.folder / cells[0].folder, self.runs[arm][seed].model.attacks[attack])
-                if self.folder is not None and cells
-                else MISSING
-            )
-        return self._read[key]
-
-    @cached_property
-    def _read(self) -> dict[tuple[str, int, str], Answers | str]:
-        return {}

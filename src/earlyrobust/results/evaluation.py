@@ -8,8 +8,8 @@ from pathlib import Path
 
 from earlyrobust.errors import OutputError
 from earlyrobust.results.confusion import Confusion
-from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
-from earlyrobust.results.measures import Accuracy
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_record
+from earlyrobust.statistics.measures import Accuracy
 from earlyrobust.storage import check_can_be_made, content_of, write_json
 
 EVALUATION_NAME = "evaluation.json"

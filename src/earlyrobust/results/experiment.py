@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from earlyrobust.errors import OutputError
-from earlyrobust.results.files import SCHEMA_VERSION, read_record
+from earlyrobust.results.records import SCHEMA_VERSION, read_record
 from earlyrobust.storage import write_json
 
 EXPERIMENT_NAME = "experiment.json"

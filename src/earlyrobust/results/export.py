@@ -9,8 +9,8 @@ from typing import Any
 
 from earlyrobust.results.attack import AttackRecord
 from earlyrobust.results.evaluation import TestDataRecord
-from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
-from earlyrobust.results.measures import Accuracy
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_record
+from earlyrobust.statistics.measures import Accuracy
 from earlyrobust.storage import write_json
 
 EXPORT_NAME = "export.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord
 
 
 @dataclass(frozen=True)

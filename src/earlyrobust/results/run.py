@@ -9,9 +9,9 @@ from typing import Any
 
 from earlyrobust.results.attack import AttackRecord
 from earlyrobust.results.confusion import Confusion
-from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
-from earlyrobust.results.measures import Accuracy
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_record
 from earlyrobust.results.training import TrainingLog
+from earlyrobust.statistics.measures import Accuracy
 from earlyrobust.storage import write_json
 from earlyrobust.tickets.drawing import mask_distance
 from earlyrobust.tickets.ticket import Miniepoch, Ticket

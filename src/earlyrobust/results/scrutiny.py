@@ -15,9 +15,9 @@ from typing import Any
 
 from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample
-from earlyrobust.results.files import SCHEMA_VERSION, EnvironmentRecord, read_record
-from earlyrobust.results.measures import Accuracy, Mean
-from earlyrobust.results.significance import SIGNIFICANT, breaks_more_p, holm
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_record
+from earlyrobust.statistics.measures import Accuracy, Mean
+from earlyrobust.statistics.significance import SIGNIFICANT, breaks_more_p, holm
 from earlyrobust.storage import check_can_be_made, content_of, write_json
 
 SCRUTINY_NAME = "scrutiny.json"

@@ -5,6 +5,9 @@ To add one: a new file with a configuration and a search, and one line in `SEARC
 
 from __future__ import annotations
 
+from typing import Any
+
+from earlyrobust.search.base import Search
 from earlyrobust.search.early_robust import EarlyRobustSearch, SearchConfig
 from earlyrobust.search.earlybert import EarlyBERTConfig, EarlyBERTSearch
 from earlyrobust.search.robust_ticket import RobustTicketConfig, RobustTicketSearch
@@ -20,9 +23,7 @@ __all__ = [
     "SearchConfig",
 ]
 
-Search = EarlyRobustSearch | RobustTicketSearch
-
-SEARCHES: dict[str, type[Search]] = {
+SEARCHES: dict[str, type[Search[Any, Any]]] = {
     "earlyrobust": EarlyRobustSearch,
     "earlybert": EarlyBERTSearch,
     "robust-ticket": RobustTicketSearch,

@@ -1,15 +1,20 @@
-"""What all searches do alike."""
+"""The base class of all searches for tickets."""
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal, cast
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast, final
 
 import torch
 import transformers
+from torch import Tensor
 from transformers import EarlyStoppingCallback, Trainer
 
 from earlyrobust.adversarial import Adversary, FreeLB
@@ -19,12 +24,145 @@ from earlyrobust.trainer.arguments import own_arguments
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-    from transformers import TrainingArguments
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
 
-# What the weights of a searched model were before: those of the pretraining, or of an ordinary fine-tuning.
-Start = Literal["pretrained", "finetuned"]
+    from earlyrobust.tickets.ticket import Miniepoch
+
+# The classifier that a search needs: a pretrained one, or one that is fine-tuned already.
+SearchedModel = Literal["pretrained", "finetuned"]
+ConfigT = TypeVar("ConfigT", bound="DataclassInstance")
+TicketT = TypeVar("TicketT")
 
 PAPER_ADVERSARY = FreeLB()
+
+
+class Default(Enum):
+    """Stands for the adversary that a search has if none is given."""
+
+    ADVERSARY = "the adversary of the search"
+
+
+class Search(ABC, Generic[ConfigT, TicketT]):
+    """Finds a ticket: puts trainable importances on the parts of a classifier, trains, and ranks the parts.
+
+    This class trains, and checks what it is given. A search says which importances there are, how their size
+    is penalised, and how the ticket is drawn: it implements `_prepare`, `_attached`, `_penalty` and `_draw`.
+
+    Args:
+        model: A classifier of a supported family.
+        args: Training arguments. The search sets the number of epochs itself, and keeps the learning rate
+            constant: a rate that decays to zero would make any ranking settle.
+        train_dataset: Tokenised examples with labels.
+        config: The settings of the search.
+        adversary: Perturbs the embeddings; None for no adversary. The default is that of the search.
+        processing_class: The tokenizer, which pads batches.
+        callbacks: More callbacks for the trainer.
+        trainer_class: The class of the trainer; a class of the user's may compute a loss of its own.
+        origin: Facts to keep with the ticket (task, name of the model, ...), JSON types only.
+        on_miniepoch: Called at the end of each miniepoch, in searches that have miniepochs.
+        **options: More arguments of the trainer, such as `data_collator`, `compute_loss_func`, `eval_dataset`
+            or `compute_metrics`.
+
+    Raises:
+        ModelError: If the architecture of the model is not supported.
+        ConfigError: If the settings do not fit the model, or the adversary replays batches.
+        DataError: If the length of the data set is unknown, or less than a batch.
+    """
+
+    name: ClassVar[str]
+    starts_from: ClassVar[SearchedModel] = "pretrained"
+    Config: ClassVar[type[Any]]
+    default_adversary: ClassVar[Adversary | None] = PAPER_ADVERSARY
+    _trainer_kind: ClassVar[type[AdversarialTrainer]] = AdversarialTrainer
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        args: TrainingArguments,
+        train_dataset: Dataset,
+        *,
+        config: ConfigT | None = None,
+        adversary: Adversary | Default | None = Default.ADVERSARY,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        callbacks: Sequence[TrainerCallback] = (),
+        trainer_class: type[Trainer] = AdversarialTrainer,
+        origin: dict[str, Any] | None = None,
+        on_miniepoch: Callable[[Miniepoch], None] | None = None,
+        **options: Any,
+    ) -> None:
+        self.config: ConfigT = self.Config() if config is None else config
+        adversary = self.default_adversary if isinstance(adversary, Default) else adversary
+        check_adversary(adversary)
+        args = self._arguments(args, evaluates=options.get("eval_dataset") is not None)
+        self._steps_per_epoch = steps_of_epoch(train_dataset, args)
+        self._origin = origin or {}
+        self.trainer = search_trainer(
+            trainer_class,
+            self._trainer_kind,
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            processing_class=processing_class,
+            callbacks=[*self._prepare(model, args, on_miniepoch), *(callbacks or ())],
+            adversary=adversary,
+            penalty=self._penalty,
+            **options,
+        )
+
+    @final
+    def run(self, resume_from_checkpoint: str | Path | None = None) -> TicketT:
+        """Train the importances, and draw the ticket from them.
+
+        Args:
+            resume_from_checkpoint: Folder of a checkpoint of an interrupted search.
+
+        Returns:
+            The ticket. The importances are off the model again, however the search ends.
+
+        Raises:
+            TicketError: If the importances rank nothing (too few steps) or diverged.
+            ModelError: If another search is under way on the model.
+        """
+        checkpoint = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
+        with self._attached(self.trainer.model):
+            self.trainer.train(resume_from_checkpoint=checkpoint)
+            return self._draw({**facts(self.name, self.config, self.trainer), **self._origin})
+
+    @abstractmethod
+    def _arguments(self, args: TrainingArguments, *, evaluates: bool) -> TrainingArguments:
+        """Return the training arguments of the search, see `search_arguments`."""
+
+    @abstractmethod
+    def _prepare(
+        self,
+        model: PreTrainedModel,
+        args: TrainingArguments,
+        on_miniepoch: Callable[[Miniepoch], None] | None,
+    ) -> list[TrainerCallback]:
+        """Make the importances of a model, and return the callbacks that watch them.
+
+        Args:
+            model: The classifier.
+            args: The training arguments of the search.
+            on_miniepoch: Called at the end of each miniepoch.
+        """
+
+    @abstractmethod
+    def _attached(self, model: PreTrainedModel) -> AbstractContextManager[None]:
+        """Put the importances on a model while the context lasts."""
+
+    @abstractmethod
+    def _penalty(self) -> Tensor:
+        """Return what the size of the importances adds to the loss, shape ()."""
+
+    @abstractmethod
+    def _draw(self, origin: dict[str, Any]) -> TicketT:
+        """Draw the ticket.
+
+        Args:
+            origin: Facts to keep with the ticket.
+        """
 
 
 def check_adversary(adversary: Adversary | None) -> None:

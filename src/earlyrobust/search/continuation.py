@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def save_cut_checkpoint(
-    trainer: AdversarialTrainer, gates: ImportanceCoefficients, ticket: Ticket, folder: Path
+    trainer: AdversarialTrainer, coefficients: ImportanceCoefficients, ticket: Ticket, folder: Path
 ) -> Path:
     """Write a checkpoint of the cut model's training, as far as the search has come.
 
@@ -40,7 +40,7 @@ def save_cut_checkpoint(
 
     Args:
         trainer: The trainer of the search, after its training.
-        gates: The coefficients, off the model again.
+        coefficients: The coefficients, off the model again.
         ticket: The ticket that was found.
         folder: The folder for checkpoints of the training that goes on.
 
@@ -56,7 +56,7 @@ def save_cut_checkpoint(
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         whole = copy.deepcopy(model)
-        gates.fold_into(whole)
+        coefficients.fold_into(whole)
         small = prune(whole, ticket)
         small.save_pretrained(place)
         torch.save(_cut_state(trainer.optimizer, model, small, ticket), place / OPTIMIZER_NAME)

@@ -140,7 +140,7 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
     """Draws and compares masks at the end of every miniepoch, and stops training when they have settled.
 
     Args:
-        gates: The coefficients that are trained.
+        coefficients: The coefficients that are trained.
         history: Where the masks are kept.
         draw: Draws both masks from the coefficients.
         rule: When masks count as settled.
@@ -152,7 +152,7 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
 
     def __init__(
         self,
-        gates: ImportanceCoefficients,
+        coefficients: ImportanceCoefficients,
         history: MaskHistory,
         *,
         draw: Callable[[Scores, Scores], tuple[Mask, Mask]],
@@ -162,7 +162,7 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
         limit: int,
         report: Callable[[Miniepoch], None] | None = None,
     ) -> None:
-        self._gates = gates
+        self._coefficients = coefficients
         self._history = history
         self._draw = draw
         self._rule = rule
@@ -183,7 +183,7 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         """Take stock if this step ends a miniepoch."""
         if state.global_step % self._steps_per_miniepoch == 0:
-            scores = scores_of(self._gates)
+            scores = scores_of(self._coefficients)
             self._history.append(state.global_step, *self._draw_or_none(scores), scores)
             miniepoch = self._history.miniepochs(self._rule)[-1]
             if self._report is not None:
@@ -215,7 +215,7 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
             control.should_save = False
 
 
-def scores_of(gates: ImportanceCoefficients) -> tuple[Scores, Scores]:
+def scores_of(coefficients: ImportanceCoefficients) -> tuple[Scores, Scores]:
     """The coefficients as arrays: heads (layers, heads) and neurons (layers, neurons).
 
     Processes that share a search all see those of the first, so that they stop at the same step and draw the
@@ -224,7 +224,7 @@ def scores_of(gates: ImportanceCoefficients) -> tuple[Scores, Scores]:
     Raises:
         TicketError: If training has made them NaN or infinite.
     """
-    parts = (gates.heads, gates.neurons)
+    parts = (coefficients.heads, coefficients.neurons)
     heads, neurons = (
         np.array(part, np.float32)
         for part in processes.by_first(lambda: [part.detach().float().cpu().tolist() for part in parts])

@@ -8,39 +8,31 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from torch import nn
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from torch import Tensor, nn
+from transformers import TrainerCallback, TrainingArguments
 
-from earlyrobust.adversarial import Adversary
 from earlyrobust.errors import ConfigError
 from earlyrobust.families import family_of
 from earlyrobust.pruning import ImportanceCoefficients
-from earlyrobust.pruning.gates import MODULE_NAME
-from earlyrobust.search.base import (
-    PAPER_ADVERSARY,
-    Start,
-    check_adversary,
-    check_rest,
-    facts,
-    search_arguments,
-    search_trainer,
-    steps_of_epoch,
-)
+from earlyrobust.pruning.coefficients import MODULE_NAME
+from earlyrobust.search.base import Search, check_rest, search_arguments
 from earlyrobust.search.continuation import save_cut_checkpoint
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
 from earlyrobust.settling import Settling, SettlingRule
-from earlyrobust.tickets.drawing import Mask, Scope, Scores, draw_mask, entries_to_cut
+from earlyrobust.tickets.drawing import Mask, Scores, draw_mask, entries_to_cut
+from earlyrobust.tickets.scopes import Scope
 from earlyrobust.tickets.ticket import Miniepoch, SearchTrace, StopReason, Ticket
 from earlyrobust.trainer import AdversarialTrainer
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 _LOG = logging.getLogger(__name__)
 
@@ -155,40 +147,39 @@ class SearchConfig:
         )
 
 
-class EarlyRobustSearch:
-    """Searches a ticket on a pretrained classifier.
+class _SearchTrainer(AdversarialTrainer):
+    """Keeps weight decay off the coefficients: it would pull them to zero whatever the data says."""
 
-    A subclass gives it another name and other defaults.
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        names: list[str] = super().get_decay_parameter_names(model)
+        return [name for name in names if MODULE_NAME not in name.split(".")]
+
+
+class EarlyRobustSearch(Search[SearchConfig, Ticket]):
+    """Searches a ticket over heads and neurons on a pretrained classifier.
+
+    The search trains the weights of the classifier, too. To cut and fine-tune the classifier, load the
+    pretrained model afresh, or continue the training from `save_checkpoint`. A subclass gives the search
+    another name and other defaults.
 
     Args:
-        model: A classifier of a supported family. The search trains its weights: load the pretrained model
-            afresh to cut and fine-tune it.
-        args: Training arguments. The search sets the number of epochs itself, and keeps the learning rate
-            constant: one that decays to zero would make any mask settle.
+        model: A classifier of a supported family that is not cut.
+        args: Training arguments, see `Search`.
         train_dataset: Tokenised examples with labels.
-        config: The search's settings.
-        adversary: Perturbs the embeddings; FreeLB with the paper's settings unless given, None for none.
-        processing_class: The tokenizer, which pads batches.
-        callbacks: More callbacks for the trainer.
-        trainer_class: Trains the search; a class of the user's may compute a loss of its own.
-        origin: Facts to keep with the ticket (task, model's name, ...), JSON types only.
-        on_miniepoch: Called with every miniepoch as it ends.
         goes_on: Whether the training of the ticket goes on from the search, see `save_checkpoint`. Then the
             epochs and the learning rates of `args` are those of the search and this training together.
-        **options: More of what the trainer takes, such as `data_collator`, `compute_loss_func`,
-            `eval_dataset` or `compute_metrics`.
+        **options: More arguments of `Search`.
 
     Raises:
         ModelError: If the model is cut already, or its architecture is not supported.
         ConfigError: If the ratios leave some layer without any head or neuron, the adversary replays
             batches, or training goes on from a search that takes all its epochs.
-        DataError: If the length of the data set is not known, or less than a batch.
+        DataError: If the length of the data set is unknown, or less than a batch.
     """
 
-    name: ClassVar[str] = "earlyrobust"
-    starts_from: ClassVar[Start] = "pretrained"
-    Config: ClassVar[type[SearchConfig]] = SearchConfig
-    default_adversary: ClassVar[Adversary | None] = PAPER_ADVERSARY
+    name = "earlyrobust"
+    Config = SearchConfig
+    _trainer_kind = _SearchTrainer
 
     def __init__(
         self,
@@ -196,38 +187,38 @@ class EarlyRobustSearch:
         args: TrainingArguments,
         train_dataset: Dataset,
         *,
-        config: SearchConfig | None = None,
-        adversary: Adversary | None = PAPER_ADVERSARY,
-        processing_class: PreTrainedTokenizerBase | None = None,
-        callbacks: list[TrainerCallback] | None = None,
-        trainer_class: type[Trainer] = AdversarialTrainer,
-        origin: dict[str, Any] | None = None,
-        on_miniepoch: Callable[[Miniepoch], None] | None = None,
         goes_on: bool = False,
         **options: Any,
     ) -> None:
-        self.config = config or self.Config()
-        check_adversary(adversary)
+        self._goes_on = goes_on
+        super().__init__(model, args, train_dataset, **options)
+
+    def _arguments(self, args: TrainingArguments, *, evaluates: bool) -> TrainingArguments:
+        return search_arguments(args, self.config.epochs, evaluates, goes_on=self._goes_on)
+
+    def _prepare(
+        self,
+        model: PreTrainedModel,
+        args: TrainingArguments,
+        on_miniepoch: Callable[[Miniepoch], None] | None,
+    ) -> list[TrainerCallback]:
         size = family_of(model.config).dimensions(model.config)
         entries_to_cut(self.config.head_ratio, size.layers, size.heads)
         entries_to_cut(self.config.neuron_ratio, size.layers, size.neurons)
         self._model_type = model.config.model_type
-        self._origin = origin or {}
-        evaluates = options.get("eval_dataset") is not None
-        args = search_arguments(args, self.config.epochs, evaluates, goes_on=goes_on)
-        self._steps_per_epoch = steps_of_epoch(train_dataset, args)
-        self._gates = ImportanceCoefficients.of(model)
+        self._coefficients = ImportanceCoefficients.of(model)
         self._steps_per_miniepoch = self.config.steps_per_miniepoch(self._steps_per_epoch)
         steps = math.ceil(self.config.epochs * self._steps_per_epoch)
-        if goes_on:
+        if self._goes_on:
             check_rest(args, steps, self._steps_per_epoch)
-        limit = steps // self._steps_per_miniepoch
         stops = self.config.draw_after is None
         # A window's ticket is drawn from the coefficients of its start, those before all that followed it.
         kept_scores = self.config.patience + 1 if stops and self.config.settling == "window" else 0
-        self._history = MaskHistory(limit, size.layers, size.heads, size.neurons, kept_scores)
+        self._history = MaskHistory(
+            steps // self._steps_per_miniepoch, size.layers, size.heads, size.neurons, kept_scores
+        )
         self._watch = ConvergenceCallback(
-            self._gates,
+            self._coefficients,
             self._history,
             draw=self.config.draw,
             rule=self.config.rule,
@@ -236,49 +227,27 @@ class EarlyRobustSearch:
             limit=steps,
             report=on_miniepoch,
         )
-        self.trainer = search_trainer(
-            trainer_class,
-            _SearchTrainer,
-            model=model,
-            args=args,
-            train_dataset=train_dataset,
-            processing_class=processing_class,
-            callbacks=[self._watch, *(callbacks or [])],
-            adversary=adversary,
-            penalty=lambda: self._gates.penalty(self.config.head_penalty, self.config.neuron_penalty),
-            **options,
-        )
+        return [self._watch]
 
-    def run(self, resume_from_checkpoint: str | Path | None = None) -> Ticket:
-        """Train until the masks have settled or the time is over, and draw the ticket.
-
-        Args:
-            resume_from_checkpoint: A checkpoint folder that an interrupted search left behind.
-
-        Returns:
-            The ticket. However it ends, the coefficients are off the model again; its weights are trained.
-
-        Raises:
-            TicketError: If the coefficients rank nothing (too few steps) or diverged.
-            ModelError: If another search is under way on the model.
-        """
-        checkpoint = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
+    @contextmanager
+    def _attached(self, model: PreTrainedModel) -> Iterator[None]:
         if (why := self.config.describe_haste(self._steps_per_epoch)) is not None:
             _LOG.warning(
                 "%s: the search stops after %g, settled or not; max_epochs allows for more, and min_steps "
                 "for shorter miniepochs.",
                 *(why, self.config.max_epochs),
             )
-        model = self.trainer.model
-        self._gates.attach_to(model)
+        self._coefficients.attach_to(model)
         self._history.clear()
         model.add_module(MaskHistory.NAME, self._history.to(model.device))
         try:
-            self.trainer.train(resume_from_checkpoint=checkpoint)
-            return self._ticket()
+            yield
         finally:
-            self._gates.detach_from(model)
+            self._coefficients.detach_from(model)
             delattr(model, MaskHistory.NAME)
+
+    def _penalty(self) -> Tensor:
+        return self._coefficients.penalty(self.config.head_penalty, self.config.neuron_penalty)
 
     def save_checkpoint(self, ticket: Ticket, folder: str | Path) -> Path:
         """Write a checkpoint of the cut model, from which its training goes on where the search ended.
@@ -296,12 +265,12 @@ class EarlyRobustSearch:
         Raises:
             ConfigError: If the optimiser keeps something that cannot be cut, as Adafactor does.
         """
-        return save_cut_checkpoint(self.trainer, self._gates, ticket, Path(folder))
+        return save_cut_checkpoint(self.trainer, self._coefficients, ticket, Path(folder))
 
-    def _ticket(self) -> Ticket:
+    def _draw(self, origin: dict[str, Any]) -> Ticket:
         miniepochs = self._history.miniepochs(self.config.rule)
         span = self.config.rule.span([miniepoch.streak for miniepoch in miniepochs])
-        scores = scores_of(self._gates)
+        scores = scores_of(self._coefficients)
         if span is not None and self._watch.converged and self.config.settling == "window":
             scores = self._history.scores(span[0])
         heads, neurons = self.config.draw(*scores)
@@ -322,7 +291,7 @@ class EarlyRobustSearch:
                 steps_per_epoch=self._steps_per_epoch,
                 settled_since=None if span is None else miniepochs[span[0]].step / self._steps_per_epoch,
             ),
-            origin={**facts(self.name, self.config, self.trainer), **self._origin},
+            origin=origin,
         )
 
     @property
@@ -330,11 +299,3 @@ class EarlyRobustSearch:
         if self.config.draw_after is not None:
             return "fixed"
         return "converged" if self._watch.converged else "limit"
-
-
-class _SearchTrainer(AdversarialTrainer):
-    """Keeps weight decay off the coefficients: it would pull them to zero whatever the data says."""
-
-    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
-        names: list[str] = super().get_decay_parameter_names(model)
-        return [name for name in names if MODULE_NAME not in name.split(".")]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from earlyrobust.adversarial import Adversary
 from earlyrobust.search.early_robust import EarlyRobustSearch, SearchConfig
-from earlyrobust.tickets.drawing import Scope
+from earlyrobust.tickets.scopes import Scope
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedModel, TrainingArguments
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,27 +31,8 @@ class EarlyBERTConfig(SearchConfig):
 
 
 class EarlyBERTSearch(EarlyRobustSearch):
-    """Searches as `EarlyRobustSearch` does, on the plain loss, and draws after a fixed time.
-
-    Args:
-        model: As there.
-        args: As there.
-        train_dataset: As there.
-        adversary: Perturbs the embeddings; None unless given.
-        **options: As there.
-    """
+    """Searches a ticket on the plain loss, and draws it after a fixed time; see `EarlyRobustSearch`."""
 
     name = "earlybert"
     Config = EarlyBERTConfig
     default_adversary = None
-
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        args: TrainingArguments,
-        train_dataset: Dataset,
-        *,
-        adversary: Adversary | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(model, args, train_dataset, adversary=adversary, **options)

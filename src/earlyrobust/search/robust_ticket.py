@@ -11,34 +11,23 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 
-from earlyrobust.adversarial import Adversary
 from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.pruning.zeroing import matrices_of
-from earlyrobust.search.base import (
-    PAPER_ADVERSARY,
-    Start,
-    check_adversary,
-    facts,
-    search_arguments,
-    search_trainer,
-    steps_of_epoch,
-)
+from earlyrobust.search.base import Search, search_arguments
 from earlyrobust.tickets.drawing import Scores
 from earlyrobust.tickets.ticket import Miniepoch
 from earlyrobust.tickets.weight_ticket import WeightTicket, draw_weights
 from earlyrobust.trainer import AdversarialTrainer
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 # The hard-concrete distribution: a stretched sigmoid of logistic noise, cut off at 0 and 1.
 _LOW, _HIGH, _TEMPERATURE = -0.1, 1.1, 2 / 3
@@ -72,141 +61,6 @@ class RobustTicketConfig:
         for name in ("learning_rate", "epochs"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name):g}, but must be more than 0.")
-
-
-class RobustTicketSearch:
-    """Searches a ticket over the weights of a fine-tuned classifier.
-
-    Args:
-        model: The classifier; its weights stay as they are.
-        args: Training arguments. The search sets the number of epochs and the learning rate itself, and keeps
-            the rate constant.
-        train_dataset: Tokenised examples with labels.
-        config: The search's settings.
-        adversary: Perturbs the embeddings; FreeLB with the early-bird paper's settings unless given, None for
-            none.
-        processing_class: The tokenizer, which pads batches.
-        callbacks: More callbacks for the trainer.
-        trainer_class: Trains the masks; a class of the user's may compute a loss of its own.
-        origin: Facts to keep with the ticket (task, model's name, ...), JSON types only.
-        on_miniepoch: Never called: this search has no miniepochs.
-        **options: More of what the trainer takes, such as `data_collator`, `compute_loss_func`,
-            `eval_dataset` or `compute_metrics`.
-
-    Raises:
-        ModelError: If the model's architecture is not supported.
-        ConfigError: If the adversary replays batches.
-        DataError: If the length of the data set is not known, or less than a batch.
-    """
-
-    name: ClassVar[str] = "robust-ticket"
-    starts_from: ClassVar[Start] = "finetuned"
-    Config: ClassVar[type[RobustTicketConfig]] = RobustTicketConfig
-    default_adversary: ClassVar[Adversary | None] = PAPER_ADVERSARY
-
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        args: TrainingArguments,
-        train_dataset: Dataset,
-        *,
-        config: RobustTicketConfig | None = None,
-        adversary: Adversary | None = PAPER_ADVERSARY,
-        processing_class: PreTrainedTokenizerBase | None = None,
-        callbacks: list[TrainerCallback] | None = None,
-        trainer_class: type[Trainer] = AdversarialTrainer,
-        origin: dict[str, Any] | None = None,
-        on_miniepoch: Callable[[Miniepoch], None] | None = None,
-        **options: Any,
-    ) -> None:
-        self.config = config or RobustTicketConfig()
-        check_adversary(adversary)
-        self._matrices = matrices_of(model)
-        self._origin = origin or {}
-        self._masks = {name: HardConcrete(linear.weight.shape) for name, linear in self._matrices.items()}
-        args = search_arguments(args, self.config.epochs, options.get("eval_dataset") is not None)
-        steps_of_epoch(train_dataset, args)  # refuses what it cannot train on
-        args.learning_rate = self.config.learning_rate
-        args.weight_decay = 0.0
-        self.trainer = search_trainer(
-            trainer_class,
-            _MaskTrainer,
-            model=model,
-            args=args,
-            train_dataset=train_dataset,
-            processing_class=processing_class,
-            callbacks=callbacks or [],
-            adversary=adversary,
-            penalty=self._penalty,
-            **options,
-        )
-        self.trainer.masks = self._masks.values()
-
-    def run(self, resume_from_checkpoint: str | Path | None = None) -> WeightTicket:
-        """Train the masks and draw the ticket.
-
-        Args:
-            resume_from_checkpoint: A checkpoint folder that an interrupted search left behind.
-
-        Returns:
-            The ticket. However it ends, the masks are off the model again.
-
-        Raises:
-            TicketError: If the masks rank nothing (too few steps) or diverged.
-            ModelError: If another search is under way on the model.
-        """
-        checkpoint = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
-        with self._masked(self.trainer.model):
-            self.trainer.train(resume_from_checkpoint=checkpoint)
-            return WeightTicket(
-                model_type=self.trainer.model.config.model_type,
-                masks=draw_weights(self._scores(), self.config.weight_ratio),
-                origin={**facts(self.name, self.config, self.trainer), **self._origin},
-            )
-
-    @contextmanager
-    def _masked(self, model: PreTrainedModel) -> Iterator[None]:
-        """Freeze the weights and put the masks on them while the context lasts."""
-        if any(parametrize.is_parametrized(linear, "weight") for linear in self._matrices.values()):
-            raise ModelError(
-                "The model's weights have masks already: let the search that put them there end first, or "
-                "load the model afresh."
-            )
-        trained = [weight for weight in model.parameters() if weight.requires_grad]
-        for weight in trained:
-            weight.requires_grad_(False)
-        for name, linear in self._matrices.items():
-            mask = self._masks[name].to(model.device)
-            mask.open(self.config.open_probability)
-            parametrize.register_parametrization(linear, "weight", mask)
-        try:
-            yield
-        finally:
-            for linear in self._matrices.values():
-                parametrize.remove_parametrizations(linear, "weight", leave_parametrized=False)
-            for weight in trained:
-                weight.requires_grad_(True)
-
-    def _penalty(self) -> Tensor:
-        opened = torch.stack([mask.open_probabilities().sum() for mask in self._masks.values()]).sum()
-        return self.config.penalty * opened / sum(mask.log_alpha.numel() for mask in self._masks.values())
-
-    def _scores(self) -> dict[str, Scores]:
-        return {
-            f"{name}.weight": mask.log_alpha.detach().float().cpu().numpy()
-            for name, mask in self._masks.items()
-        }
-
-
-class _MaskTrainer(AdversarialTrainer):
-    """Draws the masks once a training step: the adversary's passes all attack the same network."""
-
-    masks: Iterable[HardConcrete] = ()
-
-    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-        for mask in self.masks:
-            mask.forget()
-        return super().training_step(*args, **kwargs)
 
 
 class HardConcrete(nn.Module):
@@ -273,3 +127,82 @@ class _Masked(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (slope,) = ctx.saved_tensors
         return gradients[0] * slope, None, None
+
+
+class _MaskTrainer(AdversarialTrainer):
+    """Draws the masks once a training step: the adversary's passes all attack the same network."""
+
+    masks: Iterable[HardConcrete] = ()
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        for mask in self.masks:
+            mask.forget()
+        return super().training_step(*args, **kwargs)
+
+
+class RobustTicketSearch(Search[RobustTicketConfig, WeightTicket]):
+    """Searches a ticket over the single weights of a fine-tuned classifier.
+
+    The search trains masks over the weights, and leaves the weights as they are. It sets the learning rate
+    itself. For the arguments see `Search`.
+    """
+
+    name = "robust-ticket"
+    starts_from = "finetuned"
+    Config = RobustTicketConfig
+    _trainer_kind = _MaskTrainer
+
+    def _arguments(self, args: TrainingArguments, *, evaluates: bool) -> TrainingArguments:
+        args = search_arguments(args, self.config.epochs, evaluates)
+        args.learning_rate = self.config.learning_rate
+        args.weight_decay = 0.0
+        return args
+
+    def _prepare(
+        self,
+        model: PreTrainedModel,
+        args: TrainingArguments,
+        on_miniepoch: Callable[[Miniepoch], None] | None,
+    ) -> list[TrainerCallback]:
+        self._matrices = matrices_of(model)
+        self._masks = {name: HardConcrete(linear.weight.shape) for name, linear in self._matrices.items()}
+        self._model_type = model.config.model_type
+        return []
+
+    @contextmanager
+    def _attached(self, model: PreTrainedModel) -> Iterator[None]:
+        """Freeze the weights and put the masks on them while the context lasts."""
+        cast("_MaskTrainer", self.trainer).masks = self._masks.values()
+        if any(parametrize.is_parametrized(linear, "weight") for linear in self._matrices.values()):
+            raise ModelError(
+                "The model's weights have masks already: let the search that put them there end first, or "
+                "load the model afresh."
+            )
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        for weight in trained:
+            weight.requires_grad_(False)
+        for name, linear in self._matrices.items():
+            mask = self._masks[name].to(model.device)
+            mask.open(self.config.open_probability)
+            parametrize.register_parametrization(linear, "weight", mask)
+        try:
+            yield
+        finally:
+            for linear in self._matrices.values():
+                parametrize.remove_parametrizations(linear, "weight", leave_parametrized=False)
+            for weight in trained:
+                weight.requires_grad_(True)
+
+    def _penalty(self) -> Tensor:
+        opened = torch.stack([mask.open_probabilities().sum() for mask in self._masks.values()]).sum()
+        return self.config.penalty * opened / sum(mask.log_alpha.numel() for mask in self._masks.values())
+
+    def _draw(self, origin: dict[str, Any]) -> WeightTicket:
+        masks = draw_weights(self._scores(), self.config.weight_ratio)
+        return WeightTicket(model_type=self._model_type, masks=masks, origin=origin)
+
+    def _scores(self) -> dict[str, Scores]:
+        return {
+            f"{name}.weight": mask.log_alpha.detach().float().cpu().numpy()
+            for name, mask in self._masks.items()
+        }

@@ -1,11 +1,19 @@
-"""Tickets: which parts of an encoder stay. They need neither PyTorch nor a model."""
+"""Tickets: which parts of an encoder stay. They need neither PyTorch nor a model.
+
+The names below are loaded when they are first used.
+"""
 
 from __future__ import annotations
 
-from earlyrobust.tickets.drawing import draw_mask, mask_distance
-from earlyrobust.tickets.study import Overlap, compare_tickets, merge_tickets, redraw_ticket
-from earlyrobust.tickets.ticket import Ticket
-from earlyrobust.tickets.weight_ticket import WeightTicket
+from typing import TYPE_CHECKING
+
+from earlyrobust.lazy import lazily
+
+if TYPE_CHECKING:
+    from earlyrobust.tickets.drawing import draw_mask, mask_distance
+    from earlyrobust.tickets.study import Overlap, compare_tickets, merge_tickets, redraw_ticket
+    from earlyrobust.tickets.ticket import Ticket
+    from earlyrobust.tickets.weight_ticket import WeightTicket
 
 __all__ = [
     "Overlap",
@@ -17,3 +25,16 @@ __all__ = [
     "merge_tickets",
     "redraw_ticket",
 ]
+
+_HOMES = {
+    "Overlap": "study",
+    "Ticket": "ticket",
+    "WeightTicket": "weight_ticket",
+    "compare_tickets": "study",
+    "draw_mask": "drawing",
+    "mask_distance": "drawing",
+    "merge_tickets": "study",
+    "redraw_ticket": "study",
+}
+
+__getattr__ = lazily(__name__, _HOMES)

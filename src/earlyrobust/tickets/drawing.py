@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earlyrobust.errors import ConfigError, TicketError
+from earlyrobust.tickets.scopes import Scope
 
 Mask = NDArray[np.bool_]
 Scores = NDArray[np.float32]
-Scope = Literal["global", "layerwise"]
 
 
 def draw_mask(scores: Scores, ratio: float, scope: Scope = "global", multiple: int = 1) -> Mask:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from earlyrobust.errors import TicketError
-from earlyrobust.tickets.drawing import Mask, Scope, Scores, draw_mask, is_undecided, mask_distance
+from earlyrobust.tickets.drawing import Mask, Scores, draw_mask, is_undecided, mask_distance
+from earlyrobust.tickets.scopes import Scope
 from earlyrobust.tickets.ticket import Ticket
 
 How = Literal["scores", "union", "intersection"]

@@ -15,7 +15,7 @@ from earlyrobust.families import family_of
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from earlyrobust.trainer.trainer import AdversarialTrainer
+    from earlyrobust.trainer.losses import LossTrainer
 
 # The name of the submodule that holds what an adversary trains beside the model.
 PARTS_NAME = "adversary"
@@ -32,7 +32,7 @@ class TrainerPasses(Passes):
 
     def __init__(
         self,
-        trainer: AdversarialTrainer,
+        trainer: LossTrainer,
         model: nn.Module,
         bare: PreTrainedModel,
         inputs: dict[str, Any],

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from earlyrobust.experiments.cells import Cell
-from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.launchers.base import Failure
 from earlyrobust.experiments.launchers.cluster import check_ray, run_on_ray
 from earlyrobust.experiments.launchers.local import run_here
-from earlyrobust.pipeline.observer import Observer
+from earlyrobust.options.comparison import CompareConfig
+from earlyrobust.workspace.observer import Observer
 
 __all__ = ["LAUNCHERS", "Failure", "Launcher", "check_ray"]
 

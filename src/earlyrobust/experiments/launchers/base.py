@@ -12,8 +12,9 @@ import torch
 
 from earlyrobust.errors import explain
 from earlyrobust.experiments.cells import Cell
-from earlyrobust.pipeline import RunConfig, run
-from earlyrobust.pipeline.observer import Observer
+from earlyrobust.options.run import RunConfig
+from earlyrobust.pipeline import run
+from earlyrobust.workspace.observer import Observer
 
 
 @dataclass(frozen=True)

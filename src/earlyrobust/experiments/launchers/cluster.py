@@ -11,10 +11,10 @@ from pathlib import Path
 
 from earlyrobust.errors import ConfigError
 from earlyrobust.experiments.cells import Cell
-from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.launchers.base import Estimate, Failure, run_cell
-from earlyrobust.pipeline.config import RunConfig
-from earlyrobust.pipeline.observer import Observer
+from earlyrobust.options.comparison import CompareConfig
+from earlyrobust.options.run import RunConfig
+from earlyrobust.workspace.observer import Observer
 
 # How often a cell is tried again whose worker was killed; it goes on from its last checkpoint.
 RETRIES = 3

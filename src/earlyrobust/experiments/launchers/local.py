@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from earlyrobust.experiments.cells import Cell
-from earlyrobust.experiments.config import CompareConfig
 from earlyrobust.experiments.launchers.base import Estimate, Failure, run_cell
-from earlyrobust.pipeline.observer import Observer
+from earlyrobust.options.comparison import CompareConfig
+from earlyrobust.workspace.observer import Observer
 
 
 def run_here(

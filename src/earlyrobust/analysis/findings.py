@@ -1,0 +1,174 @@
+"""What has gone wrong in a run that ended all the same, and what to try.
+
+A model that gives every text the same class cannot be attacked: no change of the text changes its answer. Its
+accuracy under attack is high, and means nothing. And a search always ends with a ticket, whether or not its
+coefficients came to rank anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from earlyrobust.analysis.doubts import doubts_of_each, looks_like_guessing
+from earlyrobust.results.attack import AttackRecord
+from earlyrobust.results.run import DataRecord, ModelRecord, RunRecord, SearchRecord, TicketRecord
+
+# Share of the distance of masks drawn by chance from which on masks count as still moving.
+_MOVING = 0.5
+# Share of the training texts from which on what is cut off them may be why nothing was learned.
+_MANY = 0.5
+# Largest probability that answers at random are taken for those of swapped classes.
+_SURE = 0.001
+_ANOTHER_TRAINING = "Try a smaller --learning-rate, more --epochs, or another --seed."
+
+
+def find_faults(record: RunRecord) -> list[str]:
+    """What is wrong with a run's models, ticket and attacks, a sentence each and one on what to try."""
+    models = {record.rival: record.dense, record.title: record.model}
+    found = [
+        fault
+        for title, model in models.items()
+        if model is not None and (fault := _fault_of(record, title, model)) is not None
+    ]
+    found += [_told_retreat(steps) for log in record.training.values() if (steps := log.retreats)]
+    found += faults_of_ticket(record.ticket_origin, record.search, record.ticket)
+    return found + doubts_of_each(*(model.attacks for model in models.values() if model is not None))
+
+
+def swapped_classes(labels: Sequence[int], answers: Sequence[int], names: Sequence[str]) -> dict[str, str]:
+    """Classes that a model gives other names so regularly that another order of the classes explains it.
+
+    Args:
+        labels: The right class of each text.
+        answers: The class that the model names.
+        names: The classes.
+
+    Returns:
+        Class → class that most of its texts are given, for at least two classes of different answers; nothing
+        where answers at random may look so.
+    """
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(counts, (np.asarray(labels, np.int64), np.asarray(answers, np.int64)), 1)
+    rows = counts.sum(axis=1)
+    usual = {int(label): int(counts[label].argmax()) for label in np.flatnonzero(rows)}
+    usual = {label: answer for label, answer in usual.items() if 2 * counts[label, answer] > rows[label]}
+    moved = {label: answer for label, answer in usual.items() if label != answer}
+    if len(moved) < 2 or len(set(usual.values())) < len(usual):
+        return {}
+    from scipy.stats import binomtest
+
+    explained = sum(int(counts[pair]) for pair in moved.items())
+    if binomtest(explained, int(rows[list(moved)].sum()), alternative="greater").pvalue >= _SURE:
+        return {}
+    return {names[label]: names[answer] for label, answer in moved.items()}
+
+
+def fault_of_swapped(swapped: Mapping[str, str], model: str, advice: str) -> str | None:
+    """What is wrong with a model whose classes may be swapped; None if they are not.
+
+    Args:
+        swapped: As `swapped_classes` found them.
+        model: What the model is called.
+        advice: What to try.
+    """
+    if not swapped:
+        return None
+    pairs = [f"of '{label}' the class '{answer}'" for label, answer in swapped.items()]
+    shown = ", ".join(pairs[:5]) + (f" and {len(pairs) - 5} more" if len(pairs) > 5 else "")
+    return f"{model} gives most texts {shown}: the classes may be swapped. {advice}"
+
+
+def faults_of_ticket(
+    origin: dict[str, Any], search: SearchRecord | None, ticket: TicketRecord | None
+) -> list[str]:
+    """What is wrong with how a ticket was found.
+
+    Args:
+        origin: Facts that travel with the ticket.
+        search: How the search went; None for a ticket that was not searched.
+        ticket: What it keeps; None for one over single weights.
+    """
+    found = []
+    if origin.get("classes_named") == 1:
+        found.append(
+            "While the ticket was searched, the model came to give every text the same class, so what its "
+            "coefficients rank is noise. Try a smaller --learning-rate, or a weaker --search-adversary."
+        )
+    if search is not None and ticket is not None:
+        found += _faults_of_search(search, ticket)
+    return found
+
+
+def overstated(attacks: Mapping[str, AttackRecord]) -> list[str]:
+    """How attacks overstate robustness, a sentence for each that does."""
+    found = {name: record.scrutiny.finding for name, record in attacks.items() if record.scrutiny is not None}
+    return [
+        sentence if len(attacks) == 1 else f"{name}: {sentence}"
+        for name, sentence in found.items()
+        if sentence is not None
+    ]
+
+
+def _fault_of(record: RunRecord, title: str, model: ModelRecord) -> str | None:
+    if model.swapped:
+        return fault_of_swapped(model.swapped, f"The {title}", "Check the labels of the test data.")
+    classes = len(record.data.label_names)
+    told = looks_like_guessing(
+        model.test, record.chance, model.classes_named, classes, "text of the test split"
+    )
+    if told is None:
+        return None
+    return f"The {title} {told}: its accuracy under attack means nothing. {_advice(record.data)}"
+
+
+def _told_retreat(steps: Sequence[int]) -> str:
+    times = "once" if len(steps) == 1 else f"{len(steps)} times"
+    return (
+        "The training came to name one class on the selection split. It went back to its last good state "
+        f"{times}, at step {' and '.join(f'{step:,}' for step in steps)}, with half of the noise and half of "
+        "the learning rate each time. Try a smaller --learning-rate, or less --noise."
+    )
+
+
+def _advice(data: DataRecord) -> str:
+    cut, rows = data.cut.get("train", 0), data.sizes.get("train", 0)
+    if cut <= _MANY * rows:
+        return _ANOTHER_TRAINING
+    return (
+        f"Try a larger --max-length first: {cut:,} of {rows:,} training texts lose what is beyond "
+        f"{data.max_length} tokens. {_ANOTHER_TRAINING}"
+    )
+
+
+def _faults_of_search(search: SearchRecord, ticket: TicketRecord) -> Iterator[str]:
+    compared = [
+        (miniepoch.heads, miniepoch.neurons)
+        for miniepoch in search.miniepochs
+        if miniepoch.heads is not None and miniepoch.neurons is not None
+    ]
+    if not compared and search.stop_reason != "fixed":
+        yield (
+            "The search ended before two masks could be compared, so nothing says that its ticket has "
+            "settled. Try more --search-epochs, or fewer --miniepoch-min-steps."
+        )
+    elif compared and not any(distance for distances in compared for distance in distances):
+        yield (
+            "No mask ever moved while the ticket was searched, so its coefficients hardly did. Try a larger "
+            "--learning-rate, or more --miniepoch-min-steps."
+        )
+    elif compared and any(
+        distance > _MOVING * _by_chance(*kept)
+        for distance, kept in zip(compared[-1], (ticket.heads_kept, ticket.neurons_kept), strict=True)
+    ):
+        yield (
+            "When the search ended, its masks still moved half as far as masks drawn by chance: the ticket "
+            "may be no better than a random one. Try more --search-epochs, or a larger --learning-rate."
+        )
+
+
+def _by_chance(kept: int, total: int) -> float:
+    """Expected distance of two random masks."""
+    return 2 * (kept / total) * (1 - kept / total)

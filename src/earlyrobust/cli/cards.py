@@ -1,0 +1,41 @@
+"""What a command adds to the card of a run's classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from earlyrobust.results import AttackReport
+
+
+def tell_on_card(model: str, report: AttackReport, note: Callable[[str], None]) -> None:
+    """Say on the card of a run's classifier what scrutiny of it found; nothing for another classifier.
+
+    Args:
+        model: The classifier that was attacked, as the user names it.
+        report: The attack's record.
+        note: Is told if the card cannot say so, because someone has written in it.
+    """
+    from earlyrobust.reports.card import CARD_NAME, card_text, render_card
+    from earlyrobust.results import RECORD_NAME, RunRecord, sentences_in, tell_run
+    from earlyrobust.workspace.finding import model_in, run_of
+    from earlyrobust.workspace.folder import MODEL
+
+    run = run_of(model)
+    if run is None or Path(model_in(model)).resolve() != (run / MODEL).resolve():
+        return
+    if not (run / RECORD_NAME).is_file():
+        return
+    record, card = RunRecord.load(run), run / MODEL / CARD_NAME
+    is_ours = not card.exists() or card.read_text("utf-8") == card_text(record, sentences_in(run))
+    try:
+        tell_run(run, report)
+        if is_ours:
+            render_card(record, run / MODEL, sentences_in(run))
+            return
+    except OSError as error:
+        note(f"The card of the run in '{run}' does not tell of the scrutiny: {error.strerror}.")
+        return
+    note(f"'{card}' is not as it was written, so it is left alone; it does not tell of the scrutiny.")

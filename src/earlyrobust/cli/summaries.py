@@ -1,0 +1,181 @@
+"""The tables and sentences that commands end with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.findings import faults_of_ticket
+from earlyrobust.analysis.summary import summarise
+from earlyrobust.cli.display import Display
+from earlyrobust.reports.benchmark import benchmark_tables, benchmark_verdicts
+from earlyrobust.reports.comparisons import RATIOS, comparison_tables, headlines
+from earlyrobust.reports.confusion import confusion_table, percent_of
+from earlyrobust.reports.numbers import attack_cells, describe_stop, percent
+from earlyrobust.reports.pages import REPORT_PAGE
+from earlyrobust.reports.runs import results_table
+from earlyrobust.reports.scrutiny import scrutiny_table
+from earlyrobust.reports.tables import Cell, Table
+from earlyrobust.reports.validity import MEANING_OF_AUA, doubts_of_arms
+from earlyrobust.reports.verdicts import verdicts_on_run
+from earlyrobust.results import (
+    AttackRecord,
+    AttackReport,
+    BenchmarkRecord,
+    EvaluationReport,
+    ExportRecord,
+    PredictionReport,
+    ReplayReport,
+    RunRecord,
+    SearchRecord,
+    TicketRecord,
+)
+from earlyrobust.statistics.measures import AUA, CLEAN, of_attack
+from earlyrobust.tickets.ticket import Ticket
+from earlyrobust.tickets.weight_ticket import WeightTicket
+
+# Names of resources among the settings of attacks.
+_RESOURCES = ("neighbours", "sentence_encoder", "tagger", "masked_lm")
+
+
+def show_run(display: Display, record: RunRecord, folder: Path) -> None:
+    """Show the results of a run, and its verdict."""
+    title = f"{record.data.name}: {record.config['model']}, seed {record.config['seed']}"
+    display.show(replace(results_table(record, with_never_offered=True), title=title))
+    for sentence in verdicts_on_run(record, folder):
+        display.say(sentence)
+    if record.search is not None and "ticket" in record.seconds:
+        display.say(describe_stop(record.search))
+    _note_resources(display, record.model.attacks)
+    if record.speed is not None:
+        display.say(
+            f"A forward pass of the ticket takes {record.speed.time_ratio:.2f} of the time of the "
+            f"{record.rival} (its operations: {record.speed.flops_ratio:.2f}; batch "
+            f"{record.speed.batch_size}, {record.speed.tokens} tokens)."
+        )
+    display.warn(record.findings)
+    display.say(f"The classifier is in {folder}/model, the record in {folder}/result.json.")
+
+
+def show_ticket(display: Display, ticket: Ticket | WeightTicket, folder: Path) -> None:
+    """Show what a search has found."""
+    if isinstance(ticket, WeightTicket):
+        display.say(f"The ticket keeps {ticket.kept:,} of {ticket.weights:,} weights.")
+    else:
+        search = SearchRecord.of(ticket)
+        if search is not None:
+            display.say(describe_stop(search))
+        display.say(
+            f"The ticket keeps {ticket.heads.sum()} of {ticket.heads.size} heads and {ticket.neurons.sum()} "
+            f"of {ticket.neurons.size} neurons."
+        )
+        display.warn(faults_of_ticket(ticket.origin, search, TicketRecord.of(ticket)))
+    display.say(f"The ticket is in {folder}/ticket: earlyrobust finetune --ticket {folder}")
+
+
+def show_comparison(display: Display, comparison: Comparison, folder: Path) -> None:
+    """Show the tables and verdicts of a comparison."""
+    summaries = summarise(comparison)
+    for table in comparison_tables(comparison, summaries):
+        # On a narrow terminal the costs relative to one arm must do.
+        if table.name != RATIOS or display.has_room_for(table):
+            display.show(table)
+    for sentence in headlines(comparison, summaries):
+        display.say(sentence)
+    display.warn(doubts_of_arms(comparison))
+    display.say(f"The report is in {folder / REPORT_PAGE}, the tables beside it.")
+
+
+def show_evaluation(display: Display, report: EvaluationReport) -> None:
+    """Show the accuracy of a classifier, in all and by class."""
+    accuracy, confusion = report.accuracy, report.confusion
+    display.say(f"{report.model}: {CLEAN} {percent(accuracy)} ({accuracy.correct} of {accuracy.total} right)")
+    if confusion is not None:
+        display.show(confusion_table("Answers by class", confusion, report.outputs))
+        display.say(
+            f"Macro-F1: {percent_of(confusion.macro_f1)} %. A classifier that always names the largest class "
+            f"is right in {percent_of(confusion.largest_class)} %."
+        )
+    display.warn(report.findings)
+
+
+def show_predictions(display: Display, report: PredictionReport) -> None:
+    """Show the number of rows that got each class."""
+    rows: list[list[Cell]] = [[name, f"{count:,}"] for name, count in report.named.items()]
+    display.show(Table(f"{report.rows:,} rows of {report.file}", ["predicted", "rows"], rows))
+    if report.without_text:
+        display.warn([f"{report.without_text:,} rows have no text, and so no prediction."])
+    if report.cut:
+        display.warn([f"{report.cut:,} texts are longer than {report.max_length} tokens and lose their end."])
+    display.say(f"The predictions are in {report.output} ({report.rows_per_second:,.0f} rows a second).")
+
+
+def show_export(display: Display, record: ExportRecord, folder: Path) -> None:
+    """Show how an export compares with the model that it was made of."""
+    check = record.check
+    assert check is not None
+    rows: list[list[Cell]] = []
+    if check.accuracy is not None:
+        rows.append([CLEAN, percent(check.accuracy.model), percent(check.accuracy.export)])
+    for name, pair in check.attacks.items():
+        rows.append([of_attack(AUA, name), *(percent(attack.under_attack) for attack in pair)])
+    if rows:
+        title = f"{record.model} on {check.examples} examples of {check.data}"
+        note = MEANING_OF_AUA if check.attacks else ""
+        display.show(Table(title, ["", "model", record.to], rows, note))
+    _note_resources(display, {name: model for name, (model, _) in check.attacks.items()})
+    display.say(
+        f"The largest difference of a logit is {check.largest_difference:.2g}. {check.predictions_changed} "
+        f"of {check.examples} predictions differ."
+    )
+    display.warn(check.findings)
+    if record.to == "dense":
+        display.say(
+            "The export is as large and as slow as the dense model: zeros are stored and computed, too."
+        )
+    display.say(f"The export is in {folder} ({record.bytes / 1e6:.1f} MB).")
+
+
+def show_attacks(display: Display, model: str, report: AttackReport, folder: Path) -> None:
+    """Show all numbers of attacks on a classifier."""
+    title = f"{model} on {report.data}, {report.config['examples']} examples at most"
+    columns = [attack_cells(record) for record in report.attacks.values()]
+    rows: list[list[Cell]] = [[name, *(column[name] for column in columns)] for name in columns[0]]
+    note = f"{MEANING_OF_AUA} In brackets the 95 % interval."
+    display.show(Table(title, ["", *report.attacks], rows, note))
+    _note_resources(display, report.attacks)
+    for name, record in report.attacks.items():
+        if record.scrutiny is not None:
+            display.show(scrutiny_table(f"{name} under scrutiny", record, record.scrutiny))
+    display.warn(report.findings)
+    display.say(f"The record, the journals and examples.html are in {folder}.")
+
+
+def show_replay(display: Display, report: ReplayReport) -> None:
+    """Show how many texts that broke another classifier break this one."""
+    display.say(
+        f"{report.texts} texts broke the other classifier. {report.model} is right about "
+        f"{report.clean.correct} of them before the attack."
+    )
+    if (share := report.transferred) is not None:
+        display.say(f"The replay breaks {share.correct} of these {share.total}: {percent(share)} %.")
+
+
+def show_benchmark(display: Display, record: BenchmarkRecord) -> None:
+    """Show the times of classifiers, and sentences on what they mean."""
+    for table in benchmark_tables(record):
+        display.show(table)
+    for sentence in benchmark_verdicts(record):
+        display.say(sentence)
+
+
+def _note_resources(display: Display, attacks: Mapping[str, AttackRecord]) -> None:
+    """Name the resources of attacks: numbers do not compare between different resources."""
+    for name, record in attacks.items():
+        used = [
+            f"{key.replace('_', ' ')}: {record.settings[key]}" for key in _RESOURCES if key in record.settings
+        ]
+        if used:
+            display.note(f"{name} with {'; '.join(used)}.")

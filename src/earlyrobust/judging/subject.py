@@ -1,0 +1,255 @@
+"""The classifier that a command evaluates, attacks or exports, with its test texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from earlyrobust.analysis.findings import fault_of_swapped, swapped_classes
+from earlyrobust.data import TestRows, load_task_test, load_test_file, renumber
+from earlyrobust.data.digests import split_digest
+from earlyrobust.data.matching import match_classes
+from earlyrobust.encoders import load_classifier, load_tokenizer, output_names
+from earlyrobust.errors import DataError, ModelError
+from earlyrobust.judging.test_data import describe_inherited, source_of
+from earlyrobust.options.run import RunConfig
+from earlyrobust.options.test_data import TestData
+from earlyrobust.pipeline.original_data import count_known, load_own
+from earlyrobust.pipeline.preflight import check_names_classes, try_out
+from earlyrobust.pipeline.reading import read_texts
+from earlyrobust.results import TestDataRecord
+from earlyrobust.workspace.finding import model_in, options_of, run_of
+from earlyrobust.workspace.observer import Observer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_CHECK_LABELS = "Check them, and say by --labels which output of the model stands for which class."
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A classifier with its tokenizer and test texts.
+
+    Attributes:
+        data_name: Name of the test data.
+        model: The classifier.
+        tokenizer: The tokenizer of the classifier.
+        rows: The test texts; their labels are indices of the classifier's outputs.
+        tokens: The tokenised test texts.
+        max_length: Most tokens of a text that are read.
+        labels: For each class of the data, the name of the output that stands for it.
+        cut: Number of texts that are longer than `max_length`.
+        matched_by: The way in which the outputs were matched to the classes.
+        known: Number of texts that the run trained on; None if the model belongs to no run.
+        choices: The weights that were chosen where there was a choice, a sentence each.
+    """
+
+    data_name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    rows: Dataset
+    tokens: Dataset
+    max_length: int
+    labels: dict[str, str]
+    cut: int
+    matched_by: str = "name"
+    known: int | None = None
+    choices: Sequence[str] = ()
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the classifier's outputs, in their order."""
+        return [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
+
+    @property
+    def test_data(self) -> TestDataRecord:
+        """The record of the test data."""
+        return TestDataRecord(
+            self.data_name,
+            split_digest(self.rows),
+            len(self.rows),
+            self.labels,
+            self.max_length,
+            self.cut,
+            self.matched_by,
+            self.known,
+        )
+
+    def findings(self, labels: Sequence[int], answers: Sequence[int]) -> list[str]:
+        """Describe faults of the classifier's answers, a sentence each."""
+        fault = fault_of_swapped(swapped_classes(labels, answers, self.outputs), "The model", _CHECK_LABELS)
+        found = [] if fault is None else [fault]
+        if self.known:
+            found.append(
+                f"{self.known:,} of the {len(self.rows):,} texts are in the data that the model was trained "
+                "on, so its accuracy flatters: judge it on other texts."
+            )
+        return found
+
+
+def load_subject(
+    model_name: str, data: TestData, observer: Observer, *, changes_texts: bool = False
+) -> Subject:
+    """Load a classifier, its tokenizer and its test texts, and check that it can read them.
+
+    Args:
+        model_name: A folder of a model or a run, or a name on the Hugging Face hub.
+        data: What it is judged on.
+        observer: Is told what happens, and what is not read of the texts.
+        changes_texts: Whether the texts will be changed, as by an attack.
+
+    Raises:
+        EarlyRobustError: If the model or the data cannot be used, or do not belong together.
+    """
+    source = source_of(model_name, data)
+    if (note := describe_inherited(model_name, data)) is not None:
+        observer.note(note)
+    with observer.stage("Loading model and data"):
+        model, tokenizer, outputs, choices = load_named(model_name, data.labels, observer)
+        judged = _rows(model_name, data, source, outputs)
+        for note in (*judged.notes, judged.matching.describe(outputs)):
+            observer.note(note)
+        subject = subject_of(
+            model,
+            tokenizer,
+            source.task or Path(str(source.test_file or source.train_file)).name,
+            judged.rows,
+            judged.matching.named(outputs),
+            cast("int", source.max_length),
+            observer,
+            insists=data.max_length is not None and source.is_set("max_length"),
+            changes_texts=changes_texts,
+            matched_by=judged.matching.by,
+        )
+        run = run_of(model_name)
+        if run is not None and (data.test_file is not None or data.task is not None):
+            subject = replace(subject, known=count_known(run, options_of(run), subject.rows, observer))
+        return replace(subject, choices=choices)
+
+
+def load_named(
+    model_name: str, labels: str | None, observer: Observer
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, list[str], list[str]]:
+    """Load a classifier whose outputs have names.
+
+    Args:
+        model_name: A folder of a model or a run, or a name on the Hugging Face hub.
+        labels: The value of `--labels`, which makes up for names that the configuration lacks.
+        observer: Is told what was chosen where there was a choice.
+
+    Returns:
+        The classifier, its tokenizer, the names of its outputs in their order, and what was chosen.
+
+    Raises:
+        ModelError: If the classifier cannot be used, or nothing names its outputs.
+    """
+    place = model_in(model_name)
+    names = _given_names(place, labels)
+    choices: list[str] = []
+    model, tokenizer = load_classifier(place, observer.noting(choices)), load_tokenizer(place)
+    check_names_classes(model.config, model_name)
+    return model, tokenizer, _name_outputs(model, place, names, labels), choices
+
+
+def subject_of(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    data_name: str,
+    rows: Dataset,
+    labels: dict[str, str],
+    wanted: int,
+    observer: Observer,
+    *,
+    insists: bool,
+    changes_texts: bool,
+    matched_by: str = "name",
+) -> Subject:
+    """Tokenise rows for a classifier, and check that it can read them.
+
+    Args:
+        model: The classifier; its configuration may be given a padding token.
+        tokenizer: Its tokenizer, which is made to fit it.
+        data_name: Name of the task or file.
+        rows: What the classifier is judged on.
+        labels: The output that stands for each class.
+        wanted: Most tokens of a text that are to be read.
+        observer: Is told what is not read.
+        insists: Whether the user has asked for `wanted`.
+        changes_texts: As for `load_subject`.
+        matched_by: How the outputs were matched to the classes, see `Matching`.
+
+    Raises:
+        EarlyRobustError: If the model cannot read the rows.
+    """
+    reading = read_texts({"test": rows}, model, tokenizer, wanted, observer, insists=insists)
+    tokens = reading.tokens["test"]
+    try_out(model, tokenizer, [tokens], observer, changes_texts=changes_texts)
+    cut = reading.cut["test"]
+    return Subject(data_name, model, tokenizer, rows, tokens, reading.max_length, labels, cut, matched_by)
+
+
+def _given_names(place: str, labels: str | None) -> list[str] | None:
+    """Return the names of a classifier's outputs; None if it has none but the user gives `--labels`."""
+    try:
+        return output_names(place)
+    except ModelError:
+        if labels is None:
+            raise
+        return None  # the user gives the classes
+
+
+def _name_outputs(
+    model: PreTrainedModel, place: str, names: list[str] | None, labels: str | None
+) -> list[str]:
+    """Give a classifier's outputs their names, and return these in the order of the outputs."""
+    count = model.config.num_labels
+    if names is not None and len(names) != count:
+        if labels is None:
+            raise ModelError(
+                f"The configuration of '{place}' names {len(names)} outputs, and the model has {count}: "
+                "correct its config.json, or give --labels with the class of each output, in their order."
+            )
+        names = None
+    names = names or [f"LABEL_{index}" for index in range(count)]
+    model.config.id2label = dict(enumerate(names))
+    model.config.label2id = {name: index for index, name in enumerate(names)}
+    return names
+
+
+def _rows(model_name: str, data: TestData, source: RunConfig, outputs: list[str]) -> TestRows:
+    """The examples, their labels numbered as the classifier's outputs."""
+    if data.test_file is not None:
+        return load_test_file(
+            data.test_file,
+            text_column=source.text_column,
+            pair_column=source.pair_column,
+            label_column=source.label_column,
+            outputs=outputs,
+            labels=data.labels,
+            form=source.text_format,
+        )
+    task = source.known_task()
+    if task is not None and data.task is not None:
+        return load_task_test(task, data_dir=source.data_dir, outputs=outputs, labels=data.labels)
+    run = run_of(model_name)
+    assert run is not None  # `source` has checked this
+    texts = load_own(run, source)
+    names = texts.label_names
+    changed = DataError(
+        f"The labels of '{source.train_file or source.task}' are no longer those that the model was "
+        "trained on: give --test-file."
+    )
+    if len(names) != len(outputs):
+        raise changed
+    # A run that started from a classifier may have matched its outputs by an option of its own.
+    option = data.labels or (None if set(names) == set(outputs) else source.labels)
+    try:
+        matching = match_classes(names, outputs, "the run's data", order=names, option=option)
+    except DataError as error:
+        raise changed from error
+    return renumber(texts.test, matching)

@@ -1,0 +1,220 @@
+"""The base of all sets of options: they come from flags and a YAML file, and are checked at once."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, Self, cast, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from earlyrobust.errors import ConfigError
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",") if name.strip()]
+    return value
+
+
+# One string may hold them all, separated by commas.
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Numbers = Annotated[tuple[int, ...], BeforeValidator(_split)]
+AtLeastOne = Annotated[int, Field(gt=0)]
+Parts = Annotated[int, Field(gt=0, le=100_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Ratio = Annotated[float, Field(ge=0, lt=1)]
+Epochs = Annotated[float, Field(gt=0, le=10_000)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+# Sources of defaults.
+PAPER, RELEASE = "the paper", "the paper's release, for IMDB"
+
+# A value may be long, and a few lines of YAML that refer to one another endless.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 1
+
+
+Panel = Literal["Run", "Grid", "Data", "Training", "Fine-tuning", "Ticket", "Search", "Attack"]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What users are told about an option.
+
+    Attributes:
+        help: What the option does, in a sentence.
+        panel: The part of the help that shows the option.
+        shown: The default, as users are told it.
+        source: Where the default is from; empty if it is ours or depends on other options.
+        is_of_arms: Whether the arms of a comparison may differ in the option.
+        settings: The settings of ticket searches that the option gives a value.
+        has_flag: Whether the option is a flag of commands, beside a line of YAML.
+    """
+
+    help: str
+    panel: Panel
+    shown: str
+    source: str = ""
+    is_of_arms: bool = False
+    settings: tuple[str, ...] = ()
+    has_flag: bool = True
+
+
+def option(
+    default: Any,
+    help_: str,
+    panel: Panel,
+    *,
+    shown: str | None = None,
+    source: str = "",
+    arm: bool = False,
+    settings: tuple[str, ...] = (),
+    flag: bool = True,
+) -> Any:
+    """Describe an option as a field of a set of options.
+
+    Args:
+        default: The default value.
+        help_: What the option does, in a sentence.
+        panel: The part of the help that shows the option.
+        shown: The default as users are told it; None to tell the value.
+        source: Where the default is from, such as "the paper"; empty if it is ours.
+        arm: Whether the arms of a comparison may differ in the option.
+        settings: The settings of ticket searches that the option gives a value.
+        flag: Whether the option is a flag, too.
+    """
+    told = _told(default) if shown is None else shown
+    extra: dict[str, Any] = asdict(Description(help_, panel, told, source, arm, settings, flag))
+    if callable(default):
+        return Field(default_factory=default, description=help_, json_schema_extra=extra)
+    return Field(default, description=help_, json_schema_extra=extra)
+
+
+def as_in(options: type[Options], name: str) -> Any:
+    """Describe an option as another set of options does."""
+    field = options.model_fields[name]
+    return Field(field.default, description=field.description, json_schema_extra=field.json_schema_extra)
+
+
+def _told(default: Any) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    if isinstance(default, float):
+        return f"{default:g}"
+    return "" if default is None or callable(default) else str(default)
+
+
+class Options(BaseModel):
+    """Base of all sets of options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def parse(cls, flags: dict[str, Any], file: Path | None = None) -> Self:
+        """Combine flags and a YAML file; flags win.
+
+        Args:
+            flags: Options that were given; those that are None count as not given.
+            file: YAML file of the same options, None for none.
+
+        Raises:
+            ConfigError: If the file cannot be used, or an option is unknown or unusable.
+        """
+        options = {} if file is None else _read_yaml(file)
+        options.update({name: value for name, value in flags.items() if value is not None})
+        try:
+            return cls.model_validate(options)
+        except ValidationError as error:
+            raise ConfigError(cls._explain(error, file)) from error
+
+    @classmethod
+    def described(cls) -> dict[str, Description]:
+        """Return the description of each option by its name."""
+        return {
+            name: Description(**cast("dict[str, Any]", field.json_schema_extra))
+            for name, field in cls.model_fields.items()
+        }
+
+    @classmethod
+    def flags(
+        cls, panels: Collection[Panel] | None = None, *, without: Collection[str] = ()
+    ) -> dict[str, tuple[type, Description]]:
+        """Return the options that are flags: by name the type that a flag is read as, and the description.
+
+        Args:
+            panels: Parts of the help; None for all.
+            without: Names of options to leave out.
+        """
+        order = get_args(Panel)
+        in_order = sorted(cls.described().items(), key=lambda item: order.index(item[1].panel))
+        return {
+            name: (_read_as(cls.model_fields[name]), described)
+            for name, described in in_order
+            if described.has_flag and name not in without and (panels is None or described.panel in panels)
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as JSON types."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def _explain(cls, error: ValidationError, file: Path | None) -> str:
+        """Say the first thing that is wrong with the options, in one sentence."""
+        problem = error.errors()[0]
+        option = "--" + str(problem["loc"][0]).replace("_", "-")
+        where = "" if file is None else f" (flags and '{file}')"
+        if problem["type"] == "extra_forbidden":
+            known = ", ".join(name.replace("_", "-") for name in cls.model_fields)
+            return f"There is no option {_SHORT.repr(option[2:])}{where}: choose from {known}."
+        reason = problem["msg"].removeprefix("Value error, ")
+        reason = reason[0].lower() + reason[1:]
+        return f"{option} is {_SHORT.repr(problem['input'])}{where}, but {reason.replace('input ', 'it ')}."
+
+
+def _read_as(field: FieldInfo) -> type:
+    """Return the type that the command line reads an option as."""
+    kinds: list[Any] = [field.annotation]
+    while kinds:
+        kind = kinds.pop()
+        origin = get_origin(kind)
+        if origin is Annotated:
+            kinds.append(get_args(kind)[0])
+        elif origin is Literal or origin is tuple:
+            return str
+        elif isinstance(kind, type) and origin is None:
+            if kind is not NoneType:
+                return kind
+        else:  # a union with None
+            kinds.extend(get_args(kind))
+    raise TypeError(f"The type {field.annotation} has no flag.")
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"The config file '{file}' cannot be read: {getattr(error, 'strerror', error)}."
+        ) from error
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
+        # The last four come of values that are not what they are marked as, or are nested too deep.
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"The config file '{file}' is not YAML: {reason}.") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError(f"The config file '{file}' must hold options as 'name: value' lines.")
+    options = {key.replace("-", "_"): value for key, value in content.items()}
+    if len(options) < len(content):
+        raise ConfigError(f"The config file '{file}' names an option twice, with '-' and with '_'.")
+    return options

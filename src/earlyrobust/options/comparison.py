@@ -1,0 +1,138 @@
+"""The options of a comparison: those of a run, and which arms and seeds there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self, cast
+
+from pydantic import Field, field_validator
+
+from earlyrobust.errors import ConfigError
+from earlyrobust.options.base import AtLeastOne, Names, option
+from earlyrobust.options.methods import METHODS
+from earlyrobust.options.run import RunConfig
+
+# The options in which arms may differ. All arms share the data, the precision and the attacks.
+ARM_OPTIONS = tuple(name for name, described in RunConfig.described().items() if described.is_of_arms)
+DEFAULT_BASELINE = "finetune"
+_NAME = re.compile(r"[\w.+= -]{1,60}")
+
+
+class CompareConfig(RunConfig):
+    """Options of `earlyrobust compare`, besides those of every run in it."""
+
+    methods: Names = option(
+        (), "Methods to compare, separated by commas; each is an arm. More arms in --config.", "Grid"
+    )
+    # By name the options in which an arm differs, as {method: earlyrobust, adversary: "freelb,steps=2"}.
+    arms: dict[str, dict[str, Any]] = option(
+        dict, "Further arms: by name, the options in which they differ.", "Grid", flag=False
+    )
+    seeds: Annotated[int, Field(gt=0, le=100)] = option(3, "Number of seeds, counted from --seed on.", "Grid")
+    baseline: str | None = option(
+        None, "Arm that the others are tested against.", "Grid", shown="finetune, or else the first"
+    )
+    cells: Path | None = option(
+        None, "Folder of the runs, which comparisons may share.", "Grid", shown="within the output"
+    )
+    launcher: str = option(
+        "local", "What runs the cells: this process (local), or a Ray cluster (ray).", "Grid"
+    )
+    cell_cpus: AtLeastOne | None = option(
+        None,
+        "Number of threads of a cell; on Ray also the cores that it asks for.",
+        "Grid",
+        shown="all; on Ray 1",
+    )
+    cell_gpus: Annotated[float, Field(ge=0)] = option(
+        0.0, "Number of GPUs that a cell asks for on Ray; a part of one lets cells share it.", "Grid"
+    )
+    dense: bool = option(
+        False, "Not for comparisons: compare with an arm `finetune`.", "Fine-tuning", flag=False
+    )
+
+    @field_validator("arms", mode="before")
+    @classmethod
+    def _read_arms(cls, value: Any) -> Any:
+        """Options may be written as the flags are; an arm without any is the default method."""
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: {setting.replace("-", "_"): given for setting, given in options.items()}
+            if isinstance(options, dict)
+            else options or {}
+            for name, options in value.items()
+        }
+
+    def resolved(self, suffix: str = "") -> Self:
+        """Fill in defaults, and make an arm of each method.
+
+        Raises:
+            ConfigError: As for a run; if there is no arm, or one that cannot be used.
+        """
+        for name in ("method", "dense"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ConfigError(
+                    f"'{name}' is no option of a comparison: name all that is compared in --methods, or "
+                    "as arms."
+                )
+        for method in self.methods:
+            if method not in METHODS:
+                raise ConfigError(f"There is no method '{method}': choose from {', '.join(METHODS)}.")
+        arms = {**{name: {"method": name} for name in self.methods}, **self.arms}
+        if not arms:
+            raise ConfigError("There is nothing to compare: give --methods, or arms in the config file.")
+        if twice := [name for name in self.methods if name in self.arms]:
+            raise ConfigError(f"'{twice[0]}' is both a method and an arm: call the arm otherwise.")
+        for name, options in self.arms.items():
+            if not _NAME.fullmatch(name):
+                raise ConfigError(f"An arm cannot be called {name!r}: use letters, digits and . + = -.")
+            for setting in options:
+                if setting not in ARM_OPTIONS:
+                    raise ConfigError(
+                        f"The arm '{name}' sets '{setting}', which is unknown or must not differ between "
+                        f"arms: choose from {', '.join(ARM_OPTIONS)}."
+                    )
+        baseline = self.baseline or (DEFAULT_BASELINE if DEFAULT_BASELINE in arms else next(iter(arms)))
+        if baseline not in arms:
+            raise ConfigError(f"The baseline '{baseline}' is not compared: choose from {', '.join(arms)}.")
+        whole = super().resolved(suffix)
+        return whole.model_copy(
+            update={
+                "methods": (),
+                "arms": arms,
+                "baseline": baseline,
+                "cells": self.cells or whole.output_folder / "cells",
+            }
+        )
+
+    @property
+    def cells_folder(self) -> Path:
+        """Folder of the runs, once resolved."""
+        return cast("Path", self.cells)
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """The options that all arms share, as JSON types."""
+        everything = self.to_dict()
+        own = set(type(self).model_fields) - set(RunConfig.model_fields)
+        return {
+            name: value
+            for name, value in everything.items()
+            if name not in (*own, "method", "seed", "output", "token_budget", "in_flight")
+        }
+
+    def options_of_cell(self, arm: str, seed: int, output: Path) -> RunConfig:
+        """The options of one cell.
+
+        Args:
+            arm: Name of the arm.
+            seed: The seed.
+            output: Folder of the run.
+
+        Raises:
+            ConfigError: If the arm's options cannot be used.
+        """
+        common = {name: getattr(self, name) for name in RunConfig.model_fields}
+        return RunConfig.build({**common, **self.arms[arm], "seed": seed, "output": output})

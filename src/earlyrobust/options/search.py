@@ -1,0 +1,161 @@
+"""The options of tickets and of the searches that find them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from earlyrobust.options.base import (
+    PAPER,
+    RELEASE,
+    AtLeastOne,
+    Epochs,
+    NotNegative,
+    Options,
+    Positive,
+    Ratio,
+    option,
+)
+from earlyrobust.options.training import Spec
+from earlyrobust.settling import Settling
+from earlyrobust.tickets.scopes import Scope
+
+
+class SearchOptions(Options):
+    """How large a ticket is, how it is searched, and when its search stops."""
+
+    heads: Ratio | None = option(
+        None,
+        "Share of all attention heads to cut.",
+        "Ticket",
+        shown="1/6",
+        source=PAPER,
+        arm=True,
+        settings=("head_ratio",),
+    )
+    neurons: Ratio | None = option(
+        None,
+        "Share of all FFN neurons to cut.",
+        "Ticket",
+        shown="by task",
+        source=PAPER,
+        arm=True,
+        settings=("neuron_ratio",),
+    )
+    head_scope: Scope | None = option(
+        None,
+        "Rank the heads of all layers together (global), or those of each layer (layerwise).",
+        "Ticket",
+        shown="by search",
+        source=PAPER,
+        arm=True,
+        settings=("head_scope",),
+    )
+    neuron_scope: Scope | None = option(
+        None,
+        "Rank the neurons of all layers together (global), or those of each layer (layerwise).",
+        "Ticket",
+        shown="by search",
+        source=PAPER,
+        arm=True,
+        settings=("neuron_scope",),
+    )
+    neuron_multiple: AtLeastOne | None = option(
+        None,
+        "Keep a multiple of this number of neurons in each layer; GPUs are fastest with multiples of 64.",
+        "Ticket",
+        shown="64 on GPUs, else 1",
+        arm=True,
+        settings=("neuron_multiple",),
+    )
+    weights: Ratio = option(
+        0.3,
+        "Share of the weights that robust-ticket sets to zero.",
+        "Ticket",
+        arm=True,
+        settings=("weight_ratio",),
+    )
+
+    search: str | None = option(
+        None,
+        "How the ticket is found: earlyrobust, earlybert, robust-ticket, random, a class as 'module:Class'; "
+        "or none.",
+        "Search",
+        shown="by method",
+        arm=True,
+    )
+    search_adversary: Spec | None = option(
+        None,
+        "What perturbs the search, as 'freelb,steps=3', or 'none'.",
+        "Search",
+        shown="by search",
+        arm=True,
+    )
+    gamma: NotNegative = option(
+        0.1,
+        "γ, the mask distance below which masks count as settled.",
+        "Search",
+        source=PAPER,
+        arm=True,
+        settings=("gamma",),
+    )
+    patience: AtLeastOne = option(
+        5,
+        "Number of miniepochs in a row for which the masks must be settled.",
+        "Search",
+        source=PAPER,
+        arm=True,
+        settings=("patience",),
+    )
+    settling: Settling | None = option(
+        None,
+        "Compare each mask with the one before (streak, as the paper says), or with the first of them, which "
+        "is then drawn (window, as the paper's release does).",
+        "Search",
+        shown="streak",
+        source=PAPER,
+        arm=True,
+        settings=("settling",),
+    )
+    miniepoch: Positive = option(
+        0.05, "Length of a miniepoch in epochs.", "Search", source=PAPER, arm=True, settings=("miniepoch",)
+    )
+    miniepoch_min_steps: AtLeastOne = option(
+        20, "Fewest optimiser steps of a miniepoch.", "Search", arm=True, settings=("min_steps",)
+    )
+    search_epochs: Epochs | None = option(
+        None,
+        "Epochs after which a search without --draw-after stops, even if its masks have not settled.",
+        "Search",
+        shown="by method",
+        arm=True,
+        settings=("max_epochs", "epochs"),
+    )
+    draw_after: Annotated[float, Field(ge=0, le=10_000)] | None = option(
+        None,
+        "Epochs after which the ticket is drawn, settled or not; 0 to draw it when the masks have settled.",
+        "Search",
+        shown="by search",
+        source=PAPER,
+        arm=True,
+        settings=("draw_after",),
+    )
+    head_penalty: NotNegative | None = option(
+        None,
+        "λ_head, the weight of the L1 norm of the heads' coefficients.",
+        "Search",
+        shown="by search",
+        source=RELEASE,
+        arm=True,
+        settings=("head_penalty",),
+    )
+    neuron_penalty: NotNegative | None = option(
+        None,
+        "λ_neuron, the weight of the L1 norm of the neurons' coefficients.",
+        "Search",
+        shown="by search",
+        source=RELEASE,
+        arm=True,
+        settings=("neuron_penalty",),
+    )

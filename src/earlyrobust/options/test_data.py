@@ -1,0 +1,78 @@
+"""The options that name the data on which an existing classifier is judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from earlyrobust.errors import ConfigError
+from earlyrobust.options.base import Options, as_in, option
+from earlyrobust.options.run import RunConfig
+
+COLUMNS = ("text_column", "pair_column", "label_column")
+# Options that are about a file of the user's.
+OF_FILES = (*COLUMNS, "quotes", "delimiter", "encoding")
+
+
+class TestData(Options):
+    """Where the examples come from that a classifier is judged on.
+
+    An option that is None is as in the run that trained the classifier, if the classifier lies in the folder
+    of a run or is one.
+    """
+
+    task: str | None = option(
+        None, "A task: see `earlyrobust list tasks`.", "Data", shown="that of the run that trained the model"
+    )
+    data_dir: Path | None = option(
+        None, "Folder of Parquet files to read the task from.", "Data", shown="the Hugging Face hub"
+    )
+    test_file: Path | None = option(
+        None, "Your own test data instead of a task: CSV, TSV, JSONL or Parquet.", "Data"
+    )
+    text_column: str | None = option(
+        None,
+        "Column of the text, or of the first text of a pair.",
+        "Data",
+        shown="that of the run, else text",
+    )
+    pair_column: str | None = option(
+        None, "Column of the second text of a pair.", "Data", shown="that of the run"
+    )
+    label_column: str | None = option(
+        None, "Column of the label, a number or a word.", "Data", shown="that of the run, else label"
+    )
+    quotes: bool | None = as_in(RunConfig, "quotes")
+    delimiter: str | None = as_in(RunConfig, "delimiter")
+    encoding: str | None = as_in(RunConfig, "encoding")
+    max_length: int | None = option(
+        None, "Most tokens of a text that are read.", "Data", shown="that of the run, else by task"
+    )
+    labels: str | None = option(
+        None,
+        "The class that each output of the model stands for: in the order of the outputs, as "
+        "'negative,positive', or in pairs, as 'NEG=negative,POS=positive'.",
+        "Data",
+        shown="found by their names",
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options by name; `labels`, which earlier versions did not know, only if it is given."""
+        return {name: value for name, value in dict(self).items() if name != "labels" or value is not None}
+
+    def check(self) -> None:
+        """Refuse options that would have no effect.
+
+        Raises:
+            ConfigError: If there are any.
+        """
+        for name in OF_FILES if self.test_file is None else ():
+            value = getattr(self, name)
+            if value is not None:
+                given = "no-quotes" if value is False else name.replace("_", "-")
+                raise ConfigError(f"--{given} is for your own data: give --test-file too.")
+
+    @property
+    def names_data(self) -> bool:
+        """Whether the options name a task or a file."""
+        return self.task is not None or self.test_file is not None

@@ -1,0 +1,127 @@
+"""The options of the trainings of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+from earlyrobust.options.base import (
+    PAPER,
+    AtLeastOne,
+    Epochs,
+    Options,
+    Parts,
+    Positive,
+    Seed,
+    option,
+)
+from earlyrobust.options.methods import Start
+from earlyrobust.options.specs import parse_spec
+
+Spec = Annotated[str, AfterValidator(lambda spec: parse_spec(spec) and spec)]
+
+
+class TrainingOptions(Options):
+    """What is trained, from which weights, and how."""
+
+    method: str = option(
+        "earlyrobust",
+        "How the classifier is trained: see `earlyrobust list methods`.",
+        "Training",
+        arm=True,
+    )
+    model: str = option(
+        "minilm",
+        "Encoder, or trained classifier: 'minilm' (embedded), a folder, or a name on the Hugging Face hub.",
+        "Training",
+        arm=True,
+    )
+    labels: str | None = option(
+        None,
+        "If --model is a trained classifier, the class that each of its outputs stands for: in the order of "
+        "the outputs, as 'negative,positive', or in pairs, as 'NEG=negative,POS=positive'.",
+        "Training",
+        shown="found by their names",
+    )
+    start: Start | None = option(
+        None,
+        "What the fine-tuning starts from: the pretrained weights with a new head; a trained classifier "
+        "with its head (given); the weights that the search trained (searched); the whole training of the "
+        "search (continued), with one learning-rate schedule and the optimiser's state; or, for ablations, "
+        "random weights of the ticket's structure, or the whole encoder with new weights for all that the "
+        "ticket cuts (refilled).",
+        "Training",
+        shown="by method; given, if --model is a classifier for these classes",
+        source=PAPER,
+        arm=True,
+    )
+    batch_size: Parts = option(16, "Number of examples in an optimiser step.", "Training", arm=True)
+    learning_rate: Positive = option(
+        5e-5,
+        "Peak learning rate: constant in a search, with a linear decay in the fine-tuning.",
+        "Training",
+        shown="5e-5",
+        arm=True,
+    )
+    bf16: bool | None = option(
+        None, "Compute in bfloat16 where that is safe.", "Training", shown="if a measurement finds it faster"
+    )
+    gradient_accumulation: Parts | None = option(
+        None,
+        "Number of parts of a batch that pass through the model one after the other, to save memory.",
+        "Training",
+        shown="1",
+    )
+    gradient_checkpointing: bool | None = option(
+        None, "Compute activations twice instead of keeping them, to save memory.", "Training", shown="no"
+    )
+    class_weights: Literal["balanced", "none"] | None = option(
+        None,
+        "'balanced' weights the loss of each example by the rarity of its class, in all trainings of the "
+        "run.",
+        "Training",
+        shown="none",
+    )
+    report_to: Literal["tensorboard", "wandb", "mlflow", "none"] | None = option(
+        None,
+        "Where loss and learning rate are reported to, beside the record: tensorboard, wandb or mlflow.",
+        "Training",
+        shown="none",
+    )
+    seed: Seed = option(
+        0, "Seed of the order of the data, the head, dropout, perturbations and attacks.", "Training"
+    )
+    noise: Spec | None = option(
+        None,
+        "Noise in the training texts, which exchanges and misspells words: 'random', 'learned' or "
+        "'gradient', with settings as 'learned,rate=0.5,neighbours=wordnet+my.csv', or 'none'.",
+        "Training",
+        shown="by method",
+        arm=True,
+    )
+
+    epochs: Epochs | None = option(
+        None,
+        "Epochs of the fine-tuning; of search and fine-tuning together if the fine-tuning continues the "
+        "search.",
+        "Fine-tuning",
+        shown="by task",
+        source=PAPER,
+        arm=True,
+    )
+    early_stopping: AtLeastOne | None = option(
+        None,
+        "Number of epochs without a better model on the selection split after which the fine-tuning stops; "
+        "it keeps the weights of the best epoch, by accuracy or, with --class-weights balanced, by macro-F1.",
+        "Fine-tuning",
+        shown="never; the last weights are kept",
+    )
+    adversary: Spec | None = option(
+        None,
+        "What perturbs the fine-tuning, as 'freelb,steps=2', a class as 'module:Class', or 'none'.",
+        "Fine-tuning",
+        shown="by method",
+        arm=True,
+    )
+    dense: bool = option(True, "Train, evaluate and attack a dense model, to compare.", "Fine-tuning")

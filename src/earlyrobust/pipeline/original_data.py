@@ -1,0 +1,107 @@
+"""What a run was begun with, held against what there is now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datasets import concatenate_datasets
+
+from earlyrobust.data import count_overlap
+from earlyrobust.encoders import files_digest
+from earlyrobust.errors import DataError
+from earlyrobust.options.run import RunConfig
+from earlyrobust.pipeline.splits import load_data
+from earlyrobust.workspace.finding import fingerprints_of
+from earlyrobust.workspace.observer import Observer
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from earlyrobust.data import TextData
+
+_WAY_OUT = "give --test-file or --task"
+
+
+def load_own(run: Path, source: RunConfig) -> TextData:
+    """Read what a run was trained and tested on.
+
+    Args:
+        run: The run's folder.
+        source: Its options.
+
+    Returns:
+        The same splits as the run had.
+
+    Raises:
+        DataError: If the data cannot be read any more, or has changed: of other data another test split is
+            drawn, and rows of it may have been trained on.
+    """
+    name = f"'{source.train_file or source.data_dir or source.task}', the data of the run in '{run}',"
+    for file in (source.train_file, source.test_file):
+        if file is not None and not file.exists():
+            raise DataError(f"'{file}', which the run in '{run}' read, is not there: {_WAY_OUT}.")
+    try:
+        texts = load_data(source)
+    except DataError as error:
+        reason = str(error).rpartition(": ")[0] or str(error).rstrip(".")  # without its own way out
+        raise DataError(f"{name} cannot be read any more ({reason}): {_WAY_OUT}.") from error
+    if texts.fingerprint != fingerprints_of(run).get("data", texts.fingerprint):
+        raise DataError(
+            f"{name} has changed since, so that what it was trained on may be in its test split: {_WAY_OUT}."
+        )
+    return texts
+
+
+def digest_of_files(source: RunConfig) -> str | None:
+    """Hash of the data that the user's own files make now, to be held against that of a finished run.
+
+    Args:
+        source: The run's options.
+
+    Returns:
+        The hash; None where the run reads a task, or a file of it is not there any more.
+
+    Raises:
+        DataError: If the files cannot be used any more.
+    """
+    files = [file for file in (source.train_file, source.test_file) if file is not None]
+    if source.train_file is None or not all(file.exists() for file in files):
+        return None
+    return load_data(source).fingerprint
+
+
+def count_known(run: Path, source: RunConfig, rows: Dataset, observer: Observer) -> int | None:
+    """Count the examples whose text is in the training or selection data of a run.
+
+    Args:
+        run: The run's folder.
+        source: The run's options.
+        rows: Columns `text` and, for pairs, `pair`.
+        observer: Is told if they cannot be counted.
+
+    Returns:
+        The number; None where the run's data is on a hub, is not there any more, or has changed.
+    """
+    if source.train_file is None and source.data_dir is None:
+        return None  # to count is not worth a download
+    try:
+        own = load_own(run, source)
+    except DataError:
+        observer.note(
+            f"Whether the model was trained on any of these texts is not known: the data of the run in "
+            f"'{run}' has changed, or is not there."
+        )
+        return None
+    return count_overlap(rows, concatenate_datasets([own.train, own.selection]))
+
+
+def has_other_model(run: Path, model: str) -> bool:
+    """Whether the files of an encoder are others than when a run was begun; not so where nothing tells.
+
+    Args:
+        run: The run's folder.
+        model: Name of the encoder.
+    """
+    now = files_digest(model)
+    return now is not None and now != fingerprints_of(run).get("model", now)

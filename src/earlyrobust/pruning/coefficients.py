@@ -1,0 +1,184 @@
+"""Importance coefficients: one learnable scalar on every attention head and every FFN neuron.
+
+A coefficient scales a head's output before the output projection, or a neuron's activation before the second
+FFN matrix. A forward pre-hook on those two projections does it for every family;
+the model's own code is untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from earlyrobust.errors import ModelError, TicketError
+from earlyrobust.families import Dimensions, family_of
+from earlyrobust.pruning.autoclasses import is_cut
+from earlyrobust.tickets.ticket import Ticket
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# The name of the submodule that holds the coefficients while they are attached to a model.
+MODULE_NAME = "importance"
+
+
+class ImportanceCoefficients(nn.Module):
+    """The coefficients of all heads and neurons of one encoder, all 1 at the start.
+
+    While attached, they are a submodule of the model, so that optimisers, checkpoints and devices see them
+    as they see any other weight.
+
+    Attributes:
+        heads: Shape (layers, heads).
+        neurons: Shape (layers, neurons).
+    """
+
+    def __init__(self, layers: int, heads: int, neurons: int, head_size: int) -> None:
+        super().__init__()
+        self.heads = nn.Parameter(torch.ones(layers, heads))
+        self.neurons = nn.Parameter(torch.ones(layers, neurons))
+        self._head_size = head_size
+        self._handles: list[RemovableHandle] = []
+
+    @classmethod
+    def attach(cls, model: PreTrainedModel) -> ImportanceCoefficients:
+        """Put coefficients on all heads and neurons of a model, on the model's device.
+
+        Args:
+            model: A classifier of a supported family, not cut.
+
+        Returns:
+            The coefficients, also reachable as `model.importance`.
+
+        Raises:
+            ModelError: If the model is cut already or has coefficients, or its architecture is not
+                supported.
+        """
+        coefficients = cls.of(model)
+        coefficients.attach_to(model)
+        return coefficients
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> ImportanceCoefficients:
+        """Make coefficients for a model without putting them on it, see `attach`."""
+        if is_cut(model):
+            raise ModelError("The model is cut already: coefficients belong on the model it came from.")
+        size = family_of(model.config).dimensions(model.config)
+        return cls(size.layers, size.heads, size.neurons, size.head_size)
+
+    def attach_to(self, model: PreTrainedModel) -> None:
+        """Put these coefficients, all 1 again, on the model they were made for, on its device.
+
+        Raises:
+            ModelError: If it has some already.
+        """
+        if hasattr(model, MODULE_NAME):
+            raise ModelError(
+                "The model has importance coefficients already: let the search that put them there end "
+                "first, or load the model afresh."
+            )
+        for coefficients in self.parameters():
+            nn.init.ones_(coefficients)
+        family = family_of(model.config)
+        for index, layer in enumerate(family.layers(model)):
+            self._handles += [
+                family.head_output(layer).register_forward_pre_hook(self._scale_heads(index)),
+                family.neuron_output(layer).register_forward_pre_hook(self._scale_neurons(index)),
+            ]
+        model.add_module(MODULE_NAME, self.to(model.device))
+
+    def detach_from(self, model: PreTrainedModel) -> None:
+        """Take the coefficients off the model again; the model then computes what it did before."""
+        while self._handles:
+            self._handles.pop().remove()
+        delattr(model, MODULE_NAME)
+
+    @torch.no_grad()
+    def fold_into(self, model: PreTrainedModel) -> None:
+        """Scale the weights of a model by the coefficients, so that it computes the same without them.
+
+        Args:
+            model: The model that the coefficients were trained on, or a copy of it. They are not on it.
+        """
+        family = family_of(model.config)
+        for index, layer in enumerate(family.layers(model)):
+            for part, coefficients in (
+                (family.head_output(layer), self.heads[index].repeat_interleave(self._head_size)),
+                (family.neuron_output(layer), self.neurons[index]),
+            ):
+                weight = cast("nn.Parameter", part.weight)
+                weight.copy_(scale(weight, coefficients.to(weight.device)))
+
+    def penalty(self, head_weight: float, neuron_weight: float) -> Tensor:
+        """The regulariser λ_head ‖c_head‖₁ + λ_neuron ‖c_neuron‖₁: sums, not means."""
+        return head_weight * self.heads.abs().sum() + neuron_weight * self.neurons.abs().sum()
+
+    def _scale_heads(self, layer: int) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Tensor]]:
+        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor]:
+            return (scale(inputs[0], self.heads[layer].repeat_interleave(self._head_size)),)
+
+        return hook
+
+    def _scale_neurons(self, layer: int) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Tensor]]:
+        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor]:
+            return (scale(inputs[0], self.neurons[layer]),)
+
+        return hook
+
+
+def scale(activations: Tensor, coefficients: Tensor) -> Tensor:
+    """Scale the last dimension of `activations` (..., n) by `coefficients` (n), in the activations' type."""
+    return activations * coefficients.to(activations.dtype)
+
+
+@contextmanager
+def masked(model: PreTrainedModel, ticket: Ticket) -> Iterator[None]:
+    """Switch the heads and neurons that `ticket` cuts off while the context lasts, without cutting them.
+
+    The logits are those of the cut model.
+
+    Args:
+        model: The dense model, left as it was on exit.
+        ticket: Masks of the model's dimensions.
+
+    Raises:
+        TicketError: If the ticket is of another architecture.
+    """
+    check_fits(model.config.model_type, family_of(model.config).dimensions(model.config), ticket)
+    coefficients = ImportanceCoefficients.attach(model)
+    try:
+        with torch.no_grad():
+            coefficients.heads.copy_(torch.from_numpy(ticket.heads))
+            coefficients.neurons.copy_(torch.from_numpy(ticket.neurons))
+        yield
+    finally:
+        coefficients.detach_from(model)
+
+
+def check_fits(model_type: str, size: Dimensions, ticket: Ticket) -> None:
+    """Check that a ticket is of an encoder's architecture.
+
+    Args:
+        model_type: Family of the encoder.
+        size: Its dimensions.
+        ticket: The ticket.
+
+    Raises:
+        TicketError: If the ticket is of another architecture.
+    """
+    have = (model_type, (size.layers, size.heads), (size.layers, size.neurons))
+    want = (ticket.model_type, ticket.heads.shape, ticket.neurons.shape)
+    if have != want:
+        raise TicketError(
+            f"The ticket is of another architecture: it fits {_describe(*want)}, "
+            f"but the model is {_describe(*have)}."
+        )
+
+
+def _describe(model_type: str, heads: tuple[int, ...], neurons: tuple[int, ...]) -> str:
+    return f"'{model_type}' with {heads[0]} layers of {heads[1]} heads and {neurons[1]} neurons"

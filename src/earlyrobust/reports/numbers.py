@@ -1,0 +1,62 @@
+"""Accuracies, the numbers of an attack and the stop of a search, as all tables and pages show them."""
+
+from __future__ import annotations
+
+from earlyrobust.reports.tables import Cell, Number
+from earlyrobust.reports.validity import validity_rows
+from earlyrobust.results import AttackRecord, SearchRecord
+from earlyrobust.statistics.measures import (
+    AUA,
+    CLEAN,
+    QUERIES,
+    SIMILARITY,
+    SUCCESS,
+    WORDS_CHANGED,
+    Accuracy,
+    Mean,
+)
+
+NOTHING = "–"
+
+
+def percent(accuracy: Accuracy | None) -> Cell:
+    """Return an accuracy in percent with its interval; a dash for None."""
+    if accuracy is None:
+        return NOTHING
+    return Number(Mean(100 * accuracy.value, 100 * accuracy.low, 100 * accuracy.high, 1))
+
+
+def number(mean: Mean | None, digits: int, scale: float = 1) -> Cell:
+    """Return a mean with its interval, times a factor; a dash for None."""
+    if mean is None:
+        return NOTHING
+    return Number(Mean(scale * mean.value, scale * mean.low, scale * mean.high, 1), digits)
+
+
+def attack_cells(record: AttackRecord) -> dict[str, Cell]:
+    """Return all numbers of an attack by their names."""
+    return {
+        CLEAN: percent(record.clean),
+        AUA: percent(record.under_attack),
+        SUCCESS: percent(record.success_rate),
+        QUERIES: number(record.queries, 1),
+        WORDS_CHANGED: number(record.words_changed, 1, scale=100),
+        SIMILARITY: number(record.similarity, 3),
+        **validity_rows(record),
+    }
+
+
+def describe_stop(search: SearchRecord) -> str:
+    """Say when and why a search stopped, in a sentence."""
+    count = len(search.miniepochs)
+    told = (
+        f"The search stopped after {search.epochs:.2f} epochs ({count} miniepoch{'s' * (count != 1)} of "
+        f"{search.steps_per_miniepoch} steps)"
+    )
+    if search.stop_reason == "fixed":
+        return f"{told}, the time that was set."
+    if search.stop_reason != "converged":
+        return f"{told}, its limit: the masks have not settled. On small data, raise --search-epochs."
+    if search.settled_since is None:
+        return f"{told}: the masks have settled."
+    return f"{told}: the masks have been settled since epoch {search.settled_since:.2f}."

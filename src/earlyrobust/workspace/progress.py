@@ -1,0 +1,153 @@
+"""Progress in lines of text, for logs and for Python programs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.utils import logging as transformers_logging
+
+from earlyrobust.results.wording import duration
+from earlyrobust.workspace.observer import Observer
+
+if TYPE_CHECKING:
+    from earlyrobust.journal import AttackedExample
+
+# Between two lines on the progress of a stage.
+SECONDS = 15.0
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Silence the reports and bars of libraries, and warnings of this package that observers are told of."""
+    loggers = [logging.getLogger(name) for name in ("earlyrobust", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
+    verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        transformers_logging.set_verbosity(verbosity)
+        if had_bars:
+            transformers_logging.enable_progress_bar()
+
+
+class Pace:
+    """Says from time to time how far a stage is, and about how long the rest takes.
+
+    Args:
+        title: Name of the stage.
+        say: Is told each line.
+    """
+
+    def __init__(self, title: str, say: Callable[[str], object]) -> None:
+        self._title = title
+        self._say = say
+        self.start(0)
+
+    def start(self, total: int, done: int = 0) -> None:
+        """Begin to count.
+
+        Args:
+            total: Number of parts of the stage.
+            done: Number of those that were done before; the estimate leaves them out.
+        """
+        self._total, self._before = total, done
+        self._began = self._said = time.perf_counter()
+
+    def move(self, done: int, total: int, unit: str, note: str = "", before: int = 0) -> None:
+        """Take note of the parts that are done; a line is said if the last one is some time ago.
+
+        Args:
+            done: Parts that are done.
+            total: Number of parts of the stage. The first call begins to count.
+            unit: The name of the parts, such as "steps".
+            note: More to tell; empty for nothing.
+            before: Number of parts that were done before the stage began.
+        """
+        if not self._total:
+            self.start(total, before)
+        now = time.perf_counter()
+        if now - self._said < SECONDS or done <= self._before:
+            return
+        self._said = now
+        left = (now - self._began) * (self._total - done) / (done - self._before)
+        told = f", {note}" if note else ""
+        self._say(f"{self._title}: {done:,} of {self._total:,} {unit}{told}, about {duration(left)} left")
+
+
+class PaceCallback(TrainerCallback):  # type: ignore[misc]
+    """Tells a `Pace` of the optimiser steps of a training."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Begin to count, with the steps before an interruption."""
+        self._pace.start(state.max_steps, state.global_step)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Count a step."""
+        self._pace.move(state.global_step, state.max_steps, "steps")
+
+
+class ProgressLines(Observer):
+    """Tells of a job in lines: the stages with their times, and a line on their progress now and then.
+
+    Args:
+        say: Is told each line; None to print it to standard error.
+    """
+
+    def __init__(self, say: Callable[[str], object] | None = None) -> None:
+        self._say = say or _print
+        self._pace = Pace("", self._say)
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        """Say the title of a stage, and its time at its end."""
+        began = time.perf_counter()
+        self._pace = Pace(title, self._say)
+        self._say(f"{title} ...")
+        yield
+        self._say(f"{title}: done in {duration(time.perf_counter() - began)}")
+
+    def callbacks(self) -> list[TrainerCallback]:
+        """A callback that tells of the steps of the stage at hand."""
+        return [PaceCallback(self._pace)]
+
+    def attacked(self, done: Sequence[AttackedExample], total: int) -> None:
+        """Tell of attacked examples, with the accuracy under attack so far."""
+        self._pace.move(len(done), total, "texts", still_right(done), before=len(done) - 1)
+
+    def moved(self, done: int, total: int, before: int = 0) -> None:
+        """Tell how many parts of the stage at hand are done."""
+        self._pace.move(done, total, "rows", before=before)
+
+    def note(self, message: str) -> None:
+        """Say a remark."""
+        self._say(message)
+
+
+def still_right(done: Sequence[AttackedExample]) -> str:
+    """Tell the accuracy under attack of the examples so far."""
+    robust = sum(example.status == "failed" for example in done)
+    return f"under attack {100 * robust / len(done):.1f} % right"
+
+
+def _print(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
