@@ -39,7 +39,7 @@ from earlyrobust.pipeline.recipe import Recipe, make_adversary
 from earlyrobust.results import AttackReport, RunRecord
 from earlyrobust.search import SEARCHES, EarlyRobustSearch
 
-PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guides" / "extending.md"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -246,7 +246,7 @@ def test_the_longest_text_under_attack_has_a_position_for_every_token(name: str)
     assert victim.compute([longest], longest.length)[0].sum() == pytest.approx(1)
 
 
-PAGE = (Path(__file__).parents[1] / "docs" / "families.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "reference" / "families.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -62,7 +62,7 @@ def files_of_pages() -> dict[str, str]:
     """The YAML files that the pages show, by the name in their first line, and the module of extensions."""
     shown = [text for page in PAGES for text in blocks(page.read_text(encoding="utf-8"), "yaml")]
     files = {text.partition("\n")[0].removeprefix("# "): text for text in shown}
-    of_extensions = blocks((ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), "python")
+    of_extensions = blocks((ROOT / "docs" / "guides" / "extending.md").read_text(encoding="utf-8"), "python")
     return {**files, "mine.py": "".join(text for text in of_extensions if "register_family" not in text)}
 
 
@@ -156,7 +156,7 @@ def number(text: str) -> float:
 
 
 def test_the_defaults_in_the_docs_are_those_of_the_code() -> None:
-    text = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
     options, tasks = {}, {}
     for header, *rows in tables(text):
         if header[:2] == ["option", "default"]:
@@ -207,20 +207,20 @@ def test_the_readme_and_the_page_on_attacks_work_as_they_stand(tmp_path: Path) -
     examples = blocks(README, "python")
     assert len(examples) == 2
     shown = [run(tmp_path, "-c", example) for example in examples]
-    attacks = blocks((ROOT / "docs" / "attacks.md").read_text(encoding="utf-8"), "python")
+    attacks = blocks((ROOT / "docs" / "guides" / "attacks.md").read_text(encoding="utf-8"), "python")
     assert len(attacks) == 4
     assert all(len(example.splitlines()) < 40 for example in attacks)
     assert run(tmp_path, "-c", "\n".join(attacks)).count("Aua%") == 4
-    (comparison,) = blocks((ROOT / "docs" / "comparing.md").read_text(encoding="utf-8"), "python")
+    (comparison,) = blocks((ROOT / "docs" / "guides" / "comparing.md").read_text(encoding="utf-8"), "python")
     assert "earlyrobust Mean(" in run(tmp_path, "-c", comparison)
-    noise = blocks((ROOT / "docs" / "noise.md").read_text(encoding="utf-8"), "python")
+    noise = blocks((ROOT / "docs" / "methods" / "noise.md").read_text(encoding="utf-8"), "python")
     assert len(noise) == 2
     assert run(tmp_path, "-c", "\n".join(noise)).count("train_loss") == 2
     assert (tmp_path / "grid" / "report.html").exists()
     assert (tmp_path / "predictions.csv").read_text(encoding="utf-8").startswith("text,label,predicted,prob")
     assert "'label'" in shown[0]
     assert (tmp_path / "classifier" / "ticket.json").exists()
-    (script,) = blocks((ROOT / "docs" / "trainer.md").read_text(encoding="utf-8"), "python")
+    (script,) = blocks((ROOT / "docs" / "guides" / "your-trainer.md").read_text(encoding="utf-8"), "python")
     assert "'label'" in run(tmp_path, "-c", script)
     assert list((tmp_path / "training" / "ticket" / "runs").rglob("events*"))
     assert "- Adversary in the training step: FreeLB" in (tmp_path / "training/ticket/README.md").read_text()
