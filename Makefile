@@ -9,7 +9,7 @@ LOWEST := .venv-lowest/bin
 LOWEST_TESTS := $(addprefix tests/test_,data_files.py data_prepare.py storage.py encoders.py attack_engine.py \
 	resources.py pruning.py export.py cli_attack.py)
 
-.PHONY: demo test test-all test-lowest packages lint format benchmark clean
+.PHONY: demo test test-all test-lowest packages docs lint format benchmark clean
 
 demo: .venv/installed
 	HF_HUB_OFFLINE=1 $(RUN)/earlyrobust run --method earlyrobust-noise --train-samples 4000 --batch-size 32 \
@@ -27,6 +27,10 @@ test-lowest: .venv-lowest/installed
 # A wheel and an sdist, in dist/.
 packages: .venv/installed
 	$(RUN)/python -m hatchling build
+
+# The documents as a site, in build/site. A broken link is an error.
+docs: .venv/installed
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --quiet --strict
 
 lint: .venv/installed
 	$(RUN)/ruff check .

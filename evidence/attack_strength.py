@@ -1,4 +1,4 @@
-"""The chapters of docs/evidence.md on the strength of attacks and on illusions, from evidence/attacks."""
+"""Writes two chapters of docs/evidence.md from evidence/attacks: strength of attacks, and illusions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ SCRUTINISED = {
 
 
 def chapter(records: Path) -> Iterator[str]:
-    """The tables, one for each model that has a folder of records; nothing where there are none."""
+    """Yield the chapter on the strength of attacks, with a table for each model that has records.
+
+    Yields nothing if no model has records.
+    """
     found = {name: list(_attacks(records / name)) for name in MODELS}
     if not any(found.values()):
         return
@@ -44,7 +47,7 @@ def chapter(records: Path) -> Iterator[str]:
 
 
 def illusions(records: Path) -> Iterator[str]:
-    """The table of attacks with scrutiny; nothing where there are no records."""
+    """Yield the chapter on illusions, with a table of attacks with scrutiny; nothing without records."""
     found = {name: _report(records / f"{name}.json") for name in SCRUTINISED}
     rows = [_scrutiny_row(SCRUTINISED[name], report) for name, report in found.items() if report is not None]
     if rows:
@@ -81,7 +84,7 @@ def _scrutiny_row(model: str, report: dict[str, Any]) -> str:
 
 
 def _attacks(folder: Path) -> Iterator[dict[str, Any]]:
-    """The records of all attacks on a model, the strongest first."""
+    """Yield the records of all attacks on a model, the strongest attack first."""
     if folder.is_dir():
         reports = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
         attacks = [attack for report in reports for attack in report["attacks"].values()]

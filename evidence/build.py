@@ -23,10 +23,10 @@ ROOT = Path(__file__).parents[1]
 RECORDS = Path(__file__).with_name("records")
 ATTACKS = Path(__file__).with_name("attacks")
 PAGE = ROOT / "docs" / "evidence.md"
-# What we make of the answers, in words: a section for each question.
+# Our interpretation of the answers in words: a section for each question.
 READINGS = Path(__file__).with_name("readings.md")
 
-# Records of comparisons on real text, in the order of the page; those that are not there are left out.
+# Names of the records of comparisons on real text, in the order of the page; missing records are left out.
 COMPARISONS = ("sst2", "ag_news", "imdb", "qnli")
 # The title of each comparison of the method under noise with its rivals, by the name of its record.
 NOISE_COMPARISONS = {
@@ -38,22 +38,22 @@ NOISE_COMPARISONS = {
 }
 # The title of the comparison of the method under noise with itself after a change of one part.
 NOISE_PARTS = {"method-sst2-more": "sst2, under noise, part by part"}
-# Training times of a task, with the machine for themselves.
+# Prefix of the records of training times, measured on an idle machine.
 TIMES = "time-"
-# The preset on a task at another learning rate than in its comparison.
+# Prefix of the records of the preset at another learning rate than in the comparison of the task.
 RATES = "rate-"
-# Searches on as many texts as there are, with hardly any fine-tuning after them; over a whole epoch of a
-# sample, as `reproduce figure2` makes them; and tickets drawn when their masks had settled, beside those of
-# the whole epoch.
+# Prefixes of three kinds of records. "settling-": searches on all texts, with hardly any fine-tuning
+# afterwards. "figure2-": searches over a whole epoch of a sample, as `reproduce figure2` makes them.
+# "early-": tickets drawn when their masks had settled, and tickets of the whole epoch.
 SEARCHES, WATCHED, SETTLED = "settling-", "figure2-", "early-"
-# The latest that the paper saw masks settle.
+# In the paper, all masks settle by this epoch.
 MOST_EPOCHS = 0.3
 METHOD, PRESET, NOISE = "earlyrobust", "earlyrobust-swap", "earlyrobust-noise"
 EARLY, LATE = "quarter-epoch ticket", "full-epoch ticket"
 CHANCE, CHEAP = "random ticket", "ticket + freelb K=2"
-# The rivals of the method under noise: fine-tuning, PGD with five steps and with one, and others as cheap.
+# The rivals of the method under noise: fine-tuning, PGD with five steps and one, and other cheap methods.
 RIVALS = ("finetune", "pgd-5", "pgd-1", "fat", "flooding")
-# The method under noise with one part changed, and further rivals.
+# Arms that differ from the method under noise in one part, and further rivals.
 CHANGED = (
     *("dense under noise", "gradient-chosen noise", "from pretrained weights", "1.2 epochs"),
     *("finetune", "three times as long", "freelb", METHOD),
@@ -64,7 +64,7 @@ MEAN_AUA = of_attack(AUA, OVERALL)
 BEGIN = """# Evidence
 
 What was measured on real data with the embedded encoder `minilm` (6 layers, 384 channels). Every number is
-computed from the records under [evidence/records](../evidence/README.md) by `evidence/build.py`; a test
+computed from the records under `evidence/records` by `evidence/build.py`; a test
 regenerates this page.
 
 Aua% is accuracy under attack: the share of attacked texts that are still classified correctly. Intervals are
@@ -92,9 +92,9 @@ class Measured:
     """The records of one task.
 
     Attributes:
-        task: The name of the task.
-        comparison: All arms, attacked.
-        times: Training times on an idle machine; None where they were not measured.
+        task: Title of the task on the page.
+        comparison: The comparison of all arms, with attacks.
+        times: The comparison of training times on an idle machine; None if they were not measured.
     """
 
     task: str
@@ -108,24 +108,24 @@ class Measured:
 
     @cached_property
     def arms(self) -> dict[str, ArmSummary]:
-        """What each arm comes to, by name."""
+        """The summary of each arm, by name."""
         return {summary.name: summary for summary in summarise(self.comparison)}
 
     @property
     def trained(self) -> dict[str, ArmSummary]:
         """The arms that are more accurate than always naming the largest class, under all seeds.
 
-        What names one class whatever it reads withstands every attack.
+        The others are left out, because a classifier that always names one class withstands every attack.
         """
         return {name: summary for name, summary in self.arms.items() if not summary.is_guess}
 
     def told_guesses(self, arm: str) -> str:
-        """Under how many seeds an arm is no more accurate than always naming the largest class."""
+        """Say under how many seeds an arm is no more accurate than always naming the largest class."""
         runs = self.comparison.runs[arm].values()
         return f"{arm} guesses under {sum(run.is_guess for run in runs)} of {len(runs)} seeds"
 
     def differences(self, arm: str, other: str) -> dict[str, Difference]:
-        """One arm less another, by measure; empty unless both were run."""
+        """Return the differences of one arm minus another, by measure; empty unless both were run."""
         pair = {name: runs for name in (arm, other) if (runs := self.comparison.runs.get(name))}
         if len(pair) < 2:
             return {}
@@ -133,13 +133,13 @@ class Measured:
         return next(summary.differences for summary in summarise(compared) if summary.name == arm)
 
     def time_ratios(self, other: str) -> dict[str, Mean]:
-        """Training time relative to that of one arm, by arm; empty where none was measured."""
+        """Return the training time of each arm relative to one arm; empty if times were not measured."""
         arms = [] if self.times is None else summarise(self.times)
         return {arm.name: arm.time_ratios[other] for arm in arms}
 
 
 def build() -> str:
-    """The whole page."""
+    """Return the whole page."""
     tasks = load({name: name for name in COMPARISONS})
     rivals, changed = load(NOISE_COMPARISONS), load(NOISE_PARTS)
     settled = [
@@ -162,7 +162,7 @@ def load(titles: Mapping[str, str]) -> list[Measured]:
     """Load the comparisons that have a record.
 
     Args:
-        titles: The title that the page gives each comparison, by the name of its record.
+        titles: The title of each comparison on the page, by the name of its record.
     """
     return [
         replace(Measured.load(name), task=title)
@@ -172,13 +172,13 @@ def load(titles: Mapping[str, str]) -> list[Measured]:
 
 
 def readings() -> dict[str, str]:
-    """What we make of each question's answer."""
+    """Read our interpretation of the answer to each question, by question."""
     sections = READINGS.read_text(encoding="utf-8").split("\n## ")[1:]
     return {question: text.strip() for question, _, text in (section.partition("\n") for section in sections)}
 
 
 def chapter(measured: Measured) -> Iterator[str]:
-    """The tables of a task."""
+    """Yield the tables of a task."""
     summaries = list(measured.arms.values())
     yield f"### {measured.task}\n\n{budget(measured.comparison)}"
     tables = [results_table(measured.comparison, summaries), difference_table(measured.comparison, summaries)]
@@ -190,7 +190,7 @@ def chapter(measured: Measured) -> Iterator[str]:
 
 
 def budget(comparison: Comparison) -> str:
-    """What all arms of a comparison share, in a sentence."""
+    """Describe in a sentence the settings that all arms of a comparison share."""
     config = comparison.record.config
     samples = f"{config['train_samples']:,}" if config["train_samples"] else "all"
     precision = "bfloat16" if config["bf16"] else "float32"
@@ -206,7 +206,7 @@ def budget(comparison: Comparison) -> str:
 
 
 def questions_of_noise(rivals: Sequence[Measured], changed: Sequence[Measured]) -> Iterator[tuple[str, str]]:
-    """Yield the questions on the method under noise, each with the answer of the records.
+    """Yield the questions about the method under noise, each with the answer from the records.
 
     Args:
         rivals: The comparisons of the method with its rivals.
@@ -223,11 +223,11 @@ def questions_of_noise(rivals: Sequence[Measured], changed: Sequence[Measured]) 
 
 
 def questions(tasks: Sequence[Measured], settled: Sequence[Measured]) -> Iterator[tuple[str, str]]:
-    """The questions with what the records answer.
+    """Yield the questions about all methods, each with the answer from the records.
 
     Args:
         tasks: The comparisons of all methods.
-        settled: Those of tickets that were drawn when their masks had settled.
+        settled: The comparisons of tickets that were drawn when their masks had settled.
     """
     yield "Do masks settle within 0.15 to 0.3 epoch?", settling()
     yield (
@@ -255,7 +255,7 @@ def questions(tasks: Sequence[Measured], settled: Sequence[Measured]) -> Iterato
 
 
 def settling() -> str:
-    """When the masks of every search settled, and how far they were then from where they ended."""
+    """Tell when the masks of every search settled, and how far they were from the masks at the end."""
     rows: list[list[Cell]] = []
     met, begun = 0, 0
     for run in searches():
@@ -293,7 +293,7 @@ def settling() -> str:
 
 
 def searches() -> Iterator[RunRecord]:
-    """The searches that were made to watch their masks."""
+    """Yield the runs whose searches were made to observe the masks."""
     for prefix, arm in ((SEARCHES, METHOD), (WATCHED, "draw_after=1"), (SETTLED, LATE)):
         for folder in sorted(RECORDS.glob(f"{prefix}*")):
             runs = Comparison.load(folder).runs[arm]
@@ -301,7 +301,7 @@ def searches() -> Iterator[RunRecord]:
 
 
 def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
-    """Paired differences of one arm to some others, on every task."""
+    """Tabulate the paired differences of one arm minus some others, on every task."""
     found = {
         (measured, other): differences
         for measured in tasks
@@ -337,7 +337,7 @@ def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
 
 
 def learning_rates(tasks: Sequence[Measured]) -> str:
-    """What the preset comes to at each learning rate, on the tasks where another was tried."""
+    """Tabulate the accuracy of the preset at each learning rate, on the tasks with more than one rate."""
     rows: list[list[Cell]] = []
     for measured in tasks:
         folder = RECORDS / f"{RATES}{measured.task}"
@@ -354,7 +354,7 @@ def learning_rates(tasks: Sequence[Measured]) -> str:
 
 
 def best_baselines(tasks: Sequence[Measured]) -> str:
-    """The preset beside the most robust baseline of each task, and its time beside PGD's."""
+    """Compare the preset with the most robust baseline of each task, and its training time with PGD's."""
     found = {
         measured: max(
             (
@@ -398,7 +398,7 @@ def best_baselines(tasks: Sequence[Measured]) -> str:
 
 
 def efficient(tasks: Sequence[Measured]) -> str:
-    """The frontier of each task whose training times were measured on an idle machine."""
+    """List the efficient frontier of each task whose training times were measured on an idle machine."""
     lines = []
     for measured in tasks:
         if measured.times is None:
@@ -418,12 +418,12 @@ def efficient(tasks: Sequence[Measured]) -> str:
 
 
 def markdown(columns: list[str], rows: list[list[Cell]]) -> str:
-    """A table without a heading."""
+    """Write a table as Markdown without a heading."""
     return "\n".join(to_markdown([Table("", columns, rows)]).splitlines()[2:])
 
 
 def corrected(differences: dict[Key, Difference]) -> dict[Key, Difference]:
-    """Differences with Holm's correction for their number."""
+    """Add Holm's correction for their number to the p of differences."""
     adjusted = holm({key: gap.p for key, gap in differences.items() if gap.p is not None})
     return {key: replace(gap, adjusted=adjusted.get(key)) for key, gap in differences.items()}
 

@@ -1,6 +1,6 @@
 """Copy the records of a comparison to `records/`, without models and texts: collect.py FOLDER NAME.
 
-It also saves the answers to single examples, under digests of the texts.
+The script also saves the answers to single examples, which are identified by digests of their texts.
 """
 
 from __future__ import annotations

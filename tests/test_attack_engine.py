@@ -637,7 +637,7 @@ def test_another_attacks_journal_is_left_alone(name: str, single: tuple[Any, Any
     )
     evaluate_under_attack(**given)
     before = journal.read_bytes()
-    with pytest.raises(OutputError, match="is another attack's") as raised:
+    with pytest.raises(OutputError, match="belongs to another attack") as raised:
         evaluate_under_attack(**{**given, **changed(name, single)})
     # Another number of examples, like another seed, makes another sample.
     named = {"seed": "data, seed", "examples": "data, examples"}.get(name, name)

@@ -47,7 +47,7 @@ def test_tables_show_every_batch(tmp_path: Path) -> None:
     assert sizes.rows[1] == ["ticket", "3.0 MB", "–", "4.00"]
 
 
-@pytest.mark.parametrize(("heads", "said"), [(0.0098, "gives nothing here"), (0.005, "gives 2.00 times")])
+@pytest.mark.parametrize(("heads", "said"), [(0.0098, "gives no speed-up"), (0.005, "gives 2.00 times")])
 def test_it_is_said_what_cutting_heads_alone_gives(heads: float, said: str) -> None:
     record = record_of(dense=(0.01,), heads_cut_only=(heads,), ticket=(0.004,))
     sentence, *_ = benchmark_verdicts(record)
@@ -69,9 +69,9 @@ def test_a_ticket_is_held_against_the_dense_model_in_the_same_form_and_in_its_fa
     )
     # The fastest forms: at the first size 8 and 4 ms, at the second 32 and 20 ms.
     assert fastest.startswith("At all sizes the fastest form of the ticket is faster")
-    assert fastest.endswith("(dense, dense onnx), by so many times: 8 × 1 (2.00), 8 × 2 (1.60).")
+    assert fastest.endswith("(dense, dense onnx); speed-up in brackets: 8 × 1 (2.00), 8 × 2 (1.60).")
     some = record_of(dense=(0.010, 0.040), ticket=(0.010, 0.020))
-    assert "At these of the sizes" in list(benchmark_verdicts(some))[1]
+    assert "At some sizes" in list(benchmark_verdicts(some))[1]
     _, nowhere = benchmark_verdicts(record_of(dense=(0.008,), ticket=(0.008,)))
     assert nowhere == "The ticket is nowhere faster than the fastest form of the dense model (dense)."
 

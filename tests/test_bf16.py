@@ -68,7 +68,7 @@ def test_it_is_chosen_where_it_pays(
     told = "The training computes in bfloat16: products of matrices take 0.40 of the time of float32 here."
     assert (told in done.out) is by_itself
     assert any("computes in bfloat16" in choice for choice in record.choices) is by_itself
-    assert ("does not know bfloat16" in done.out) is (options == ("--bf16",))
+    assert ("does not support bfloat16" in done.out) is (options == ("--bf16",))
 
 
 def test_a_run_goes_on_in_the_numbers_that_it_was_begun_in(

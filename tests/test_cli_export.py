@@ -187,7 +187,7 @@ def test_an_interrupted_export_runs_no_code_but_ours(run: Path, tmp_path: Path) 
     code.write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\n{ours}")
     outcome = call(*command)
     assert outcome.code == 2
-    assert f"The code in '{made}' is not what this version writes" in outcome.err
+    assert f"The code in '{made}' is not the code that this version writes" in outcome.err
     assert not (tmp_path / "executed").exists()
     code.write_text(ours)
     assert call(*command).code == 0

@@ -263,7 +263,7 @@ def test_a_finished_comparison_of_a_file_that_changed_is_not_shown_for_it(
     content, before = few.read_text(encoding="utf-8"), finished(grid)
     try:
         few.write_text(f"{content}one more,positive\n", encoding="utf-8")
-        with pytest.raises(OutputError, match="is of other data than there is now"):
+        with pytest.raises(OutputError, match="used other data than the current data"):
             compare(plan(grid))
     finally:
         few.write_text(content, encoding="utf-8")
@@ -523,7 +523,7 @@ def test_a_seed_of_other_data_or_another_model_is_told(
         write_encoder(model, seed=9)
     comparison = compare(plan(tmp_path / "grid", seeds=2, **changes))
     assert set(failed(comparison)) == {("finetune", 0)}
-    assert f"other {changed} than there is now" in str(failed(comparison)["finetune", 0].error)
+    assert f"other {changed} than the current {changed}" in str(failed(comparison)["finetune", 0].error)
 
 
 # --- wrong options -----------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ def test_a_small_encoder_learns_it(default: dict[str, corpus.Split]) -> None:
     tokenizer = AutoTokenizer.from_pretrained(get_model_path())
     model = AutoModelForSequenceClassification.from_pretrained(get_model_path(), num_labels=2).train()
     texts, labels = default["train"]
-    batches = [batch.tolist() for batch in torch.randperm(len(texts))[:4_000].split(32)]
+    batches = [batch.tolist() for batch in torch.randperm(len(texts))[:2_400].split(32)]
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=len(batches))
     for batch in batches:

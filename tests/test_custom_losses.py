@@ -362,7 +362,7 @@ def stepping(base, *, calls_super):
 
 
 PASSED_BY = (
-    r"^Own.training_step passes the adversary, the penalty and the noise by: let it call super\(\).*\.$"
+    r"^Own.training_step bypasses the adversary, the penalty and the noise: let it call super\(\).*\.$"
 )
 
 
@@ -391,9 +391,7 @@ def test_a_compiled_model_which_sees_no_perturbation_is_refused(tmp_path, name, 
     if way == "in place":
         model.compile(backend="eager")
     compiled = torch.compile(model, backend="eager") if way == "wrapped" else model
-    with pytest.raises(
-        ConfigError, match=r"^A compiled model does not see .*: leave out torch_compile, .*\.$"
-    ):
+    with pytest.raises(ConfigError, match=r"^A compiled model ignores .*: leave out torch_compile, .*\.$"):
         train(tmp_path, name, model=compiled, arguments={"torch_compile": way == "argument"})
 
 
@@ -524,9 +522,7 @@ def test_a_row_without_a_token_does_no_harm(tmp_path, name):
 def test_smart_refuses_outputs_that_are_no_classes(tmp_path, kind, labels):
     model = tiny.classifier()
     model.config.problem_type, model.config.num_labels = kind, labels
-    with pytest.raises(
-        ConfigError, match=r"^SMART compares .* for (regression|multi label classif.*): .*\.$"
-    ):
+    with pytest.raises(ConfigError, match=r"^SMART needs .* for (regression|multi label classif.*): .*\.$"):
         train(tmp_path, "smart", model=model)
 
 

@@ -258,7 +258,7 @@ def test_lines_about_repeats(tmp_path: Path) -> None:
     )
     flipped = [f"text {i // 2}" for i in range(400)]
     assert describe_rows(load(write(tmp_path / "b.csv", flipped)))[-1] == (
-        "Beware: 400 rows have a text that also stands with another label."
+        "Beware: 400 rows have a text that also occurs with another label."
     )
 
 

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earlyrobust.journal import AttackedExample
-from earlyrobust.reports.examples import compare, render_examples
+from earlyrobust.reports.examples import render_examples
+from earlyrobust.reports.marking import compare
 from earlyrobust.results import AttackRecord
 
 HOSTILE = [

@@ -87,7 +87,7 @@ def test_pretrained_gives_it_a_new_head(classifier: Path, trained_on: Path, tmp_
         "run", "--model", classifier, "--train-file", trained_on, "--output", tmp_path / "run", *options
     )
     assert outcome.code == 0, outcome.err
-    assert "gives way to a new one (--start)" in outcome.out
+    assert "A new head replaces the head of " in outcome.out
     record = RunRecord.load(tmp_path / "run")
     assert not record.given
     assert record.data.label_names == ["negative", "positive"]

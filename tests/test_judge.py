@@ -161,7 +161,7 @@ def test_pairs_are_judged_as_pairs_and_it_is_said(place: Path) -> None:
     assert set(subject.rows.column_names) == {"text", "pair", "label"}
     assert subject.max_length == subject.test_data.max_length == 64
     said = (
-        f"As the run in '{place / 'pairs'}' had it: --max-length 64, --text-column question, "
+        f"From the run in '{place / 'pairs'}': --max-length 64, --text-column question, "
         "--pair-column answer, --label-column gold."
     )
     assert listener.notes[0] == said
@@ -290,7 +290,7 @@ def test_texts_that_a_run_was_trained_on_are_counted(place: Path, tmp_path: Path
         told = [finding for finding in report.findings if "trained on" in finding]
         assert told == [
             f"{known} of the {report.data.rows} texts are in the data that the model was trained "
-            "on, so its accuracy flatters: judge it on other texts."
+            "on, so its accuracy is too high: judge it on other texts."
         ] * bool(known)
     assert evaluate(str(run), Data()).data.known is None  # its own test split, which it was not trained on
     columns = {"text_column": "review", "label_column": "mood"}
@@ -615,13 +615,13 @@ def test_an_evaluation_is_repeated_in_its_folder(place: Path, evaluated: Path) -
         ({}, {}, None),
         ({}, {"text_column": "text", "label_column": "label", "token_budget": 99}, None),
         ({"to": "onnx"}, {}, "--to is dense there and onnx here"),
-        ({"fingerprint": "other"}, {}, "the weights of 'run' are others now"),
+        ({"fingerprint": "other"}, {}, "the weights of 'run' have changed"),
         ({"model": "another"}, {}, "--model is run there and another here"),
         ({}, {"test_file": "own.csv"}, "--test-file is not given there and own.csv here"),
         ({}, {"max_length": 64}, "--max-length is not given there and 64 here"),
         ({}, {"attack": ["textfooler"]}, "--attack is empty there and textfooler here"),
         ({}, {"text_column": "body"}, "--text-column is not given there and body here"),
-        ({}, {"rows": "other"}, "the rows of 'reviews.csv' are others now"),
+        ({}, {"rows": "other"}, "the rows of 'reviews.csv' have changed"),
     ],
     ids=str,
 )

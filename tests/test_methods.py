@@ -78,7 +78,7 @@ def test_a_method_trains_from_the_command_line(run: Any, name: str) -> None:
     assert not any("adversary" in key or "parametrizations" in key for key in weights_of(folder))
     assert (name if method.search is None else "ticket") in outcome.out
     # Of the test's options those about a search are idle where there is none.
-    assert ("no use for" in outcome.out) == (method.search in (None, "robust-ticket"))
+    assert ("This method does not use " in outcome.out) == (method.search in (None, "robust-ticket"))
 
 
 @every_method

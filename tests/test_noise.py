@@ -375,6 +375,15 @@ def test_the_table_keeps_a_running_mean_for_each_class() -> None:
     assert table.seen.sum() == 2
 
 
+@pytest.mark.parametrize(("memory", "mean"), [(0.0, 5.0), (0.5, 4.0), (1.0, 3.0)])
+def test_a_missing_neighbour_stays_missing_whatever_the_memory(memory: float, mean: float) -> None:
+    table = GainTable(1, 1, 2, memory=memory)
+    for gain in (3.0, 5.0):
+        table.add(np.array([0]), np.array([0]), np.array([[gain, -np.inf]]))
+    assert table.means[0, 0].tolist() == [mean, -np.inf]
+    assert table.best(0, 0) == 0
+
+
 @pytest.mark.parametrize("guided", [0.0, 0.7, 1.0])
 def test_learned_noise_prefers_the_neighbour_of_greatest_gain(
     tokenizer: PreTrainedTokenizerBase, guided: float

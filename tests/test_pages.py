@@ -521,7 +521,7 @@ def test_a_comparison_shows_every_number_and_what_it_comes_to(pages: dict[str, t
     tables = comparison_tables(comparison, summaries)
     assert [table.title for table in tables] == [
         "Accuracy, clean and under attack",
-        "What it costs",
+        "Cost",
         "Difference to finetune under the same seeds",
         "Training time: row relative to column",
         "Failed",
@@ -569,8 +569,8 @@ def test_headlines_of_one_seed_worked_out_by_hand() -> None:
     assert headlines(comparison, summarise(comparison)) == [
         "Highest accuracy under attack: earlyrobust, right on 40.0 (30.9 to 49.8) % under attack, for "
         "2.50 × the "
-        "training time of finetune; it cannot be told from pgd.",
-        "By these means alone, nothing is both cheaper and more robust than finetune and earlyrobust.",
+        "training time of finetune; it cannot be distinguished from pgd.",
+        "By these averages alone, no method is both cheaper and more robust than finetune and earlyrobust.",
         # Of 100 each, 40 against 20 and 30 against 20, by Fisher's exact test; the smaller p counts twice.
         "earlyrobust is more robust than finetune under textfooler: +20.0, +7.3 to +31.9 (p = 0.0064 "
         "after Holm's "
@@ -578,9 +578,8 @@ def test_headlines_of_one_seed_worked_out_by_hand() -> None:
         "pgd: not distinguishable from finetune under textfooler: +10.0, −2.0 to +21.7 (p = 0.14 after "
         "Holm's "
         "correction).",
-        f"Not compared with finetune example by example, because {MISSING}: earlyrobust and pgd. Those "
-        f"intervals "
-        "are Newcombe's, of unpaired examples, and tell nothing of other trainings.",
+        f"earlyrobust and pgd: the comparison with finetune is not example by example, because {MISSING}. "
+        "These intervals are Newcombe's for unpaired examples, and do not cover other trainings.",
     ]
 
 
@@ -629,11 +628,11 @@ def test_a_model_that_names_one_class_is_not_called_robust(tmp_path: Path) -> No
     assert [summary.name for summary in summaries if summary.is_guess] == ["robust-ticket"]
     told = headlines(comparison, summaries)
     assert told[0].startswith("Most robust: pgd")
-    assert told[1] == "By these means alone, nothing is both cheaper and more robust than pgd."
+    assert told[1] == "By these averages alone, no method is both cheaper and more robust than pgd."
     assert told[2].startswith("pgd is more robust than finetune under textfooler: +22.0")
     assert told[4:] == [
-        "Not counted, because under some seed no more accurate than always naming the largest class, which "
-        "no attack can change: robust-ticket."
+        "The comparison does not count robust-ticket: under some seed, the classifier is no more accurate "
+        "than one that always names the largest class, and no attack can change such answers."
     ]
     (results, *_) = comparison_tables(comparison, summaries)
     assert results.note.endswith(told[4])
@@ -646,10 +645,10 @@ def test_where_all_models_guess_none_is_called_robust(tmp_path: Path) -> None:
     runs = {arm: {seed: a_run(50, {"textfooler": 50}) for seed in range(2)} for arm in ("finetune", "pgd")}
     comparison = compared(runs)
     assert headlines(comparison, summarise(comparison)) == [
-        "Not counted, because under some seed no more accurate than always naming the largest class, which "
-        "no attack can change: finetune and pgd."
+        "The comparison does not count finetune and pgd: under some seed, the classifier is no more accurate "
+        "than one that always names the largest class, and no attack can change such answers."
     ]
-    assert "Not counted" in drawn(save_comparison(comparison, tmp_path)).text
+    assert "does not count finetune and pgd" in drawn(save_comparison(comparison, tmp_path)).text
 
 
 def test_a_single_arm_is_compared_with_nothing() -> None:
@@ -668,12 +667,13 @@ def test_headlines_without_attacks_tell_of_accuracy_time_and_masks() -> None:
     }
     comparison = compared(runs)
     assert headlines(comparison, summarise(comparison)) == [
-        "Highest accuracy: pgd, right on 83.0 (74.5 to 89.1) %; it cannot be told from finetune and "
+        "Highest accuracy: pgd, right on 83.0 (74.5 to 89.1) %; it cannot be distinguished from finetune and "
         "earlyrobust.",
-        "Training time, as multiples of finetune's: earlyrobust 1.50, pgd 4.50 and robust-ticket 9.00.",
+        "Training time, as a multiple of that of finetune: earlyrobust 1.50, pgd 4.50 and robust-ticket "
+        "9.00.",
         "earlyrobust, seed 0: masks change by less than γ = 0.1 from one miniepoch to the next: heads not by "
-        "the end, neurons from epoch 0.20 on. The rule that ends a search, both so for 5 in a row, was never "
-        "met.",
+        "the end, neurons from epoch 0.20 on. The rule that ends a search (both below γ for 5 miniepochs in "
+        "a row) was never met.",
     ]
 
 
@@ -712,7 +712,7 @@ def test_when_masks_settled_worked_out_by_hand(
         f"{part} not by the end" if epoch is None else f"{part} from epoch {epoch} on"
         for part, epoch in zip(("heads", "neurons"), since, strict=True)
     ]
-    rule = "once" if patience == 1 else f"for {patience} in a row"
+    rule = "once" if patience == 1 else f"for {patience} miniepochs in a row"
     end = "was never met"
     if met is not None:
         # The rule counts from the mask that the first small distance was measured from.
@@ -720,7 +720,7 @@ def test_when_masks_settled_worked_out_by_hand(
         end = f"was met by epoch {met}: the masks have been settled since epoch {begun}"
     assert settling_headline(a_search(heads, neurons, gamma), gamma, patience) == (
         f"Masks change by less than γ = {gamma} from one miniepoch to the next: {', '.join(told)}. The rule "
-        f"that ends a search, both so {rule}, {end}."
+        f"that ends a search (both below γ {rule}) {end}."
     )
 
 
@@ -751,7 +751,7 @@ def test_several_seeds_are_not_called_one(arms: dict[str, tuple[int, ...]]) -> N
         ((3, 2, 1), "The tickets of 'earlyrobust' are worse than those of 'by chance': -20.0 points"),
         (
             (20, 24, 25),
-            "Nothing says that the tickets of 'earlyrobust' are better than those of 'by chance': +1.0",
+            "The tickets of 'earlyrobust' cannot be distinguished from those of 'by chance': +1.0",
         ),
     ],
 )
@@ -777,7 +777,7 @@ def test_headlines_tell_whether_a_search_beats_chance(searched: tuple[int, ...],
     sure = stats.ttest_1samp(gaps, 0).pvalue < 0.05
     assert len(told) == 1
     assert told[0].startswith(says)
-    assert ("Nothing says" not in told[0]) == sure
+    assert ("cannot be distinguished" not in told[0]) == sure
     assert ("--search-epochs" in told[0]) == (not sure or sum(gaps) < 0)
 
 
@@ -837,7 +837,7 @@ CAPTIONS = {
     "frontier": "against training time",
     "sweep": "Accuracy against gamma",
     "distances": "any two miniepochs",
-    "layers": "what each layer keeps",
+    "layers": "heads and neurons that each layer keeps",
 }
 
 
@@ -1054,7 +1054,7 @@ def test_a_report_is_written_nowhere_else(tmp_path: Path, absolute: bool) -> Non
     before = sorted(tmp_path.rglob("*"))
     outcome = call("report", folder)
     assert outcome.code == 2
-    assert f"'{part}' is no folder within its own" in outcome.err
+    assert f"'{part}' is not a folder within the folder of the experiment" in outcome.err
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -350,10 +350,10 @@ def test_a_model_that_cannot_be_fed_is_refused_in_a_sentence(
 
 def test_a_model_whose_answers_depend_on_padding_is_named(words: Path, tmp_path: Path) -> None:
     write_model(tmp_path, "bert")
-    assert "depends on how far it is padded" not in call("evaluate", tmp_path, "--test-file", words).out
+    assert "depends on its padding" not in call("evaluate", tmp_path, "--test-file", words).out
     write_other(tmp_path, "fnet")
     outcome = call("evaluate", tmp_path, "--test-file", words)
-    assert (outcome.code, "depends on how far it is padded" in outcome.out) == (0, True), outcome
+    assert (outcome.code, "depends on its padding" in outcome.out) == (0, True), outcome
 
 
 # What disagrees and can be brought together, and the sentence that says how, if that decides anything.
@@ -384,7 +384,7 @@ REPAIRS: dict[str, tuple[str, Callable[[Path], object], str | None]] = {
         ),
         None,
     ),
-    "tokens that no text holds": ("bert", add_tokens, "no token without one is in the data"),
+    "tokens that no text holds": ("bert", add_tokens, "the data holds no token without an embedding"),
 }
 
 

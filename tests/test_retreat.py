@@ -147,7 +147,10 @@ def test_a_run_says_that_its_training_went_back(
     assert len(judged) == 4
     record = RunRecord.load(tmp_path / "run")
     [step] = record.training["model"].retreats
-    assert any(f"It went back to its last good state once, at step {step}" in one for one in record.findings)
+    assert any(
+        f"The training went back to its last good state once, at step {step}" in one
+        for one in record.findings
+    )
     assert f"At step {step} the model is no better than naming the largest class" in " ".join(
         (outcome.out + outcome.err).split()
     )

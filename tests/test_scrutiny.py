@@ -436,7 +436,7 @@ def test_the_card_of_a_run_tells_of_each_scrutiny_unless_someone_has_written_in_
     card.write_text(after + "Mine.\n", encoding="utf-8")
     said = scrutinised(3 * FEW)[0]
     assert card.read_text(encoding="utf-8") == after + "Mine.\n"
-    assert "is left alone" in " ".join(said.split())
+    assert "because the card was edited" in " ".join(said.split())
 
 
 # --- Curves ------------------------------------------------------------------------------------------------

@@ -422,9 +422,7 @@ def test_a_search_goes_on_under_another_limit_than_it_began_with(tmp_path, began
         search(began, save_strategy="steps", save_steps=4, callbacks=[tiny.Interrupt(5)])
     checkpoint = tmp_path / "checkpoint-4"
     assert_same_ticket(search(goes_on, checkpoint), search(goes_on))
-    with pytest.raises(
-        ConfigError, match=r"^The checkpoint is that of a search of 2 miniepochs so far, .*\.$"
-    ):
+    with pytest.raises(ConfigError, match=r"^The checkpoint holds 2 miniepochs of a search, .*\.$"):
         search(2 / 16, checkpoint)
 
 

@@ -114,7 +114,7 @@ def test_a_window_s_ticket_is_the_mask_at_its_start(tmp_path):
     record = SearchRecord.of(ticket)
     assert ": the masks have been settled since epoch 0.12." in describe_stop(record)
     assert settling_headline(record, 1.0, 2, "window").endswith(
-        "both masks as close as that to each of the next 2, was met by epoch 0.38: the masks have been "
+        "both masks closer than γ to each of the next 2) was met by epoch 0.38: the masks have been "
         "settled since epoch 0.12."
     )
 

@@ -441,11 +441,12 @@ def test_how_seeds_differ_is_told_from_three_on(tmp_path: Path, seeds: int, basi
 # --- verdicts ----------------------------------------------------------------------------------------------
 
 ON_MODELS = (
-    "These verdicts are on the trained models as they are, not on the methods: the intervals cover the "
-    "choice of "
-    "the examples, and one seed says nothing of another training. From 5 seeds on, they cover both."
+    "These verdicts are on the trained models, not on the methods: the intervals cover the choice of the "
+    "examples, and one seed does not show how much trainings differ. From 5 seeds on, the intervals cover "
+    "both."
 )
-UNPAIRED = "Those intervals are Newcombe's, of unpaired examples, and tell nothing of other trainings."
+NOT_PAIRED = "the comparison with finetune is not example by example"
+UNPAIRED = "These intervals are Newcombe's for unpaired examples, and do not cover other trainings."
 
 
 def of_one_seed(tmp_path: Path, mine: str, base: str, **rest: int) -> Path:
@@ -496,7 +497,7 @@ def test_an_arm_that_guesses_has_no_verdict(tmp_path: Path) -> None:
     folder = of_one_seed(tmp_path, "r" * 40, "x" * 40, clean=50)
     comparison = Comparison.load(folder)
     assert told(folder) == []
-    assert "not counted" in headlines(comparison, summarise(comparison))[-1].lower()
+    assert headlines(comparison, summarise(comparison))[-1].startswith("The comparison does not count pgd:")
 
 
 def test_nothing_is_compared_with_a_baseline_that_guesses(tmp_path: Path) -> None:
@@ -508,9 +509,9 @@ def test_nothing_is_compared_with_a_baseline_that_guesses(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("seeds", "says"),
     [
-        (2, "two seeds say too little of other trainings"),
-        (3, "how much trainings differ is in the standard deviation between seeds"),
-        (5, "cover both the choice of the examples and that of the seeds"),
+        (2, "two seeds are too few to show how much trainings differ"),
+        (3, "the standard deviation between seeds shows how much trainings differ"),
+        (5, "cover the choice of the examples and the choice of the seeds"),
     ],
 )
 def test_a_verdict_of_several_seeds_says_what_it_covers(tmp_path: Path, seeds: int, says: str) -> None:
@@ -628,7 +629,7 @@ def test_without_a_journal_counts_are_compared_and_it_is_said(
     assert "Clean%, attacked" not in found
     first, second = told(folder)
     assert first.startswith("pgd is more robust than finetune under textfooler: +30.0, +9.")
-    assert second == f"Not compared with finetune example by example, because {reason}: pgd. {UNPAIRED}"
+    assert second == f"pgd: {NOT_PAIRED}, because {reason}. {UNPAIRED}"
     assert render_report(folder)
 
 
@@ -687,7 +688,7 @@ def test_arms_attacked_on_different_examples_are_not_paired(tmp_path: Path) -> N
     assert told(folder)[1:] == [
         "freelb gives the same answers as finetune under textfooler, on all 40 examples.",
         ON_MODELS,
-        f"Not compared with finetune example by example, because {DIFFERENT}: pgd. {UNPAIRED}",
+        f"pgd: {NOT_PAIRED}, because {DIFFERENT}. {UNPAIRED}",
     ]
 
 
@@ -709,9 +710,7 @@ def test_three_seeds_without_journals_are_compared_as_by_student(tmp_path: Path)
     assert (gap.basis, gap.p) == ("seeds", pytest.approx(student.pvalue))
     assert (gap.mean.low, gap.mean.high) == pytest.approx(tuple(student.confidence_interval(0.95)))
     assert told(folder)[1] == (
-        f"Not compared with finetune example by example, because {MISSING}: pgd. Those intervals are "
-        f"Student's over "
-        "seeds."
+        f"pgd: {NOT_PAIRED}, because {MISSING}. These intervals are Student's over seeds."
     )
 
 
@@ -776,7 +775,7 @@ def test_nothing_is_bold_within_noise(tmp_path: Path, others: dict[str, int], bo
     comparison = Comparison.load(save(tmp_path, arms))
     summaries = summarise(comparison)
     table = results_table(comparison, summaries)
-    assert "Bold: the best of its column, where a test tells it from every other" in table.note
+    assert "Bold: the best value of its column, if a test distinguishes it from every other" in table.note
     marked = {
         (str(row[0]), name)
         for row in table.rows
@@ -786,7 +785,7 @@ def test_nothing_is_bold_within_noise(tmp_path: Path, others: dict[str, int], bo
     assert marked == {(arm, "Aua%, textfooler") for arm in bold}
     first = headlines(comparison, summaries)[0]
     assert first.startswith("Most robust: pgd" if bold else "Highest accuracy under attack: ")
-    assert ("cannot be told from" in first) == (not bold)
+    assert ("cannot be distinguished from" in first) == (not bold)
 
 
 def test_a_table_says_what_its_numbers_rest_on(tmp_path: Path) -> None:

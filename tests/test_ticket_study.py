@@ -186,7 +186,7 @@ def test_show_of_a_ticket_over_weights(tmp_path: Path) -> None:
     for command in (("diff", tmp_path, tmp_path), ("draw", tmp_path, "--output", tmp_path / "new")):
         refused = call("ticket", *command)
         assert (refused.code, refused.out) == (2, "")
-        assert "one over single weights" in refused.err
+        assert "is over single weights" in refused.err
 
 
 def test_diff_shows_every_pair(tmp_path: Path) -> None:

@@ -63,5 +63,5 @@ def test_what_cannot_be_made_dense_is_refused() -> None:
         to_dense(models.classifier("bert"))
     small = prune(models.classifier("bert"), models.ticket("bert"))
     small.ticket = None
-    with pytest.raises(ModelError, match=r"^The model comes without the ticket .*\.$"):
+    with pytest.raises(ModelError, match=r"^The model has no ticket, .*\.$"):
         to_dense(small)

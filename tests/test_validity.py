@@ -789,7 +789,7 @@ def answering(first: tuple[int, int], second: tuple[int, int]) -> AttackRecord:
         (
             (30, 20),
             (28, 22),
-            "naming the largest class, as far as 100 examples tell (58.0 %, 95 % int",
+            "naming the largest class, judged by 100 examples (58.0 %, 95 % interval",
         ),
         # 85 of 100 right, where 90 are of one class.
         ((80, 10), (5, 5), "largest class 90.0 %"),

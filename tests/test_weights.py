@@ -130,7 +130,7 @@ FAULTS: dict[str, tuple[Edit | dict[str, object], tuple[str, ...], str]] = {
     "more classes by the configuration": (
         {"id2label": {str(index): f"class {index}" for index in range(4)}},
         ("classifier",),
-        "correct its config.json, of a classifier id2label and num_labels",
+        "correct its config.json (id2label and num_labels of a classifier)",
     ),
     "LoRA within": (beside("layer.0.attention.self.query.lora_A.default"), EVERYWHERE, "merge it into"),
     "LoRA around": (renamed("query.weight", "query.base_layer.weight"), EVERYWHERE, "merge it into"),

@@ -1,7 +1,7 @@
-"""Robust early-bird tickets: text classifiers that are robust and small, cheaply.
+"""Robust early-bird tickets: text classifiers that are robust and small, at low cost.
 
-Importing this package makes transformers' auto classes and pipelines know cut models. The names below are
-loaded when they are first used.
+The import of this package registers cut models with transformers' auto classes and pipelines. The names below
+are loaded on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command line as a process of its own: `python -m earlyrobust`, and the script that is installed."""
+"""The process of the command line: `python -m earlyrobust`, and the installed script."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import sys
 
 # Packages that only the command line needs.
 _OF_CLI = ("typer", "rich", "jinja2", "matplotlib")
-# PyTorch and oneDNN each remember what was made for a shape of input. Attacks ask in ever new shapes, and
-# what both remember unless told otherwise, 1,024 of a kind, comes to hundreds of megabytes.
+# PyTorch and oneDNN each cache objects for every shape of input, by default 1,024 of a kind. Attacks use ever
+# new shapes, so the default caches would take hundreds of megabytes.
 _REMEMBERED = {"LRU_CACHE_CAPACITY": "64", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
 
 
 def start() -> None:
     """Run the command line, and end the process at once when it is done.
 
-    Python would take apart all that was imported, which takes seconds after PyTorch: too long for someone who
-    pressed Ctrl-C. Whatever libraries do at exit is done before.
+    Python would clear all imported modules at exit. After an import of PyTorch this takes seconds, which is
+    too long for a user who pressed Ctrl-C. The exit functions of libraries run before.
     """
     codes: list[int] = []
-    # Before any import of theirs, because what is registered first is called last.
+    # This is registered before any library is imported, because the function that is registered first runs
+    # last.
     atexit.register(_end, codes)
-    for name, shapes in _REMEMBERED.items():  # read when PyTorch is loaded
+    for name, shapes in _REMEMBERED.items():  # PyTorch reads these variables when it is loaded
         os.environ.setdefault(name, shapes)
     try:
         from earlyrobust.cli import main
@@ -47,7 +48,7 @@ def _end(codes: list[int]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
-        return  # Nobody reads any more, for which Python has a message and a code.
+        return  # The reader has closed the pipe; Python's own exit has a message and a code for that.
     os._exit(codes[0])
 
 

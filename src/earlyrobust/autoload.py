@@ -1,8 +1,9 @@
-"""Makes transformers know cut models, without importing transformers before the user does.
+"""Registers cut models with transformers, without importing transformers before the user does.
 
 `import earlyrobust` must be enough for `AutoModelForSequenceClassification.from_pretrained(cut_model)` and
-for `pipeline(...)`, and must not cost the seconds that importing PyTorch takes: `earlyrobust --help` imports
-this package too. So the registration waits until transformers has loaded the modules that take part in it.
+for `pipeline(...)`. But it must not take the seconds that importing PyTorch takes, because `earlyrobust
+--help` imports this package, too. So the registration waits until transformers has loaded the modules that it
+needs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _AUTO = "transformers.models.auto.configuration_auto"
 
 
 def register_after_import() -> None:
-    """Register cut models as soon as transformers' auto classes are imported; at once if they are."""
+    """Register cut models when transformers' auto classes are imported; at once if they are already."""
     if _AUTO in sys.modules:
         _register()
     else:
@@ -27,15 +28,17 @@ def register_after_import() -> None:
 
 
 def _register() -> None:
-    # This module registers at its end, also when it is itself what is importing transformers just now.
+    # The module registers cut models at its end. It may itself be the module that is importing transformers
+    # now.
     importlib.import_module("earlyrobust.pruning.autoclasses")
 
 
 class _AutoClassesImported(MetaPathFinder):
-    """Watches transformers being imported, and registers when the auto classes are there.
+    """Watches the import of transformers, and registers cut models after that of the auto classes.
 
-    Its modules import one another in an order that depends on what the user imports first, and registering
-    needs several of them whole. So it waits for a moment when none of them is half imported.
+    The modules of transformers import one another in an order that depends on the user's first import. The
+    registration needs several of them complete. So it waits until no module of transformers is partly
+    imported.
     """
 
     def __init__(self) -> None:
@@ -49,7 +52,7 @@ class _AutoClassesImported(MetaPathFinder):
             return None
         self._asking.add(fullname)
         try:
-            spec = importlib.util.find_spec(fullname)  # this finder now leaves it to the others
+            spec = importlib.util.find_spec(fullname)  # finds the module with the other finders
         finally:
             self._asking.discard(fullname)
         if spec is not None and spec.loader is not None:
@@ -67,7 +70,7 @@ class _AutoClassesImported(MetaPathFinder):
 
 
 class _Watched(Loader):
-    """Loads a module as its own loader does, and says when it is done."""
+    """Loads a module with its own loader, and reports the start and the end."""
 
     def __init__(self, loader: Loader, watcher: _AutoClassesImported) -> None:
         self._loader = loader
@@ -77,7 +80,7 @@ class _Watched(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        # The module keeps its own loader: tools that look for its source ask that one.
+        # The module keeps its own loader, because tools ask the loader for the module's source.
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader

@@ -1,7 +1,7 @@
-"""The errors that a user can mend.
+"""The errors that a user can fix.
 
 Each message is one sentence that says what is wrong, where, and what to do. The command line prints it and
-ends with exit code 2; in Python they are ordinary exceptions with one common base.
+ends with exit code 2. In Python, the errors are ordinary exceptions with one common base.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import errno
 
 
 class EarlyRobustError(Exception):
-    """Base of all errors that come from what the user asked for or handed over."""
+    """Base class of all errors that the user's options or inputs cause."""
 
 
 class ConfigError(EarlyRobustError):
@@ -22,19 +22,19 @@ class DataError(EarlyRobustError):
 
 
 class ModelError(EarlyRobustError):
-    """A model cannot be loaded, or its architecture is not one that can be cut."""
+    """A model cannot be loaded, or its architecture cannot be cut."""
 
 
 class TrainingError(EarlyRobustError):
-    """A training has gone so wrong that there is no use in going on."""
+    """A training has failed and cannot usefully continue."""
 
 
 class TicketError(EarlyRobustError):
-    """A ticket cannot be drawn, read, or applied to the model at hand."""
+    """A ticket cannot be drawn or read, or does not fit the model."""
 
 
 class OutputError(EarlyRobustError):
-    """The output folder cannot be used without losing what it holds."""
+    """The output folder cannot be used without loss of its content."""
 
 
 class ResourceError(EarlyRobustError):
@@ -47,7 +47,7 @@ _NO_MEMORY = (
     "--token-budget to attack."
 )
 _LOST = "Another process of this job has ended: what is done is kept, and the same command goes on."
-# How libraries that wrap the system's errors tell them.
+# Words in the messages of libraries that wrap errors of the system, with the sentence to show instead.
 _WRAPPED = {
     "No space left on device": _NO_ROOM.format(place=""),
     "inline_container.cc": _NO_ROOM.format(place=""),
@@ -60,11 +60,11 @@ _WRAPPED = {
 
 
 def explain(error: BaseException) -> str | None:
-    """One sentence about an error that the user can mend; None about one that we did not foresee.
+    """Return a sentence on an error that the user can fix; None for any other error.
 
     Args:
-        error: One of ours, or what the system or a library raised when disk or memory ran out, or when
-            another process of the same job was gone.
+        error: An error of this package; or an error of the system or a library because the disk is full, the
+            memory is used up, or another process of the same job has ended.
     """
     if isinstance(error, EarlyRobustError):
         return str(error)

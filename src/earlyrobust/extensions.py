@@ -1,4 +1,4 @@
-"""Classes from outside this package, by the name `module:Class` or by entry points of installed packages."""
+"""Finds classes of other packages by the name `module:Class`, or by entry points of installed packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from earlyrobust.errors import ConfigError
 
 T = TypeVar("T")
-# Groups of entry points, by the kind of class.
+# The group of entry points of each kind of class.
 GROUPS = {
     "adversary": "earlyrobust.adversaries",
     "attack": "earlyrobust.attacks",
@@ -23,7 +23,7 @@ GROUPS = {
 
 
 def installed(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
-    """Return the entry points of a kind that installed packages have, by name.
+    """Return the entry points of a kind in the installed packages, by name.
 
     Args:
         kind: A key of `GROUPS`.
@@ -32,25 +32,31 @@ def installed(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
 
 
 def names_of(kind: str, own: Mapping[str, Any]) -> list[str]:
-    """Return the names to choose from: those of this package, then those of installed packages."""
+    """Return the names to choose from: those of this package, then those of installed packages.
+
+    Args:
+        kind: A key of `GROUPS`.
+        own: The classes of this package, by name.
+    """
     return [*own, *(name for name in installed(kind) if name not in own)]
 
 
 def find_class(
     kind: str, name: str, own: Mapping[str, type[T]], base: type, also: Sequence[str] = ()
 ) -> type[T]:
-    """Find a class by its name.
+    """Return the class of a name.
 
     Args:
-        kind: What it is, a key of `GROUPS`.
+        kind: The kind of class, a key of `GROUPS`.
         name: A name in `own`, the name of an entry point, or `module:Class`. The module may be in the current
             folder.
-        own: The classes of this package.
+        own: The classes of this package, by name.
         base: The class from which it must be derived.
-        also: Further names that the user could have chosen.
+        also: Further names to list in the error message.
 
     Raises:
-        ConfigError: If there is no such class, it cannot be imported, or it is of another kind.
+        ConfigError: If there is no such class, it cannot be imported, it is not derived from `base`, or it
+            lacks methods.
     """
     if name in own:
         return own[name]
@@ -59,7 +65,7 @@ def find_class(
     elif entry := installed(kind).get(name):
         try:
             found = entry.load()
-        except Exception as error:  # of code that is not ours
+        except Exception as error:  # code of another package can raise anything
             raise _broken(kind, f"{name} ({entry.value})", error) from error
     else:
         article = "an" if kind[0] in "aeiou" else "a"
@@ -80,11 +86,11 @@ def find_class(
 def _imported(kind: str, name: str) -> Any:
     module_name, _, attribute = name.partition(":")
     here = os.getcwd()
-    if here not in sys.path:  # the command line's script has its own folder there
+    if here not in sys.path:  # sys.path of the installed script starts with the script's folder
         sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # of code that is not ours
+    except Exception as error:  # code of another package can raise anything
         raise _broken(kind, name, error) from error
     if not hasattr(module, attribute):
         raise ConfigError(f"The module '{module_name}' has no '{attribute}': check the name after the colon.")

@@ -1,9 +1,9 @@
-"""The journal of an attack: one line for each attacked example, written as soon as it is done.
+"""The journal of an attack: a file with one line for each attacked example, written as soon as it is done.
 
-The first line says what is attacked and how; a journal is continued only by the same attack on the same model
-and data. A line that was cut off by a crash is dropped, and its example attacked again. Of processes that
-share an attack each writes a part, until all parts are put together. This module imports neither PyTorch nor
-transformers.
+The first line, the header, holds the settings of the attack and its target. Only the same attack on the same
+model and data can continue a journal. If a crash cuts off the last line, that line is dropped and its example
+is attacked again. If several processes share an attack, each writes a part of the journal, and the parts are
+merged later. This module imports neither PyTorch nor transformers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,36 +23,59 @@ from earlyrobust.errors import OutputError
 
 JOURNAL_VERSION = 1
 Status = Literal["succeeded", "failed", "skipped"]
-# Ends the names of what tells resources of one name apart.
+# Ends the names of header fields that hold hashes, which distinguish resources of the same name.
 _HASH = "_fingerprint"
+
+
+class Edit(NamedTuple):
+    """A place that an attack has changed, in characters.
+
+    Attributes:
+        column: 0 for a single text and the first text of a pair, 1 for the second text.
+        start: First character of the place before the attack.
+        end: End of the place before the attack, exclusive.
+        final_start: First character of the place after the attack.
+        final_end: End of the place after the attack, exclusive.
+    """
+
+    column: int
+    start: int
+    end: int
+    final_start: int
+    final_end: int
 
 
 @dataclass(frozen=True)
 class AttackedExample:
-    """One example, and what came of the attack on it.
+    """An example and the result of the attack on it.
 
     Attributes:
-        index: Its row in the data set that was sampled from.
+        index: Row of the example in the data set or list that it comes from.
         label: Index of its class.
-        texts: The text, or the two of a pair, before the attack.
-        status: "succeeded": the classifier was made to err; "failed": it was not; "skipped": it erred
-            unattacked.
-        queries: Texts that the classifier was asked about.
-        final: The texts as the attack left them.
-        words: Words of the texts.
-        words_changed: How many of them were replaced.
-        predicted: The class that the classifier gives to the final texts.
-        probability_before: Of the label, before the attack.
-        probability_after: Of the label, for the final texts.
-        similarity: Cosine of the sentence embeddings of both; None without a change or without an encoder.
-        touchable: Words that the attack may touch at all. This count and those below are None in the journal
-            of an older version. Those below concern only the positions that the attack came to before it
-            ended.
-        tried: Positions for which it looked for replacements.
-        known: How many of their words the source of neighbours holds; None for an attack without one.
-        answered: At how many of them at least one candidate was offered to the classifier.
-        proposed: Candidates that were made for them.
-        offered: How many of these passed the attack's constraints and were offered to the classifier.
+        texts: The text, or the two texts of a pair, before the attack.
+        status: "succeeded" if the classifier errs on the final texts, "failed" if it does not, "skipped" if
+            it already errs on the texts before the attack.
+        queries: Number of texts that the classifier was asked about.
+        final: The texts after the attack.
+        words: Number of words in the texts before the attack.
+        words_changed: Number of these words that were replaced.
+        predicted: Index of the class that the classifier gives to the final texts.
+        probability_before: Probability of the label before the attack.
+        probability_after: Probability of the label for the final texts.
+        similarity: Cosine of the sentence embeddings of the texts before and after the attack. None if the
+            texts are unchanged, or if no encoder measured it.
+        touchable: Number of words that the attack may change. This count and the counts below are None for
+            an attack that does not count, and in journals of older versions. The counts below cover only the
+            positions that the attack reached before it ended.
+        tried: Number of positions for which the attack looked for replacements.
+        known: Number of these positions whose word is in the source of neighbours; None for an attack without
+            such a source.
+        answered: Number of these positions at which the classifier was asked about at least one candidate.
+        proposed: Number of candidates that were made at these positions.
+        offered: Number of candidates that passed the attack's constraints; the classifier was asked about
+            them.
+        edits: Places that the attack has changed, in their order. None in journals of older versions, and
+            for texts of which only the beginning and the end are known, as in a replay.
     """
 
     index: int
@@ -73,9 +96,10 @@ class AttackedExample:
     answered: int | None = None
     proposed: int | None = None
     offered: int | None = None
+    edits: tuple[Edit, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for numbers that no attack leaves."""
+        """Raise `ValueError` for numbers that no attack can have."""
         if self.queries < 0 or not 0 <= self.words_changed <= self.words:
             raise ValueError("queries, words or words_changed is out of range")
         pairs = [
@@ -89,7 +113,7 @@ class AttackedExample:
             raise ValueError("a count of what the attack tried is out of range")
 
     def __str__(self) -> str:
-        """How the attack ended, and below that the texts before and after it."""
+        """Return a line on how the attack ended, and below it the texts before and after the attack."""
         before, after = (" | ".join(texts) for texts in (self.texts, self.final))
         if self.status == "skipped":
             return f"skipped: the text of class {self.label} is given class {self.predicted}\n  {before}"
@@ -105,14 +129,17 @@ _EXAMPLE = TypeAdapter(AttackedExample)
 
 
 class Journal:
-    """The journal of one attack, continued if it is there already. A context manager.
+    """Writes the journal of one attack; continues the file if it exists. Use it as a context manager.
 
     Args:
         path: The file.
-        header: What is attacked and how, as JSON types.
+        header: The settings of the attack and its target, as JSON types.
+
+    Attributes:
+        done: The examples in the journal.
 
     Raises:
-        OutputError: If the file is another attack's journal, is damaged, or cannot be written.
+        OutputError: If the file is the journal of another attack, is damaged, or cannot be written.
     """
 
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
@@ -138,52 +165,56 @@ class Journal:
         self._file.close()
 
     def add(self, example: AttackedExample) -> None:
-        """Write an example down, for good: what has been written survives a crash of this process."""
+        """Write an example to the disk, so that it survives a crash of this process."""
         self._write(dataclasses.asdict(example))
         self.done.append(example)
 
     def _write(self, content: dict[str, Any]) -> None:
         line = json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
-        # A lone surrogate, which JSON input may hold, has no encoding of its own.
+        # JSON input may hold lone surrogates, which strict UTF-8 cannot encode.
         self._file.write(line.encode("utf-8", "surrogatepass"))
         self._file.flush()
         os.fsync(self._file.fileno())
 
 
 def part_of(path: Path, rank: int) -> Path:
-    """Where one of several processes writes its part of a journal."""
+    """Return the file to which one of several processes writes its part of a journal."""
     return path.with_name(f"{path.stem}.part{rank}{path.suffix}")
 
 
 def parts_of(path: Path) -> list[Path]:
-    """The parts of a journal that are on this machine."""
+    """Return the files of the parts of a journal on this machine."""
     return sorted(path.parent.glob(f"{path.stem}.part*{path.suffix}"))
 
 
 def read_part(path: Path, header: dict[str, Any]) -> list[AttackedExample]:
-    """The examples in a process's part of a journal; the file, which may be another's, is left as it is.
+    """Read the examples in one process's part of a journal, without changing the file.
+
+    Args:
+        path: The file of the part. Another process may be writing to it.
+        header: The settings of the attack and its target, as JSON types.
 
     Raises:
-        OutputError: If it is another attack's, is damaged, or cannot be read.
+        OutputError: If the part belongs to another attack, is damaged, or cannot be read.
     """
     whole = _lines_of(path)
     return _read(path, whole, _full(header)) if whole else []
 
 
 def header_of(path: Path) -> dict[str, Any] | None:
-    """The header that a journal, or else a process's part of it, was begun with; None if there is none."""
+    """Return the header of a journal or, without a journal, of one of its parts; None if there is none."""
     for file in (path, *parts_of(path)):
-        with suppress(ValueError, AttributeError):  # damaged: said when it is continued
+        with suppress(ValueError, AttributeError):  # the error comes when the journal is continued
             header = json.loads(_lines_of(file).split(b"\n")[0].decode("utf-8", "surrogatepass"))
             return {name: value for name, value in header.items() if name != "journal"}
     return None
 
 
 def example_from(content: Any) -> AttackedExample:
-    """Make an example of its JSON types.
+    """Make an attacked example from JSON types.
 
     Raises:
-        pydantic.ValidationError: If they are not those of an example.
+        pydantic.ValidationError: If the content is not that of an attacked example.
     """
     return _EXAMPLE.validate_python(content)
 
@@ -195,14 +226,14 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[AttackedExample]]:
         path: The file.
 
     Returns:
-        Its header, and the examples in the order of their index.
+        The header, and the examples in the order of their index.
 
     Raises:
-        OutputError: If there is none, or it is damaged.
+        OutputError: If there is no journal, or it is damaged or cannot be read.
     """
     whole = _lines_of(path)
     examples = _read(path, whole, None)
-    # By line feeds alone: JSON allows other characters that end lines elsewhere.
+    # Only a line feed ends a line here. JSON strings may hold other characters that `splitlines` splits at.
     header = json.loads(whole[: whole.index(b"\n")].decode("utf-8", "surrogatepass"))
     return header, sorted(examples, key=lambda example: example.index)
 
@@ -224,7 +255,14 @@ def _whole_lines(path: Path) -> bytes:
 
 
 def comparable(header: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
-    """A header as JSON types, without the fingerprints that an earlier version did not write."""
+    """Return a header as JSON types, without hashes that the header of an existing journal lacks.
+
+    Earlier versions did not write all hashes.
+
+    Args:
+        header: The header.
+        first: The header of the existing journal.
+    """
     told: dict[str, Any] = json.loads(json.dumps(header))
     return {name: value for name, value in told.items() if name in first or not name.endswith(_HASH)}
 
@@ -246,7 +284,7 @@ def _read(path: Path, lines: bytes, header: dict[str, Any] | None) -> list[Attac
     if first != wanted:
         changed = ", ".join(sorted(name for name in {*first, *wanted} if first.get(name) != wanted.get(name)))
         raise OutputError(
-            f"The journal '{path}' is another attack's (it differs in {changed}): choose another --output, "
-            "or delete it."
+            f"The journal '{path}' belongs to another attack (it differs in {changed}): choose another "
+            "--output, or delete it."
         )
     return examples

@@ -1,4 +1,4 @@
-"""Names that a package offers and loads only when they are first used."""
+"""Names of a package that are loaded on first use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Make the `__getattr__` of a package.
+    """Return the `__getattr__` of a package, which loads names on first use.
 
     Args:
-        package: Its `__name__`.
-        homes: For each name that it offers the module of the package where it lives.
+        package: The `__name__` of the package.
+        homes: For each name that the package offers, the module of the package that defines it.
     """
 
     def look_up(name: str) -> Any:
@@ -32,9 +32,9 @@ class Entry:
     """An entry of a table that is not loaded yet.
 
     Attributes:
-        module: The module of the package that holds it.
-        name: Its name in the module.
-        description: What it does, in a line.
+        module: The module of the package that defines the entry.
+        name: The name of the entry in the module.
+        description: A description of the entry in one line.
     """
 
     module: str
@@ -43,10 +43,10 @@ class Entry:
 
 
 class LazyTable(MutableMapping[str, T], Generic[T]):
-    """A table whose entries are loaded when they are first looked up. Others can be added as they are.
+    """A table whose entries are loaded when they are looked up. Loaded entries can be added, too.
 
     Args:
-        package: The `__name__` of the package of the modules.
+        package: The `__name__` of the package that has the modules.
         entries: The entries by name.
     """
 
@@ -76,9 +76,9 @@ class LazyTable(MutableMapping[str, T], Generic[T]):
         return key in self._entries
 
     def described(self) -> dict[str, str]:
-        """Return what each entry does, without loading it.
+        """Return a description of each entry, without loading it.
 
-        For an entry that was added as it is, this is the first line of its docstring.
+        The description of an entry that was added after loading is the first line of its docstring.
         """
         return {
             key: entry.description

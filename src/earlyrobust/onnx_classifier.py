@@ -1,4 +1,4 @@
-"""Classifiers in ONNX files, run by onnxruntime as if they were transformers models."""
+"""Runs classifiers in ONNX files with onnxruntime, with the interface of transformers models."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 FILE_NAME = "model.onnx"
-# Operators of graphs whose activations are quantised while they run.
+# Operators that quantise activations while a graph runs.
 _QUANTISES = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"}
 
 
 def require_onnx(*packages: str) -> None:
-    """Check that packages of the extra `export` are installed.
+    """Check that some packages of the extra `export` are installed.
+
+    Args:
+        packages: Names of the packages.
 
     Raises:
-        ModelError: If one is not.
+        ModelError: If a package is not installed.
     """
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:
@@ -37,10 +40,16 @@ class OnnxClassifier(nn.Module):
 
     Args:
         path: The file.
-        config: The model's configuration, which its classes are named in.
+        config: The model's configuration, which names the classes.
+
+    Attributes:
+        config: The model's configuration.
+        device: The CPU.
+        inputs: Names of the graph's inputs.
+        is_quantised: Whether the graph quantises activations while it runs.
 
     Raises:
-        ModelError: If onnxruntime is not installed, or the file cannot be read by it.
+        ModelError: If onnxruntime is not installed, or cannot run the file.
     """
 
     def __init__(self, path: Path, config: PreTrainedConfig) -> None:
@@ -52,24 +61,27 @@ class OnnxClassifier(nn.Module):
         self.device = torch.device("cpu")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        # Threads that wait in a loop for the next batch take the cores from whatever else computes here.
+        # Threads that wait for the next batch in a loop would take the cores from all other work.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             content = path.read_bytes()
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises classes of its own making
+        except Exception as error:  # onnxruntime raises errors of its own classes
             raise ModelError(f"'{path}' cannot be run by onnxruntime: export the model again.") from error
         self.inputs = [node.name for node in self._session.get_inputs()]
         self.is_quantised = any(name.encode() in content for name in _QUANTISES)
-        # What makes it another model than that of another file; there are no weights to tell by.
+        # The hash identifies the model, because it has no weights that could be hashed.
         digest = hashlib.sha256(content).digest()
         self.register_buffer("file_digest", torch.frombuffer(bytearray(digest), dtype=torch.uint8))
 
     def forward(self, **inputs: Tensor) -> SequenceClassifierOutput:
-        """Logits of a batch, shape (batch, classes).
+        """Return the logits of a batch, shape (batch, classes).
 
-        A quantised model is given each text alone, without its padding: the scale of its activations is that
-        of all that it is given together, and no text's logits shall depend on the others.
+        A quantised model computes one scale for all activations that it is given together. So it is given
+        each text alone and without padding, and the logits of a text do not depend on the other texts.
+
+        Args:
+            inputs: The graph's inputs by name, and `attention_mask`, each of shape (batch, tokens).
         """
         if not self.is_quantised:
             return SequenceClassifierOutput(logits=self.run(inputs))
@@ -79,7 +91,7 @@ class OnnxClassifier(nn.Module):
         return SequenceClassifierOutput(logits=torch.cat(rows))
 
     def run(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Logits of a batch as the graph computes them, all of its rows at once."""
+        """Return the logits of a batch, shape (batch, classes), computed for all rows at once."""
         fed: dict[str, Any] = {name: inputs[name].numpy() for name in self.inputs}
         (logits,) = self._session.run(None, fed)
         return torch.from_numpy(logits)

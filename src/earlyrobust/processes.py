@@ -1,7 +1,7 @@
-"""The processes that share a job: one alone, or several that torchrun or `accelerate launch` started.
+"""The processes that share a job: one process, or several that torchrun or `accelerate launch` started.
 
-All processes run the same program. Only the first process writes to disk and to the screen. It tells the
-others about results that only it has. The processes exchange JSON and numbers.
+All processes run the same program. Only the first process writes to disk and to the screen. It sends its
+results to the others. The processes exchange JSON and numbers.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _WHOLE = (
     "--gradient-checkpointing or --gradient-accumulation"
 )
 
-# Variables of accelerate's launcher that would change the training: the usual name of the setting, and the
-# alternative.
+# Variables of accelerate's launcher that would change the training, each with the usual name of the setting
+# and the advice for the message.
 _LAUNCHED = {
     "ACCELERATE_USE_FSDP": ("FSDP", _WHOLE),
     "ACCELERATE_USE_DEEPSPEED": ("DeepSpeed", _WHOLE),
@@ -38,11 +38,11 @@ _LAUNCHED = {
     "ACCELERATE_MIXED_PRECISION": ("mixed precision", "give --bf16 to earlyrobust itself"),
     "ACCELERATE_DYNAMO_BACKEND": ("compilation", "leave it out"),
 }
-# Values of these variables that set nothing.
+# Values of these variables that switch the setting off.
 _NOTHING = {"", "false", "no"}
 
-# Processes wait while the first one prepares data or the slowest one attacks. The closed connections of a
-# process that dies are noticed at once.
+# Processes wait while the first one prepares data or the slowest one attacks. If a process dies, the others
+# notice its closed connections at once.
 _PATIENCE = timedelta(days=7)
 
 
@@ -57,7 +57,7 @@ def rank() -> int:
 
 
 def is_first() -> bool:
-    """Return whether this is the first process, which alone writes."""
+    """Return whether this is the first process, the only one that writes."""
     return rank() == 0
 
 
@@ -95,8 +95,8 @@ def check_alone(what: str) -> None:
 def check_devices() -> None:
     """Refuse more processes on a machine than it has accelerators, because each process needs one.
 
-    A machine without accelerators may have any number of processes. The number of processes is unknown under
-    launchers that show each process only its own device.
+    A machine without accelerators may have any number of processes. If a launcher shows each process only its
+    own device, the number of accelerators is unknown, and nothing is refused.
 
     Raises:
         ConfigError: If there are more processes than accelerators.
@@ -113,7 +113,7 @@ def check_devices() -> None:
 
 
 def check_launch() -> None:
-    """Refuse settings of accelerate's launcher that belong among the options, or cannot be used.
+    """Refuse settings of accelerate's launcher that are options of earlyrobust, or that it cannot use.
 
     Raises:
         ConfigError: If there is such a setting.
@@ -140,7 +140,7 @@ def first_on_each_machine() -> Iterator[None]:
 
 
 def by_first(work: Callable[[], T]) -> T:
-    """Call a function in the first process alone, and return its result in all processes.
+    """Call a function in the first process only, and return its result in all processes.
 
     Args:
         work: The function. It returns JSON types.
@@ -177,10 +177,10 @@ def agreed() -> Iterator[None]:
 
 
 def stacked(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rows of all processes below one another, in the order of the processes.
+    """Return the rows of all processes in one array, in the order of the processes.
 
     Args:
-        rows: The rows of this process, shape (N, columns). Each process may have another N.
+        rows: The rows of this process, shape (N, columns). N may differ between processes.
     """
     if is_alone():
         return rows
@@ -223,7 +223,9 @@ def gathered(value: T) -> list[T]:
 
 
 def largest(value: int) -> int:
-    """Return the largest value of all processes. One small exchange, cheap enough for every training step.
+    """Return the largest value of all processes.
+
+    The exchange is small and cheap enough for every training step.
 
     Args:
         value: The value of this process.
@@ -239,7 +241,7 @@ def largest(value: int) -> int:
 
 
 def _group() -> PartialState:
-    """Return the group of processes; join it if this process has not."""
+    """Return the group of processes; join it if this process has not joined it yet."""
     import torch
     from accelerate import PartialState
 

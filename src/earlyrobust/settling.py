@@ -1,4 +1,4 @@
-"""When the masks of a search count as settled: by the paper's rule, or by the rule of its release."""
+"""The rules that decide when the masks of a search have settled: the paper's, and that of its release."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 Settling = Literal["streak", "window"]
 
-# The distances of the head masks and of the neuron masks of two miniepochs; None where one has no mask.
+# Returns the distances of the head masks and of the neuron masks of two miniepochs; None if one has no mask.
 Distances = Callable[[int, int], tuple[float, float] | None]
 
 
@@ -17,10 +17,10 @@ class SettlingRule:
     """Decides from the distances between masks whether they have settled.
 
     Attributes:
-        gamma: γ, two masks are close if their distance is below it.
+        gamma: γ; two masks are close if their distance is below it.
         patience: Number of miniepochs that must follow the first of the settled masks.
         settling: "streak" if each mask must be close to the one before (the paper's text); "window" if each
-            must be close to the first of them, which is then the mask that is drawn (the paper's release).
+            mask must be close to the first of them, which is then the ticket (the paper's release).
     """
 
     gamma: float
@@ -28,11 +28,11 @@ class SettlingRule:
     settling: Settling = "streak"
 
     def streaks(self, count: int, distances: Distances) -> list[int]:
-        """For each miniepoch, for how many miniepochs the masks have been settled by then.
+        """Return for each miniepoch the number of miniepochs for which the masks have been settled.
 
         Args:
             count: Number of miniepochs.
-            distances: Compares the masks of two of them, by their places.
+            distances: Returns the distances of the masks of two miniepochs, by their indices.
 
         Returns:
             Lengths in miniepochs. Those of windows end at `patience`.
@@ -43,7 +43,7 @@ class SettlingRule:
             return found is not None and all(distance < self.gamma for distance in found)
 
         found: list[int] = []
-        # Places of the masks that all later masks have been close to, oldest first.
+        # Indices of the masks to which all later masks have been close, oldest first.
         starts: list[int] = []
         for place in range(count):
             if self.settling == "streak":
@@ -56,13 +56,13 @@ class SettlingRule:
         return found
 
     def span(self, streaks: Sequence[int]) -> tuple[int, int] | None:
-        """The places of the first of the settled masks, and of the mask by which the rule was met.
+        """Return the indices of the first settled mask, and of the mask that met the rule.
 
         Args:
-            streaks: Of each miniepoch.
+            streaks: The length of the streak at each miniepoch.
 
         Returns:
-            None where the rule was never met.
+            Both indices; None if the rule was never met.
         """
         met = next((place for place, streak in enumerate(streaks) if streak >= self.patience), None)
         return None if met is None else (met - self.patience, met)

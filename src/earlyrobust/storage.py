@@ -1,4 +1,4 @@
-"""Where files are kept, and writing them so that a reader sees the whole of them or nothing."""
+"""The places of files, and functions that write files so that readers never see them incomplete."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ import filelock
 
 from earlyrobust.errors import OutputError
 
-# Begins the names of files that are not whole yet.
+# Prefix of the names of incomplete files.
 TEMPORARY = ".earlyrobust-"
-# Whoever writes into the cache is done within a day.
+# In seconds. A process that writes into the cache finishes within a day.
 A_DAY = 86_400.0
-# Held by the process that is at work in a folder.
+# The file whose lock a process holds while it works in a folder.
 _LOCK = f"{TEMPORARY}lock"
-# File systems allow 255 bytes, and what we write beside a folder while it is not whole has a longer name.
+# File systems allow 255 bytes, and the temporary files beside a folder have longer names than the folder.
 _LONGEST_NAME = 200
 _MOST_SHOWN = 80
 _PROBE = "probe"
 
 
 def cache_folder(kind: str, cache: Path | None = None) -> Path:
-    """Where the package keeps what it can make or fetch again.
+    """Return the folder for files that the package can make or fetch again.
 
     Args:
-        kind: What is kept there: the name of a subfolder.
+        kind: The kind of files: the name of a subfolder.
         cache: The cache; if None, `$EARLYROBUST_CACHE` or else `~/.cache/earlyrobust`.
     """
     default = os.environ.get("EARLYROBUST_CACHE") or "~/.cache/earlyrobust"
@@ -44,10 +44,10 @@ def cache_folder(kind: str, cache: Path | None = None) -> Path:
 
 
 def content_of(folder: Path) -> list[Path]:
-    """What is in a folder, without files whose writing was interrupted; nothing if there is no folder.
+    """Return the content of a folder without incomplete files; an empty list if there is no folder.
 
     Raises:
-        OutputError: If it is no folder, or cannot be looked into.
+        OutputError: If the path is no folder, or the folder cannot be read.
     """
     try:
         return [path for path in folder.iterdir() if not _is_leftover(path)] if folder.exists() else []
@@ -56,10 +56,10 @@ def content_of(folder: Path) -> list[Path]:
 
 
 def check_can_be_made(folder: Path) -> None:
-    """Check that a folder is there or can be made, and can be written to.
+    """Check that a folder exists or can be created, and can be written to.
 
     Raises:
-        OutputError: If not.
+        OutputError: If the folder cannot be used.
     """
     _check_name(folder)
     try:
@@ -73,7 +73,7 @@ def check_can_be_made(folder: Path) -> None:
 
 
 def _check_name(folder: Path) -> None:
-    """Refuse a name that no file has, or that leaves no room for temporary and lock files beside it."""
+    """Refuse a name that no file can have, or that leaves no room for the names of temporary files."""
     if "\0" in str(folder):
         raise OutputError(f"{_shortened(folder)!r} holds a null character: choose another name.")
     if len(os.fsencode(folder.name)) > _LONGEST_NAME:
@@ -89,14 +89,15 @@ def _shortened(path: Path) -> str:
 
 @contextmanager
 def locked(folder: Path, *, beside: bool = False) -> Iterator[None]:
-    """Keep other commands out of a folder while the context lasts.
+    """Lock a folder against other commands while the context lasts.
 
     Args:
-        folder: The folder, which is made where it is missing.
-        beside: Whether to lock it from beside, without making it, because `write_folder` will.
+        folder: The folder. It is created if it does not exist.
+        beside: Whether the lock file is beside the folder, so that the folder itself is not created. Use this
+            if `write_folder` creates the folder.
 
     Raises:
-        OutputError: If another command is at work in it, or it cannot be written to.
+        OutputError: If another command works in the folder, or it cannot be written to.
     """
     file = folder.with_name(f"{_LOCK}.{folder.name}") if beside else folder / _LOCK
     lock = filelock.FileLock(file)
@@ -104,7 +105,7 @@ def locked(folder: Path, *, beside: bool = False) -> Iterator[None]:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
-        if not file.exists():  # some systems refuse to make it as they refuse what another holds
+        if not file.exists():  # some systems report a file that cannot be created as a locked one
             raise OutputError(f"'{folder}' cannot be written to.") from error
         raise OutputError(
             f"Another command is at work in '{folder}': wait until it has ended, or choose another --output."
@@ -114,17 +115,17 @@ def locked(folder: Path, *, beside: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # some systems keep the name of a file that is open
+        with suppress(OSError):  # some systems do not remove an open file
             file.unlink()
         lock.release()
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` fill a temporary file beside `path`, then put it in place in one step.
+    """Let `write` fill a temporary file beside `path`, then move it into place in one step.
 
     Args:
-        path: Where the file shall stand; its folder is made where it is missing.
-        write: Called with the temporary path; writes the whole content there.
+        path: The path of the file. Its folder is created if it does not exist.
+        write: Receives the temporary path, and writes the whole content there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{TEMPORARY}{path.name}.{secrets.token_hex(8)}{path.suffix}")
@@ -140,11 +141,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_folder(path: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` fill a temporary folder beside `path`, then put it in place in one step.
+    """Let `write` fill a temporary folder beside `path`, then move it into place in one step.
 
     Args:
-        path: Where the folder shall stand; it may be there already if it is empty.
-        write: Called with the temporary path; writes the whole content there.
+        path: The path of the folder. It may exist already if it is empty.
+        write: Receives the temporary path, and writes the whole content there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent, of=f"{path.name}.")
@@ -162,23 +163,23 @@ def write_folder(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _touch(path: Path) -> int:
-    """Make an empty file and return the permissions that the user's umask gives it.
+    """Create an empty file, and return the permissions that the user's umask gives it.
 
-    Libraries that write a file of their own and rename it leave one for its owner alone. To ask for the umask
-    itself one has to change it, for all threads.
+    Libraries that write a temporary file and rename it make it readable only for its owner. A program can
+    read the umask only by changing it, for all threads.
     """
     path.touch(0o666, exist_ok=False)
     return stat.S_IMODE(path.stat().st_mode)
 
 
 def remove_leftovers(folder: Path, *, of: str = "", within: bool = False, age: float = 0) -> None:
-    """Remove what was being written in a folder by processes that were killed.
+    """Remove the incomplete files in a folder that killed processes have left.
 
     Args:
-        folder: One in which no other process is at work, unless an age is given.
-        of: How the names of what was written begin.
-        within: Whether to look into the folders within it, too.
-        age: Leave alone what was written to within so many seconds.
+        folder: The folder. No other process works in it, unless an age is given.
+        of: Beginning of the names of the files that were written.
+        within: Whether to look into its subfolders, too.
+        age: Keep files that were changed less than this number of seconds ago.
     """
     find = folder.rglob if within else folder.glob
     for path in list(find(f"{TEMPORARY}{glob.escape(of)}*")):
@@ -193,25 +194,28 @@ def remove_leftovers(folder: Path, *, of: str = "", within: bool = False, age: f
 def _age(path: Path) -> float:
     try:
         return time.time() - path.stat().st_mtime
-    except OSError:  # gone: its writer is done
+    except OSError:  # the file is gone, because its writer has finished
         return 0
 
 
 def _is_leftover(path: Path) -> bool:
-    """Whether a file was being written when the process was killed."""
+    """Return whether a path is an incomplete file."""
     return path.name.startswith(TEMPORARY)
 
 
 def flush_folder(folder: Path) -> None:
-    """Have all that a folder holds on the disk: a note that says so may outlive a power cut without it."""
+    """Write all files of a folder to the disk.
+
+    Without this, a record of these files may survive a power cut that the files do not survive.
+    """
     for path in (*folder.rglob("*"), folder):
         _flush(path)
 
 
 def _flush(path: Path) -> None:
-    """Have a file's content, or the names in a folder, on the disk."""
+    """Write a file's content, or the names in a folder, to the disk."""
     is_folder = path.is_dir()
-    with suppress(OSError) if is_folder else nullcontext():  # not all systems let folders be opened
+    with suppress(OSError) if is_folder else nullcontext():  # not all systems can open folders
         handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
         try:
             os.fsync(handle)
@@ -220,13 +224,13 @@ def _flush(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented JSON, atomically; NaN and infinity are refused."""
+    """Write `content` as indented JSON, atomically; NaN and infinity raise a `ValueError`."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    # Halves of surrogate pairs, which UTF-8 has not, become the escapes that JSON has for them.
+    # Lone surrogates, which UTF-8 cannot encode, become JSON's escapes.
     write_atomically(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "backslashreplace")))

@@ -1,6 +1,6 @@
-"""How one training step perturbs the embeddings, one file each.
+"""Adversaries: each one defines a training step that makes the classifier robust, in a file of its own.
 
-To add one: a new file with a configuration and an `Adversary`, and one line in `ADVERSARIES`.
+To add an adversary, write a file with a configuration and an `Adversary`, and add a line to `ADVERSARIES`.
 """
 
 from __future__ import annotations

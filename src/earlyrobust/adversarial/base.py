@@ -1,4 +1,4 @@
-"""The base class of all adversaries, their settings, and the passes that they ask of a trainer."""
+"""The base classes of adversaries and of their settings, and the model passes that a trainer offers them."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from earlyrobust.errors import ConfigError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# What is minimised instead of the task's loss, given that loss and the outputs of the model.
+# Returns the scalar to minimise, given the loss of the task and the outputs of the model.
 Objective = Callable[[Tensor, Any], Tensor]
 
-# Of a pass, the forward half takes one part of three, and so do the gradients of activations and of weights;
-# an ascent does without the last, and the gradient of a loss that is there already takes one part.
+# Costs in forward-backward passes. The forward computation, the gradients of activations and the gradients of
+# weights take a third of a pass each. An ascent computes no gradients of weights. The gradient of a loss that
+# is already computed takes only the gradients of activations.
 ASCENT = 2 / 3
 GRADIENT = 1 / 3
 
-# How messages call what a setting must be; what is not here is called as it is written.
+# Names of types in messages. Messages name any other type as its annotation does.
 _CALLED = {"bool": "True or False", "int": "a whole number", "float": "a number", "str": "text"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdversaryConfig:
-    """Base of the adversaries' settings; each one checks its own on construction."""
+    """Base class of the settings of adversaries. It checks the types of the settings on construction."""
 
     def __post_init__(self) -> None:
-        # Typed loosely: a checker takes the class of a data class for one that cannot be a key.
+        # The type is `Any`, because type checkers assume that a data class cannot be the key of a cache.
         config: Any = type(self)
         for name, (kind, called) in _kinds_of(config).items():
             value = getattr(self, name)
@@ -46,7 +47,7 @@ class AdversaryConfig:
                 self._require(False, f"{name} is {value!r}, but must be {called}")
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON types."""
+        """Return the settings as JSON types."""
         return asdict(self)
 
     def _require(self, condition: bool, message: str) -> None:
@@ -54,7 +55,7 @@ class AdversaryConfig:
             raise ConfigError(f"{type(self).__name__}: {message}.")
 
     def _require_at_least(self, least: float, *names: str) -> None:
-        """Check that settings are numbers of at least so much."""
+        """Check that settings are finite numbers of at least `least`."""
         for name in names:
             value = getattr(self, name)
             self._require(
@@ -64,7 +65,7 @@ class AdversaryConfig:
 
 @cache
 def _kinds_of(config: Any) -> dict[str, tuple[TypeAdapter[Any], str]]:
-    """Return the type that each setting must have, by its annotation, and its name in messages."""
+    """Return the type of each setting, by its annotation, and the name of the type in messages."""
     annotations = get_type_hints(config)
     return {
         field.name: (
@@ -77,12 +78,15 @@ def _kinds_of(config: Any) -> dict[str, tuple[TypeAdapter[Any], str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class AscentConfig(AdversaryConfig):
-    """Settings of a δ that starts at random and ascends.
+    """Settings of a perturbation δ that starts at random and ascends the loss.
 
     Attributes:
-        step_size: Length of one normalised ascent (0.01: the early-bird paper's release for IMDB).
-        initial_magnitude: ε₀ of the uniform start (0.05: the same).
-        bound: Radius of the ball that δ stays in, 0 for none (0: the same).
+        step_size: Length of one normalised ascent step. Default: 0.01 (the early-bird paper's release for
+            IMDB).
+        initial_magnitude: ε₀, the magnitude of the uniform start. Default: 0.05 (the early-bird paper's
+            release for IMDB).
+        bound: Radius of the ball that δ stays in; 0 for no bound. Default: 0 (the early-bird paper's release
+            for IMDB).
     """
 
     step_size: float = 0.01
@@ -95,33 +99,35 @@ class AscentConfig(AdversaryConfig):
 
 
 class WordNeighbours(Protocol):
-    """Neighbours of words.
+    """A source of neighbours of words.
 
     Attributes:
-        name: The name of their source.
+        name: The name of the source.
     """
 
     name: str
 
     def nearest(self, word: str, count: int) -> list[str]:
-        """Return at most so many neighbours of a word, nearest first."""
+        """Return at most `count` neighbours of a word, nearest first."""
 
 
 class Lexical(Protocol):
-    """What an adversary may ask for beside the model: see `Adversary.prepare`."""
+    """The resources on words that `Adversary.prepare` receives."""
 
     @property
     def neighbours(self) -> WordNeighbours:
-        """Neighbours of words."""
+        """Return the source of neighbours of words."""
 
 
 class Passes(ABC):
-    """What a trainer lets an adversary do with one batch. The model is in training mode throughout.
+    """Runs the model over one batch for an adversary. The model is in training mode throughout.
 
     Attributes:
-        memory: What the adversary left there when it last saw the batch, empty when that is now. Only of use
-            to an adversary that sees a batch several times in a row, see `Adversary.replays`.
-        parts: What the adversary trains beside the model, see `Adversary.parts`.
+        memory: The tensors that the adversary stored when it last saw this batch. It is empty when the
+            adversary sees the batch for the first time. Only an adversary that sees a batch several times in
+            a row needs it, see `Adversary.replays`.
+        parts: The module that the adversary trains beside the model, see `Adversary.parts`; None if there is
+            none.
     """
 
     memory: dict[str, Tensor]
@@ -130,16 +136,17 @@ class Passes(ABC):
     @property
     @abstractmethod
     def tokens(self) -> Tensor:
-        """The tokens of the batch, indices of the vocabulary, shape (B, T)."""
+        """Return the token ids of the batch, shape (B, T)."""
 
     @abstractmethod
     def accumulate(self, weight: float = 1.0, objective: Objective | None = None, **options: Any) -> Tensor:
-        """Run forward and backward once, adding `weight` times the loss's gradient to every parameter.
+        """Run forward and backward once, and add `weight` times the gradient of the loss to all parameters.
 
         Args:
-            weight: Of this pass; those of a step add up to one. Several processes exchange the gradients in
-                the pass with which they do.
-            objective: Makes of the loss and the model's outputs what is minimised; the loss itself if None.
+            weight: Weight of this pass. The weights of all passes of a step add up to one. Several processes
+                exchange the gradients in the pass with which the sum reaches one.
+            objective: Computes the scalar to minimise from the loss and the model's outputs. None minimises
+                the loss itself.
             **options: More arguments for the model, such as `output_hidden_states=True`.
 
         Returns:
@@ -148,11 +155,12 @@ class Passes(ABC):
 
     @abstractmethod
     def gradient(self, of: Tensor, objective: Objective | None = None) -> Tensor:
-        """Run forward and backward as far as one tensor; the gradients of weights are not computed.
+        """Return the gradient with respect to one tensor; the gradients of weights are not computed.
 
         Args:
             of: The tensor, which requires a gradient.
-            objective: As for `accumulate`.
+            objective: Computes the scalar to differentiate from the loss and the model's outputs. None
+                differentiates the loss itself.
 
         Returns:
             The gradient, of the tensor's shape. Its scale is not that of the loss.
@@ -160,10 +168,11 @@ class Passes(ABC):
 
     @abstractmethod
     def gradient_of(self, loss: Tensor, of: Tensor) -> Tensor:
-        """Run backward from a loss as far as one tensor, within an objective.
+        """Differentiate a loss with respect to one tensor, within an objective.
 
         Args:
-            loss: What the objective was given, or made of it; it can be differentiated again afterwards.
+            loss: The loss that the objective received, or a loss that it computed from it. It can be
+                differentiated again afterwards.
             of: The tensor, which requires a gradient.
 
         Returns:
@@ -172,27 +181,35 @@ class Passes(ABC):
 
     @abstractmethod
     def outputs(self) -> Any:
-        """Run forward once; the outputs can be differentiated."""
+        """Run forward once and return the outputs of the model, which can be differentiated."""
 
     @abstractmethod
     def first_layer(self) -> nn.Module:
-        """The first of the encoder's layers."""
+        """Return the first layer of the encoder."""
 
     @abstractmethod
     def output_of(self, module: nn.Module) -> Tensor:
-        """Run forward only until a part of the model has been computed; its output can be differentiated."""
+        """Run forward until a module has been computed, and return its output, which can be differentiated.
+
+        Args:
+            module: A part of the model.
+        """
 
 
 class Adversary(ABC):
     """Computes the gradients of one training step under perturbed embeddings.
 
-    A subclass names its settings in `Config` and writes `cost` and `_step`; everything it needs for them is
-    a method here or of what it is given.
+    A subclass sets `Config` to the class of its settings, and implements `cost` and `_step`. These methods
+    need only the methods of this class and the objects that they receive.
     Shapes: B examples, T tokens, D embedding channels.
 
     Args:
         config: The settings.
-        **settings: Or the settings by name: `FreeLB(steps=3)`.
+        **settings: The settings by name instead of `config`, as in `FreeLB(steps=3)`.
+
+    Raises:
+        ConfigError: If a setting is unknown or has a value that cannot be used, or `config` and settings are
+            both given.
     """
 
     Config: ClassVar[type[AdversaryConfig]]
@@ -215,7 +232,7 @@ class Adversary(ABC):
 
         Args:
             embedding: The model's word embeddings, whose output (B, T, D) is perturbed.
-            mask: Attention mask (B, T), 0 at padding, which is never perturbed.
+            mask: Attention mask (B, T), 0 at padding. Padding is never perturbed.
             passes: Runs the model over the batch.
 
         Returns:
@@ -225,39 +242,43 @@ class Adversary(ABC):
 
     @property
     def replays(self) -> int:
-        """How often in a row a batch is trained on, with an optimiser step each time."""
+        """Return how often in a row the trainer trains on each batch, with an optimiser step each time."""
         return 1
 
     @abstractmethod
     def cost(self, layers: int) -> float:
-        """Forward-backward passes over the model that one step costs; a pass as far as δ is 2/3 of one.
+        """Return the cost of one step in forward-backward passes over the model.
+
+        A pass that computes only the gradient of δ costs 2/3.
 
         Args:
-            layers: Of the encoder.
+            layers: Number of layers of the encoder.
         """
 
     @property
     def exchanges_words(self) -> bool:
-        """Whether it exchanges words for their neighbours, so that training knows words of attacks."""
+        """Return whether the adversary trains on words exchanged for neighbours, as attacks exchange them."""
         return False
 
     def prepare(self, tokenizer: PreTrainedTokenizerBase, resources: Lexical) -> Self:
-        """Return an adversary that has all it needs of the tokenizer and of neighbours of words.
+        """Return an adversary that has all it needs from the tokenizer and from neighbours of words.
 
-        It is called once, before a run claims its folder. Most adversaries need nothing and return
+        This method is called once, before a run claims its folder. Most adversaries need nothing and return
         themselves.
 
         Args:
             tokenizer: The tokenizer of the model.
-            resources: Loads neighbours of words when they are asked for, as the run's options name them.
+            resources: Loads the neighbours of words that the options of the run name, on first use.
 
         Raises:
-            ResourceError: If what it needs cannot be had.
+            ResourceError: If a resource that the adversary needs is missing or cannot be used.
         """
         return self
 
     def parts(self, model: PreTrainedModel) -> nn.Module | None:
-        """What is trained beside the model, if anything; called once, before training.
+        """Return the module that is trained beside the model; None if there is none.
+
+        This method is called once, before training.
 
         Args:
             model: The classifier that will be trained.
@@ -266,13 +287,24 @@ class Adversary(ABC):
 
     @abstractmethod
     def _step(self, perturbation: Perturbation, passes: Passes) -> Tensor:
-        """The adversary's own mathematics."""
+        """Compute the gradients of one step; each adversary implements its algorithm here.
+
+        Args:
+            perturbation: Creates, projects and applies δ for this batch.
+            passes: Runs the model over the batch.
+
+        Returns:
+            The loss to report, a detached scalar.
+        """
 
 
 def replay(device: torch.device) -> Callable[[], None]:
-    """Remember the state of the random generators; the function returned goes back to it.
+    """Return a function that resets the random generators to their state at the time of this call.
 
-    Called before each pass, it makes all passes draw the same dropout masks.
+    If it is called before each pass, all passes draw the same dropout masks.
+
+    Args:
+        device: The device whose generator is reset, beside that of the CPU.
     """
     cpu = torch.get_rng_state()
     own = None if device.type == "cpu" else torch.get_device_module(device).get_rng_state(device)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-# A text is known by a hash of 96 bits, in two halves that a float64 holds exactly.
+# The key of a text is a hash of 96 bits, split into two halves that a float64 represents exactly.
 _Key = tuple[int, int]
 
 
@@ -28,28 +28,29 @@ class FATConfig(AscentConfig):
     """Settings of FAT.
 
     Attributes:
-        step_size: Length of the ascent (0.2: the release for IMDB).
+        step_size: Length of the ascent step. Default: 0.2 (the release for IMDB).
     """
 
     step_size: float = 0.2
 
 
 class FAT(Adversary):
-    """Trains on the end of one ascent, which starts where the ascent of the last epoch pointed to.
+    """Trains on the perturbation after one ascent, which starts in the direction of the last epoch's ascent.
 
-    δ₀ ~ U(0, 1)·sign(d)·ε₀/√(tokens·D), with the direction d of the ascent in the last epoch; U(−1, 1) where
-    there is none.  d ← ∇_δ L(δ₀);  δ ← Π(δ₀ + α d/‖d‖₂);  g_θ ← ∇_θ L(δ).
+    δ₀ ~ U(0, 1)·sign(d)·ε₀/√(tokens·D), with the direction d of the ascent in the last epoch; U(−1, 1) in
+    place of U(0, 1)·sign(d) for a text without one.  d ← ∇_δ L(δ₀);  δ ← Π(δ₀ + α d/‖d‖₂);  g_θ ← ∇_θ L(δ).
 
-    As in the release, texts are trained on with δ alone. The signs of d are remembered by the tokens of each
-    text, and are part of checkpoints. Under text noise, whose texts differ from epoch to epoch, most starts
-    are random. With neither a start nor an ascent it is plain training.
+    As in the release, the step trains only on the perturbed texts. The adversary remembers the signs of d for
+    each text, which it identifies by its tokens. Checkpoints hold these signs. Text noise changes the texts
+    from epoch to epoch, so most starts are random under it. With initial_magnitude 0 and step_size 0, FAT is
+    plain training.
     """
 
     Config = FATConfig
     config: FATConfig
 
     def cost(self, layers: int) -> float:
-        """An ascent, if it has a length, and a pass."""
+        """Return the cost of a pass, and of an ascent if `step_size` is positive."""
         return ASCENT * (self.config.step_size > 0) + 1
 
     def parts(self, model: PreTrainedModel) -> nn.Module:
@@ -74,7 +75,7 @@ class FAT(Adversary):
 
 
 class DirectionMemory(nn.Module):
-    """The signs of the last ascent's direction for each text, one bit each.
+    """Stores the signs of the last ascent direction of each text, one bit for each entry.
 
     Args:
         channels: D, the width of the word embeddings.
@@ -94,8 +95,8 @@ class DirectionMemory(nn.Module):
         """Return which texts are known, shape (B,), and the signs of their directions, shape (B, T, D).
 
         Args:
-            tokens: Indices of the vocabulary, shape (B, T).
-            mask: Whether there is a token, shape (B, T).
+            tokens: Token ids, shape (B, T).
+            mask: True at tokens, False at padding, shape (B, T).
         """
         known = np.zeros(len(tokens), np.bool_)
         signs = np.ones((*tokens.shape, self._channels), np.float32)
@@ -112,12 +113,15 @@ class DirectionMemory(nn.Module):
         return torch.from_numpy(known).to(device), torch.from_numpy(signs).to(device)
 
     def remember(self, tokens: Tensor, mask: Tensor, direction: Tensor) -> None:
-        """Keep the signs of directions; those of all processes, because texts change places between epochs.
+        """Store the signs of the directions of all processes.
+
+        Each process stores the signs of all, because a text may be in the batch of another process in the
+        next epoch.
 
         Args:
-            tokens: Indices of the vocabulary, shape (B, T).
-            mask: Whether there is a token, shape (B, T).
-            direction: Shape (B, T, D).
+            tokens: Token ids, shape (B, T).
+            mask: True at tokens, False at padding, shape (B, T).
+            direction: The directions, shape (B, T, D).
         """
         valid, positive = mask.cpu().numpy(), (direction > 0).cpu().numpy()
         packed = [np.packbits(signs[places]) for signs, places in zip(positive, valid, strict=True)]
@@ -131,7 +135,7 @@ class DirectionMemory(nn.Module):
             self._bits[first, second] = row[3 : 3 + length].astype(np.uint8)
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        """Write the memory as three tensors: the keys, the lengths of the bits, and the bits in a row."""
+        """Write the memory as three tensors: the keys, the lengths of the bits, and the concatenated bits."""
         super()._save_to_state_dict(destination, prefix, keep_vars)
         keys = np.array(list(self._bits), np.int64).reshape(-1, 2)
         lengths = np.array([len(bits) for bits in self._bits.values()], np.int64)
@@ -140,9 +144,9 @@ class DirectionMemory(nn.Module):
             destination[prefix + name] = torch.from_numpy(values)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
-        """Read what `_save_to_state_dict` wrote."""
+        """Read the tensors that `_save_to_state_dict` wrote."""
         super()._load_from_state_dict(state_dict, prefix, *args)
-        unexpected = args[3]  # of load_state_dict, which knows no tensors of changing shapes
+        unexpected = args[3]  # of load_state_dict, where it lists these tensors, which are no buffers
         names = [prefix + name for name in self._STATE]
         if not all(name in state_dict for name in names):
             return
@@ -153,7 +157,7 @@ class DirectionMemory(nn.Module):
 
 
 def _keys(tokens: Tensor, valid: NDArray[np.bool_]) -> list[_Key]:
-    """Return a key for the tokens of each text."""
+    """Return the key of each text, a hash of its tokens."""
     found = []
     for ids, places in zip(tokens.cpu().numpy(), valid, strict=True):
         digest = hashlib.blake2b(ids[places].astype("<i8").tobytes(), digest_size=12).digest()

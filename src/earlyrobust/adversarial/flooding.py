@@ -16,8 +16,8 @@ class FloodingConfig(AdversaryConfig):
     """Settings of flooding.
 
     Attributes:
-        level: b, the flood level, a loss; 0 for plain training (0.1: the release of Flooding-X for SST-2; it
-            takes 0.02 for IMDB, 0.036 for QNLI, and 0.025 if no level is given).
+        level: b, the flood level, a loss; 0 for plain training. Default: 0.1 (the release of Flooding-X for
+            SST-2). That release takes 0.02 for IMDB, 0.036 for QNLI, and 0.025 if no level is given.
     """
 
     level: float = 0.1
@@ -33,20 +33,20 @@ class Flooding(Adversary):
     Minimise |L − b| + b for the loss L of a batch: a step descends if L > b, and ascends if L < b.
 
     Flooding-X (Liu et al., ACL 2022) trains robust classifiers with this loss at the cost of fine-tuning. The
-    paper chooses b by the accordance of gradients. Its release has no code for that and takes b as a number,
-    and so does this class: choose b on the selection split.
+    paper chooses b by the accordance of gradients. Its release has no code for this choice and takes b as a
+    number. This class takes b as a number, too: choose b on the selection split.
     """
 
     Config = FloodingConfig
     config: FloodingConfig
 
     def cost(self, layers: int) -> float:
-        """One pass."""
+        """Return the cost of one pass."""
         return 1
 
     def _step(self, perturbation: Perturbation, passes: Passes) -> Tensor:
         level = self.config.level
-        # At level 0 the objective would change nothing but rounding.
+        # At level 0 the objective equals the loss, and computing it would only change the rounding.
         return passes.accumulate(objective=None if level == 0 else lambda loss, _: flooded(loss, level))
 
 
@@ -55,6 +55,6 @@ def flooded(loss: Tensor, level: float) -> Tensor:
 
     Args:
         loss: L, a scalar.
-        level: b.
+        level: b, the flood level.
     """
     return torch.where(loss > level, loss, 2 * level - loss)

@@ -12,10 +12,10 @@ from earlyrobust.adversarial.perturbation import Perturbation
 
 @dataclass(frozen=True, kw_only=True)
 class FreeATConfig(AscentConfig):
-    """Settings of FreeAT; those of the ascent are FreeLB's (ours).
+    """Settings of FreeAT. The default values of the ascent are those of FreeLB (our choice).
 
     Attributes:
-        replays: m, how often in a row each batch is trained on (3: ours).
+        replays: m, how often in a row the trainer trains on each batch. Default: 3 (our choice).
     """
 
     replays: int = 3
@@ -26,14 +26,15 @@ class FreeATConfig(AscentConfig):
 
 
 class FreeAT(Adversary):
-    """Trains on each batch m times in a row, and lets δ ascend with the gradient that each time yields.
+    """Trains on each batch m times in a row; each pass also yields the gradient by which δ ascends.
 
     δ₀ ~ U(−1, 1)·ε₀/√(tokens·D);  for t = 1…m:
-        θ ← θ − η ∇_θ L(θ, δ_{t−1});   δ_t ← Π(δ_{t−1} + α ∇_δ L / ‖∇_δ L‖₂)   (Algorithm 1 there).
+        θ ← θ − η ∇_θ L(θ, δ_{t−1});   δ_t ← Π(δ_{t−1} + α ∇_δ L / ‖∇_δ L‖₂)   (Algorithm 1 of the paper).
 
-    The trainer takes an optimiser step each time and divides the epochs by m, so that it costs as much as
-    plain training. There δ is carried over from batch to batch too, which is for images, all of one shape;
-    here each batch of texts has its own start. With one replay and a zero start it is plain training.
+    The trainer takes an optimiser step at each replay and divides the number of epochs by m. So FreeAT costs
+    as much as plain training. The paper also carries δ over from batch to batch. That works for images, which
+    all have the same shape. Here δ starts anew for each batch of texts. With one replay and initial_magnitude
+    0, FreeAT is plain training.
     """
 
     Config = FreeATConfig
@@ -41,11 +42,11 @@ class FreeAT(Adversary):
 
     @property
     def replays(self) -> int:
-        """M."""
+        """Return m, the number of replays of each batch."""
         return self.config.replays
 
     def cost(self, layers: int) -> float:
-        """One pass, which yields the gradients of weights and of δ."""
+        """Return the cost of one pass, which yields the gradients of the weights and of δ."""
         return 1
 
     def _step(self, perturbation: Perturbation, passes: Passes) -> Tensor:

@@ -18,8 +18,10 @@ class FreeLBConfig(AscentConfig):
     """Settings of FreeLB.
 
     Attributes:
-        steps: K, forward-backward passes per step (5: the early-bird paper's release for IMDB).
-        share_dropout: Draw the dropout masks once for all K passes (False: the same).
+        steps: K, the number of forward-backward passes per step. Default: 5 (the early-bird paper's release
+            for IMDB).
+        share_dropout: Whether all K passes use the same dropout masks. Default: False (the early-bird paper's
+            release for IMDB).
     """
 
     steps: int = 5
@@ -34,16 +36,17 @@ class FreeLB(Adversary):
     """Averages the weights' gradient over K passes while δ ascends between them.
 
     δ₀ ~ U(−1, 1)·ε₀/√(tokens·D);  for t = 1…K:
-        g_θ ← g_θ + (1/K) ∇_θ L(δ_{t−1});   δ_t ← Π(δ_{t−1} + α ∇_δ L / ‖∇_δ L‖₂)   (Algorithm 1 there).
+        g_θ ← g_θ + (1/K) ∇_θ L(δ_{t−1});   δ_t ← Π(δ_{t−1} + α ∇_δ L / ‖∇_δ L‖₂)   (Algorithm 1 of the
+        paper).
 
-    With one step and a zero start it is plain training.
+    With one pass and initial_magnitude 0, FreeLB is plain training.
     """
 
     Config = FreeLBConfig
     config: FreeLBConfig
 
     def cost(self, layers: int) -> float:
-        """K passes."""
+        """Return the cost of K passes."""
         return self.config.steps
 
     def _step(self, perturbation: Perturbation, passes: Passes) -> Tensor:
@@ -57,15 +60,15 @@ def average_while_ascending(
     objective_at: Callable[[Tensor], Objective] | None = None,
     **options: Any,
 ) -> Tensor:
-    """FreeLB's step, of any objective.
+    """Run FreeLB's step on any objective.
 
     Args:
         config: The settings.
-        perturbation: Of the batch.
+        perturbation: Creates, projects and applies δ for this batch.
         passes: Runs the model over the batch.
-        objective_at: Makes the objective of a pass, as for `Passes.accumulate`, given that pass's δ; None for
-            the loss itself.
-        **options: As for `Passes.accumulate`.
+        objective_at: Returns the objective of a pass for `Passes.accumulate`, given the δ of this pass. None
+            minimises the loss itself.
+        **options: More arguments for the model, see `Passes.accumulate`.
 
     Returns:
         The mean loss of the passes, a detached scalar.
@@ -75,7 +78,8 @@ def average_while_ascending(
     losses = []
     for step in range(config.steps):
         last = step == config.steps - 1
-        # The last pass's ascent would never be used, so δ's gradient is not computed there for it.
+        # No pass uses a δ that ascended after the last pass. So the last pass computes δ's gradient only for
+        # an objective.
         delta = delta.detach().requires_grad_(not last or objective_at is not None)
         objective = None if objective_at is None else objective_at(delta)
         if rewind is not None:

@@ -19,18 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class InfoBERTConfig(FreeLBConfig):
-    """Settings of InfoBERT, beside those of its FreeLB.
+    """Settings of InfoBERT, which include those of its FreeLB.
 
     Attributes:
-        steps: K of its FreeLB (3: the release, for ANLI).
-        step_size: Length of one normalised ascent (0.04: the release).
-        initial_magnitude: ε₀ of the uniform start (0.08: the release).
-        bottleneck_weight: β, of the upper bound on what local features hold (5e-3: the release).
-        anchor_weight: α, of the lower bound on what anchors and the sentence share (5e-3: the release).
-        anchors_from: Share of an example's tokens, those of the smallest gradients, below which there are no
-            anchors (0.5: the release).
-        anchors_to: Share of them above which there are none (0.9: the release).
-        critic_size: Hidden units of the critic (300: the release).
+        steps: K, the number of FreeLB's passes. Default: 3 (the release for ANLI).
+        step_size: Length of one normalised ascent step. Default: 0.04 (the release).
+        initial_magnitude: ε₀, the magnitude of the uniform start. Default: 0.08 (the release).
+        bottleneck_weight: β, the weight of the upper bound on the information in local features. Default:
+            5e-3 (the release).
+        anchor_weight: α, the weight of the lower bound on the information that anchors share with the
+            sentence. Default: 5e-3 (the release).
+        anchors_from: Share of an example's tokens, in ascending order of their gradients' norms, at which the
+            anchors begin. Default: 0.5 (the release).
+        anchors_to: Share of an example's tokens, in the same order, at which the anchors end. Default: 0.9
+            (the release).
+        critic_size: Hidden units of the critic. Default: 300 (the release).
     """
 
     steps: int = 3
@@ -56,31 +59,34 @@ class InfoBERTConfig(FreeLBConfig):
 
 
 class InfoBERT(Adversary):
-    """FreeLB with two information-theoretic regularisers, on local features T and the global one, Z.
+    """Adds two information-theoretic regularisers on the local features T and the global feature Z to FreeLB.
 
-    L(δ) + β · Î(X; T) − α · Î(T_anchor; Z), averaged over K passes while δ ascends as in FreeLB.
-    T are the outputs of the embedding layer, Z the last layer's at the first token. Anchors are the tokens
-    whose embeddings' gradients are neither among the smallest nor among the largest of their example. As in
-    the release, these are gradients of the perturbed batch, of L(δ) + β · Î(X; T), found from the graph that
-    is there anyway.
+    L(δ) + β · Î(X; T) − α · Î(T_anchor; Z), averaged over K passes while δ ascends as in FreeLB. T are the
+    outputs of the embedding layer. Z is the output of the last layer at the first token. Anchors are the
+    tokens whose embeddings' gradients are neither among the smallest nor among the largest of their example.
+    As in the release, these are the gradients of L(δ) + β · Î(X; T) on the perturbed batch. They are computed
+    from the graph that the pass has already built.
 
-    This deviates from the release in three ways. There every pass has anchors of its own, for a second
-    backward pass each; here those of the first pass serve for all K, whose δ are close to one another. There
-    δ ascends without the anchors' term; here it ascends what is minimised. There an anchor is told from the
-    sentences of other anchors, drawn by chance; here from all sentences of the batch.
+    This class deviates from the release in three ways:
 
-    With one step, a zero start and both weights 0 it is plain training.
+    - The release chooses the anchors in every pass, with a second backward pass each time. Here the anchors
+      of the first pass serve for all K passes, because the δ of these passes are close to one another.
+    - In the release, δ ascends the objective without the anchors' term. Here δ ascends the whole objective.
+    - The release contrasts an anchor with the sentences of other, randomly drawn anchors. Here it is
+      contrasted with all sentences of the batch.
+
+    With one pass, initial_magnitude 0 and both weights 0, InfoBERT is plain training.
     """
 
     Config = InfoBERTConfig
     config: InfoBERTConfig
 
     def cost(self, layers: int) -> float:
-        """K passes, and in the first a gradient as far as the embeddings to find the anchors."""
+        """Return the cost of K passes, and of one gradient with respect to δ if anchors are used."""
         return self.config.steps + (GRADIENT if self.config.anchor_weight else 0)
 
     def parts(self, model: PreTrainedModel) -> nn.Module | None:
-        """The critic."""
+        """Return the critic; None if `anchor_weight` is 0."""
         if self.config.anchor_weight == 0:
             return None
         return Critic(model.config.hidden_size, self.config.critic_size)
@@ -112,12 +118,12 @@ class InfoBERT(Adversary):
 
 
 class Critic(nn.Module):
-    """Scores how well a local feature and a sentence go together; trained with the classifier.
+    """Scores how well a local feature and a sentence go together; it is trained with the classifier.
 
     Softplus(w · ReLU(U t + V z + b) + c), a network with one hidden layer over both features.
 
     Args:
-        channels: Of either feature.
+        channels: Channels of a local feature, and of a sentence's feature.
         hidden: Units of the hidden layer.
     """
 
@@ -128,14 +134,14 @@ class Critic(nn.Module):
         self.score = nn.Linear(hidden, 1)
 
     def forward(self, local: Tensor, sentence: Tensor) -> Tensor:
-        """Scores of all pairs.
+        """Return the scores of all pairs of a local feature and a sentence.
 
         Args:
-            local: (N, channels).
-            sentence: (B, channels).
+            local: Local features, shape (N, channels).
+            sentence: Features of the sentences, shape (B, channels).
 
         Returns:
-            (N, B).
+            The scores, shape (N, B).
         """
         hidden = torch.relu(self.local(local)[:, None] + self.sentence(sentence)[None])
         scores: Tensor = nn.functional.softplus(self.score(hidden)[..., 0])
@@ -143,29 +149,35 @@ class Critic(nn.Module):
 
 
 def information_bound(features: Tensor) -> Tensor:
-    """Upper bound on the information that local features hold about their inputs, a scalar in nats.
+    """Return an upper bound on the information that local features hold about their inputs, in nats.
 
-    The contrastive bound E_i log q(t_i|x_i) − E_{i,j} log q(t_j|x_i) with the Gaussian q(t|x_i) = N(t_i, 1):
-    ½ E_{i,j} ‖t_i − t_j‖², which is the features' mean squared distance to their mean.
+    This is the contrastive bound E_i log q(t_i|x_i) − E_{i,j} log q(t_j|x_i) with the Gaussian q(t|x_i) =
+    N(t_i, 1). It is ½ E_{i,j} ‖t_i − t_j‖², the mean squared distance of the features to their mean.
 
     Args:
-        features: Of all valid tokens of the batch, (N, channels).
+        features: Features of all valid tokens of the batch, shape (N, channels).
+
+    Returns:
+        The bound, a scalar.
     """
     features = in_full(features)
     return (features - features.mean(dim=0)).square().sum(dim=1).mean()
 
 
 def shared_information(critic: Critic, local: Tensor, sentence: Tensor, anchors: Tensor) -> Tensor:
-    """InfoNCE: lower bound on the information that anchors share with their sentence, a scalar in nats.
+    """Return InfoNCE, a lower bound on the information that anchors share with their sentence, in nats.
 
-    E_i [ f(t_i, z_i) − log (1/B) Σ_j exp f(t_i, z_j) ] over all anchors i and the batch's sentences j. It is
-    at most log B.
+    E_i [ f(t_i, z_i) − log (1/B) Σ_j exp f(t_i, z_j) ] over all anchors i and the batch's sentences j. The
+    bound is at most log B.
 
     Args:
-        critic: f.
-        local: Features of all tokens, (B, T, channels).
-        sentence: Features of the sentences, (B, channels).
-        anchors: Which tokens are anchors, (B, T).
+        critic: f, the critic.
+        local: Features of all tokens, shape (B, T, channels).
+        sentence: Features of the sentences, shape (B, channels).
+        anchors: True at tokens that are anchors, shape (B, T).
+
+    Returns:
+        The bound, a scalar.
     """
     scores = in_full(critic(local[anchors], sentence))
     own = anchors.nonzero()[:, :1]
@@ -173,19 +185,23 @@ def shared_information(critic: Critic, local: Tensor, sentence: Tensor, anchors:
 
 
 def choose_anchors(norms: Tensor, valid: Tensor, start: float, stop: float) -> Tensor:
-    """Choose the tokens of middling gradients: neither without influence nor the least robust.
+    """Choose the tokens whose gradients are neither small nor among the largest of their example.
+
+    Tokens with small gradients have no influence; tokens with the largest gradients are the least robust.
 
     Args:
-        norms: Of each token's gradient, (B, T).
-        valid: Which tokens are no padding, (B, T).
-        start: Share of an example's n tokens to leave out at the small end.
-        stop: Share of them to go up to.
+        norms: The norm of each token's gradient, shape (B, T).
+        valid: False at padding, shape (B, T).
+        start: Share of an example's n tokens to leave out, those with the smallest gradients.
+        stop: Share of an example's n tokens at which the anchors end.
 
     Returns:
-        Which are anchors, (B, T): by rank those from ⌈start·n⌉ to below ⌈stop·n⌉, smallest first.
+        True at anchors, shape (B, T). In ascending order of the norms, these are the ranks from ⌈start·n⌉ to
+        below ⌈stop·n⌉.
     """
     ranks = norms.masked_fill(~valid, torch.inf).argsort(dim=1, stable=True).argsort(dim=1)
     tokens = valid.sum(dim=1, keepdim=True).double()
-    # Rounded first, so that 0.9 of ten tokens is nine of them.
+    # The product is rounded first, so that 0.9 of ten tokens is nine tokens in spite of floating-point
+    # errors.
     low, high = (torch.ceil((share * tokens).round(decimals=6)) for share in (start, stop))
     return valid & (ranks >= low) & (ranks < high)

@@ -1,7 +1,7 @@
-"""The perturbation δ of a batch: its padding, norms and bounds, and how δ gets into the model.
+"""The perturbation δ of a batch: its arithmetic at valid tokens, and the hook that adds it to the embeddings.
 
-δ is added to the output of the model's word embeddings by a forward hook. The model still sees its token ids,
-token types and attention mask, so positions and everything else are computed as in plain training.
+A forward hook adds δ to the output of the model's word embeddings. The model still receives its token ids,
+token types and attention mask. So it computes positions and everything else as in plain training.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from torch import Tensor, nn
 
 
 class Perturbation:
-    """Adds δ to the embeddings of one batch, and does δ's arithmetic: per example, on valid tokens only."""
+    """Creates, moves and projects δ per example, at valid tokens only, and adds it to the embeddings.
+
+    Args:
+        embedding: The model's word embeddings, whose output has shape (B, T, D).
+        mask: Attention mask (B, T), 0 at padding.
+    """
 
     def __init__(self, embedding: nn.Module, mask: Tensor) -> None:
         self._embedding = embedding
@@ -38,40 +43,54 @@ class Perturbation:
 
     @property
     def channels(self) -> int:
-        """D, the width of the word embeddings."""
+        """Return D, the width of the word embeddings."""
         return int(self._embedding.weight.shape[1])  # type: ignore[index]
 
     @torch.no_grad()
     def between(self, tokens: Tensor, others: Tensor) -> Tensor:
-        """How far the embeddings of some tokens are from those of others: E[others] − E[tokens].
+        """Return the vectors from the embeddings of tokens to those of other tokens: E[others] − E[tokens].
 
         Args:
-            tokens: Indices (B, T).
-            others: Indices (B, T, K).
+            tokens: Token ids, shape (B, T).
+            others: Token ids, shape (B, T, K).
 
         Returns:
-            Shape (B, T, K, D), single precision, without gradient.
+            Shape (B, T, K, D), in single precision, without gradient.
         """
         weight = self._embedding.weight
         return in_full(weight[others] - weight[tokens].unsqueeze(2))  # type: ignore[index]
 
     def uniform(self, magnitude: float, bound: float = 0) -> Tensor:
-        """δ₀ ~ U(−1, 1) · magnitude / √(tokens · D), per example, zero at padding, then projected.
+        """Draw δ₀ ~ U(−1, 1) · magnitude / √(tokens · D) per example, zero at padding, and project it.
 
-        Shape (B, T, D). A magnitude of 0 draws no random numbers: dropout then is that of plain training.
+        A magnitude of 0 draws no random numbers, so the dropout masks are those of plain training.
+
+        Args:
+            magnitude: ε₀, the magnitude of the start.
+            bound: Radius of the ball around zero that each example is projected into; 0 for no bound.
+
+        Returns:
+            δ₀, shape (B, T, D).
         """
         noise = self._zeros()
         if magnitude == 0:
             return noise
         noise.uniform_(-1, 1)
-        # A row without any token, as an empty text may be, has nothing to be moved.
+        # The row of an empty text may hold no token; the clamp avoids a division by zero.
         scale = (magnitude / (self.lengths.clamp(min=1) * self.channels).sqrt())[:, None, None]
         return _project(noise * self.mask * scale, bound, 2)
 
     def normal(self, deviation: float, bound: float = 0) -> Tensor:
-        """δ₀ ~ N(0, deviation²), zero at padding, projected by its largest entry. Shape (B, T, D).
+        """Draw δ₀ ~ N(0, deviation²), zero at padding, and clamp its entries to the bound.
 
-        A deviation of 0 draws no random numbers, as above.
+        A deviation of 0 draws no random numbers, so the dropout masks are those of plain training.
+
+        Args:
+            deviation: σ, the standard deviation.
+            bound: Largest absolute value of an entry; 0 for no bound.
+
+        Returns:
+            δ₀, shape (B, T, D).
         """
         noise = self._zeros()
         return noise if deviation == 0 else _project(noise.normal_(0, deviation) * self.mask, bound, math.inf)
@@ -89,25 +108,28 @@ class Perturbation:
         *,
         each_token: bool = False,
     ) -> Tensor:
-        """One normalised ascent, then projection: δ ← Π(δ + step_size · g/‖g‖), norms per example.
+        """Take one normalised ascent step, then project: δ ← Π(δ + step_size · g/‖g‖), norms per example.
 
-        What has no gradient stays where it is. The norm's scale does not matter, so neither does that of the
-        loss (gradient accumulation, loss scaling).
+        An example without a gradient does not move. The step does not depend on the gradient's scale, so
+        neither gradient accumulation nor loss scaling changes it.
 
         Args:
-            delta: Current perturbation, (B, T, D).
-            gradient: Of the loss with respect to `delta`.
+            delta: Current perturbation, shape (B, T, D).
+            gradient: Gradient of the loss with respect to `delta`, shape (B, T, D).
             step_size: Length of the step.
-            bound: Radius of the ball around zero that δ stays in; 0 leaves it unconstrained.
+            bound: Radius of the ball around zero that δ stays in; 0 for no bound.
             norm: 2 for the Euclidean norm, `math.inf` for the largest entry.
-            each_token: Give each token a step of that length, instead of each example.
+            each_token: Whether each token takes a step of this length, instead of each example.
+
+        Returns:
+            The new perturbation, shape (B, T, D).
         """
         length = _norms(gradient, norm, 2 if each_token else (1, 2))
         return _project(delta + step_size * gradient / length.where(length > 0, 1), bound, norm)
 
 
 def _project(delta: Tensor, bound: float, norm: float) -> Tensor:
-    """Pull each example's δ back into the ball of radius `bound` around zero; 0 is no bound."""
+    """Pull each example's δ back into the ball of radius `bound` around zero; 0 for no bound."""
     if bound == 0:
         return delta
     if norm == math.inf:
@@ -116,11 +138,11 @@ def _project(delta: Tensor, bound: float, norm: float) -> Tensor:
 
 
 def in_full(tensor: Tensor) -> Tensor:
-    """In single precision where it was in half; autocast computes logits in half."""
+    """Convert a half-precision tensor to single precision; autocast computes logits in half precision."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def _norms(tensor: Tensor, norm: float, dim: int | tuple[int, ...] = (1, 2)) -> Tensor:
-    """Norm of each example, (B, T, D) → (B, 1, 1), or over other dimensions."""
+    """Return the norm of each example, (B, T, D) → (B, 1, 1), or the norms over other dimensions."""
     norms: Tensor = torch.linalg.vector_norm(tensor, norm, dim=dim, keepdim=True)
     return norms

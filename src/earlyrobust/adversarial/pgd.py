@@ -12,10 +12,10 @@ from earlyrobust.adversarial.perturbation import Perturbation
 
 @dataclass(frozen=True, kw_only=True)
 class PGDConfig(AscentConfig):
-    """Settings of PGD; those of the ascent are FreeLB's (ours).
+    """Settings of PGD. The default values of the ascent are those of FreeLB (our choice).
 
     Attributes:
-        steps: K, ascents before the update (5: ours, those of FreeLB).
+        steps: K, the number of ascents before the update. Default: 5 (our choice, as for FreeLB).
     """
 
     steps: int = 5
@@ -26,18 +26,18 @@ class PGDConfig(AscentConfig):
 
 
 class PGD(Adversary):
-    """Looks for the worst δ in K ascents, then trains on it once.
+    """Searches for the worst δ in K ascents, then trains on it once.
 
     δ₀ ~ U(−1, 1)·ε₀/√(tokens·D);  for t = 1…K: δ_t ← Π(δ_{t−1} + α ∇_δ L / ‖∇_δ L‖₂);  g_θ ← ∇_θ L(δ_K).
 
-    The ascents compute no gradients of weights. Without steps and with a zero start it is plain training.
+    The ascents compute no gradients of weights. With 0 steps and initial_magnitude 0, PGD is plain training.
     """
 
     Config = PGDConfig
     config: PGDConfig
 
     def cost(self, layers: int) -> float:
-        """K ascents and a pass."""
+        """Return the cost of K ascents and a pass."""
         return self.config.steps * ASCENT + 1
 
     def _step(self, perturbation: Perturbation, passes: Passes) -> Tensor:

@@ -1,4 +1,4 @@
-"""SMART's smoothness-inducing regulariser (Jiang et al., ACL 2020), on embeddings."""
+"""SMART: a smoothness-inducing regulariser (Jiang et al., ACL 2020), on embeddings."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ class SMARTConfig(AdversaryConfig):
     """Settings of SMART.
 
     Attributes:
-        weight: λ_s, of the regulariser (1: the release).
-        steps: Ascents (1: the release).
-        step_size: η, largest entry of one ascent of a token (1e-3: the paper). This deviates from the
-            release, see the class.
-        deviation: σ of the normal start (1e-5: the release).
-        bound: ε, largest entry of δ, 0 for none (0: the release, which projects nothing).
+        weight: λ_s, the weight of the regulariser. Default: 1 (the release).
+        steps: Number of ascents. Default: 1 (the release).
+        step_size: η, the largest entry of one ascent step of a token. Default: 1e-3 (the paper). This
+            deviates from the release; the docstring of `SMART` says how.
+        deviation: σ, the standard deviation of the normal start. Default: 1e-5 (the release).
+        bound: ε, the largest absolute value of an entry of δ; 0 for no bound. Default: 0 (the release, which
+            projects nothing).
     """
 
     weight: float = 1.0
@@ -47,35 +48,43 @@ class SMART(Adversary):
     L(θ) + λ_s · mean over the batch of max_δ ℓ_s(f(x + δ), f(x)),  ℓ_s(P, Q) = KL(P‖Q) + KL(Q‖P);
     δ₀ ~ N(0, σ²);  δ ← Π(δ + η ∇_δ ℓ_s / ‖∇_δ ℓ_s‖_∞), norms per token, as in the release.
 
-    This deviates from the release in the length and in the place of δ. The release normalises the sum of the
-    start and the ascent, so that the largest entry of δ is 1 at every token, whatever η and σ are. It adds δ
-    to the output of the embedding layer, after LayerNorm. Here η is the length, as in the paper, and δ is
-    added to the word embeddings, as by all adversaries here, for which that is about as far as FreeLB goes.
-    In the ascent, the release takes one of the two divergences alone.
+    This class deviates from the release in three ways:
 
-    The second part of the paper's method, Bregman proximal point optimisation, is left out: it perturbs
-    nothing. With weight 0 it is plain training.
+    - The release normalises the sum of the start and the ascent step. So the largest entry of δ is 1 at every
+      token, whatever η and σ are. Here η is the length of the step, as in the paper.
+    - The release adds δ to the output of the embedding layer, after LayerNorm. Here δ is added to the word
+      embeddings, as in all adversaries of this package. At the word embeddings, a step of the default η is
+      about as long as a step of FreeLB.
+    - In the ascent, the release maximises only one of the two divergences. Here the ascent maximises their
+      sum.
+
+    The second part of the paper's method, Bregman proximal point optimisation, is left out, because it
+    perturbs nothing. With weight 0, SMART is plain training.
     """
 
     Config = SMARTConfig
     config: SMARTConfig
 
     def cost(self, layers: int) -> float:
-        """A clean and a perturbed pass, and the ascents, which use the clean pass's predictions."""
+        """Return the cost of a clean pass, a perturbed pass, and the ascents.
+
+        The ascents use the predictions of the clean pass.
+        """
         return 1 if self.config.weight == 0 else 2 + self.config.steps * ASCENT
 
     def parts(self, model: PreTrainedModel) -> None:
-        """None; refuses a model whose outputs are no classes, between which there is nothing to diverge.
+        """Return None, after a check that the model is a classifier of mutually exclusive classes.
 
         Raises:
-            ConfigError: If it is one.
+            ConfigError: If `weight` is positive and the model has one output, or is for regression or for
+                several labels per example.
         """
         kind = model.config.problem_type
         if self.config.weight and (
             model.config.num_labels == 1 or kind not in (None, "single_label_classification")
         ):
             raise ConfigError(
-                "SMART compares what a model says of classes that exclude one another, but this one is for "
+                "SMART needs a classifier of mutually exclusive classes, but this model is for "
                 f"{(kind or 'regression').replace('_', ' ')}: choose another adversary."
             )
 
@@ -91,7 +100,7 @@ class SMART(Adversary):
         return passes.accumulate(objective=None if config.weight == 0 else regularised)
 
     def _worst(self, perturbation: Perturbation, passes: Passes, clean: Tensor) -> Tensor:
-        """The δ that moves the predictions most, as far as the ascents find it."""
+        """Return the δ after the ascents, which approximates the δ that moves the predictions most."""
         config = self.config
         delta = perturbation.normal(config.deviation, config.bound)
         for _ in range(config.steps):
@@ -105,11 +114,14 @@ class SMART(Adversary):
 
 
 def divergence(first: Tensor, second: Tensor) -> Tensor:
-    """Symmetric Kullback-Leibler divergence of two batches of predictions, in nats, averaged over the batch.
+    """Return the symmetric Kullback-Leibler divergence of predictions, in nats, averaged over the batch.
 
     Args:
-        first: Logits, (B, classes).
-        second: Logits, (B, classes).
+        first: Logits, shape (B, classes).
+        second: Logits, shape (B, classes).
+
+    Returns:
+        The mean divergence, a scalar.
     """
     p, q = (log_softmax(in_full(logits), dim=1) for logits in (first, second))
     return ((p.exp() - q.exp()) * (p - q)).sum(dim=1).mean()

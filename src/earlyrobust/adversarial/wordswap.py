@@ -1,4 +1,4 @@
-"""Word swaps: words give way to those of their neighbours that raise the loss most (ours)."""
+"""Word swaps: a training step exchanges words for the neighbours that raise the loss most (our method)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from earlyrobust.errors import ConfigError, ResourceError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# Neighbours of a word that are looked through for such as are tokens.
+# Number of a word's neighbours among which single tokens are searched.
 _SEARCHED = 50
 
 
@@ -24,8 +24,9 @@ class WordSwapConfig(AdversaryConfig):
     """Settings of word swaps.
 
     Attributes:
-        rate: Share of an example's tokens that are swapped, at least one (0.15: ours).
-        candidates: K, neighbours of a word that are looked at (8: ours).
+        rate: Share of an example's tokens that are swapped, at least one token; 0 swaps none. Default: 0.15
+            (our choice).
+        candidates: K, the number of neighbours of a word that can replace it. Default: 8 (our choice).
     """
 
     rate: float = 0.15
@@ -41,23 +42,25 @@ class WordSwapConfig(AdversaryConfig):
 
 
 class WordSwap(Adversary):
-    """Trains on each text as it is and with those words swapped that raise its loss most, to first order.
+    """Trains on each text as it is, and on the text with the word swaps that raise its loss most.
 
-    With the word embeddings E, the tokens x_t of an example, and g_t = ∇ L at E[x_t] of the clean text:
+    To first order, with the word embeddings E, the tokens x_t of an example, and g_t = ∇ L at E[x_t] of the
+    clean text:
         n_t = argmax over the K neighbours n of x_t of g_t · (E[n] − E[x_t]);
         δ_t = E[n_t] − E[x_t] at the `rate` · tokens places where that gain is largest and positive, else 0;
         minimise (L(x) + L(x + δ)) / 2.
 
-    The other adversaries move embeddings anywhere within a small ball; this one only to where words are, but
-    that far: these are the moves of attacks that substitute words. The first-order gain is HotFlip's
-    (Ebrahimi et al., ACL 2018). The pass that finds the swaps trains, too, as those of FreeLB do: without it
-    the model forgets what texts look like before an attack. With a rate of 0 it is plain training.
+    The other adversaries move an embedding anywhere within a small ball. This adversary moves an embedding
+    only to the embedding of a neighbour, however far that is. Attacks that substitute words make the same
+    moves. The first-order gain is that of HotFlip (Ebrahimi et al., ACL 2018). The pass that finds the swaps
+    also trains the model, as FreeLB's passes do. Without the clean half of the loss, the model forgets how
+    texts look before an attack. With a rate of 0 it is plain training.
 
     Args:
         config: The settings.
-        substitutes: Neighbours of each token, nearest first: indices of shape (tokens, at least K); a token
-            itself stands for those that it lacks. None to find them by `prepare`.
-        **settings: Or the settings by name.
+        substitutes: Neighbours of each token, nearest first: token ids of shape (tokens, at least K). The id
+            of the token itself fills the places of missing neighbours. None lets `prepare` find them.
+        **settings: The settings by name instead of `config`.
     """
 
     Config = WordSwapConfig
@@ -71,7 +74,7 @@ class WordSwap(Adversary):
 
     @property
     def exchanges_words(self) -> bool:
-        """Whether it swaps any words."""
+        """Return whether the adversary swaps any words."""
         return self.config.rate > 0
 
     def prepare(self, tokenizer: PreTrainedTokenizerBase, resources: Lexical) -> Self:
@@ -82,14 +85,15 @@ class WordSwap(Adversary):
         return type(self)(self.config, substitutes=table)
 
     def cost(self, layers: int) -> float:
-        """A pass over each of the two texts."""
+        """Return the cost of a pass over the text, and of one over the text with swaps."""
         return 2 if self.config.rate > 0 else 1
 
     def parts(self, model: PreTrainedModel) -> nn.Module | None:
-        """The substitutes, which move with the model to its device.
+        """Return a module that holds the substitutes, so that they move with the model to its device.
 
         Raises:
-            ConfigError: If there are none, or they are not of the model's vocabulary.
+            ConfigError: If there are no substitutes, or their shape does not fit the model's vocabulary and
+                K.
         """
         if self.config.rate == 0:
             return None
@@ -119,7 +123,7 @@ class WordSwap(Adversary):
         return (clean + swapped) / 2
 
     def _swaps(self, perturbation: Perturbation, passes: Passes, gradient: Tensor) -> Tensor:
-        """δ, shape (B, T, D)."""
+        """Return δ, shape (B, T, D)."""
         table = cast("Tensor", cast("nn.Module", passes.parts).substitutes)
         moves = perturbation.between(passes.tokens, table[passes.tokens])
         gains, best = torch.einsum("btd,btkd->btk", gradient.to(moves.dtype), moves).max(dim=-1)
@@ -132,15 +136,15 @@ class WordSwap(Adversary):
 
 
 def token_neighbours(tokenizer: PreTrainedTokenizerBase, neighbours: WordNeighbours, count: int) -> Tensor:
-    """Neighbours of each token that is a word, as far as they are single tokens, too.
+    """Return the neighbours of each token that is a word, if they are single tokens, too.
 
     Args:
         tokenizer: The tokenizer.
-        neighbours: WordNeighbours of words.
-        count: How many of each word.
+        neighbours: The source of neighbours.
+        count: Number of neighbours of each word.
 
     Returns:
-        Token indices, shape (tokens, count); a token itself in place of those that it lacks.
+        Token ids, shape (tokens, count). The id of the token itself fills the places of missing neighbours.
 
     Raises:
         ResourceError: If no token has a neighbour.
@@ -162,7 +166,7 @@ def token_neighbours(tokenizer: PreTrainedTokenizerBase, neighbours: WordNeighbo
 
 
 def _words(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
-    """The tokens that are whole lower-case words, as they stand after a space."""
+    """Return the tokens that are whole lower-case words, in the form that follows a space."""
     special = set(tokenizer.all_special_ids)
     texts = {
         index: str(tokenizer.decode([index])).strip()

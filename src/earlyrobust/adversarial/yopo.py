@@ -14,11 +14,12 @@ from earlyrobust.adversarial.perturbation import Perturbation
 
 @dataclass(frozen=True, kw_only=True)
 class YOPOConfig(AscentConfig):
-    """Settings of YOPO-m-n; those of the ascent are FreeLB's (ours).
+    """Settings of YOPO-m-n. The default values of the ascent are those of FreeLB (our choice).
 
     Attributes:
-        outer_steps: m, passes over the whole model (3: ours).
-        inner_steps: n, ascents through the first layer after each of them (3: ours).
+        outer_steps: m, the number of passes over the whole model. Default: 3 (our choice).
+        inner_steps: n, the number of ascents through the first layer after each pass. Default: 3 (our
+            choice).
     """
 
     outer_steps: int = 3
@@ -33,26 +34,26 @@ class YOPOConfig(AscentConfig):
 
 
 class YOPO(Adversary):
-    """Averages the weights' gradient over m passes; δ ascends n times between them, through one layer only.
+    """Averages the weights' gradient over m passes; between passes, δ ascends n times through one layer only.
 
-    With f₀ the embeddings and the first layer, and f̃ the rest of the model:
+    With f₀ the embeddings and the first layer, and f̃ the rest of the model (Algorithm 1 of the paper):
         for j = 1…m:  g_θ ← g_θ + (1/m) ∇_θ L(δ);   p = ∇_{f₀} L(f̃(f₀(x + δ))), the costate;
-            n times:  δ ← Π(δ + α g / ‖g‖₂),  g = ∇_δ ⟨p, f₀(x + δ)⟩, with p held fixed   (Algorithm 1 there).
+            n times:  δ ← Π(δ + α g / ‖g‖₂),  g = ∇_δ ⟨p, f₀(x + δ)⟩, with p held fixed.
 
-    This deviates from the release in the first layer's weights. There they get a second gradient after each
-    pass, that of ⟨p, f₀(x + δ)⟩ at the δ after the n ascents. Here they get the gradients of the m passes
-    alone, as all other weights do in both.
+    This class deviates from the release in the weights of the first layer. In the release, these weights get
+    a second gradient after each pass, that of ⟨p, f₀(x + δ)⟩ at the δ after the n ascents. Here they get only
+    the gradients of the m passes, as all other weights do in both.
 
-    With n = 1 it would be FreeLB, up to dropout: the first ascent after a pass follows the true gradient. The
-    ascents after the last pass would never be used and are left out. With one pass and a zero start it is
-    plain training.
+    With n = 1, YOPO equals FreeLB up to dropout, because the first ascent after a pass follows the true
+    gradient. The ascents after the last pass are left out, because no pass would use their δ. With one pass
+    and initial_magnitude 0, YOPO is plain training.
     """
 
     Config = YOPOConfig
     config: YOPOConfig
 
     def cost(self, layers: int) -> float:
-        """The m passes, and n ascents through one layer between each two of them."""
+        """Return the cost of m passes, and of n ascents through one layer between each two of them."""
         config = self.config
         return config.outer_steps + (config.outer_steps - 1) * config.inner_steps * ASCENT / layers
 
@@ -87,11 +88,11 @@ class _Costate:
         self._handle.remove()
 
     def _keep(self, _layer: nn.Module, _inputs: Any, output: Tensor | tuple[Tensor, ...]) -> None:
-        if self._output is None:  # a layer that is used again further up counts where it is the first
+        if self._output is None:  # a layer that runs several times counts only the first time
             self._output = output if isinstance(output, Tensor) else output[0]
             self._output.retain_grad()
 
     @property
     def value(self) -> Tensor:
-        """The costate p, of the shape of the layer's output."""
+        """Return the costate p, which has the shape of the layer's output."""
         return cast("Tensor", cast("Tensor", self._output).grad)

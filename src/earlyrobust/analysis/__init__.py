@@ -1,3 +1,3 @@
-"""What records mean: differences between arms, faults of a run, reasons to doubt a number. No PyTorch."""
+"""Analyses records: differences between arms, faults of a run, reasons to doubt a number. Without PyTorch."""
 
 from __future__ import annotations

@@ -88,8 +88,8 @@ def save_answers(answers: Mapping[str, Answers], folder: Path) -> None:
     """Write answers into the folder of a run as `answers.json`, without the texts.
 
     Args:
-        answers: By the name of their journal.
-        folder: The folder.
+        answers: The answers by the name of their journal.
+        folder: The folder of the run.
 
     Raises:
         OutputError: If the attacks were made on different examples.

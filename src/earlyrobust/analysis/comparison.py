@@ -1,4 +1,4 @@
-"""A comparison with the records of its runs and the answers of its classifiers."""
+"""Loads a comparison with the records of its runs and the answers of its classifiers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from earlyrobust.results.run import RECORD_NAME, RunRecord
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison's record with those of its finished runs.
+    """The record of a comparison with the records of its finished runs.
 
     Attributes:
-        record: The record.
-        runs: The runs, by arm, and by seed within it; an arm without any is there too.
-        folder: Its folder, below which the journals of the runs lie; None if it was not read from one.
+        record: The record of the comparison.
+        runs: For each arm, its finished runs by seed; an arm without finished runs has an empty mapping.
+        folder: Folder of the comparison, which holds the journals of the runs; None if the comparison was not
+            read from a folder.
     """
 
     record: ComparisonRecord
@@ -29,10 +30,12 @@ class Comparison:
 
     @classmethod
     def load(cls, folder: Path) -> Comparison:
-        """Read a comparison and its runs; cells that failed or have not run yet are left out.
+        """Read a comparison and its finished runs from a folder.
+
+        Cells that failed or have not run yet are left out.
 
         Raises:
-            OutputError: If the comparison's record or that of a run cannot be read.
+            OutputError: If the record of the comparison or the record of a run cannot be read.
         """
         record = ComparisonRecord.load(folder)
         runs: dict[str, dict[int, RunRecord]] = {arm: {} for arm in record.arms}
@@ -49,10 +52,10 @@ class Comparison:
 
         Args:
             run: The run.
-            folder: Its folder, where the journals of its attacks lie.
+            folder: Folder of the run, which holds the journals of its attacks.
 
         Returns:
-            The comparison, whose baseline is the dense model; None if the run has no dense model.
+            The comparison with the dense model as its baseline; None if the run has no dense model.
         """
         if run.dense is None:
             return None
@@ -75,14 +78,22 @@ class Comparison:
 
     @property
     def attacks(self) -> list[str]:
-        """Names of the attacks, in the order of the runs."""
+        """Names of all attacks on the arms, in the order of the runs."""
         every = (run.model.attacks for runs in self.runs.values() for run in runs.values())
         return list(dict.fromkeys(name for attacks in every for name in attacks))
 
     def answers(self, arm: str, seed: int, attack: str) -> Answers | str:
-        """Which examples a run is still right on under an attack, or why its journal does not tell.
+        """Return the answers of a run under an attack.
 
-        A journal is read once, when it is first asked for.
+        Each journal is read once, at the first call for it.
+
+        Args:
+            arm: Name of the arm.
+            seed: Seed of the run.
+            attack: Name of the attack.
+
+        Returns:
+            The answers, or the reason why they cannot be read.
         """
         key = (arm, seed, attack)
         if key not in self._read:

@@ -1,7 +1,7 @@
 """Differences between two arms of a comparison, with intervals and tests.
 
-The method depends on the data: answers to single examples if there are journals, else one number for each
-seed, else counts alone.
+The method depends on the data. Journals give answers to single examples, which are compared one by one.
+Without them, three or more seeds are compared by one number for each seed, and fewer seeds by their counts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from earlyrobust.results.run import RunRecord
 from earlyrobust.statistics.measures import AUA, CLEAN, CLEAN_OF_ATTACKED, OVERALL, QUERIES, Mean, of_attack
 from earlyrobust.statistics.significance import bootstrap_interval, sign_flip_p, two_way, unpaired
 
-# With fewer seeds there is no interval over seeds: Student's interval for two is too wide to be of use.
+# Fewer seeds have no interval over seeds, because Student's interval for two values is too wide to be useful.
 LEAST_SEEDS = 3
 # From this number of seeds on, the interval covers the choice of the seeds, too.
 ENOUGH_SEEDS = 5
@@ -39,7 +39,7 @@ class Difference:
             with a bootstrap of the examples and an exact test. "examples and seeds": the same answers, and
             their variance between seeds. "seeds": one number for each seed, with Student's paired t-test.
             "counts": the counts of right answers, unpaired.
-        seeds: Number of seeds that both arms have.
+        seeds: Number of seeds that the arms share.
         adjusted: The p after Holm's correction for all tests of a comparison; None if it was not tested.
         examples: Number of distinct examples that were compared one by one; None if none were.
         spread: Standard deviation of the difference between seeds; None for fewer than three seeds.
@@ -73,7 +73,7 @@ class Share:
 
 
 def share(run: RunRecord, name: str, attacks: Sequence[str]) -> Share | None:
-    """Return the share of right answers that a measure of a run stands for.
+    """Return the share of right answers that belongs to a measure of a run.
 
     Args:
         run: The run.
@@ -81,8 +81,9 @@ def share(run: RunRecord, name: str, attacks: Sequence[str]) -> Share | None:
         attacks: All attacks of the comparison.
 
     Returns:
-        The share. None if the measure is not a share, or if the run lacks an attack of this measure. For a
-        mean over attacks, `total` is the number of examples of one attack, as all attack the same examples.
+        The share; None if the measure is not a share, or if the run lacks an attack of this measure. For a
+        mean over attacks, `total` is the number of examples of one attack, because all attacks are made on
+        the same examples.
     """
     if name == CLEAN:
         return Share(run.model.test.value, run.model.test.total)
@@ -151,7 +152,7 @@ def _answers(
 def _of_answers(paired: Paired) -> Difference:
     """Compare two arms example by example.
 
-    The exact test and the bootstrap take the trained models as given. They cover the choice of the examples.
+    The exact test and the bootstrap cover the choice of the examples, not the choice of the trained models.
     Answers to one example under several seeds or attacks are correlated. So the bootstrap resamples distinct
     examples, and the test flips the signs of distinct examples. From five seeds on, the interval also covers
     the choice of the seeds. Then p is the larger of the exact p and the p of the interval.
@@ -204,7 +205,7 @@ def _of_queries(
 
 
 def queries(run: RunRecord, attack: str) -> Mean | None:
-    """Return the #Query of a run under an attack; None without this attack, or if no example was right."""
+    """Return the #Query of a run under an attack; None without this attack or without right answers."""
     record = run.model.attacks.get(attack)
     return None if record is None else record.queries
 

@@ -1,7 +1,8 @@
-"""Sentences that tell when an accuracy under attack means little, and how to improve the measurement.
+"""Writes sentences on why an accuracy under attack means little, and how to improve the measurement.
 
-Some attacks never ask the classifier about a changed text: they may change no word, they find no replacement,
-or their constraints refuse all candidates. Such examples count as withstood and look like perfect robustness.
+For some examples an attack never asks the classifier about a changed text: it may change no word, it finds no
+replacement, or its constraints refuse all candidates. Such examples count as withstood and look like perfect
+robustness.
 """
 
 from __future__ import annotations
@@ -99,8 +100,8 @@ def fault_of_guessing(record: AttackRecord) -> str | None:
         if validity.classes_named > 1 or record.under_attack.correct < clean.correct:
             return None
         return (
-            "All attacked examples are of one class, and the model never names another: nothing tells it "
-            "from a model that always names this class. Attack examples of all classes."
+            "All attacked examples are of one class, and the model never names another: it cannot be "
+            "distinguished from a model that always names this class. Attack examples of all classes."
         )
     chance = validity.largest_class / clean.total
     told = looks_like_guessing(clean, chance, validity.classes_named, validity.classes, "attacked text")
@@ -111,7 +112,7 @@ def fault_of_guessing(record: AttackRecord) -> str | None:
             f"The model {told}: its accuracy under attack means nothing. Train it further, or judge another."
         )
     return (
-        f"The model {told}, as far as {clean.total:,} examples tell ({100 * clean.value:.1f} %, 95 % "
+        f"The model {told}, judged by {clean.total:,} examples ({100 * clean.value:.1f} %, 95 % "
         f"interval {100 * clean.low:.1f} to {100 * clean.high:.1f} %; largest class {100 * chance:.1f} %): "
         "its accuracy under attack may mean nothing. Attack more --examples to be sure, or train the model "
         "further."
@@ -133,7 +134,7 @@ def _of_nothing_offered(
     told = "; ".join(cause for cause, count in causes.items() if count)
     total = sum(record.clean.total for record in records)
     points = 100 * sum(record.under_attack.correct for record in records) / total
-    worth = "which says little" if share >= _MOST else "which may be so much too high"
+    worth = "which says little" if share >= _MOST else "which may be too high by as much"
     ways_out = [
         (validity.untouchable, _way_to_words(settings)),
         (validity.unanswered, _way_to_replacements(settings)),
@@ -237,8 +238,8 @@ def _of_cut(records: Sequence[AttackRecord]) -> Iterator[str]:
     total = sum(record.clean.total for record in known)
     if cut > _CUT * total:
         yield (
-            f"The model reads only the beginning of {cut:,} of {total:,} attacked examples, and what an "
-            "attack changes behind it is wasted: try a larger --max-length, if the model can read more."
+            f"The model reads only the beginning of {cut:,} of {total:,} attacked examples, so changes "
+            "behind it have no effect: try a larger --max-length, if the model can read more."
         )
 
 

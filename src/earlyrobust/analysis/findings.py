@@ -1,8 +1,8 @@
-"""What has gone wrong in a run that ended all the same, and what to try.
+"""Finds faults of a finished run, and says what to try against them.
 
 A model that gives every text the same class cannot be attacked: no change of the text changes its answer. Its
-accuracy under attack is high, and means nothing. And a search always ends with a ticket, whether or not its
-coefficients came to rank anything.
+accuracy under attack is high, and means nothing. A search always ends with a ticket, even if its coefficients
+rank only noise.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from earlyrobust.analysis.doubts import doubts_of_each, looks_like_guessing
 from earlyrobust.results.attack import AttackRecord
 from earlyrobust.results.run import DataRecord, ModelRecord, RunRecord, SearchRecord, TicketRecord
 
-# Share of the distance of masks drawn by chance from which on masks count as still moving.
+# Masks count as still moving if their distance is above this share of the distance of two random masks.
 _MOVING = 0.5
-# Share of the training texts from which on what is cut off them may be why nothing was learned.
+# If more than this share of the training texts lose their end, this may be why the model has learned nothing.
 _MANY = 0.5
-# Largest probability that answers at random are taken for those of swapped classes.
+# Largest probability with which random answers are taken for swapped classes.
 _SURE = 0.001
 _ANOTHER_TRAINING = "Try a smaller --learning-rate, more --epochs, or another --seed."
 
 
 def find_faults(record: RunRecord) -> list[str]:
-    """What is wrong with a run's models, ticket and attacks, a sentence each and one on what to try."""
+    """Return the faults of a run's models, ticket and attacks, each in a sentence or two with advice."""
     models = {record.rival: record.dense, record.title: record.model}
     found = [
         fault
@@ -39,16 +39,18 @@ def find_faults(record: RunRecord) -> list[str]:
 
 
 def swapped_classes(labels: Sequence[int], answers: Sequence[int], names: Sequence[str]) -> dict[str, str]:
-    """Classes that a model gives other names so regularly that another order of the classes explains it.
+    """Find classes that seem to be swapped: the model gives most of their texts another class.
+
+    Another order of the classes must explain the answers: no two classes may have the same usual answer.
 
     Args:
-        labels: The right class of each text.
-        answers: The class that the model names.
-        names: The classes.
+        labels: The right class of each text, as an index.
+        answers: The predicted class of each text, as an index.
+        names: Names of the classes.
 
     Returns:
-        Class → class that most of its texts are given, for at least two classes of different answers; nothing
-        where answers at random may look so.
+        For each swapped class, the class that most of its texts are given. There are at least two such
+        classes, or none: the result is empty if random answers may look the same.
     """
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(counts, (np.asarray(labels, np.int64), np.asarray(answers, np.int64)), 1)
@@ -67,12 +69,12 @@ def swapped_classes(labels: Sequence[int], answers: Sequence[int], names: Sequen
 
 
 def fault_of_swapped(swapped: Mapping[str, str], model: str, advice: str) -> str | None:
-    """What is wrong with a model whose classes may be swapped; None if they are not.
+    """Return a sentence on a model whose classes may be swapped; None without swapped classes.
 
     Args:
-        swapped: As `swapped_classes` found them.
-        model: What the model is called.
-        advice: What to try.
+        swapped: The result of `swapped_classes`.
+        model: Name of the model, as the subject of the sentence.
+        advice: A sentence on what to try.
     """
     if not swapped:
         return None
@@ -84,18 +86,18 @@ def fault_of_swapped(swapped: Mapping[str, str], model: str, advice: str) -> str
 def faults_of_ticket(
     origin: dict[str, Any], search: SearchRecord | None, ticket: TicketRecord | None
 ) -> list[str]:
-    """What is wrong with how a ticket was found.
+    """Return the faults of the search of a ticket, each in a sentence or two with advice.
 
     Args:
-        origin: Facts that travel with the ticket.
-        search: How the search went; None for a ticket that was not searched.
-        ticket: What it keeps; None for one over single weights.
+        origin: Origin of the ticket, as saved with it.
+        search: The search; None for a ticket that was not searched.
+        ticket: Size of the ticket; None for a ticket over single weights.
     """
     found = []
     if origin.get("classes_named") == 1:
         found.append(
-            "While the ticket was searched, the model came to give every text the same class, so what its "
-            "coefficients rank is noise. Try a smaller --learning-rate, or a weaker --search-adversary."
+            "While the ticket was searched, the model began to give every text the same class, so its "
+            "coefficients rank only noise. Try a smaller --learning-rate, or a weaker --search-adversary."
         )
     if search is not None and ticket is not None:
         found += _faults_of_search(search, ticket)
@@ -103,7 +105,7 @@ def faults_of_ticket(
 
 
 def overstated(attacks: Mapping[str, AttackRecord]) -> list[str]:
-    """How attacks overstate robustness, a sentence for each that does."""
+    """Return a sentence for each attack that overstates robustness, according to its scrutiny."""
     found = {name: record.scrutiny.finding for name, record in attacks.items() if record.scrutiny is not None}
     return [
         sentence if len(attacks) == 1 else f"{name}: {sentence}"
@@ -127,9 +129,10 @@ def _fault_of(record: RunRecord, title: str, model: ModelRecord) -> str | None:
 def _told_retreat(steps: Sequence[int]) -> str:
     times = "once" if len(steps) == 1 else f"{len(steps)} times"
     return (
-        "The training came to name one class on the selection split. It went back to its last good state "
-        f"{times}, at step {' and '.join(f'{step:,}' for step in steps)}, with half of the noise and half of "
-        "the learning rate each time. Try a smaller --learning-rate, or less --noise."
+        "During the training, the model began to name one class on the selection split. The training went "
+        f"back to its last good state {times}, at step {' and '.join(f'{step:,}' for step in steps)}, with "
+        "half of the noise and half of the learning rate each time. Try a smaller --learning-rate, or less "
+        "--noise."
     )
 
 
@@ -138,7 +141,7 @@ def _advice(data: DataRecord) -> str:
     if cut <= _MANY * rows:
         return _ANOTHER_TRAINING
     return (
-        f"Try a larger --max-length first: {cut:,} of {rows:,} training texts lose what is beyond "
+        f"Try a larger --max-length first: {cut:,} of {rows:,} training texts are cut off after "
         f"{data.max_length} tokens. {_ANOTHER_TRAINING}"
     )
 
@@ -151,24 +154,25 @@ def _faults_of_search(search: SearchRecord, ticket: TicketRecord) -> Iterator[st
     ]
     if not compared and search.stop_reason != "fixed":
         yield (
-            "The search ended before two masks could be compared, so nothing says that its ticket has "
+            "The search ended before two masks could be compared, so it is unknown whether its ticket has "
             "settled. Try more --search-epochs, or fewer --miniepoch-min-steps."
         )
     elif compared and not any(distance for distances in compared for distance in distances):
         yield (
-            "No mask ever moved while the ticket was searched, so its coefficients hardly did. Try a larger "
-            "--learning-rate, or more --miniepoch-min-steps."
+            "No mask ever moved while the ticket was searched, so its coefficients hardly changed. Try a "
+            "larger --learning-rate, or more --miniepoch-min-steps."
         )
     elif compared and any(
         distance > _MOVING * _by_chance(*kept)
         for distance, kept in zip(compared[-1], (ticket.heads_kept, ticket.neurons_kept), strict=True)
     ):
         yield (
-            "When the search ended, its masks still moved half as far as masks drawn by chance: the ticket "
-            "may be no better than a random one. Try more --search-epochs, or a larger --learning-rate."
+            "When the search ended, consecutive masks were still more than half as far apart as random "
+            "masks: the ticket may be no better than a random one. Try more --search-epochs, or a larger "
+            "--learning-rate."
         )
 
 
 def _by_chance(kept: int, total: int) -> float:
-    """Expected distance of two random masks."""
+    """Return the expected distance of two random masks that keep `kept` of `total` entries."""
     return 2 * (kept / total) * (1 - kept / total)

@@ -1,4 +1,4 @@
-"""What a comparison comes to: means over seeds, ratios of training time, and tested differences."""
+"""Summarises a comparison: means over seeds, ratios of training time, and tested differences."""
 
 from __future__ import annotations
 
@@ -35,31 +35,32 @@ from earlyrobust.statistics.measures import (
 )
 from earlyrobust.statistics.significance import SIGNIFICANT, holm
 
-# How a ticket says that it was drawn by chance, and the options of a run that say how a ticket is found.
+# The method in the origin of a random ticket, and the options of a run that concern the search of a ticket.
 _RANDOM = "random"
 _SEARCH_OPTIONS = {
     *("search", "search_adversary", "search_epochs", "draw_after", "head_penalty", "neuron_penalty"),
     *("gamma", "patience", "settling", "miniepoch", "miniepoch_min_steps"),
 }
 
-# Means of the same shares differ in their last digits, depending on which shares came first.
+# Means of the same shares may differ in their last digits, depending on the order of the shares.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class ArmSummary:
-    """One arm in numbers.
+    """The numbers of one arm.
 
     Attributes:
-        name: The arm.
-        seeds: The seeds it was run under.
-        measures: By name, mean over the seeds. Percentages are from 0 to 100; latency is relative to the
-            dense encoder. Those of attacks are named as "Aua%, textfooler".
-        time_ratios: Training time relative to that of each arm that shares a seed.
-        differences: Clean% and Aua% less those of the baseline; none for the baseline itself.
-        is_guess: Whether its model is no better than naming one class, under any of the seeds.
-        leads: The measures in which no arm that counts is better, each with the arms that it cannot be told
-            from; none where no other arm counts.
+        name: Name of the arm.
+        seeds: The seeds of its finished runs.
+        measures: Mean of each measure over the seeds, by name. Percentages are from 0 to 100; latency is
+            relative to the dense encoder. Measures of attacks have names such as "Aua%, textfooler".
+        time_ratios: Training time relative to each arm that shares a seed, by name of that arm.
+        differences: Clean% and Aua% minus those of the baseline; empty for the baseline itself.
+        is_guess: Whether its model is no more accurate than always naming one class, under at least one seed.
+            Such an arm does not count in the comparison.
+        leads: The measures in which no counted arm is better; for each, the counted arms that cannot be
+            distinguished from this one. Measures that no other counted arm has are left out.
     """
 
     name: str
@@ -72,7 +73,7 @@ class ArmSummary:
 
 
 def summarise(comparison: Comparison) -> list[ArmSummary]:
-    """Summarise the arms of a comparison, in its order; those without a finished run are left out."""
+    """Summarise the arms of a comparison, in its order; arms without a finished run are left out."""
     values = {arm: _values(runs, comparison.attacks) for arm, runs in comparison.runs.items() if runs}
     seconds = {arm: measures[SECONDS] for arm, measures in values.items()}
     summaries = [
@@ -100,7 +101,7 @@ def summarise(comparison: Comparison) -> list[ArmSummary]:
 
 
 def compared_measures(comparison: Comparison) -> list[str]:
-    """Names of the measures that arms are compared with the baseline by, in the order of the table."""
+    """Return the names of the measures in the comparison with the baseline, in the order of the table."""
     attacks = comparison.attacks
     overall = [of_attack(AUA, OVERALL)] if len(attacks) > 1 else []
     return [
@@ -112,14 +113,14 @@ def compared_measures(comparison: Comparison) -> list[str]:
 
 
 def _to_baseline(comparison: Comparison, arm: str) -> dict[str, Difference]:
-    """Each measure of an arm less that of the baseline, not corrected yet."""
+    """Compare an arm with the baseline by each measure, without the correction for the number of tests."""
     baseline = comparison.record.baseline
     if arm == baseline or not comparison.runs.get(baseline):
         return {}
     found = {name: difference(comparison, arm, baseline, name) for name in compared_measures(comparison)}
     if len(comparison.attacks) == 1:
         found[of_attack(AUA, OVERALL)] = found[of_attack(AUA, comparison.attacks[0])]
-    # Without journals the attacked examples tell no more of clean accuracy than the whole test split.
+    # Without journals, clean accuracy on the attacked examples adds nothing to that on the whole test split.
     return {
         name: gap
         for name, gap in found.items()
@@ -128,10 +129,10 @@ def _to_baseline(comparison: Comparison, arm: str) -> dict[str, Difference]:
 
 
 def _corrected(summaries: Sequence[ArmSummary], comparison: Comparison) -> list[ArmSummary]:
-    """The arms with Holm's correction of all their tests against the baseline.
+    """Add Holm's correction to all tests of arms against the baseline.
 
-    Clean accuracy and accuracy under attack are two questions: the tests of each are corrected for their
-    number. An arm that guesses is not tested; where the baseline does, none is.
+    Clean accuracy and accuracy under attack are two separate questions, so each set of tests is corrected for
+    its own number. An arm that guesses is not tested. If the baseline guesses, no arm is tested.
     """
     guesses = {summary.name for summary in summaries if summary.is_guess}
     if comparison.record.baseline in guesses:
@@ -140,7 +141,7 @@ def _corrected(summaries: Sequence[ArmSummary], comparison: Comparison) -> list[
     raw: dict[bool, dict[tuple[str, str], float]] = {True: {}, False: {}}
     for summary in summaries:
         for name, gap in summary.differences.items():
-            # The mean over one attack is that attack: it is no further test.
+            # The mean over a single attack equals the measure of this attack, so it is not a test of its own.
             if summary.name not in guesses and gap.p is not None and name != single:
                 raw[name.startswith(CLEAN)][summary.name, name] = gap.p
     adjusted = {key: p for tests in raw.values() for key, p in holm(tests).items()}
@@ -161,9 +162,13 @@ def _corrected(summaries: Sequence[ArmSummary], comparison: Comparison) -> list[
 
 
 def _leads(comparison: Comparison, summaries: Sequence[ArmSummary]) -> dict[str, dict[str, list[str]]]:
-    """By arm and measure: the arms that the best one cannot be told from; arms that guess do not count.
+    """Find the best arm of each measure, and the arms that cannot be distinguished from it.
 
-    Every single test has to tell the best one from an arm, so their number needs no correction.
+    Arms that guess do not count. The best arm must pass the test against each single arm, so the number of
+    tests needs no correction.
+
+    Returns:
+        For each best arm and measure, the arms that cannot be distinguished from it.
     """
     counted = [summary for summary in summaries if not summary.is_guess]
     found: dict[str, dict[str, list[str]]] = {}
@@ -185,16 +190,19 @@ def _leads(comparison: Comparison, summaries: Sequence[ArmSummary]) -> dict[str,
 
 
 def _tells(gap: Difference) -> bool:
-    """Whether a single test tells that the one is better; the seeds that both have may say the opposite."""
+    """Return whether a single test shows that the first arm is better.
+
+    The difference is over the seeds that both arms share, so its sign may differ from that of the means.
+    """
     return gap.mean.value > 0 and gap.p is not None and gap.p < SIGNIFICANT
 
 
 def against_random(comparison: Comparison) -> dict[tuple[str, str], Difference]:
-    """How much more robust searched tickets are than random ones, where nothing else is different.
+    """Compare arms of searched tickets with arms of random tickets that differ in nothing else.
 
     Returns:
-        By the arm and that of the random tickets: mean Aua% of the one less that of the other, paired by
-        seeds, with Holm's correction over these pairs.
+        For each pair of an arm and an arm of random tickets: mean Aua% of the first minus mean Aua% of the
+        second, paired by seeds, with Holm's correction over these pairs.
     """
     random = [arm for arm, runs in comparison.runs.items() if any(map(_is_random, runs.values()))]
     pairs = [
@@ -214,7 +222,7 @@ def _is_random(run: RunRecord) -> bool:
 
 
 def _differ_in_search(runs: Mapping[int, RunRecord], others: Mapping[int, RunRecord]) -> bool:
-    """Whether two arms have tickets, and the same options but for how those are found."""
+    """Return whether two arms have tickets, and the same options except those of the search."""
     both = runs.keys() & others.keys()
     return bool(both) and all(
         runs[seed].ticket is not None and _but_for_search(runs[seed]) == _but_for_search(others[seed])
@@ -231,13 +239,13 @@ def _but_for_search(run: RunRecord) -> dict[str, Any]:
 
 
 def frontier(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """The efficient ones of some points: none is both cheaper and better.
+    """Find the efficient points: no other point is both cheaper and better.
 
     Args:
-        points: Cost and gain of each.
+        points: Cost and gain of each point, by name.
 
     Returns:
-        Names, from the cheapest to the best.
+        Names of the efficient points, from the cheapest to the best.
     """
     found: list[str] = []
     best = -math.inf
@@ -249,7 +257,7 @@ def frontier(points: Mapping[str, tuple[float, float]]) -> list[str]:
 
 
 def _values(runs: Mapping[int, RunRecord], all_attacks: Sequence[str]) -> dict[str, dict[int, float]]:
-    """Each measure of an arm, by seed; those that no seed has are left out."""
+    """Return each measure of an arm by seed; measures that no seed has are left out."""
     attacks = list(dict.fromkeys(name for run in runs.values() for name in run.model.attacks))
     show: dict[str, Callable[[RunRecord], float | None]] = {
         CLEAN: lambda run: _percent(run, CLEAN, all_attacks)
@@ -292,9 +300,10 @@ def _queries(run: RunRecord, attack: str) -> float | None:
 def _mean(
     name: str, by_seed: Mapping[int, float], runs: Mapping[int, RunRecord], attacks: Sequence[str]
 ) -> Mean:
-    """Mean over seeds; of one or two with the interval that the examples of one seed allow for.
+    """Return the mean of a measure over seeds; for a share of fewer than three seeds, with Wilson's interval.
 
-    Two seeds may have the same examples, and several attacks have: they are no surer than one of them.
+    Wilson's interval is for the number of examples of one seed and one attack. Several attacks have the same
+    examples, and two seeds may have them. So together they are no more certain than one of them.
     """
     values = list(by_seed.values())
     if not name.startswith((CLEAN, AUA)):

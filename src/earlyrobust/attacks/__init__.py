@@ -78,12 +78,12 @@ ATTACKS: LazyTable[type[WordSwapAttack]] = LazyTable(
             "textbugger", "TextBugger", "misspells words or replaces them by near neighbours"
         ),
         "bert-attack": Entry(
-            "bert_attack", "BertAttack", "replaces words by what a masked language model reads in their place"
+            "bert_attack", "BertAttack", "replaces words by those that a masked language model predicts"
         ),
         "bert-attack-earlyrobust": Entry(
             "bert_attack_earlyrobust",
             "BertAttackEarlyRobust",
-            "neighbours of the same part of speech, however near: what the paper's release calls BERT-Attack",
+            "replaces words by any neighbours of the same part of speech; BERT-Attack in the paper's release",
         ),
         "pwws": Entry(
             "pwws",

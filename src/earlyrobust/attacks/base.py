@@ -222,18 +222,20 @@ class Attack(ABC):
         tally: Tally | None = None,
     ) -> AttackedExample:
         """Return an example with the result of the attack on it; see `AttackedExample`."""
+        final = end.candidate.text
         return AttackedExample(
             index=example.index,
             label=example.label,
             texts=example.columns,
             status=status,
             queries=queries,
-            final=end.candidate.text.columns,
+            final=final.columns,
             words=len(start.candidate.text.words),
             words_changed=changed,
             predicted=end.predicted,
             probability_before=start.probability,
             probability_after=end.probability,
             similarity=similarity,
+            edits=None if changed and final.parent is None else final.edits(),
             **({} if tally is None else asdict(tally)),
         )

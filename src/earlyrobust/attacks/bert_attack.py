@@ -1,15 +1,16 @@
-"""BERT-Attack, the attack that asks a language model for words.
+"""BERT-Attack, an attack that replaces words by those that a masked language model predicts.
 
 Li et al., "BERT-ATTACK: Adversarial Attack Against BERT Using BERT", EMNLP 2020, arXiv 2004.09984.
 
-As in TextAttack 0.3.11. Where that differs from the paper:
+The attack does the same as in TextAttack 0.3.11, except for K. It differs from the paper in three points:
 
-* Words are ranked with "[UNK]" in their place; the paper masks them.
-* Combinations of sub-word tokens are taken in the order of their tokens' ranks; the paper ranks them by
-  perplexity, and TextAttack computes that and then does not use it.
-* K is 48 as in the paper. TextAttack's recipe has come down to 8, because it builds all combinations of
-  sub-word tokens at once; here they are made as they are needed.
-* Similarity is the cosine of whole texts, at least 0.2, for all tasks; the authors chose it by task.
+* To measure the importance of a word, the attack replaces it by "[UNK]". The paper masks it.
+* It tries combinations of sub-word tokens in the order of their tokens' ranks. The paper ranks them by
+  perplexity. TextAttack computes the perplexity, but does not use it.
+* The cosine of whole texts must be at least 0.2 for all tasks. The authors chose this threshold by task.
+
+K is 48, as in the paper. TextAttack's recipe has lowered it to 8, because it builds all combinations of
+sub-word tokens at once. This attack builds them one by one, as needed.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from earlyrobust.attacks.swaps import MaskedLMSwaps
 
 
 class BertAttack(WordSwapAttack):
-    """Replaces words by what a masked language model reads in their place.
+    """Replaces words by those that a masked language model predicts at their positions.
 
     Args:
-        resources: Masked language model, sentence encoder and stop words.
-        candidates: K, tokens tried for each place (48: the paper).
-        word_limit: Largest share of words replaced (0.4: the authors).
+        resources: Provides the masked language model, the sentence encoder and the stop words.
+        candidates: K, the number of tokens to try for each position (48: the paper).
+        word_limit: Largest share of the words that may be replaced (0.4: the authors).
         min_similarity: Smallest cosine of sentence embeddings (0.2: TextAttack).
-        ranks_all_words: Measure the importance of stop words too, as TextAttack 0.3.4 did.
+        ranks_all_words: Whether to measure the importance of stop words too, as TextAttack 0.3.4 did.
     """
 
     name = "bert-attack"

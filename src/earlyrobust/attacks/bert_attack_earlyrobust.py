@@ -1,9 +1,9 @@
-"""What the paper that this package implements attacks with under the name of BERT-Attack.
+"""The attack that the paper behind this package calls BERT-Attack.
 
-Read in the release of "Efficient Adversarial Training with Robust Early-Bird Tickets", EMNLP 2022, arXiv
-2211.07263. It asks no language model: it starts from another recipe (BAE), puts neighbours of word vectors in
-the place of the masked language model, and the similarity of a window in the place of that of the whole text.
-Results of that paper compare with this attack, not with BERT-Attack.
+The attack follows the released code of "Efficient Adversarial Training with Robust Early-Bird Tickets", EMNLP
+2022, arXiv 2211.07263. It does not use a language model. It starts from another recipe (BAE). Neighbours by
+word vectors replace the masked language model, and the similarity of a window replaces the similarity of the
+whole text. Compare results of that paper with this attack, not with BERT-Attack.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class BertAttackEarlyRobust(WordSwapAttack):
     """Replaces words by neighbours of the same part of speech, whatever their distance.
 
     Args:
-        resources: Neighbours, sentence encoder, tagger and stop words.
-        candidates: K, neighbours tried for each word (50: the release).
-        min_similarity: Smallest cosine of sentence embeddings (0.2: the release).
-        ranks_all_words: Measure the importance of stop words too, as TextAttack 0.3.4 did.
+        resources: Provides the neighbours, the sentence encoder, the tagger and the stop words.
+        candidates: K, the number of neighbours to try for each word (50: the released code).
+        min_similarity: Smallest cosine of sentence embeddings (0.2: the released code).
+        ranks_all_words: Whether to measure the importance of stop words too, as TextAttack 0.3.4 did.
     """
 
     name = "bert-attack-earlyrobust"

@@ -126,13 +126,15 @@ class BoundAttack:
 
         Args:
             text: A string, or a pair of strings.
-            label: The class of the text, as for `run`.
+            label: The class of the text: the index of the model's output, or the exact name of the class in
+                the model's configuration.
 
         Returns:
             The result. It is the one that `run` returns for a list of this text alone.
 
         Raises:
-            DataError: As for `run`.
+            DataError: If the text is neither a string nor a pair of strings, or the label is not a class of
+                the model.
         """
         return self.run([text], [label])[0]
 

@@ -1,4 +1,4 @@
-"""Memory that the C library keeps for itself after arrays were freed."""
+"""Returns memory to the system that the C library keeps after arrays were freed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 
 
 def give_back() -> None:
-    """Give the system back what is free; does nothing where the C library is not glibc.
+    """Return free memory to the system; do nothing if the C library is not glibc.
 
-    Attacks ask models in batches of ever other sizes. What these leave behind lies in pieces between arrays
-    that are still in use: glibc takes more room from the system instead, the longer an attack goes on.
+    Attacks ask models in batches of many different sizes. The freed memory lies in pieces between arrays that
+    are still in use. So glibc takes more and more memory from the system, the longer an attack runs.
     """
-    # musl and other systems have no such function.
+    # musl and the libraries of other systems do not have this function.
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

@@ -90,10 +90,10 @@ class _Transformer:
         return encoded_from({name: tokens[name] for name in tokens if name != "attention_mask"})
 
     def longer(self, inputs: Sequence[Any]) -> int:
-        """Return the number of texts, or pairs of texts, that are longer than what is read."""
+        """Return the number of texts, or pairs of texts, that have more than `reads` tokens."""
         if not inputs or self.reads is None:
             return 0
-        # Texts that are longer than what is read fill one more token.
+        # Only texts with more than `reads` tokens fill one token more.
         tokens = self._tokens(inputs, self.reads + 1)["input_ids"]
         return sum(len(ids) > self.reads for ids in tokens)
 

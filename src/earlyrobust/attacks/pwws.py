@@ -13,9 +13,9 @@ The attack does the same as in TextAttack 0.3.11. It differs from the paper in f
 * It multiplies the saliency by the score of the best synonym. The paper multiplies it by the increase of the
   score.
 
-The synonyms are those of NLTK's WordNet where its data is found, as in TextAttack. Elsewhere they are those
-that the package carries, inflected as the word is. The attack inserts synonyms as they are listed, whatever
-the letter case of the word.
+The synonyms are those of NLTK's WordNet if its data is found, as in TextAttack. Otherwise they are those that
+come with the package, inflected as the word is. The attack inserts synonyms as they are listed, whatever the
+letter case of the word.
 """
 
 from __future__ import annotations

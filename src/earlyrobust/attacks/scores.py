@@ -85,9 +85,9 @@ class LogitMargin(Score):
         return float(np.delete(answer, label).max() - answer[label])
 
     def share(self, score: float, start: float) -> float:
-        """Return how much of the way to an error is done, from 0 to 1, at any scale of the logits.
+        """Return the progress towards an error: 0 at the margin of the original text, 1 at a margin of 0.
 
-        The way begins at the margin of the original text and ends at a margin of 0.
+        The progress does not depend on the scale of the logits.
         """
         return (score - start) / -start if start < 0 else score
 

@@ -1,4 +1,4 @@
-"""Transformations: what a word may be replaced by."""
+"""Transformations, which propose replacements for a word."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from earlyrobust.attacks.resources.neighbours import Neighbours
 
 
-# Texts that stand for how a beginning ends, see `_combinations`.
+# The three ways in which the beginning of a word can end, each as a sample text; see `_combinations`.
 _NO_WORD, _INSIDE, _BEHIND = "", "a", "a "
 
 
 class Draws(RandomState):
-    """An example's own source of randomness.
+    """The random generator of one example.
 
-    Numbers are drawn as from NumPy's source, letters from Python's beside it, as TextAttack does.
+    As in TextAttack, numbers come from NumPy's generator and letters from Python's.
 
     Args:
-        seed: Of both.
+        seed: Seed of both generators.
     """
 
     def __init__(self, seed: int) -> None:
@@ -39,7 +39,7 @@ class Draws(RandomState):
         self._letters = Random(seed)
 
     def letter(self) -> str:
-        """Draw a letter, lower or upper case."""
+        """Draw an ASCII letter, in lower or upper case."""
         return self._letters.choice(ascii_letters)
 
 
@@ -47,46 +47,46 @@ class Swaps(ABC):
     """Proposes replacements for a word."""
 
     def propose(self, text: Text, position: int, random: Draws) -> Attacking[list[str]]:
-        """Replacements for the word at a position; may ask models.
+        """Return replacements for the word at a position. This generator may ask models.
 
         Args:
             text: The text as it is now.
-            position: Of the word.
-            random: The example's own source of randomness.
+            position: Position of the word.
+            random: The random generator of the example.
 
         Returns:
-            Replacements, in the order in which equally good ones are preferred.
+            The replacements, in order of preference among equally good ones.
         """
         yield from ()
         return self.words(text.words[position], random)
 
     @abstractmethod
     def words(self, word: str, random: Draws) -> list[str]:
-        """Replacements for a word, where its surroundings do not matter."""
+        """Return the replacements for a word that do not depend on its context."""
 
     def knows(self, word: str) -> bool | None:
-        """Whether the source of neighbours holds a word; None for a transformation without such a source."""
+        """Return whether the source of neighbours holds a word; None if there is no such source."""
         return None
 
     def describe(self) -> dict[str, Any]:
-        """Settings and resources, as JSON types."""
+        """Return the settings and the names of resources, as JSON types."""
         return {}
 
     def fingerprints(self) -> dict[str, str]:
-        """Hashes of what the resources hold."""
+        """Return hashes of the contents of resources."""
         return {}
 
 
 class NeighbourSwaps(Swaps):
-    """The nearest words of a source of neighbours.
+    """Replaces a word by its nearest neighbours.
 
     Args:
-        neighbours: Where neighbours come from.
-        candidates: K, how many.
-        keeps_case: Whether they get the letter case of the word that they replace.
+        neighbours: The source of neighbours.
+        candidates: K, the most neighbours to propose.
+        keeps_case: Whether neighbours get the letter case of the word that they replace.
 
     Raises:
-        ConfigError: If that is none.
+        ConfigError: If `candidates` is less than 1.
     """
 
     def __init__(self, neighbours: Neighbours, candidates: int, *, keeps_case: bool = True) -> None:
@@ -97,30 +97,30 @@ class NeighbourSwaps(Swaps):
         self._keeps_case = keeps_case
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """The nearest first."""
+        """Return up to K neighbours of the word, nearest first."""
         nearest = self._nearest(word, self._candidates)
         return [in_case_of(word, neighbour) for neighbour in nearest] if self._keeps_case else nearest
 
     def knows(self, word: str) -> bool:
-        """Whether the word has a neighbour."""
+        """Return whether the word has a neighbour."""
         return bool(self._nearest(word, 1))
 
     def _nearest(self, word: str, count: int) -> list[str]:
         return self._neighbours.nearest(word.lower() if self._keeps_case else word, count)
 
     def describe(self) -> dict[str, Any]:
-        """Source and K."""
+        """Return the name of the source, and K."""
         return {"neighbours": self._neighbours.name, "candidates": self._candidates}
 
     def fingerprints(self) -> dict[str, str]:
-        """That of word vectors; neighbour lists have it in their name."""
+        """Return the hash of word vectors; neighbour lists and WordNet have a hash in their name."""
         if isinstance(self._neighbours, WordVectors):
             return {"neighbours_fingerprint": self._neighbours.fingerprint}
         return {}
 
 
 def in_case_of(model: str, word: str) -> str:
-    """Give a word the letter case of another, if that is lower, UPPER or Capitalised."""
+    """Return a word in the letter case of another word, if that one is lower, UPPER or Capitalised."""
     if model.islower():
         return word.lower()
     if model.isupper() and len(model) > 1:
@@ -131,7 +131,7 @@ def in_case_of(model: str, word: str) -> str:
 
 
 class AnyOf(Swaps):
-    """What several transformations propose, each replacement once.
+    """Proposes the replacements of several transformations, each replacement once.
 
     Args:
         swaps: The transformations.
@@ -141,52 +141,53 @@ class AnyOf(Swaps):
         self._swaps = swaps
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """Those of the first transformation first."""
+        """Return the replacements in the order of the transformations."""
         proposed = [new for swaps in self._swaps for new in swaps.words(word, random)]
         return list(dict.fromkeys(proposed))
 
     def knows(self, word: str) -> bool | None:
-        """Whether any of the sources of neighbours holds the word; None if there is none."""
+        """Return whether any source of neighbours holds the word; None if there is no such source."""
         told = [known for swaps in self._swaps if (known := swaps.knows(word)) is not None]
         return any(told) if told else None
 
     def describe(self) -> dict[str, Any]:
-        """Settings and resources of all."""
+        """Return the settings and the names of resources of all transformations."""
         return {name: value for swaps in self._swaps for name, value in swaps.describe().items()}
 
     def fingerprints(self) -> dict[str, str]:
-        """Those of all."""
+        """Return the hashes of all transformations."""
         return {name: value for swaps in self._swaps for name, value in swaps.fingerprints().items()}
 
 
 class MaskedLMSwaps(Swaps):
-    """What a masked language model reads in the place of the word, which it sees unmasked.
+    """Replaces a word by those that a masked language model predicts. The model sees the word unmasked.
 
-    A word of one token is replaced by the K likeliest tokens that are words, a word of several by
-    combinations of the K likeliest tokens of each place.
+    A word of one token is replaced by those of the K most likely tokens that are words. A word of several
+    tokens is replaced by combinations of the K most likely tokens at each position.
 
     Args:
-        masked_lm: The model; it knows K.
+        masked_lm: The model, which also sets K.
     """
 
     def __init__(self, masked_lm: MaskedLM) -> None:
         self._masked_lm = masked_lm
         self._tokenizer = masked_lm.tokenizer
         vocabulary = self._tokenizer.get_vocab()
-        # Byte-level and SentencePiece vocabularies mark the tokens that begin a word, WordPiece the others.
+        # Byte-level and SentencePiece vocabularies mark tokens that begin a word. WordPiece vocabularies mark
+        # the other tokens.
         marks = (mark for mark in "Ġ▁" if any(token.startswith(mark) for token in vocabulary))
         self._beginning = next(marks, None)
 
     def words(self, word: str, random: Draws) -> list[str]:
-        """None: without its surroundings a word has no replacement here."""
+        """Return no replacement, because the replacements depend on the context of the word."""
         return []
 
     def propose(self, text: Text, position: int, random: Draws) -> Attacking[list[str]]:
-        """The likeliest first."""
+        """Return up to K replacements, the most likely first."""
         likeliest = (yield Ask(self._masked_lm, [(text.full,)]))[0]
         pieces, unmarked = self._pieces(text, position)
         if not pieces or pieces.stop > len(likeliest):
-            return []  # the model does not read so far
+            return []  # the model does not read the text up to this word
         choices = [
             self._tokenizer.convert_ids_to_tokens(ids.tolist())
             for ids in likeliest[pieces.start : pieces.stop]
@@ -202,10 +203,10 @@ class MaskedLMSwaps(Swaps):
         return list(islice(made, self._masked_lm.candidates))
 
     def _pieces(self, text: Text, position: int) -> tuple[range, bool]:
-        """Which tokens of the text are the word; none if the model does not read to its end.
+        """Return the range of the word's tokens in the text, and whether the word has no mark.
 
-        Also whether nothing marks the first of them as the beginning of a word, though the vocabulary has a
-        mark for that: no space is before the word.
+        The range is empty if the model does not read the text up to the end of the word. A word has no mark
+        if the vocabulary marks the beginning of words, but no space is before this word.
         """
         if self._beginning is None or not self._tokenizer.is_fast:
             first = self._first_token(text, position)
@@ -222,12 +223,12 @@ class MaskedLMSwaps(Swaps):
         if not inside or spans[inside[-1]][1] < end:
             return range(0), False
         tokens = self._tokenizer.convert_ids_to_tokens(encoded["input_ids"])
-        # Where no token begins with the mark and the word's first letter, the mark is a token of its own.
+        # If the vocabulary has no token of the mark and the first letters, the mark is a token of its own.
         first = inside[0] - (inside[0] > 0 and tokens[inside[0] - 1] == self._beginning)
         return range(first, inside[-1] + 1), not self._begins_word(tokens[first])
 
     def _first_token(self, text: Text, position: int) -> int | None:
-        """Where the word begins in tokens; None if that is beyond what the model reads."""
+        """Return the index of the word's first token; None if the model does not read the text so far."""
         masked = text.replace(position, str(self._tokenizer.mask_token)).full
         encoded = self._tokenizer(masked, truncation=True, max_length=self._masked_lm.max_length)
         ids: list[int] = encoded["input_ids"]
@@ -238,28 +239,29 @@ class MaskedLMSwaps(Swaps):
         return "##" not in token if self._beginning is None else token.startswith(self._beginning)
 
     def _bare(self, token: str) -> str:
-        """A token without its vocabulary's mark."""
+        """Return a token without the mark of its vocabulary."""
         return token.replace("##" if self._beginning is None else self._beginning, "")
 
     def describe(self) -> dict[str, Any]:
-        """Model and K."""
+        """Return the name of the model, and K."""
         return {"masked_lm": self._masked_lm.name, "candidates": self._masked_lm.candidates}
 
     def fingerprints(self) -> dict[str, str]:
-        """The model's."""
+        """Return the hash of the model's weights."""
         return {"masked_lm_fingerprint": self._masked_lm.fingerprint}
 
 
 def _combinations(choices: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Single words made of one piece for each place, those of the first pieces first.
+    """Yield single words that consist of one piece for each position; those of the first pieces come first.
 
-    Made one by one as they are asked for: three places of 48 pieces would be 110,592 at once. A beginning is
-    left as soon as no further pieces can make one word of it. Whether they can depends only on how it ends:
-    with no word yet, inside a word, or behind one; so this is known for each place before any word is made.
+    The words are made one by one, because three positions with 48 pieces have 110,592 combinations. The
+    search drops a beginning as soon as no further pieces can turn it into a single word. Whether they can
+    depends only on how the beginning ends: with no word yet, inside a word, or behind a word. So this is
+    computed for each position before any word is made.
     """
 
     def after(end: str, piece: str) -> str | None:
-        """How a beginning ends with one more piece; None if it then holds two words."""
+        """Return how a beginning ends after one more piece; None if it then holds two words."""
         words = len(words_of(end + piece))
         if words != 1:
             return _NO_WORD if words == 0 else None

@@ -1,33 +1,36 @@
-"""The text under attack: words that can be replaced one by one while everything between them stays.
+"""The text under attack: its words can be replaced one by one, and everything between them stays.
 
-What counts as a word, where spaces go when a word is deleted, and how positions move when one word becomes
-two follow TextAttack 0.3.11, so that its attacks can be repeated edit for edit. One thing differs: Chinese
-text is not segmented, a run of characters without a space is one word there.
+This module follows TextAttack 0.3.11, so that attacks can be repeated edit for edit. It has the same
+definition of a word, the same rule for the spaces around a deleted word, and the same rule for the positions
+after an edit that turns one word into two. Only Chinese text is different: it is not segmented, so a run of
+characters without a space is one word.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+
+from earlyrobust.journal import Edit
 
 # Allowed inside a word, but not at its ends.
 _INNER = "'-_*@"
-# Look-alikes of characters that TextBugger puts in; those that are not letters to Unicode.
+# Look-alikes that TextBugger inserts and that are not letters in Unicode.
 _LOOKALIKES = "˗`×"
 _RUN = re.compile(rf"[\w{re.escape(_INNER)}{_LOOKALIKES}]+")
-# Columns are joined by what no word contains.
+# Joins the columns. No word contains it.
 _JOINT = "\n"
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, in order, without the punctuation around them."""
+    """Return the words of a text, in order, without the punctuation around them."""
     return [word for _, word in find_words(text)]
 
 
 def find_words(text: str) -> Iterator[tuple[int, str]]:
-    """Start and content of each word."""
+    """Yield the start and the content of each word of a text."""
     for run in _RUN.finditer(text):
         left = run.group().lstrip(_INNER)
         word = left.rstrip(_INNER)
@@ -37,23 +40,23 @@ def find_words(text: str) -> Iterator[tuple[int, str]]:
 
 @lru_cache(maxsize=2**16)
 def _find_in_word(new: str) -> tuple[tuple[int, str], ...]:
-    """Start and content of the words in a replacement, of which the same ones are tried again and again."""
+    """Return the words of a replacement. Cached, because attacks try the same replacements many times."""
     return tuple(find_words(new))
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One text or a pair of them, with what an attack has done to it so far.
+    """A single text or a pair of texts, with a record of the edits of an attack.
 
     Positions count the words of all columns, from 0.
 
     Attributes:
         full: The columns, joined by a line break.
-        joint: Where in `full` the second column begins, after the line break; None for a single text.
-        words: All words.
-        starts: Where in `full` each word begins.
-        modified: Positions of words that an edit has put in.
-        newest: Positions of the words that the last edit put in.
+        joint: Start of the second column in `full`, after the line break; None for a single text.
+        words: The words of all columns.
+        starts: Start of each word in `full`.
+        modified: Positions of the words that edits have inserted.
+        newest: Positions of the words that the last edit has inserted.
     """
 
     full: str
@@ -62,13 +65,17 @@ class Text:
     starts: tuple[int, ...]
     modified: frozenset[int] = frozenset()
     newest: tuple[int, ...] = ()
+    # The text before the last edit, and the edit: its start there, and the numbers of characters that it has
+    # removed and inserted. Only the end of an attack needs them.
+    parent: Text | None = field(default=None, compare=False, repr=False)
+    edit: tuple[int, int, int] = field(default=(0, 0, 0), compare=False, repr=False)
 
     @classmethod
     def of(cls, columns: Sequence[str]) -> Text:
-        """The text as it was before the attack.
+        """Return a text without any edit.
 
         Args:
-            columns: A single text, or the two of a pair.
+            columns: A single text, or the two texts of a pair.
         """
         full = _JOINT.join(columns)
         found = list(find_words(full))
@@ -81,21 +88,22 @@ class Text:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The single text, or the two of a pair."""
+        """The single text, or the two texts of a pair."""
         if self.joint is None:
             return (self.full,)
         return self.full[: self.joint - len(_JOINT)], self.full[self.joint :]
 
     def is_in_first_column(self, position: int) -> bool:
-        """Whether a word belongs to the first text of a pair; true for every word of a single text."""
+        """Return whether a word is in the first text of a pair; true for every word of a single text."""
         return self.joint is None or self.starts[position] < self.joint
 
     def replace(self, position: int, new: str) -> Text:
-        """The text with the word at a position replaced.
+        """Return the text with another word at a position.
 
         Args:
-            position: Of the word to replace.
-            new: A word, several, or nothing; without any word in it, one space beside it goes too.
+            position: Position of the word to replace.
+            new: The replacement, which may hold one word, several or none. If it holds none, one space beside
+                the old word is removed too.
         """
         old = self.words[position]
         start = self.starts[position]
@@ -114,7 +122,7 @@ class Text:
             if more == 0
             else {place + more if place > position else place for place in self.modified - {position}}
         )
-        # A space that went after the first word has not moved what is before it, and it is the first.
+        # A removed space lies behind all earlier words, so their starts do not change.
         return Text(
             full=before + new + after,
             joint=self.joint + moved if self.joint is not None and start < self.joint else self.joint,
@@ -126,14 +134,17 @@ class Text:
             ),
             modified=frozenset(kept).union(newest),
             newest=newest,
+            parent=self,
+            edit=(len(before), len(self.full) - len(before) - len(after), len(new)),
         )
 
     def window(self, position: int, size: int | None) -> str:
-        """The text from the first to the last word of a window around a word.
+        """Return the part of the text in a window around a word, from its first to its last word.
 
         Args:
-            position: The word in the middle; at the ends of the text the window is shifted inwards.
-            size: Words in the window; None for all.
+            position: Position of the word in the middle. At the ends of the text the window is shifted
+                inwards.
+            size: Number of words in the window; None for all words.
         """
         last = len(self.words) - 1
         if size is None or position - (size - 1) / 2 < 0:
@@ -144,6 +155,31 @@ class Text:
             first, last = position - size // 2, position + (size - 1) // 2
         return self.full[self.starts[first] : self.starts[last] + len(self.words[last])]
 
+    def edits(self) -> tuple[Edit, ...]:
+        """Return the places that edits have changed, in the order of the original text.
+
+        The attacks change each word at most once, so no two edits overlap.
+        """
+        steps: list[tuple[int, int, int]] = []
+        text, original = self, self
+        while text.parent is not None:
+            steps.append(text.edit)
+            original = text = text.parent
+        steps.reverse()
+        found = []
+        for number, (start, removed, inserted) in enumerate(steps):
+            first, last = start, start
+            for other, gone, come in reversed(steps[:number]):
+                first -= come - gone if other < first else 0
+            for other, gone, come in steps[number + 1 :]:
+                last += come - gone if other < last else 0
+            column = int(original.joint is not None and first >= original.joint)
+            before, after = (text.joint or 0 if column else 0 for text in (original, self))
+            found.append(
+                Edit(column, first - before, first - before + removed, last - after, last - after + inserted)
+            )
+        return tuple(sorted(found))
+
     def words_changed(self, other: Text) -> int:
-        """Number of positions at which the two texts have different words, as far as both reach."""
+        """Return the number of positions at which two texts differ, up to the end of the shorter text."""
         return sum(mine != theirs for mine, theirs in zip(self.words, other.words, strict=False))

@@ -1,14 +1,14 @@
-"""TextBugger, the attack that misspells.
+"""TextBugger, an attack that misspells words or replaces them by near neighbours.
 
 Li et al., "TextBugger: Generating Adversarial Text Against Real-world Applications", NDSS 2019, arXiv
 1812.05271.
 
-As in TextAttack 0.3.11. Where that differs from the paper:
+The attack does the same as in TextAttack 0.3.11. It differs from the paper's black-box attack in four points:
 
-* Words are ranked by the score of the text without them, not by sentences first; the black-box attack.
-* Neighbours are counter-fitted ones, not GloVe's.
-* Each kind of bug is put in at one random place, except look-alikes, which are tried at every place.
-* Similarity is angular, at least 0.8, between the whole texts before and after.
+* It ranks words by the score of the text without them. The paper ranks sentences first.
+* Neighbours come from counter-fitted vectors, not from GloVe.
+* It tries each kind of misspelling at one random place. Only look-alikes are tried at every place.
+* The angular similarity of the whole texts before and after the attack must be at least 0.8.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from earlyrobust.attacks.swaps import AnyOf, NeighbourSwaps
 
 
 class TextBugger(WordSwapAttack):
-    """Misspells words in ways that people read over, or replaces them by near neighbours.
+    """Misspells words in ways that people hardly notice, or replaces them by near neighbours.
 
     Args:
-        resources: Neighbours, sentence encoder and stop words.
-        candidates: K, neighbours tried for each word (5: the paper).
+        resources: Provides the neighbours, the sentence encoder and the stop words.
+        candidates: K, the number of neighbours to try for each word (5: the paper).
         min_similarity: Smallest angular similarity (0.8: the paper).
-        ranks_all_words: Measure the importance of stop words too, as TextAttack 0.3.4 did.
+        ranks_all_words: Whether to measure the importance of stop words too, as TextAttack 0.3.4 did.
     """
 
     name = "textbugger"

@@ -1,16 +1,18 @@
-"""TextFooler, the attack that looks for synonyms.
+"""TextFooler, an attack that replaces words by near neighbours of the same part of speech.
 
 Jin et al., "Is BERT Really Robust?", AAAI 2020, arXiv 1907.11932.
 
-As in TextAttack 0.3.11, with which most results since were made. Where that differs from the paper:
+The attack does the same as in TextAttack 0.3.11, which most later results use. It differs from the paper in
+four points:
 
-* The cosine of word vectors must be at least 0.5. The paper says 0.7, its released code uses 0.5. This floor
-  was made for counter-fitted vectors. Lists have no vectors, and the input embeddings of encoders do not
-  measure meaning: there no floor holds, unless the user asks for one.
-* The similarity threshold looks odd because the released code compares the angle without dividing it by π:
-  0.5 there is 1 - 0.5 / π = 0.840845057 here.
-* Candidates are compared with the current text, in a window of 15 words; texts of fewer words pass.
-* Of a pair, the first text (premise, question) is left alone.
+* The cosine of word vectors must be at least 0.5. The paper says 0.7, its released code uses 0.5. This
+  threshold was chosen for counter-fitted vectors. Lists have no vectors, and the input embeddings of encoders
+  do not measure meaning. For such embeddings the attack uses a threshold only if the user sets one.
+* The similarity threshold is 0.840845057. The released code compares the angle without dividing it by π, and
+  its threshold of 0.5 equals 1 - 0.5 / π here.
+* The attack compares candidates with the current text, in a window of 15 words. Candidates with fewer words
+  pass without comparison.
+* The attack leaves the first text of a pair (premise, question) unchanged.
 """
 
 from __future__ import annotations
@@ -25,15 +27,15 @@ class TextFooler(WordSwapAttack):
     """Replaces words by their nearest neighbours in a space of word vectors.
 
     Args:
-        resources: Neighbours, sentence encoder and tagger.
-        candidates: K, neighbours tried for each word (50: the paper).
-        min_word_cosine: Smallest cosine of word vectors. None for 0.5 (the released code) where the vectors
-            are made to measure meaning, and for no floor elsewhere.
-        min_similarity: Smallest angular similarity (0.840845057: the released code, see above).
-        ranks_all_words: Measure the importance of stop words too, as TextAttack 0.3.4 did.
+        resources: Provides the neighbours, the sentence encoder, the tagger and the stop words.
+        candidates: K, the number of neighbours to try for each word (50: the paper).
+        min_word_cosine: Smallest cosine of word vectors. None for 0.5 (the released code) if the vectors
+            measure meaning, else for no limit.
+        min_similarity: Smallest angular similarity (0.840845057 = 1 - 0.5 / π: the released code).
+        ranks_all_words: Whether to measure the importance of stop words too, as TextAttack 0.3.4 did.
 
     Raises:
-        ConfigError: If `min_word_cosine` is given, and the neighbours have no vectors.
+        ConfigError: If `min_word_cosine` is given and the source of neighbours has no vectors.
     """
 
     name = "textfooler"

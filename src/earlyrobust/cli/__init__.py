@@ -1,4 +1,7 @@
-"""The command line, one file a command. A command is imported when it is used, and PyTorch when it runs."""
+"""The command line. Each command has its own module, which is imported when the command is first used.
+
+PyTorch is imported only when a command runs.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ from earlyrobust import __version__, processes
 from earlyrobust.cli.examples import ending
 from earlyrobust.errors import EarlyRobustError, explain
 
-# Taken off the line before it is read: one thinks of it last.
+# Removed from the arguments before Typer reads them, so users can add it anywhere, also at the end.
 _DEBUG = "--debug"
-# How Typer ends a command that is interrupted.
+# Exit code of Typer for an interrupted command.
 _INTERRUPTED = 130
-# Seconds within which the first process of a machine finds what another has found.
+# Seconds within which the first process of a machine should meet the same error as the others.
 _PATIENCE = 30
 
-# By its name the module of a command. The module holds a function of this name, or a group of commands.
+# Command → module. The module holds a function with the name of the module, or a group of commands as `app`.
 COMMANDS = {
     name: "listing" if name == "list" else name
     for name in (
@@ -34,7 +37,7 @@ COMMANDS = {
 
 @cache
 def load_command(name: str) -> TyperCommand | TyperGroup:
-    """Import a command."""
+    """Import a command by its name."""
     module = import_module(f"{__name__}.{COMMANDS[name]}")
     app = getattr(module, "app", None)
     if app is None:
@@ -46,14 +49,14 @@ def load_command(name: str) -> TyperCommand | TyperGroup:
 
 
 class Commands(TyperGroup):
-    """The commands, each imported when it is first used."""
+    """The group of all commands; imports each command when it is first used."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands."""
         return [*COMMANDS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | TyperGroup | None:
-        """Return a command; None if there is no command of this name."""
+        """Return a command by its name; None if no command has this name."""
         return load_command(cmd_name) if cmd_name in COMMANDS else None
 
 
@@ -80,19 +83,23 @@ def _root(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
     ] = False,
     debug: Annotated[
-        bool, typer.Option(_DEBUG, help="Show where in the program an error arose; anywhere on the line.")
+        bool, typer.Option(_DEBUG, help="Show the traceback of an error; allowed anywhere on the line.")
     ] = False,
 ) -> None:
     pass
 
 
 def main() -> None:
-    """Run the command line: exit code 2 and one sentence where the user can mend what is wrong."""
+    """Run the command line.
+
+    An error that the user can correct ends with exit code 2 and one sentence. An unexpected error ends with
+    exit code 1.
+    """
     debug = _DEBUG in sys.argv
     try:
         app([argument for argument in sys.argv[1:] if argument != _DEBUG])
     except SystemExit as end:
-        # A command that had begun has said so itself; one that was still loading PyTorch has not.
+        # A running command reports the interrupt itself. A command that was still loading PyTorch has not.
         if end.code == _INTERRUPTED and end.__cause__ is None:
             sys.stderr.write("Interrupted.\n")
         raise
@@ -101,8 +108,8 @@ def main() -> None:
             raise
         sentence = explain(error)
         if isinstance(error, EarlyRobustError) and not processes.is_first_on_its_machine():
-            # What the user got wrong all processes of a machine find alike, and one says it. When any ends
-            # the launcher ends the others, that one unheard: these wait to be ended.
+            # All processes of a machine find a mistake of the user, and only the first one reports it. The
+            # launcher ends all processes as soon as one ends. So the others wait for the report of the first.
             time.sleep(_PATIENCE)
         sys.stderr.write(f"Error: {sentence or _unforeseen(error)}\n")
         sys.exit(1 if sentence is None else 2)
@@ -111,6 +118,6 @@ def main() -> None:
 def _unforeseen(error: Exception) -> str:
     reason = " ".join(str(error).split())
     return (
-        f"Something that earlyrobust did not foresee ({type(error).__name__}: {reason}): what is done is "
-        f"kept; add {_DEBUG} to see where it arose, and report it."
+        f"earlyrobust failed unexpectedly ({type(error).__name__}: {reason}): results so far are kept; add "
+        f"{_DEBUG} to see the traceback, and report it."
     )

@@ -41,7 +41,7 @@ def attack(
     config = AttackConfig.parse({**flags, "output": folder})
     thresholds = parse_thresholds(fail_under or (), config.attack)
     announce(aside=json)
-    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+    from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     with Display(folder, aside=json) as display:
         from earlyrobust import judging

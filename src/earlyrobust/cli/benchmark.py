@@ -1,4 +1,4 @@
-"""`earlyrobust benchmark`: what the answers of classifiers take on this machine."""
+"""`earlyrobust benchmark`: time, memory and file size of classifiers on this machine."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def benchmark(
 ) -> None:
     """Time classifiers on this machine, in turns: dense, cut, in ONNX, in 8-bit integers.
 
-    Of a cut model the dense one that it came from is timed too, and one that has its heads cut alone.
+    For a cut model, the command also times its dense model, and a model with only the heads cut.
     """
     config = BenchmarkConfig.parse(flags)
     announce()
-    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+    from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     with Display() as display:
         from earlyrobust import judging

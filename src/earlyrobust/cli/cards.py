@@ -1,4 +1,4 @@
-"""What a command adds to the card of a run's classifier."""
+"""Adds results of `earlyrobust attack` to the card of a run's classifier."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def tell_on_card(model: str, report: AttackReport, note: Callable[[str], None]) -> None:
-    """Say on the card of a run's classifier what scrutiny of it found; nothing for another classifier.
+    """Add the results of scrutiny to the card of a run's classifier; do nothing for another classifier.
 
     Args:
-        model: The classifier that was attacked, as the user names it.
-        report: The attack's record.
-        note: Is told if the card cannot say so, because someone has written in it.
+        model: The attacked classifier, as the user names it.
+        report: Report of the attack.
+        note: Receives a message if the results cannot be added, for example because a user edited the card.
     """
     from earlyrobust.reports.card import CARD_NAME, card_text, render_card
     from earlyrobust.results import RECORD_NAME, RunRecord, sentences_in, tell_run
@@ -36,6 +36,6 @@ def tell_on_card(model: str, report: AttackReport, note: Callable[[str], None]) 
             render_card(record, run / MODEL, sentences_in(run))
             return
     except OSError as error:
-        note(f"The card of the run in '{run}' does not tell of the scrutiny: {error.strerror}.")
+        note(f"The results of scrutiny are not on the card of the run in '{run}': {error.strerror}.")
         return
-    note(f"'{card}' is not as it was written, so it is left alone; it does not tell of the scrutiny.")
+    note(f"The results of scrutiny are not on the card '{card}', because the card was edited.")

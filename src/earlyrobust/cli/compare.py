@@ -1,4 +1,4 @@
-"""`earlyrobust compare`: methods side by side, under one budget and several seeds."""
+"""`earlyrobust compare`: compares methods under one budget and several seeds."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from earlyrobust.options.comparison import CompareConfig
 def compare(config: Path | None, no_attack: bool, **flags: Any) -> None:
     """Compare methods: the same data, batches, epochs, precision and attacked examples for all.
 
-    Every cell of the grid is a run of its own. The same command goes on where it was interrupted; further
-    methods and seeds can be added. Ends with exit code 1 if a cell failed.
+    Every cell of the grid is a run of its own. The same command continues an interrupted comparison, and can
+    add methods and seeds. It ends with exit code 1 if a cell failed.
     """
     resolved = CompareConfig.build(with_attack(flags, no_attack), config, suffix="-compare")
     announce()
-    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+    from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import experiments
@@ -38,5 +38,5 @@ def compare(config: Path | None, no_attack: bool, **flags: Any) -> None:
 
 
 def command_line() -> str:
-    """The command that is running, as one would type it."""
+    """Return the running command, as a user would type it."""
     return shlex.join(["earlyrobust", *sys.argv[1:]])

@@ -32,24 +32,24 @@ from earlyrobust.tickets.ticket import Miniepoch
 from earlyrobust.workspace.observer import Observer
 from earlyrobust.workspace.progress import Pace, PaceCallback, quiet_libraries, still_right
 
-# Exit codes, as shells know them.
+# Exit codes after the signals SIGINT and SIGTERM, as in shells.
 INTERRUPTED, TERMINATED = 130, 143
 
 
 class Display(Observer):
-    """Shows a command's progress on the terminal.
+    """Shows the progress of a command on the terminal.
 
-    As a context manager it also ends a command that is interrupted, or terminated as by a cluster that wants
-    its machine back, with a word on how to go on.
+    As a context manager, it also ends a command that is interrupted or terminated, for example by a cluster,
+    with a sentence on how to continue.
 
     Args:
-        folder: Where the command keeps what it has done; None if it keeps nothing.
-        aside: Whether all is shown on standard error, because standard output is for the record.
+        folder: Folder of the command's results; None if it keeps nothing.
+        aside: Whether all output goes to standard error, because standard output is for the record.
     """
 
     def __init__(self, folder: Path | None = None, *, aside: bool = False) -> None:
         self._folder = folder
-        # Brackets in paths are no markup; of several processes one is heard.
+        # Markup is off, because paths may contain brackets. Of several processes, only the first one writes.
         self._console = Console(highlight=False, markup=False, quiet=not processes.is_first(), stderr=aside)
         self._progress: Progress | None = None
         self._pace = Pace("", self.note)
@@ -57,7 +57,7 @@ class Display(Observer):
         self._quiet = ExitStack()
 
     def __enter__(self) -> Self:
-        # Reports and bars of libraries would tear the display apart.
+        # Messages and progress bars of libraries would disturb the display.
         self._quiet.enter_context(quiet_libraries())
         if threading.current_thread() is threading.main_thread():
             self._handler = signal.signal(signal.SIGTERM, _terminate)
@@ -72,15 +72,15 @@ class Display(Observer):
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             kept = self._folder is not None and self._folder.exists()
             rest = f" What is done is kept in {self._folder}; the same command goes on." if kept else ""
-            self.say(f"\n{'Ended from outside' if kind is _Terminated else 'Interrupted'}.{rest}")
+            self.say(f"\n{'Terminated' if kind is _Terminated else 'Interrupted'}.{rest}")
             raise SystemExit(TERMINATED if kind is _Terminated else INTERRUPTED) from error
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
-        """Show a bar while a stage lasts, and a line with its time when it is done."""
+        """Show a progress bar during a stage, and a line with its time at its end."""
         began = time.perf_counter()
         columns = (
-            # On a narrow terminal the title gives way, not the numbers.
+            # On a narrow terminal, the title is shortened, not the numbers.
             TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             BarColumn(bar_width=14),
             MofNCompleteColumn(),
@@ -99,12 +99,12 @@ class Display(Observer):
         self._console.print(f"[green]✓[/green] {title} [dim]{took}[/dim]", markup=True)
 
     def callbacks(self) -> list[TrainerCallback]:
-        """Callbacks that move the bar of the stage at hand, or write lines where there is no terminal."""
+        """Return callbacks that move the bar of the current stage, or write lines without a terminal."""
         assert self._progress is not None
         return [_Bar(self._progress), PaceCallback(self._pace)]
 
     def miniepoch(self, miniepoch: Miniepoch) -> None:
-        """Show a line for every miniepoch."""
+        """Show a line for a finished miniepoch."""
         if miniepoch.heads is None or miniepoch.neurons is None:
             distances = "no masks to compare yet"
         else:
@@ -115,11 +115,11 @@ class Display(Observer):
         self._console.print(f"  [dim]step {miniepoch.step:>5}[/dim]  {distances}", markup=True)
 
     def attacked(self, done: Sequence[AttackedExample], total: int) -> None:
-        """Move the bar of an attack, with accuracy so far and the queries of a second."""
+        """Move the bar of an attack, and show the accuracy so far and the queries per second."""
         assert self._progress is not None
         task = self._progress.tasks[-1]
         if task.total is None:
-            # An interrupted attack goes on; only what is left counts for the estimate.
+            # After an interruption, only the remaining examples count for the estimate of the time left.
             self._progress.reset(task.id, total=total, completed=len(done) - 1)
             self._progress.update(task.id, queries=sum(item.queries for item in done[:-1]))
         queries = sum(example.queries for example in done) - task.fields["queries"]
@@ -129,7 +129,7 @@ class Display(Observer):
         self._pace.move(len(done), total, "texts", right, before=len(done) - 1)
 
     def moved(self, done: int, total: int, before: int = 0) -> None:
-        """Move the bar of a stage."""
+        """Move the bar of a stage that counts rows."""
         assert self._progress is not None
         task = self._progress.tasks[-1]
         if task.total is None:
@@ -138,11 +138,11 @@ class Display(Observer):
         self._pace.move(done, total, "rows", before=before)
 
     def note(self, message: str) -> None:
-        """Show a remark."""
+        """Show a note."""
         self._console.print(message, style="dim", soft_wrap=True)
 
     def has_room_for(self, content: Table) -> bool:
-        """Whether a table fits on the terminal in one piece."""
+        """Return whether a table fits on the terminal in one piece."""
         return fits(content, self._console.width)
 
     def show(self, content: Table) -> None:
@@ -153,17 +153,17 @@ class Display(Observer):
             self.note(content.note)
 
     def warn(self, findings: Sequence[str]) -> None:
-        """Show sentences on what has gone wrong."""
+        """Show the findings as warnings, a line each."""
         for finding in findings:
             self._console.print(f"Beware: {finding}", style="yellow", soft_wrap=True)
 
     def say(self, sentence: str) -> None:
-        """Show a sentence, unbroken: it may hold a path."""
+        """Show a sentence without line breaks, because it may contain a path."""
         self._console.print(sentence, soft_wrap=True)
 
 
 class _Terminated(KeyboardInterrupt):
-    """Ends a command as an interrupt from the keyboard would."""
+    """Ends a command on SIGTERM in the same way as an interrupt from the keyboard."""
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -171,7 +171,7 @@ def _terminate(*_: object) -> NoReturn:
 
 
 class _Bar(TrainerCallback):  # type: ignore[misc]
-    """Moves a progress bar with the optimiser's steps."""
+    """Moves a progress bar with the steps of the optimiser."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -179,7 +179,7 @@ class _Bar(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        # An interrupted training goes on from its checkpoint; only what is left counts for the estimate.
+        # After an interruption, only the remaining steps count for the estimate of the time left.
         self._progress.reset(self._progress.task_ids[-1], total=state.max_steps, completed=state.global_step)
 
     def on_step_end(

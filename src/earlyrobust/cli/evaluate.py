@@ -32,10 +32,10 @@ def evaluate(
     from earlyrobust.judging.test_data import source_of
 
     data = TestData.parse(flags)
-    source_of(model, data)  # refuses options that cannot be used
+    source_of(model, data)  # raises an error for options that cannot be used
     threshold = None if fail_under is None else Threshold.parse(fail_under)
     announce(aside=json)
-    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+    from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     with Display(aside=json) as display:
         from earlyrobust import judging

@@ -1,4 +1,4 @@
-"""Examples that end the help of each command."""
+"""Examples at the end of the help of each command."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 def ending(command: str) -> str:
-    """Return the examples of a command as the end of its help, one a line."""
+    """Return the end of the help of a command: its examples, one per line."""
     return "\n\n".join(["Examples:", *(f"  {line}" for line in EXAMPLES[command])])

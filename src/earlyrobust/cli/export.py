@@ -1,4 +1,4 @@
-"""`earlyrobust export`: a trained classifier for other software."""
+"""`earlyrobust export`: writes a trained classifier for other software."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def export(
 ) -> None:
     """Write a trained classifier for software that does not know this package, and compare the two.
 
-    The same command continues an interrupted one.
+    The same command continues an interrupted export.
     """
     data = TestData.parse({name: flags.pop(name) for name in TestData.model_fields})
     from earlyrobust.judging.export_options import export_options
 
     config = export_options(model, {**with_attack(flags, no_attack), "to": to, "output": output})
     announce()
-    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+    from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     folder = cast("Path", config.output)
     with Display(folder) as display:

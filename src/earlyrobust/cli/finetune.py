@@ -1,4 +1,4 @@
-"""`earlyrobust finetune`: train a ticket that was found before."""
+"""`earlyrobust finetune`: trains an existing ticket."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def finetune(
     no_attack: bool,
     **flags: Any,
 ) -> None:
-    """Cut the encoder by a ticket, also one of another task or seed, then fine-tune and evaluate it."""
+    """Cut the encoder by a ticket, even of another task or seed, then fine-tune and evaluate it."""
     resolved = RunConfig.build(with_attack(flags, no_attack), config, suffix="-finetune")
     announce()
-    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+    from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline

@@ -1,4 +1,4 @@
-"""`earlyrobust list`: what there is to choose from."""
+"""`earlyrobust list`: lists methods, attacks, tasks, model families and experiments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What can be listed."""
+    """The kinds of things that the command can list."""
 
     methods = "methods"
     attacks = "attacks"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
 
 def listing(
-    kind: Annotated[Kind | None, typer.Argument(help="What to list.", show_default="all")] = None,
+    kind: Annotated[Kind | None, typer.Argument(help="Kind to list.", show_default="all")] = None,
 ) -> None:
     """List the methods, attacks, tasks, model families and experiments that this version knows."""
     from rich.console import Console
@@ -64,8 +64,8 @@ def _about_costs() -> str:
 
     return (
         "Cost of a training step with default settings: forward-backward passes / time relative to a step of "
-        "finetune; first of the search, where there is one, then of the fine-tuning of what is left. "
-        f"Measured on {measured_costs().measured_on}."
+        "finetune. The first cost is that of the search, if the method has one; the second is that of the "
+        f"fine-tuning. Measured on {measured_costs().measured_on}."
     )
 
 

@@ -8,7 +8,7 @@ from earlyrobust import processes
 
 
 def announce(*, aside: bool = False) -> None:
-    """Say that the command has begun: its options are right, and PyTorch is loaded next.
+    """Print that the command has begun: its options are valid, and PyTorch is loaded next.
 
     Args:
         aside: Whether the line goes to standard error, because standard output is for the record.

@@ -1,4 +1,4 @@
-"""Makes flags of options. What an option means is written where it is a field: see `earlyrobust.options`."""
+"""Makes the flags of commands from options. The fields in `earlyrobust.options` describe each option."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.options.base import Description
 
 Command = TypeVar("Command", bound=Callable[..., None])
-# By the name of an option its annotated type, as Typer reads it.
+# Name of an option → its annotated type, as Typer reads it.
 Flags = dict[str, Any]
 
 Model = Annotated[
-    str, typer.Argument(help="Classifier, cut or not: its folder, that of a run, or a name on the hub.")
+    str, typer.Argument(help="Classifier, cut or not: its folder, the folder of a run, or a name on the hub.")
 ]
 CONFIG: Flags = {
     "config": Annotated[
         Path | None,
-        typer.Option(help="YAML file of options, named as the flags are; flags win.", show_default=False),
+        typer.Option(help="YAML file of options, named like the flags; flags win.", show_default=False),
     ]
 }
 NO_ATTACK: Flags = {
     "no_attack": Annotated[
-        bool, typer.Option("--no-attack", help="Do not attack what was trained.", rich_help_panel="Attack")
+        bool, typer.Option("--no-attack", help="Do not attack the classifier.", rich_help_panel="Attack")
     ]
 }
 
 
 def flag(kind: type, help_: str, shown: str, panel: str | None = None) -> Any:
-    """Annotate a flag that is None unless it is given.
+    """Return the annotated type of a flag that is None unless the user gives it.
 
     Args:
-        kind: The type that the flag is read as.
-        help_: What it does.
-        shown: The default that the help tells; empty for none.
-        panel: The part of the help that shows it; None for the first.
+        kind: Type of the value.
+        help_: Help text.
+        shown: The default that the help shows; empty for none.
+        panel: Panel of the help; None for the first panel.
     """
     return Annotated[
         kind | None, typer.Option(help=help_, show_default=shown or False, rich_help_panel=panel)
@@ -47,10 +47,10 @@ def flag(kind: type, help_: str, shown: str, panel: str | None = None) -> Any:
 
 
 def takes(*groups: Mapping[str, tuple[type, Description]] | Flags) -> Callable[[Command], Command]:
-    """Give a command flags in place of its `**options`.
+    """Return a decorator that replaces the `**flags` of a command by flags of the command line.
 
     Args:
-        *groups: Flags by name: of `Options.flags`, or annotated as Typer reads them.
+        *groups: Flags by name, either from `Options.flags` or annotated as Typer reads them.
     """
     shared = {
         name: flag(one[0], one[1].help, one[1].shown, None if one[1].panel == "Run" else one[1].panel)
@@ -79,15 +79,15 @@ def takes(*groups: Mapping[str, tuple[type, Description]] | Flags) -> Callable[[
 
 
 def only(flags: Mapping[str, tuple[type, Description]], *names: str) -> dict[str, tuple[type, Description]]:
-    """Return some of the flags."""
+    """Return the flags with the given names."""
     return {name: flags[name] for name in names}
 
 
 def with_attack(flags: dict[str, Any], no_attack: bool | None) -> dict[str, Any]:
-    """Return the flags with `--no-attack` carried out.
+    """Return the flags, without attacks if `--no-attack` is given.
 
     Raises:
-        ConfigError: If attacks are asked for, too.
+        ConfigError: If `--attack` is given, too.
     """
     if not no_attack:
         return flags

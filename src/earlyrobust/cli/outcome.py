@@ -29,7 +29,7 @@ BELOW = 3
 AsJson = Annotated[
     bool,
     typer.Option(
-        "--json", help="Print the record as JSON on standard output, and all else on standard error."
+        "--json", help="Print the record as JSON on standard output, and all other output on standard error."
     ),
 ]
 

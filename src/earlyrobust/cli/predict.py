@@ -1,4 +1,4 @@
-"""`earlyrobust predict`: classify the texts of a file."""
+"""`earlyrobust predict`: classifies the texts of a file."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def predict(
     json: AsJson = False,
     **flags: Any,
 ) -> None:
-    """Classify the texts of a file: all of its columns, and the class and the probabilities of each row.
+    """Classify the texts of a file, and write all of its columns with the class and the probabilities.
 
-    The file may be larger than the memory. The same command continues an interrupted one.
+    The file may be larger than the memory. The same command continues interrupted predictions.
     """
     from earlyrobust.judging.test_data import source_of
 
     chosen = AttackOptions.parse({"precision": precision}).used_precision
     data = TestData.parse({**flags, "test_file": file})
-    source_of(model, data)  # refuses options that cannot be used
+    source_of(model, data)  # raises an error for options that cannot be used
     announce(aside=json)
-    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+    from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     with Display(output.with_name(f"{output.name}.parts"), aside=json) as display:
         from earlyrobust import judging

@@ -1,4 +1,4 @@
-"""`earlyrobust report`: draw reports from records."""
+"""`earlyrobust report`: renders reports from records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def report(
         list[Path], typer.Argument(help="Folders of finished runs, comparisons or experiments.")
     ],
 ) -> None:
-    """Draw the report of a run, a comparison or an experiment again, from its records alone."""
+    """Render the report of a run, a comparison or an experiment again, from its records alone."""
     from earlyrobust.reports.pages import render_report
 
     for folder in folders:

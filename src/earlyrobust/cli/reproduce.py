@@ -1,4 +1,4 @@
-"""`earlyrobust reproduce`: the tables and figures of the paper."""
+"""`earlyrobust reproduce`: reproduces the tables and figures of the paper."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from earlyrobust.cli.opening import announce
 from earlyrobust.cli.options import only, takes
 from earlyrobust.options.comparison import CompareConfig
 
-# The options of an experiment that its user sets: where things are, and what runs them.
+# The options of an experiment that the user can set: places of data and resources, and hardware.
 _OWN = (
     *("data_dir", "model", "bf16", "seeds", "launcher", "cell_cpus", "cell_gpus"),
     *("neighbours", "sentence_encoder", "masked_lm", "nltk_data", "token_budget"),
@@ -22,7 +22,7 @@ _OWN = (
 
 
 class ScaleName(StrEnum):
-    """How large an experiment is."""
+    """The scales of experiments."""
 
     smoke = "smoke"
     cpu = "cpu"
@@ -32,7 +32,7 @@ class ScaleName(StrEnum):
 @takes(only(CompareConfig.flags(), *_OWN))
 def reproduce(
     name: Annotated[str, typer.Argument(help="A table or figure: see `earlyrobust list experiments`.")],
-    scale: Annotated[ScaleName, typer.Option(help="How large: see `earlyrobust list experiments`.")],
+    scale: Annotated[ScaleName, typer.Option(help="Size: see `earlyrobust list experiments`.")],
     output: Annotated[
         Path | None,
         typer.Option(help="Folder of all experiments at this scale.", show_default="runs/reproduce-SCALE"),
@@ -41,15 +41,15 @@ def reproduce(
 ) -> None:
     """Reproduce a table or figure of the paper.
 
-    Experiments at the same scale share the runs that they have in common. The same command goes on where it
-    was interrupted. Ends with exit code 1 if a run failed.
+    Experiments at the same scale share their common runs. The same command continues an interrupted
+    experiment. It ends with exit code 1 if a run failed.
     """
     from earlyrobust.experiments.reproduction import plan_experiment
 
     given = {option: value for option, value in flags.items() if value is not None}
     record, folder, comparisons = plan_experiment(name, scale.value, given, output)
     announce()
-    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+    from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     with Display(folder) as display:
         from earlyrobust import experiments

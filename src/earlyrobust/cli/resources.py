@@ -1,4 +1,4 @@
-"""`earlyrobust resources`: what attacks lean on, and where it is."""
+"""`earlyrobust resources`: shows the resources of attacks and their places on this machine."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Fetchable(StrEnum):
-    """What can be fetched."""
+    """The resources that the command can download."""
 
     counter_fitted = "counter-fitted"
 
 
 def resources(
     fetch: Annotated[
-        Fetchable | None, typer.Option(help="Download this first; nothing else reaches for the network.")
+        Fetchable | None, typer.Option(help="Download this first; nothing else uses the network.")
     ] = None,
     nltk_data: Annotated[
         Path | None, typer.Option(help="Folder of NLTK's data.", show_default="where NLTK looks")
@@ -32,12 +32,12 @@ def resources(
 
     from earlyrobust.attacks.resources.availability import find_resources
 
-    console = Console(highlight=False, markup=False)  # brackets in commands are no markup
+    console = Console(highlight=False, markup=False)  # commands may contain brackets
     if fetch is Fetchable.counter_fitted:
         _fetch_counterfitted(console)
     table = Table("resource", "what it is for", "where it is", "how to get it", show_lines=True)
     for column in table.columns:
-        column.overflow = "fold"  # a path or command that is cut short is of no use
+        column.overflow = "fold"  # users cannot copy a shortened path or command
     for resource in find_resources(nltk_data):
         table.add_row(resource.name, resource.purpose, resource.place or "missing", resource.how)
     console.print(table)

@@ -1,4 +1,4 @@
-"""`earlyrobust run`: the main job."""
+"""`earlyrobust run`: searches a ticket, trains the cut model, and evaluates it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(config: Path | None, no_attack: bool, **flags: Any) -> None:
     """
     resolved = RunConfig.build(with_attack(flags, no_attack), config)
     announce()
-    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+    from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline

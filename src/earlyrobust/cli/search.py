@@ -1,4 +1,4 @@
-"""`earlyrobust search`: only find a ticket."""
+"""`earlyrobust search`: searches a ticket, without training it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def search(config: Path | None, **flags: Any) -> None:
     """Search a robust ticket and save it, for `earlyrobust finetune`."""
     resolved = RunConfig.build(flags, config, suffix="-ticket")
     announce()
-    from earlyrobust.cli.display import Display  # brings PyTorch: options are checked first
+    from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first
 
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline

@@ -1,4 +1,4 @@
-"""The tables and sentences that commands end with."""
+"""Shows the tables and sentences at the end of commands."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def show_run(display: Display, record: RunRecord, folder: Path) -> None:
     if record.speed is not None:
         display.say(
             f"A forward pass of the ticket takes {record.speed.time_ratio:.2f} of the time of the "
-            f"{record.rival} (its operations: {record.speed.flops_ratio:.2f}; batch "
+            f"{record.rival} (floating-point operations: {record.speed.flops_ratio:.2f}; batch "
             f"{record.speed.batch_size}, {record.speed.tokens} tokens)."
         )
     display.warn(record.findings)
@@ -60,7 +60,7 @@ def show_run(display: Display, record: RunRecord, folder: Path) -> None:
 
 
 def show_ticket(display: Display, ticket: Ticket | WeightTicket, folder: Path) -> None:
-    """Show what a search has found."""
+    """Show the ticket of a search: how the search stopped, and the size of the ticket."""
     if isinstance(ticket, WeightTicket):
         display.say(f"The ticket keeps {ticket.kept:,} of {ticket.weights:,} weights.")
     else:
@@ -79,7 +79,7 @@ def show_comparison(display: Display, comparison: Comparison, folder: Path) -> N
     """Show the tables and verdicts of a comparison."""
     summaries = summarise(comparison)
     for table in comparison_tables(comparison, summaries):
-        # On a narrow terminal the costs relative to one arm must do.
+        # A narrow terminal shows only the training times relative to the baseline.
         if table.name != RATIOS or display.has_room_for(table):
             display.show(table)
     for sentence in headlines(comparison, summaries):
@@ -89,7 +89,7 @@ def show_comparison(display: Display, comparison: Comparison, folder: Path) -> N
 
 
 def show_evaluation(display: Display, report: EvaluationReport) -> None:
-    """Show the accuracy of a classifier, in all and by class."""
+    """Show the accuracy of a classifier, overall and by class."""
     accuracy, confusion = report.accuracy, report.confusion
     display.say(f"{report.model}: {CLEAN} {percent(accuracy)} ({accuracy.correct} of {accuracy.total} right)")
     if confusion is not None:
@@ -102,18 +102,18 @@ def show_evaluation(display: Display, report: EvaluationReport) -> None:
 
 
 def show_predictions(display: Display, report: PredictionReport) -> None:
-    """Show the number of rows that got each class."""
+    """Show the number of rows with each predicted class."""
     rows: list[list[Cell]] = [[name, f"{count:,}"] for name, count in report.named.items()]
     display.show(Table(f"{report.rows:,} rows of {report.file}", ["predicted", "rows"], rows))
     if report.without_text:
-        display.warn([f"{report.without_text:,} rows have no text, and so no prediction."])
+        display.warn([f"{report.without_text:,} rows have no text, so they have no prediction."])
     if report.cut:
         display.warn([f"{report.cut:,} texts are longer than {report.max_length} tokens and lose their end."])
     display.say(f"The predictions are in {report.output} ({report.rows_per_second:,.0f} rows a second).")
 
 
 def show_export(display: Display, record: ExportRecord, folder: Path) -> None:
-    """Show how an export compares with the model that it was made of."""
+    """Show the comparison of an export with its model."""
     check = record.check
     assert check is not None
     rows: list[list[Cell]] = []
@@ -133,7 +133,7 @@ def show_export(display: Display, record: ExportRecord, folder: Path) -> None:
     display.warn(check.findings)
     if record.to == "dense":
         display.say(
-            "The export is as large and as slow as the dense model: zeros are stored and computed, too."
+            "The export is as large and as slow as the dense model: it stores and computes zeros, too."
         )
     display.say(f"The export is in {folder} ({record.bytes / 1e6:.1f} MB).")
 
@@ -143,7 +143,7 @@ def show_attacks(display: Display, model: str, report: AttackReport, folder: Pat
     title = f"{model} on {report.data}, {report.config['examples']} examples at most"
     columns = [attack_cells(record) for record in report.attacks.values()]
     rows: list[list[Cell]] = [[name, *(column[name] for column in columns)] for name in columns[0]]
-    note = f"{MEANING_OF_AUA} In brackets the 95 % interval."
+    note = f"{MEANING_OF_AUA} The 95 % interval is in brackets."
     display.show(Table(title, ["", *report.attacks], rows, note))
     _note_resources(display, report.attacks)
     for name, record in report.attacks.items():
@@ -164,7 +164,7 @@ def show_replay(display: Display, report: ReplayReport) -> None:
 
 
 def show_benchmark(display: Display, record: BenchmarkRecord) -> None:
-    """Show the times of classifiers, and sentences on what they mean."""
+    """Show the tables of a benchmark, and sentences that sum it up."""
     for table in benchmark_tables(record):
         display.show(table)
     for sentence in benchmark_verdicts(record):
@@ -172,7 +172,7 @@ def show_benchmark(display: Display, record: BenchmarkRecord) -> None:
 
 
 def _note_resources(display: Display, attacks: Mapping[str, AttackRecord]) -> None:
-    """Name the resources of attacks: numbers do not compare between different resources."""
+    """Show the resources of attacks, because numbers with different resources cannot be compared."""
     for name, record in attacks.items():
         used = [
             f"{key.replace('_', ' ')}: {record.settings[key]}" for key in _RESOURCES if key in record.settings

@@ -1,4 +1,4 @@
-"""Tables on a terminal, which may be too narrow for all of their columns."""
+"""Lays out tables for a terminal, which may be too narrow for all columns."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from rich.cells import cell_len
 
 from earlyrobust.reports.tables import Number, Table
 
-# The names of rows are broken into lines if they are longer.
+# Longer names of rows are broken into lines.
 _LONGEST_NAME = 24
-# What a column takes besides its content: a space on either side, and a border.
+# Width of a column besides its content: a space on either side, and a border.
 _AROUND = 3
 
 
 def terminal_tables(content: Table, width: int) -> Iterator[rich.table.Table]:
-    """Lay a table out such that no number is cut off.
+    """Lay out a table without cutting off any number.
 
     Args:
         content: The table.
-        width: Columns of the terminal, in characters.
+        width: Width of the terminal, in characters.
 
     Yields:
-        One table if it fits; else several, each with the names of the rows and as many columns as fit.
+        One table if it fits; else several tables, each with the names of the rows and as many columns as fit.
     """
     title = content.title
     for places in _blocks(content, width):
@@ -36,7 +36,7 @@ def terminal_tables(content: Table, width: int) -> Iterator[rich.table.Table]:
                 justify="right" if place else "left",
                 overflow="fold",
                 min_width=needed,
-                width=needed if has_numbers else None,  # its heading gives way, not the numbers
+                width=needed if has_numbers else None,  # the heading is broken into lines, not the numbers
             )
         for row in content.rows:
             table.add_row(*(str(row[place]) for place in (0, *places)))
@@ -45,12 +45,12 @@ def terminal_tables(content: Table, width: int) -> Iterator[rich.table.Table]:
 
 
 def fits(content: Table, width: int) -> bool:
-    """Whether a table fits on a terminal in one piece."""
+    """Return whether a table fits on a terminal in one piece."""
     return len(list(_blocks(content, width))) == 1
 
 
 def _blocks(content: Table, width: int) -> Iterator[list[int]]:
-    """The places of the columns that fit side by side, the names of the rows before them."""
+    """Yield the indices of columns that fit side by side after the column with the names of the rows."""
     empty = width - 1 - _needed(content, 0) - _AROUND
     left, block = empty, list[int]()
     for place in range(1, len(content.columns)):
@@ -64,7 +64,7 @@ def _blocks(content: Table, width: int) -> Iterator[list[int]]:
 
 
 def _needed(content: Table, place: int) -> int:
-    """The least width of a column: numbers stay in one piece, texts can be broken between words."""
+    """Return the least width of a column: numbers stay in one piece, texts can be broken between words."""
     cells = [row[place] for row in content.rows]
     words = [word for text in (content.columns[place], *map(str, cells)) for word in text.split()]
     longest_word = max(map(cell_len, words), default=0)

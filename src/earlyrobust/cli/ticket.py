@@ -1,4 +1,4 @@
-"""`earlyrobust ticket`: looking at tickets, comparing them, and making new ones of them."""
+"""`earlyrobust ticket`: shows tickets, compares them, and makes new ones from them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from earlyrobust.tickets.ticket import Ticket
 
 app = typer.Typer(
-    help="Look at tickets, compare them, make new ones of them. A ticket is named by its folder, or by that "
-    "of a run or cut model.",
+    help="Show tickets, compare them, and make new ones from them. A ticket is named by its folder, or by "
+    "the folder of a run or a cut model.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -45,7 +45,7 @@ _SCOPES: Flags = {
 
 @app.command(epilog=ending("ticket show"))
 def show(tickets: _Tickets) -> None:
-    """Show what each layer keeps, and how the ticket came about."""
+    """Show the heads and neurons that each layer keeps, and the origin of the ticket."""
     from earlyrobust.tickets.weight_ticket import WeightTicket
     from earlyrobust.workspace.finding import find_ticket
 
@@ -67,12 +67,12 @@ def show(tickets: _Tickets) -> None:
 
 @app.command(epilog=ending("ticket diff"))
 def diff(tickets: _Tickets) -> None:
-    """Compare tickets pair by pair: of different seeds, tasks, methods."""
+    """Compare tickets of different seeds, tasks or methods, pair by pair."""
     from earlyrobust.tickets.study import check_alike, compare_tickets
 
     found = _load(tickets)
     if len(found) < 2:
-        raise TicketError("There is nothing to compare the ticket with: name two or more.")
+        raise TicketError("A comparison needs at least two tickets: name two or more.")
     check_alike(found)
     console = Console(highlight=False, markup=False)
     for number, folder in enumerate(tickets, 1):
@@ -103,11 +103,11 @@ def draw(
     output: _Output,
     **flags: Any,
 ) -> None:
-    """Draw a ticket of other ratios from the coefficients of a search, without searching again."""
+    """Draw a ticket of other ratios from the coefficients of a search, without another search."""
     from earlyrobust.options.run import RunConfig
     from earlyrobust.tickets.study import redraw_ticket
 
-    given = RunConfig.parse(flags)  # ratios and scopes as those of a run
+    given = RunConfig.parse(flags)  # checks ratios and scopes in the same way as for a run
     (found,) = _load([ticket])
     _save(redraw_ticket(found, given.heads, given.neurons, given.head_scope, given.neuron_scope), output)
 
@@ -120,13 +120,13 @@ def merge(
     how: Annotated[
         str,
         typer.Option(
-            help="scores (draw by the mean of their coefficients), union (keep what any keeps), or "
-            "intersection (what all keep)."
+            help="scores (draw by the mean of their coefficients), union (keep all that any ticket keeps), "
+            "or intersection (keep only what all tickets keep)."
         ),
     ] = "scores",
     **flags: Any,
 ) -> None:
-    """Make one ticket of several, of different seeds, tasks or methods."""
+    """Merge tickets of different seeds, tasks or methods into one."""
     from earlyrobust.options.run import RunConfig
     from earlyrobust.tickets import study
 
@@ -135,13 +135,17 @@ def merge(
     if how not in ways:
         raise ConfigError(f"Tickets are not merged by '{how}': choose {', '.join(ways)}.")
     if how != "scores" and (given.heads is not None or given.neurons is not None):
-        raise ConfigError(f"--how {how} decides itself what is cut: leave --heads and --neurons out.")
+        raise ConfigError(f"--how {how} ignores the ratios: leave --heads and --neurons out.")
     found = _load(tickets)
     _save(study.merge_tickets(found, cast("study.How", how), given.heads, given.neurons), output)
 
 
 def _load(folders: Sequence[Path]) -> list[Ticket]:
-    """The tickets of some folders, none of which is one over single weights."""
+    """Read the tickets of some folders.
+
+    Raises:
+        TicketError: If one of them is a ticket over single weights.
+    """
     from earlyrobust.tickets.ticket import Ticket
     from earlyrobust.workspace.finding import find_ticket
 
@@ -150,7 +154,7 @@ def _load(folders: Sequence[Path]) -> list[Ticket]:
         ticket = find_ticket(folder)
         if not isinstance(ticket, Ticket):
             raise TicketError(
-                f"The ticket in '{folder}' is one over single weights: name one over heads and neurons."
+                f"The ticket in '{folder}' is over single weights: name a ticket over heads and neurons."
             )
         tickets.append(ticket)
     return tickets
@@ -171,7 +175,7 @@ def _save(ticket: Ticket, output: Path) -> None:
 
 
 def _layers(ticket: Ticket) -> Table:
-    """What each layer keeps, as bars."""
+    """Return a table of the heads and neurons that each layer keeps, with bars."""
     table = Table()
     for column in ("layer", "heads", "", "neurons", " "):
         table.add_column(column, justify="right" if column.strip() else "left", no_wrap=True)
@@ -191,6 +195,6 @@ def _bar(share: float) -> str:
 
 
 def _facts(origin: dict[str, object]) -> dict[str, object]:
-    """What an origin says that fits on a line."""
+    """Return the facts of an origin that fit on one line each."""
     names = ("method", "model", "task", "seed")
     return {name: origin[name] for name in names if isinstance(origin.get(name), (str, int))}

@@ -1,10 +1,10 @@
-"""The data room: named tasks and user files in, three splits and their tokens out.
+"""Loads named tasks and users' files, makes three splits of them, and tokenises the splits.
 
-`tasks` is the table of known data sets, `files` reads what users bring, `prepare` makes the splits, and
-`tokens` turns a split into token ids once and keeps them on disk. Of the rest of the package the room imports
-`errors` and `storage` only.
+`tasks` is the table of known data sets, `files` reads users' files, `prepare` makes the splits, and `tokens`
+tokenises a split once and keeps the token ids on disk. Of the rest of earlyrobust, this package imports only
+`errors`, `storage` and `lazy`.
 
-The names below are looked up on first use, so that the table of tasks can be read in milliseconds.
+The names below are loaded when they are first used, so that the table of tasks can be read in milliseconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Refusals of files that would test a classifier on texts that it is trained on."""
+"""Refuses files that would test a classifier on its training texts."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ import numpy as np
 from earlyrobust.data.rows import Rows
 from earlyrobust.errors import DataError
 
-# A test file is refused if the training file has the texts of more than this share of its rows.
+# A test file is refused if more than this share of its rows have a text of the training file.
 MOST_KNOWN = 0.5
 
 
 def require_two_files(train_file: Path, test_file: Path | None) -> None:
-    """Refuse to test on the file that is trained on.
+    """Refuse to test a classifier on its training file.
+
+    Args:
+        train_file: The training file.
+        test_file: The test file; None if the user gives none.
 
     Raises:
-        DataError: They are one file, whatever it is called.
+        DataError: Both paths name the same file.
     """
     try:
         same = test_file is not None and test_file.samefile(train_file)
-    except OSError:  # the one that is missing is named when it is read
+    except OSError:  # The reader reports a missing file later.
         return
     if same:
         raise DataError(
@@ -33,31 +37,37 @@ def require_two_files(train_file: Path, test_file: Path | None) -> None:
 
 
 def require_unseen(test: Rows, train: Rows, test_file: Path, train_file: Path) -> None:
-    """Refuse a test file of which most is trained on.
+    """Refuse a test file of which most texts are in the training file.
+
+    Args:
+        test: The rows of the test file.
+        train: The rows of the training file.
+        test_file: The test file, for the message.
+        train_file: The training file, for the message.
 
     Raises:
-        DataError: The training file has most of its texts.
+        DataError: The training file has the texts of more than half of the test rows.
     """
     known = int(np.isin(test.keys, train.keys).sum())
     if known > MOST_KNOWN * len(test):
         raise DataError(
             f"{known:,} of the {len(test):,} rows of {test_file} have a text that {train_file} has too, so "
-            "the model would be tested on what it is trained on: give a --test-file of other texts, or leave "
+            "the model would be tested on its training texts: give a --test-file of other texts, or leave "
             "it out, and a part of the training file is held back."
         )
 
 
 def require_texts(rows: Rows, classes: Sequence[str], where: str, parts: int) -> None:
-    """Refuse rows of which a class has too few texts for equal ones to stay on one side of each cut.
+    """Refuse rows in which a class has too few different texts to be split with equal texts kept together.
 
     Args:
-        rows: The rows that are cut.
+        rows: The rows to split.
         classes: Names of the classes.
-        where: Where the rows are from, for the message.
-        parts: Number of parts that each class is to be in.
+        where: Source of the rows, for the message.
+        parts: Number of splits, each of which needs a text of every class.
 
     Raises:
-        DataError: A class has fewer different texts.
+        DataError: A class has fewer different texts than there are splits.
     """
     labels, keys = rows.labels, rows.keys
     for label in np.unique(labels):

@@ -1,4 +1,4 @@
-"""Some rows of a file, with the place of each row for messages."""
+"""Holds some rows of a file, with the place of each row for messages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from earlyrobust.errors import DataError
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some columns and rows of one file, with the place in the file that each row came from.
+    """Some columns and rows of one file, with the place of each row in the file.
 
     Attributes:
         path: The file.
         columns: Values by column name; all lists have one entry per row, None where a value is missing.
-        unit: What rows are counted by in messages, "line" or "row".
-        numbers: Number of the line or row, from 1, that each row stands at.
-        class_names: Names of the classes that the file's metadata give the numbers of a column.
+        unit: Unit in which messages count rows, "line" or "row".
+        numbers: Number of the line or row of each row, counted from 1.
+        class_names: For a column whose classes the file's metadata name, the names of the classes.
     """
 
     path: Path
@@ -29,20 +29,21 @@ class Chunk:
     class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def place(self, row: int) -> str:
-        """Name the place of a row for a message, such as `line 12 of reviews.csv`."""
+        """Return the place of a row for a message, such as `line 12 of reviews.csv`."""
         return f"{self.unit} {self.numbers[row]} of {self.path}"
 
     def texts(self, column: str, *, may_be_empty: bool = False) -> list[str]:
         """Return a column that must hold text in every row.
 
-        CSV files cannot tell an empty text from a missing one, so that both are missing in every format.
+        CSV files cannot distinguish an empty text from a missing one, so both count as missing in every
+        format.
 
         Args:
             column: Name of the column.
-            may_be_empty: Whether an empty text is a text all the same.
+            may_be_empty: Whether an empty text is accepted.
 
         Raises:
-            DataError: A value is missing or is not text.
+            DataError: A value is missing, is not text, or holds half a surrogate pair.
         """
         for row, value in enumerate(self.columns[column]):
             if _is_missing(value) and not (may_be_empty and isinstance(value, str)):
@@ -63,7 +64,7 @@ class Chunk:
         return self.columns[column]
 
     def texts_or_none(self, column: str) -> list[str | None]:
-        """Return a column of texts, with None for each that is missing.
+        """Return a column of texts, with None for each missing text.
 
         Raises:
             DataError: A value is neither missing nor text.
@@ -89,7 +90,7 @@ class Chunk:
         """
         named = column in self.class_names
         for row, value in enumerate(self.columns[column]):
-            # Where classes have names, -1 is how a row without a label is written.
+            # In a column whose classes have names, -1 marks a row without a label.
             if _is_missing(value) or (named and value == -1):
                 raise DataError(
                     f"The label in column {column!r} is missing in {self.place(row)}: "
@@ -104,12 +105,12 @@ class Chunk:
 
 
 def _is_missing(value: Any) -> bool:
-    """Tell whether a value is none, not a number, or a text of blanks alone."""
+    """Return whether a value is None, NaN, or a text of blanks alone."""
     return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
 def _is_unicode(text: str) -> bool:
-    """Tell whether a text can be stored as UTF-8, which half a surrogate pair from a JSON escape cannot."""
+    """Return whether a text can be stored as UTF-8; half a surrogate pair from a JSON escape cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

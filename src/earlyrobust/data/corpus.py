@@ -1,10 +1,11 @@
-"""A built-in corpus of short reviews, so that a whole run needs no network and no download.
+"""Generates a built-in corpus of short reviews, so that a whole run needs no network and no download.
 
-Every sentence is grown from a small grammar over the words of ``lexicon.json``. A slot such as ``{aspect+}``
-takes the polarity of what it stands in and ``{aspect-}`` the opposite one, so a template says how meaning
-composes and serves both labels alike: ``the {noun} {be} {denial} {adjective-}`` praises where the adjective
-blames ("the plot is far from dull") and blames where it praises. Negators, contrasts, openers and domains are
-therefore independent of the label, and counting words is not enough: a model has to read which are turned.
+A small grammar over the words of ``lexicon.json`` generates every sentence. A slot such as ``{aspect+}``
+takes the polarity of the template around it, and ``{aspect-}`` takes the opposite one. So a template
+describes how meaning composes, and serves both labels alike: ``the {noun} {be} {denial} {adjective-}``
+praises if the adjective blames ("the plot is far from dull"), and blames if the adjective praises. Negators,
+contrasts, openers and domains are therefore independent of the label. A model cannot just count words: it has
+to read which words are negated.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SIGNS = ("-", "+")  # in the order of LABEL_NAMES
 _OPPOSITE = {"+": "-", "-": "+"}
 _WORDS_ALLOWED = range(8, 25)
 
-# What stands for a symbol, with its weight.
+# The expansions of each symbol, with their weights.
 _MIXTURES = {
     "sentence": {"{plain+}": 3, "{agreement+}": 11, "{contrast+}": 3, "{expectation+}": 1, "{report+}": 1},
     "verdict": {"{direct_verdict+}": 8, "{turned_verdict+}": 1},
@@ -144,11 +145,12 @@ _TEMPLATES: dict[str, list[str]] = {
     ],
 }
 
-# What a clause is about: a part not yet mentioned, or the whole; any other stays with what it stands in.
+# These symbols set the topic of a clause: a part not yet mentioned, or the whole. Other symbols keep the
+# topic of the clause around them.
 _ABOUT_A_PART = frozenset({"aspect", "flaw", "rumour"})
 _ABOUT_THE_WHOLE = frozenset({"verdict"})
 
-# Singular and plural in the present, then in the past.
+# Each verb in the singular and plural of the present, then of the past.
 _INFLECTED = {"is": ("is", "is", "was", "was"), "be": ("is", "are", "was", "were")}
 
 _SLOT = re.compile(r"\{(\w+)([+-]?)\}")
@@ -157,20 +159,21 @@ _A_BEFORE_VOWEL = re.compile(r"\ba(?= (?:[aei]|o(?!ne)|u(?!se)|hon))")
 
 
 def generate(seed: int = 0, train: int = 6000, selection: int = 800, test: int = 800) -> dict[str, Split]:
-    """Write a corpus of labelled reviews, all of them distinct.
+    """Generate a corpus of labelled reviews, all of them distinct.
 
     Args:
-        seed: Decides everything that is left to chance.
+        seed: Seed of all random choices.
         train: Number of sentences to train on.
-        selection: Number of sentences to choose by.
+        selection: Number of sentences to choose epochs and settings on.
         test: Number of sentences to report on.
 
     Returns:
-        The splits ``train``, ``selection`` and ``test``, each as its shuffled texts and their labels (see
-        ``LABEL_NAMES``), with equally many of both labels, or one negative more.
+        The splits ``train``, ``selection`` and ``test``. Each is a pair of the shuffled texts and their
+        labels, which are indices into ``LABEL_NAMES``. Each has equally many texts of both labels, or one
+        more negative text.
 
     Raises:
-        DataError: If more than ``MAX_SENTENCES`` sentences are asked for, or fewer than none.
+        DataError: If the sizes add up to more than ``MAX_SENTENCES``, or one of them is negative.
     """
     sizes = {"train": train, "selection": selection, "test": test}
     if min(sizes.values()) < 0 or sum(sizes.values()) > MAX_SENTENCES:
@@ -185,11 +188,11 @@ def generate(seed: int = 0, train: int = 6000, selection: int = 800, test: int =
 
 @functools.cache
 def lexicon() -> dict[str, Any]:
-    """Return the words that the sentences are made of.
+    """Return the words of the sentences.
 
     Returns:
-        ``words``, those of any domain by role, and ``domains``, the others by domain and role; where polarity
-        matters, they are under ``+`` and ``-``.
+        Under ``words`` the words of all domains by role, and under ``domains`` the other words by domain and
+        role. Where polarity matters, the words are under ``+`` and ``-``.
     """
     text = (importlib.resources.files(__package__) / "lexicon.json").read_text(encoding="utf-8")
     content: dict[str, Any] = json.loads(text)
@@ -221,7 +224,7 @@ def _new_sentence(rng: random.Random, label: int, seen: set[str]) -> str:
 
 
 class _Topic(NamedTuple):
-    """What a clause is about, with the adjectives that suit it."""
+    """The topic of a clause: a noun, with the adjectives that suit it."""
 
     noun: str
     plural: bool
@@ -229,7 +232,7 @@ class _Topic(NamedTuple):
 
 
 class _Review:
-    """One review in the making: its domain, its tense, and what it has said so far."""
+    """A generator of one review, which keeps its domain, its tense, and the words used so far."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -241,7 +244,7 @@ class _Review:
         self._said: set[str] = set()
 
     def sentence(self, sign: str) -> str:
-        """Write the review with the polarity ``sign``."""
+        """Return the review with the polarity ``sign``."""
         text = _A_BEFORE_VOWEL.sub("an", self._write("sentence", sign, self._whole))
         return f"{text[0].upper()}{text[1:]}."
 
@@ -261,7 +264,7 @@ class _Review:
         return _SLOT.sub(fill, self._choose(symbol, sign, topic))
 
     def _choose(self, symbol: str, sign: str, topic: _Topic) -> str:
-        """Choose what to put for ``symbol``; of words and templates one not used yet, if there is one."""
+        """Return an expansion of ``symbol``, if possible a word or template that is not used yet."""
         if mixture := _MIXTURES.get(symbol):
             return self._rng.choices(list(mixture), list(mixture.values()))[0]
         choices: _Choices = topic.fitting if symbol == "fitting" else self._symbols[symbol]
@@ -282,13 +285,13 @@ class _Review:
 
 @functools.cache
 def _symbols() -> dict[str, _Choices]:
-    """All that a slot can name in every domain, each with its choices: a list, or one list per polarity."""
+    """Return the symbols of all domains, each with its choices: a list, or one list for each polarity."""
     words: dict[str, _Choices] = lexicon()["words"]
     return {**words, **_TEMPLATES}
 
 
 def _texts(node: Any) -> Iterator[str]:
-    """All strings that are values, not keys, in nested dictionaries and sequences."""
+    """Yield all strings that are values, not keys, in nested dictionaries and sequences."""
     if isinstance(node, str):
         yield node
     else:

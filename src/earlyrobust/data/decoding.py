@@ -1,4 +1,4 @@
-"""The lines of a user's text file, decoded."""
+"""Decodes the lines of a user's text file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from earlyrobust.errors import DataError
 
 _BYTE_ORDER_MARK = "\ufeff"
-# How files begin that are no text, whatever they are called.
+# The first bytes of files that are not text, whatever their names.
 _NO_TEXT = {
     b"PK\x03\x04": "a zip archive, as Excel's workbooks are",
     b"\xd0\xcf\x11\xe0": "a workbook of an old Excel",
@@ -23,19 +23,20 @@ _NO_TEXT = {
 
 
 def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
-    """Yield the text of a file, cut at line feeds.
+    """Yield the text of a file, split at line feeds.
 
     Args:
         path: The file.
         encoding: Name of a codec; None for UTF-8.
 
     Raises:
-        DataError: The file cannot be read, or is not in that encoding. That it is UTF-8 instead is said at
-            the end.
+        DataError: The file cannot be read, or is not in that encoding. If it is UTF-8 instead, the error
+            comes after the last line.
     """
     decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
     line, number, offset = "", 1, 0
-    looks_otherwise: bool | None = None  # whether all that is not ASCII is UTF-8, as far as is read
+    # Whether all characters outside ASCII are UTF-8 so far; None before the first such character.
+    looks_otherwise: bool | None = None
     try:
         with path.open("rb") as file:
             while True:
@@ -51,11 +52,11 @@ def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
                 if not offset:
                     text = text.removeprefix(_BYTE_ORDER_MARK)
                 offset += len(content)
-                if not line and text.find("\n") == len(text) - 1 > -1:  # a line like nearly all
+                if not line and text.find("\n") == len(text) - 1 > -1:  # the usual case
                     yield text
                     number += 1
                     continue
-                # A byte of a line feed may be half of another character, as in UTF-16.
+                # In an encoding such as UTF-16, the byte of a line feed may be half of another character.
                 *whole, rest = text.split("\n")
                 for end in whole:
                     yield f"{line}{end}\n"
@@ -66,7 +67,8 @@ def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
                     break
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
-    if looks_otherwise:  # a character for each byte, and still UTF-8: nothing but that looks so
+    # Only UTF-8 text is valid UTF-8 throughout and has one character for each byte in the given encoding.
+    if looks_otherwise:
         raise DataError(
             f"{path} is UTF-8 text and not {encoding}: leave --encoding out, and save files that are read "
             "together in one encoding."
@@ -76,7 +78,7 @@ def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
 
 
 def lines_of(path: Path, encoding: str | None = None) -> Iterator[str]:
-    """Yield the lines of a text file, whichever way they end.
+    """Yield the lines of a text file, with any kind of line end.
 
     Args:
         path: The file.
@@ -87,7 +89,7 @@ def lines_of(path: Path, encoding: str | None = None) -> Iterator[str]:
     """
     for line in decoded(path, encoding):
         if "\r" in line:
-            # A carriage return alone ends a line, too; within quotes, the csv module joins the parts again.
+            # A carriage return alone also ends a line. Within quotes, the csv module joins the parts again.
             yield from io.StringIO(line, newline="")
         else:
             yield line
@@ -102,14 +104,14 @@ def _is_utf8(content: bytes) -> bool:
 
 
 def _require_text(path: Path, start: bytes) -> None:
-    """Refuse a file of another kind."""
+    """Refuse a file that begins like an archive, a workbook or a Parquet file."""
     for mark, kind in _NO_TEXT.items():
         if start.startswith(mark):
             raise DataError(f"{path} is not text but {kind}: unpack it, or save the table as UTF-8 text.")
 
 
 def _not_text(path: Path, encoding: str | None, error: UnicodeError, number: int, read: int) -> DataError:
-    """The sentence for bytes that are no text; `read` bytes of the file have been seen."""
+    """Return the error for bytes that cannot be decoded, after `read` bytes of the file."""
     place = ""
     if isinstance(error, UnicodeDecodeError):
         offset = read - len(error.object) + error.start

@@ -1,4 +1,4 @@
-"""Fingerprints of data by content, equal for equal rows in equal order on every machine."""
+"""Computes fingerprints of data: equal rows in equal order have equal fingerprints on every machine."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _ROWS = 10_000
 
 
 def split_digest(split: datasets.Dataset) -> str:
-    """Return the sha256 of a split's column names and all its values, row order included."""
+    """Return the sha256 of a split's column names and values; it depends on the order of the rows."""
     digest = hashlib.sha256()
     for name in sorted(split.column_names):
-        # JSON marks where each value ends, so that no two different columns give the same bytes. They are
-        # those of the list of the name and all values, of which no more than a part is ever in memory.
+        # JSON marks where each value ends, so that no two different columns give the same bytes. The bytes
+        # are those of the list of the name and all values, but only a part of the values is in memory.
         digest.update(f"[{json.dumps(name)}, [".encode())
         between = ""
         for part in split.select_columns([name]).iter(_ROWS):

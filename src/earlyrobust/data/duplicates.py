@@ -1,7 +1,8 @@
-"""Finding equal texts, so that none stands on both sides of a cut unseen.
+"""Finds equal texts, so that no text is in two splits without notice.
 
-Two texts are equal if they are so after Unicode normalisation (NFC) and case folding, and with one space for
-every run of blanks and none at the ends. A pair of texts equals another if both its texts do.
+Texts are compared after Unicode normalisation (NFC) and case folding, with one space for each run of blanks
+and no blanks at the ends. Two pairs of texts are equal if their first texts are equal and their second texts
+are equal.
 """
 
 from __future__ import annotations
@@ -27,23 +28,24 @@ _BYTES = 8
 
 
 def count_overlap(rows: Dataset, others: Dataset) -> int:
-    """Count the rows whose text, or pair of texts, also stands in other rows.
+    """Return the number of rows whose text, or pair of texts, is also in other rows.
 
     Args:
         rows: Columns `text` and, for pairs, `pair`.
-        others: The same columns.
+        others: Rows with the same columns.
     """
     keys, known = (text_keys(split.with_format("arrow").iter(_ROWS)) for split in (rows, others))
     return int(np.isin(keys, known).sum())
 
 
 def text_keys(parts: Iterable[pa.Table]) -> KeyArray:
-    """Return a number for each row that is equal for equal texts.
+    """Return a number for each row; rows with equal texts have equal numbers.
 
-    It is a hash of 64 bits: two different texts among a million share a number with a chance of 3e-8.
+    The number is a hash of 64 bits. Among a million different texts, the probability that two share a number
+    is 3e-8.
 
     Args:
-        parts: The rows, a table after the other, with columns `text` and, for pairs, `pair`.
+        parts: The rows in consecutive tables, with columns `text` and, for pairs, `pair`.
 
     Returns:
         Shape (rows,).
@@ -53,7 +55,7 @@ def text_keys(parts: Iterable[pa.Table]) -> KeyArray:
 
 
 def table_keys(table: pa.Table) -> KeyArray:
-    """Return the keys of all rows of a table, of which only a part is in memory at a time."""
+    """Return the keys of all rows of a table, see `text_keys`; only a part of the table is in memory."""
     return text_keys(table.slice(start, _ROWS) for start in range(0, len(table), _ROWS))
 
 
@@ -61,13 +63,13 @@ def count_repeats(keys: Mapping[str, KeyArray], labels: Mapping[str, IntArray]) 
     """Count the repeated texts within and across the splits of a data set.
 
     Args:
-        keys: Of the rows of the splits `train`, `selection` and `test`.
-        labels: Of the same rows.
+        keys: Keys of the rows of the splits `train`, `selection` and `test`, see `text_keys`.
+        labels: Labels of the same rows.
 
     Returns:
-        Numbers of rows. Under the name of each split: rows that repeat an earlier row's text. Under
-        `selection_in_train`, `test_in_train` and `test_in_selection`: rows of one split whose text also
-        stands in the other. Under `contradicted`: rows of all splits whose text also stands with another
+        Numbers of rows. Under the name of each split: rows that repeat the text of an earlier row. Under
+        `selection_in_train`, `test_in_train` and `test_in_selection`: rows of the first split whose text is
+        also in the second. Under `contradicted`: rows of all splits whose text also occurs with another
         label.
     """
     within = {name: len(own) - len(np.unique(own)) for name, own in keys.items()}
@@ -92,7 +94,7 @@ def _columns(part: pa.Table) -> list[list[str]]:
 
 
 def _digest(*texts: str) -> bytes:
-    # No text holds a line feed once its blanks are spaces, so it marks where a pair's first ends.
+    # A normalised text holds no line feed, so a line feed can separate the texts of a pair.
     content = "\n".join(map(_normalised, texts))
     return hashlib.blake2b(content.encode(), digest_size=_BYTES).digest()
 

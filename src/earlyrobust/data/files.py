@@ -1,6 +1,6 @@
 """Reads the user's own CSV, TSV, JSONL and Parquet files, chunk by chunk.
 
-Everything that can be wrong with such a file ends in a `DataError` that names the file and the place.
+Every fault of such a file raises a `DataError` that names the file and the place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from earlyrobust.data.separated import NumberedRow, check_header, separated_rows
 from earlyrobust.data.textformat import USUAL_FORMAT, TextFormat
 from earlyrobust.errors import DataError
 
-# Rows of a file that are in memory at a time.
+# Number of rows of a file that are in memory at a time.
 CHUNK_ROWS = 10_000
 
 T = TypeVar("T")
@@ -30,22 +30,22 @@ T = TypeVar("T")
 def read_chunks(
     path: Path, columns: Sequence[str], rows: int = CHUNK_ROWS, form: TextFormat = USUAL_FORMAT
 ) -> Iterator[Chunk]:
-    """Read some columns of a CSV, TSV, JSONL or Parquet file; the file name's ending says which it is.
+    """Read some columns of a CSV, TSV, JSONL or Parquet file, whose name ends with the format.
 
     Unless `form` says otherwise, text files are UTF-8, with or without a byte order mark. CSV and TSV files
-    need a header line and may quote fields with double quotes; blank lines are passed over.
+    need a header line and may quote fields with double quotes. Blank lines are skipped.
 
     Args:
         path: The file.
-        columns: The columns wanted, that of the label last.
-        rows: Most rows of a chunk: the file is never in memory as a whole.
-        form: How a text file is laid out.
+        columns: The columns to read, with the column of the label last.
+        rows: Largest number of rows in a chunk. The file is never in memory as a whole.
+        form: The layout of a text file.
 
     Yields:
         The columns in the order of the file's rows, at least one row in all.
 
     Raises:
-        DataError: The file cannot be read as what it claims to be, or a column is not there.
+        DataError: The file cannot be read in the format of its name, or a column is missing.
     """
     reader = _READERS.get(path.suffix.lower())
     if path.is_dir():
@@ -75,7 +75,7 @@ def column_names(path: Path, form: TextFormat = USUAL_FORMAT) -> tuple[str, ...]
         form: The layout of a text file.
 
     Raises:
-        DataError: The file cannot be read as what it claims to be, or two columns have one name.
+        DataError: The file cannot be read in the format of its name, or two columns have the same name.
     """
     kind = path.suffix.lower()
     if kind == ".jsonl" and path.is_file():
@@ -92,7 +92,7 @@ def column_names(path: Path, form: TextFormat = USUAL_FORMAT) -> tuple[str, ...]
     elif kind in _SEPARATORS and path.is_file():
         separator = form.delimiter or _SEPARATORS[kind]
         found = _header(path, separated_rows(path, form, separator, ""), separator)
-    else:  # which the reader refuses
+    else:  # The reader refuses such a file.
         found = []
     _require_columns(path, found, found)
     return tuple(found)
@@ -120,7 +120,7 @@ def _read_separated(path: Path, columns: Sequence[str], rows: int, form: TextFor
 
 
 def _header(path: Path, rows: Iterator[NumberedRow], separator: str) -> list[str]:
-    """Take the header off the rows of a file."""
+    """Take the header from the rows of a file, check it, and return it."""
     first = next(rows, None)
     if first is None:
         raise DataError(f"{path} is empty: give a file with a header line and rows of data.")
@@ -138,12 +138,14 @@ def _way_out_of_ragged(form: TextFormat, separator: str, *, is_short: bool) -> s
 
 
 def _read_jsonl(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Chunk]:
-    # By line feeds alone: JSON allows characters such as U+2028, which end lines elsewhere, inside a string.
+    # Only line feeds end a line: inside a string, JSON allows characters such as U+2028, at which other
+    # readers would end the line.
     numbered = enumerate(decoded(path, form.encoding), start=1)
     lines = ((number, line) for number, line in numbered if line.strip())
     for count, part in enumerate(batched(lines, rows)):
         records = [_parse_record(path, number, line) for number, line in part]
-        if not count:  # a column that only later rows have is a value that is missing in these
+        # The first chunk must have all columns. In later chunks, an absent column counts as missing values.
+        if not count:
             _require_columns(
                 path, list(dict.fromkeys(name for record in records for name in record)), columns
             )
@@ -187,7 +189,7 @@ def _not_parquet(path: Path, error: Exception) -> DataError:
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
-    """Names of classes that the library datasets has left in a file's metadata, by column."""
+    """Return the class names that the datasets library has written into a file's metadata, by column."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return {
@@ -199,7 +201,7 @@ def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
             and all(isinstance(name, str) and name.strip() for name in feature["names"])
         }
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
-        return {}  # not there, or not as datasets writes it
+        return {}  # The metadata is absent, or not in the format of datasets.
 
 
 def _require_columns(path: Path, present: Sequence[str], wanted: Sequence[str]) -> None:
@@ -216,13 +218,13 @@ def _require_columns(path: Path, present: Sequence[str], wanted: Sequence[str]) 
 
 
 def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    """Items in lists of a size, the last of which may be shorter."""
+    """Yield items in lists of a size; the last list may be shorter."""
     while part := list(islice(items, size)):
         yield part
 
 
 def one_line(error: Exception) -> str:
-    """Return an error's message without line breaks and full stops, to be quoted inside a sentence."""
+    """Return an error's message without line breaks and full stops, for use inside a sentence."""
     return " ".join(str(error).split()).rstrip(".").replace(". ", "; ")
 
 

@@ -1,4 +1,4 @@
-"""Rows to judge a trained classifier on, whose labels are numbered as the classifier's outputs."""
+"""Loads rows to evaluate a trained classifier on, with labels numbered as the classifier's outputs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from earlyrobust.data.textformat import USUAL_FORMAT, TextFormat
 
 @dataclass(frozen=True)
 class TestRows:
-    """Rows to judge a trained classifier on.
+    """Rows to evaluate a trained classifier on.
 
     Attributes:
         rows: Columns `text`, `pair` (only for sentence pairs) and `label`, the index of the model's output.
-        matching: Which output stands for each class of the data.
-        notes: What is worth knowing about the labels, a sentence each.
+        matching: The output that stands for each class of the data.
+        notes: Remarks about the labels, one sentence each.
     """
 
     rows: datasets.Dataset
@@ -48,15 +48,16 @@ def load_test_file(
         text_column: Column of the text, or of the first text of a pair.
         pair_column: Column of the second text, None for single texts.
         label_column: Column of the label.
-        outputs: What the classifier calls its outputs, in their order.
-        form: How a text file is laid out.
-        labels: The user's word on which output stands for which class, see `match_classes`.
+        outputs: Names of the classifier's outputs, in their order.
+        form: The layout of a text file.
+        labels: The value of `--labels`, which matches outputs to classes, see `match_classes`; None if it is
+            not given.
 
     Returns:
-        The rows, their labels numbered as the classifier's outputs are.
+        The rows, with their labels numbered as the classifier's outputs.
 
     Raises:
-        DataError: The file cannot be used, or its labels are not the classifier's.
+        DataError: The file cannot be used, or its labels do not match the classifier's outputs.
         ConfigError: `labels` cannot be used.
     """
     form.check_used(path)
@@ -76,14 +77,15 @@ def load_task_test(
     Args:
         task: The task, from `TASKS`.
         data_dir: Local folder to read from instead of the Hugging Face hub.
-        outputs: What the classifier calls its outputs, in their order.
-        labels: The user's word on which output stands for which class, see `match_classes`.
+        outputs: Names of the classifier's outputs, in their order.
+        labels: The value of `--labels`, which matches outputs to classes, see `match_classes`; None if it is
+            not given.
 
     Returns:
-        The rows, their labels numbered as the classifier's outputs are.
+        The rows, with their labels numbered as the classifier's outputs.
 
     Raises:
-        DataError: The data cannot be had, or its classes are not the classifier's.
+        DataError: The data cannot be loaded, or its classes do not match the classifier's outputs.
         ConfigError: `labels` cannot be used.
     """
     names = task.label_names
@@ -92,11 +94,11 @@ def load_task_test(
 
 
 def renumber(rows: datasets.Dataset, matching: Matching) -> TestRows:
-    """Number the labels of rows as a classifier's outputs are.
+    """Return rows with their labels numbered as a classifier's outputs.
 
     Args:
-        rows: Their labels are indices into the classes of `matching`.
-        matching: Which output stands for each class.
+        rows: Rows whose labels are indices into the classes of `matching`.
+        matching: The output that stands for each class.
     """
     table = rows.with_format("arrow")[:]
     return TestRows(datasets.Dataset(renumbered(table, matching.outputs)), matching)

@@ -1,4 +1,4 @@
-"""Reading a user's file into rows of texts with numbered labels."""
+"""Reads a user's file into rows of texts with numbered labels."""
 
 from __future__ import annotations
 
@@ -19,8 +19,13 @@ from earlyrobust.errors import DataError
 def text_columns_of(text: str, pair: str | None, label: str) -> list[str]:
     """Return the columns of the texts, in order.
 
+    Args:
+        text: Column of the text, or of the first text of a pair.
+        pair: Column of the second text; None for single texts.
+        label: Column of the label.
+
     Raises:
-        DataError: If one column is named for two things. A model that reads the label is always right.
+        DataError: If two options name the same column. A model that reads the label would always be right.
     """
     options: dict[str, str] = {}
     for option, column in (("--text-column", text), ("--pair-column", pair), ("--label-column", label)):
@@ -37,8 +42,21 @@ def text_columns_of(text: str, pair: str | None, label: str) -> list[str]:
 def read_labelled(
     path: Path, text_columns: Sequence[str], labels: LabelReader, form: TextFormat
 ) -> tuple[pa.Table, tuple[str, ...]]:
-    """Read the rows of a file that names its classes, and the classes; labels number them in their order."""
-    seen: dict[str, int] = {}  # classes, numbered as they come
+    """Read the rows of a file that defines the classes, and the classes.
+
+    Args:
+        path: CSV, TSV, JSONL or Parquet file.
+        text_columns: Columns of the texts.
+        labels: Reads the labels.
+        form: The layout of a text file.
+
+    Returns:
+        The rows, with labels that are indices of the classes, and the names of the classes in their order.
+
+    Raises:
+        DataError: If the file cannot be used.
+    """
+    seen: dict[str, int] = {}  # the classes, numbered in the order of their first rows
 
     def rows(table: Chunk) -> pa.Table:
         numbers = [seen.setdefault(name, len(seen)) for name in labels.read(table)]
@@ -57,6 +75,6 @@ def renumbered(rows: pa.Table, numbers: Sequence[int]) -> pa.Table:
 
 
 def to_rows(table: Chunk, text_columns: Sequence[str], labels: Sequence[int]) -> pa.Table:
-    """Make rows of the texts of a table and the number of each label."""
+    """Return rows with the texts of a table and the given label numbers."""
     texts, *pairs = [table.texts(column) for column in text_columns]
     return make_rows(texts, pairs[0] if pairs else None, labels)

@@ -1,4 +1,4 @@
-"""Reading the labels of user files, whatever they are written as."""
+"""Reads the labels of user files, which may be integers, whole decimals, truth values or strings."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from typing import Any
 from earlyrobust.data.chunks import Chunk
 from earlyrobust.errors import DataError
 
-# Python reads no number of more digits.
+# By default, Python converts at most 4,300 digits to an integer.
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4300}")
 _WHOLE_DECIMAL = re.compile(r"([+-]?[0-9]{1,4300})\.0*")
 _DEFAULT_NAME = re.compile(r"LABEL_([0-9]{1,4300})")
 _TRUTH = {"false": 0, "true": 1}
-# White space and characters without width, which `str.strip` does not know.
+# White space, and characters without width, which `str.strip` does not remove.
 _EDGES = re.compile(r"^[\s\u200b\u2060\ufeff]+|[\s\u200b\u2060\ufeff]+$")
 
 
 def plain(name: str) -> str:
-    """A class name without blanks at its ends, in Unicode's composed form (NFC); "3.0" becomes "3"."""
+    """Return a class name without blanks at its ends, in Unicode's composed form (NFC); "3.0" gives "3"."""
     name = unicodedata.normalize("NFC", _EDGES.sub("", name))
     decimal = _WHOLE_DECIMAL.fullmatch(name)
     return str(int(decimal[1])) if decimal else name
 
 
 def folded(name: str) -> str:
-    """A class name whatever its case."""
+    """Return a class name in plain form with its case folded."""
     return unicodedata.normalize("NFC", plain(name).casefold())
 
 
 def number_of(name: str) -> int | None:
-    """The whole number that a class name stands for: 3 for "3", "03" and "LABEL_3", 1 for "true"."""
+    """Return the whole number in a class name, or None: 3 for "3", "03" and "LABEL_3", 1 for "true"."""
     name = plain(name)
     if _INTEGER.fullmatch(name):
         return int(name)
@@ -47,12 +47,12 @@ def number_of(name: str) -> int | None:
 
 @dataclass
 class LabelReader:
-    """Reads the labels of one or several files, and counts how each class is spelt.
+    """Reads the labels of one or several files, and counts the spellings of each class.
 
     Attributes:
         column: Column of the label.
-        spellings: Rows of each spelling, by class.
-        defined: All classes in the order of their indices, where a Parquet file's metadata name them.
+        spellings: For each class, the number of rows of each spelling.
+        defined: All classes in the order of their indices; None if no Parquet metadata name them.
     """
 
     column: str
@@ -60,7 +60,7 @@ class LabelReader:
     defined: tuple[str, ...] | None = None
 
     def read(self, table: Chunk) -> list[str]:
-        """Return the class name of every row; whole numbers, `1.0` included, become their decimal digits.
+        """Return the class name of every row; whole numbers, also `1.0`, become their decimal digits.
 
         Raises:
             DataError: A label is missing or is neither a whole number nor a string.
@@ -69,7 +69,7 @@ class LabelReader:
         if defined is not None:
             self.defined = tuple(map(plain, defined))
         values = table.labels(self.column)
-        # True, 1 and 1.0 are equal, and not the same label.
+        # The type is part of the key, because True, 1 and 1.0 are equal but are different labels.
         keys = [(value.__class__, value if isinstance(value, Hashable) else None) for value in values]
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
         names = {
@@ -84,7 +84,7 @@ class LabelReader:
 
     @property
     def merged(self) -> dict[str, str]:
-        """Spellings that count as another one of the same class: spelling → class."""
+        """The spellings that differ from the name of their class: spelling → class."""
         return {
             spelling: name
             for name, counts in self.spellings.items()
@@ -94,10 +94,10 @@ class LabelReader:
         }
 
     def notes(self, where: str) -> Iterator[str]:
-        """Describe classes that are spelt in several ways, or nearly alike, a sentence each.
+        """Describe classes with several spellings, and classes with nearly equal names, one sentence each.
 
         Args:
-            where: Where the classes come from.
+            where: Source of the classes, for the sentences.
         """
         for name, counts in self.spellings.items():
             if len(counts) > 1:
@@ -145,7 +145,12 @@ class LabelReader:
 def order_classes(names: Sequence[str], defined: Sequence[str] | None = None) -> tuple[str, ...]:
     """Return the distinct class names in the order of their indices.
 
-    Integers are sorted as numbers, anything else as strings, unless the data itself defines an order.
+    If the data defines an order, the classes keep it. Otherwise integers are sorted as numbers, and other
+    names as strings.
+
+    Args:
+        names: Class names, with repetitions.
+        defined: The order that the data defines; None if it defines none.
     """
     distinct = set(names)
     if defined is not None and distinct <= set(defined):
@@ -156,13 +161,13 @@ def order_classes(names: Sequence[str], defined: Sequence[str] | None = None) ->
 
 
 def name_some(classes: Sequence[str]) -> str:
-    """List class names for a message, the first few where there are many."""
+    """Return the class names as a list for a message; of more than ten, only the first ten."""
     shown = ", ".join(map(reprlib.repr, classes[:10]))
     return shown if len(classes) <= 10 else f"{shown} and {len(classes) - 10} more"
 
 
 def _skeleton(name: str) -> str:
-    """A class name without what the eye overlooks: width, case, runs of blanks, kinds of dashes."""
+    """Return a class name without differences that a reader overlooks: width, case, blanks, dashes."""
     characters = unicodedata.normalize("NFKC", " ".join(name.split()))
     kinds = {character: unicodedata.category(character) for character in set(characters)}
     same = {"Pd": "-", "Pc": "-", "Zs": "-", "Cf": ""}

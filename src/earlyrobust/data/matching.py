@@ -1,4 +1,4 @@
-"""Finding the output of a trained classifier that stands for each class of the data."""
+"""Finds the output of a trained classifier that stands for each class of the data."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from earlyrobust.data.chunks import Chunk
 from earlyrobust.data.labels import folded, name_some, number_of, plain
 from earlyrobust.errors import ConfigError, DataError
 
-# How classes are compared, the closest likeness first.
+# The forms in which names are compared, the strictest first.
 _LIKENESSES: tuple[Callable[[str], Hashable], ...] = (str, plain, folded, number_of)
 
 
 @dataclass(frozen=True)
 class Matching:
-    """Which output of a classifier stands for each class.
+    """A match of each class of the data to an output of a classifier.
 
     Attributes:
         classes: The classes of the data.
         outputs: Index of the output for each class.
-        by: How they were matched: by "name", "number", "position" or "option".
+        by: The way of matching: "name", "number", "position" or "option".
     """
 
     classes: tuple[str, ...]
@@ -30,11 +30,11 @@ class Matching:
     by: str
 
     def named(self, outputs: Sequence[str]) -> dict[str, str]:
-        """Class of the data → name of the output."""
+        """Return the name of the output for each class of the data."""
         return {name: outputs[index] for name, index in zip(self.classes, self.outputs, strict=True)}
 
     def describe(self, outputs: Sequence[str]) -> str:
-        """Say in one sentence which output stands for which class, and how that was found."""
+        """Describe the match, and the way in which it was found, in one sentence."""
         told = {
             "name": "by their names",
             "number": "by their numbers",
@@ -49,7 +49,7 @@ class Matching:
 
 
 class _Names:
-    """Names that classes are looked up among."""
+    """An index of names in which class names are looked up."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._tables: list[dict[Hashable, list[int]]] = [{} for _ in _LIKENESSES]
@@ -59,7 +59,7 @@ class _Names:
                     table.setdefault(key, []).append(index)
 
     def find(self, name: str) -> tuple[list[int], bool]:
-        """Indices of the names that are most like one, and whether only its number is."""
+        """Return the indices of the names that are most like a name, and whether only the numbers agree."""
         for like, table in zip(_LIKENESSES, self._tables, strict=True):
             if found := table.get(like(name), []):
                 return found, like is number_of
@@ -76,27 +76,27 @@ def match_classes(
 ) -> Matching:
     """Find the output of a classifier that stands for each class.
 
-    The option decides, where it is given. Else a class is the output of the same name, if need be whatever
-    the case, or of the same number, where numbers can be read in one way only. Where the outputs have no
-    names and the data set defines an order of its classes, they are matched by position.
+    The option decides if it is given. Otherwise a class matches the output of the same name, if necessary
+    without regard to case, or the output of the same number, if the numbers can be read in one way only. If
+    the outputs have no names and the data set defines an order of its classes, the position decides.
 
     Args:
         classes: The classes that occur in the data.
-        outputs: What the classifier calls its outputs, in their order.
-        where: Where the classes came from, for the message.
+        outputs: Names of the classifier's outputs, in their order.
+        where: Source of the classes, for the message.
         order: All classes in the order that the data set defines; None if it defines none.
         option: The value of `--labels`: the class of each output, in the order of the outputs, or pairs such
-            as `NEG=negative`.
+            as `NEG=negative`. None if it is not given.
 
     Raises:
         ConfigError: If the option cannot be used.
-        DataError: If the outputs of the classes cannot be told, or in more than one way.
+        DataError: If a class matches no output or several outputs, or if its number can be read in two ways.
     """
     if option is not None:
         return _match_by_option(classes, outputs, where, order, option)
     names = _Names(outputs)
     if order is not None and len(order) == len(outputs) and is_numbered(outputs):
-        # Classes may be called LABEL_0, too; numbers are names only where the outputs have them as names.
+        # Classes may also be called LABEL_0. Numbers count as names only if the outputs have them as names.
         is_name = _is_default if is_unnamed(outputs) else lambda name: bool(names.find(name)[0])
         if not any(map(is_name, classes)):
             return _placed(classes, order, range(len(outputs)), "position")
@@ -127,7 +127,7 @@ def match_rows(names: Sequence[str], classes: Sequence[str], table: Chunk) -> li
     Args:
         names: Class name of each row.
         classes: Class names in the order of their indices.
-        table: Where the rows came from, for the message.
+        table: The chunk of the rows, for the message.
 
     Raises:
         DataError: A row has a class that is not among `classes`.
@@ -143,18 +143,18 @@ def match_rows(names: Sequence[str], classes: Sequence[str], table: Chunk) -> li
 
 
 def likest(names: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
-    """Index of the class that each name stands for, those left out that stand for none or may for several."""
+    """Return the index of the class of each name, without names that match no class or several classes."""
     known = _Names(classes)
     return {name: found[0] for name in names if len(found := known.find(name)[0]) == 1}
 
 
 def is_unnamed(outputs: Sequence[str]) -> bool:
-    """Whether outputs are only numbered by transformers: LABEL_0, LABEL_1, ..."""
+    """Return whether outputs have only the default names of transformers: LABEL_0, LABEL_1, ..."""
     return all(name == f"LABEL_{index}" for index, name in enumerate(outputs))
 
 
 def is_numbered(outputs: Sequence[str]) -> bool:
-    """Whether the names of outputs say no more than their indices."""
+    """Return whether the names of outputs are only their indices."""
     return all(number_of(name) == index and folded(name) != "true" for index, name in enumerate(outputs))
 
 
@@ -163,13 +163,13 @@ def _is_default(name: str) -> bool:
 
 
 def _placed(classes: Sequence[str], order: Sequence[str], places: Sequence[int], by: str) -> Matching:
-    """Classes at their places in an order."""
+    """Match each class to the output at its place in an order."""
     at = {name: index for index, name in zip(places, order, strict=True)}
     return Matching(tuple(classes), tuple(at[name] for name in classes), by)
 
 
 def _check_one_reading(classes: Sequence[str], outputs: Sequence[str], where: str) -> None:
-    """Refuse numbers that may be counted from 1."""
+    """Refuse numbers that may be counted from 0 or from 1."""
     counted = [number_of(name) for name in classes if folded(name) not in ("true", "false")]
     if not counted or any(map(_is_default, classes)) or 0 in counted:
         return
@@ -184,7 +184,7 @@ def _way_out(classes: Sequence[str], outputs: Sequence[str]) -> str:
 
 
 def _forms(classes: Sequence[str], outputs: Sequence[str]) -> str:
-    """Show how --labels is written."""
+    """Describe the two forms of --labels, with an example."""
     example = f"{reprlib.repr(outputs[0])[1:-1]}={reprlib.repr(classes[0])[1:-1]}"
     return f"in the order of the outputs, or in pairs such as {example}"
 
@@ -192,7 +192,7 @@ def _forms(classes: Sequence[str], outputs: Sequence[str]) -> str:
 def _match_by_option(
     classes: Sequence[str], outputs: Sequence[str], where: str, order: Sequence[str] | None, option: str
 ) -> Matching:
-    # A list may be written over several lines.
+    # The list may span several lines.
     line = " ".join(option.splitlines())
     items = [plain(item) for item in next(csv.reader([line], skipinitialspace=True), [])]
 
@@ -235,7 +235,7 @@ def _match_by_option(
     if _covers(items, classes):
         listed = _Names(items)
         return Matching(tuple(classes), tuple(listed.find(name)[0][0] for name in classes), "option")
-    # The model's own names: they are read in the order of the classes, where there is one.
+    # The option lists the model's own output names, which are read in the order of the classes.
     places = [known.find(item)[0] for item in items]
     if sorted(place for found in places for place in found) != list(range(len(outputs))):
         missing = [name for name in classes if not _covers(items, [name])]
@@ -250,7 +250,7 @@ def _match_by_option(
 
 
 def _pair(item: str, outputs: _Names) -> tuple[int, str] | None:
-    """Take `output=class` apart: the index of the output, and the class."""
+    """Split `output=class` into the index of the output and the class; return None if no output fits."""
     for place in (index for index, character in enumerate(item) if character == "="):
         found, name = outputs.find(plain(item[:place]))[0], plain(item[place + 1 :])
         if len(found) == 1 and name:
@@ -259,13 +259,16 @@ def _pair(item: str, outputs: _Names) -> tuple[int, str] | None:
 
 
 def _covers(names: Sequence[str], classes: Iterable[str]) -> bool:
-    """Whether each class is one of some names, and only one."""
+    """Return whether each class matches exactly one of some names."""
     listed = _Names(names)
     return all(len(listed.find(name)[0]) == 1 for name in classes)
 
 
 def _numerical_order(classes: Sequence[str], count: int) -> list[str] | None:
-    """Classes that are numbers in their order, if all are there or they are counted from 0."""
+    """Return classes that are numbers in numerical order; None if they do not define an order.
+
+    They define one if there are as many classes as outputs, or if they are counted from 0.
+    """
     numbers = {number: name for name in classes if (number := number_of(name)) is not None}
     if len(numbers) < len(classes):
         return None

@@ -1,4 +1,4 @@
-"""From a named task or the user's own files to the three splits that training, selection and report use."""
+"""Makes the splits for training, selection and test from a named task or the user's own files."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class TextData:
     Attributes:
         name: Name of the task, or of the training file without its ending.
         train: Rows to train on, in random order.
-        selection: Rows cut from the training data, to choose epochs and settings on.
-        test: Rows to report on, to be used once, at the end.
+        selection: Rows to choose epochs and settings on, held out from the training data.
+        test: Rows to report on, used once, at the end.
         label_names: Name of each class, in the order of the label indices.
-        fingerprint: sha256 over all texts, pairs, labels and label names, order included.
+        fingerprint: sha256 of all texts, pairs, labels and label names, in their order.
         duplicates: Numbers of rows with repeated texts, see `count_repeats`.
-        merged_labels: Spellings of a label that count as another one: spelling → class.
-        label_notes: What is worth knowing about the labels, a sentence each.
+        merged_labels: Spellings that differ from the name of their class: spelling → class.
+        label_notes: Remarks about the labels, one sentence each.
     """
 
     name: str
@@ -62,7 +62,7 @@ class TextData:
     label_notes: tuple[str, ...] = ()
 
     def with_classes(self, numbers: Sequence[int], names: Sequence[str]) -> TextData:
-        """Return the data with other numbers and names of the classes; the fingerprint stays.
+        """Return the data with new numbers and names of the classes; the fingerprint stays the same.
 
         Args:
             numbers: The new number of each class, in the order of the old numbers.
@@ -74,12 +74,12 @@ class TextData:
 
     @property
     def is_pair(self) -> bool:
-        """Whether the input is two texts."""
+        """Whether each input is a pair of texts."""
         return "pair" in self.train.column_names
 
     @property
     def largest_class(self) -> float:
-        """Share of the largest class in the test split: the accuracy of always naming it."""
+        """Share of the largest class in the test split, which is the accuracy of always predicting it."""
         return float(np.bincount(self.test["label"]).max() / len(self.test))
 
     @property
@@ -105,26 +105,26 @@ def load_task(
     test_samples: int | None = None,
     seed: int = 0,
 ) -> TextData:
-    """Load a named task.
+    """Load the three splits of a named task.
 
-    A label-stratified selection split, 10 % and at most 2,000 rows, is cut from the training split, because
-    the test split of the GLUE tasks is the public validation split and must not steer anything. A few texts
-    of these tasks are repeated, and may be on both sides of the cut: `duplicates` says how many. The builtin
-    corpus brings its own three splits, the same for every seed. Where only some rows are drawn to train on,
-    there are at most as many to select on.
+    A label-stratified selection split, 10 % and at most 2,000 rows, is held out from the training split. The
+    test split of the GLUE tasks is the public validation split, so it must not influence any choice. A few
+    texts of these tasks are repeated and may be in two splits: `duplicates` holds their numbers. The builtin
+    corpus has its own three splits, the same for every seed. If `train_samples` is given, the selection split
+    has at most as many rows.
 
     Args:
         task: The task, from `TASKS`.
         data_dir: Local folder to read from instead of the Hugging Face hub.
-        train_samples: Rows to draw from what is left for training, None for all.
-        test_samples: Rows to draw for testing, None for all.
-        seed: Seed of the cut, the draw and the order of the training rows.
+        train_samples: Number of training rows to draw after the selection split is held out; None for all.
+        test_samples: Number of test rows to draw; None for all.
+        seed: Seed of the splits, the samples and the order of the training rows.
 
     Returns:
         The three splits.
 
     Raises:
-        DataError: The data cannot be had or used, or there are fewer rows than are to be drawn.
+        DataError: The data cannot be loaded or used, or it has fewer rows than the samples need.
     """
     rng = np.random.default_rng(seed)
     if task.hub is None or task.local is None:
@@ -136,7 +136,8 @@ def load_task(
         tables = read_hub(task, task.hub) if data_dir is None else read_local(task, task.local, data_dir)
         train, test = map(Rows.of, tables)
         _require_splittable(train, task.label_names, f"the training split of {task.name!r}", parts=2)
-        selection, train = _hold_out(train, rng)  # by rows, as in all records of these tasks
+        # Rows are held out without keys, so that the splits stay those of earlier records.
+        selection, train = _hold_out(train, rng)
     train = _sample(train, train_samples, rng, "training")
     test = _sample(test, test_samples, rng, "test")
     selection = _no_more_than(train_samples, selection, rng)
@@ -157,29 +158,29 @@ def load_files(
 ) -> TextData:
     """Load the user's own CSV, TSV, JSONL or Parquet files.
 
-    Labels may be integers or strings; the classes are those of the training file, integers in numerical and
-    strings in alphabetical order, or in that of a Parquet file's metadata. Labels that are equal without the
-    blanks at their ends and in Unicode's composed form are one class. The selection split, and the test split
-    where no file is given for it, are label-stratified cuts from the training file, 10 % and at most 2,000
-    rows each. Equal texts stay on one side of a cut, so these sizes are met as nearly as that allows. Where
-    only some rows are drawn to train on, there are at most as many to select on.
+    Labels may be integers or strings. The classes are those of the training file: integers in numerical
+    order, strings in alphabetical order, or all in the order of a Parquet file's metadata. Labels that are
+    equal without the blanks at their ends and in Unicode's composed form are one class. The selection split
+    is held out from the training file, and so is the test split if there is no test file. Both are
+    label-stratified, with 10 % and at most 2,000 rows each. Equal texts stay in the same split, so the sizes
+    may differ a little from these. If `train_samples` is given, the selection split has at most as many rows.
 
     Args:
         train_file: File to train on.
-        test_file: File to report on, None to cut it from the training file.
+        test_file: File to report on; None to hold out the test split from the training file.
         text_column: Column of the text, or of the first text of a pair.
         pair_column: Column of the second text, None for single texts.
         label_column: Column of the label.
-        train_samples: Rows to draw from what is left for training, None for all.
-        test_samples: Rows to draw for testing, None for all.
-        seed: Seed of the cuts, the draw and the order of the training rows.
-        form: How text files are laid out.
+        train_samples: Number of training rows to draw after the other splits are held out; None for all.
+        test_samples: Number of test rows to draw; None for all.
+        seed: Seed of the splits, the samples and the order of the training rows.
+        form: The layout of text files.
 
     Returns:
         The three splits.
 
     Raises:
-        DataError: A file cannot be used, there are fewer rows than are to be drawn, or most of the test file
+        DataError: A file cannot be used, there are fewer rows than the samples need, or most of the test file
             is in the training file.
     """
     form.check_used(train_file, test_file)
@@ -223,7 +224,7 @@ def load_files(
 
 
 def _others(labels: LabelReader, classes: Sequence[str]) -> dict[str, str]:
-    """Labels of a test file that are spelt otherwise than the classes they stand for."""
+    """Return the labels of a test file whose spelling differs from the name of their class."""
     return {
         name: classes[index]
         for name, index in likest(labels.spellings, classes).items()
@@ -250,9 +251,13 @@ def _require_splittable(rows: Rows, classes: Sequence[str], where: str, parts: i
 def _hold_out(
     rows: Rows, rng: np.random.Generator, keys: KeyArray | None = None, leave: int = 1
 ) -> tuple[Rows, Rows]:
-    """Cut a stratified part from rows of which each class has at least two; return it and the rest.
+    """Hold out a stratified part of the rows, and return this part and the rest.
 
-    Rows of equal `keys` stay together, and `leave` of each class's stay in the rest at least.
+    Args:
+        rows: The rows, at least two of each class.
+        rng: Source of randomness.
+        keys: Equal numbers for rows with equal texts, which then stay together; None to split by rows.
+        leave: Fewest texts of each class that stay in the rest, if there are keys.
     """
     labels = rows.labels
     size = min(HELD_OUT_MOST, round(HELD_OUT_SHARE * len(labels)))
@@ -279,7 +284,10 @@ def _sample(rows: Rows, size: int | None, rng: np.random.Generator, name: str) -
 
 
 def _no_more_than(size: int | None, selection: Rows, rng: np.random.Generator) -> Rows:
-    """The selection split, or a draw of it: every model is judged on it, however little it was trained on."""
+    """Return the selection split, or a sample of it that is as large as the sample of training rows.
+
+    Every model is evaluated on this split, even a model that is trained on few rows.
+    """
     if size is None or len(selection) <= size:
         return selection
     return _sample(selection, size, rng, "selection")

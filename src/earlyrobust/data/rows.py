@@ -1,4 +1,4 @@
-"""Rows of text and labels, on disk rather than in memory where there are many."""
+"""Holds rows of texts and labels, in memory if they are few and else on disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ from earlyrobust.storage import A_DAY, TEMPORARY, cache_folder, remove_leftovers
 def make_rows(
     texts: Sequence[str], pairs: Sequence[str] | None, labels: Sequence[int] | IntArray
 ) -> pa.Table:
-    """Put rows into the one form the rest of the room works on.
+    """Return a table of texts and labels, the form of rows in the whole package.
+
+    Args:
+        texts: The texts, or the first texts of pairs.
+        pairs: The second texts; None for single texts.
+        labels: The label of each row.
 
     Returns:
         Columns `text` (string), `pair` (string, left out where `pairs` is None) and `label` (int64).
@@ -36,12 +41,12 @@ def make_rows(
 
 
 def gather(chunks: Iterator[pa.Table]) -> pa.Table:
-    """Put chunks together: in memory if there is one, else in a file that is mapped into it.
+    """Join chunks into one table: a single chunk stays in memory, several go into a memory-mapped file.
 
-    The file lies in the cache without a name, so that nothing of it is left when the process has ended.
+    The file is in the cache and loses its name at once, so that nothing of it is left when the process ends.
 
     Args:
-        chunks: At least one; all of the same columns.
+        chunks: One or more tables with the same columns.
 
     Raises:
         DataError: The file cannot be written.
@@ -60,7 +65,7 @@ def gather(chunks: Iterator[pa.Table]) -> pa.Table:
             write_stream(Path(name), chain((first, second), chunks))
             return pa.ipc.open_stream(pa.memory_map(name)).read_all()
         finally:
-            with suppress(OSError):  # some systems keep the name of a file that is mapped
+            with suppress(OSError):  # Some systems do not remove a mapped file.
                 Path(name).unlink()
     except OSError as error:
         raise DataError(
@@ -70,11 +75,11 @@ def gather(chunks: Iterator[pa.Table]) -> pa.Table:
 
 
 def write_stream(path: Path, parts: Iterator[pa.Table]) -> None:
-    """Write tables into a file of Arrow's stream format, one after the other.
+    """Write consecutive tables into a file in Arrow's stream format.
 
     Args:
         path: The file.
-        parts: At least one; all of the same columns.
+        parts: One or more tables with the same columns.
     """
     first = next(parts)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, first.schema) as writer:
@@ -84,11 +89,11 @@ def write_stream(path: Path, parts: Iterator[pa.Table]) -> None:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of a table, in an order of their own.
+    """A selection of the rows of a table, in any order.
 
     Attributes:
-        table: As `make_rows` makes them.
-        indices: Which of its rows, shape (rows,).
+        table: A table from `make_rows`.
+        indices: Indices of the selected rows, shape (rows,).
         table_keys: Equal numbers for rows of the table with equal texts, shape (rows of the table,).
     """
 
@@ -98,7 +103,7 @@ class Rows:
 
     @classmethod
     def of(cls, table: pa.Table) -> Rows:
-        """All rows of a table."""
+        """Return all rows of a table."""
         return cls(table, np.arange(len(table)), table_keys(table))
 
     def __len__(self) -> int:
@@ -116,9 +121,9 @@ class Rows:
         return self.table_keys[self.indices]
 
     def take(self, places: IntArray) -> Rows:
-        """The rows at some places among these."""
+        """Return the rows at some positions in this selection."""
         return Rows(self.table, self.indices[places], self.table_keys)
 
     def to_dataset(self) -> datasets.Dataset:
-        """The rows as a data set, which looks them up in the table."""
+        """Return the rows as a data set, which looks them up in the table."""
         return datasets.Dataset(self.table).select(self.indices)

@@ -1,7 +1,8 @@
-"""The rows of CSV and TSV files, and which of their quotes are text.
+"""Reads the rows of CSV and TSV files, and decides which of their quotes are text.
 
-A quote that is text, at the start of a field, makes the csv module read on to the next quote, lines later,
-and turn all rows between into one text. That row looks like any other, so such rows are searched for here.
+If a quote at the start of a field is text, the csv module takes it for an opening quote. It then reads up to
+the next quote, lines later, and turns all rows between into one text. The result looks like any other row, so
+this module searches for such swallowed rows.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ from earlyrobust.errors import DataError
 
 NumberedRow = tuple[int, list[str]]
 
-# What a header is tried to be separated by that is one column.
+# The delimiters to look for in a header that is one column.
 _DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _LINE_END = re.compile(r"\r\n|\r|\n")
-# So many different labels tell rows from other lines; a column of more holds no labels.
+# At most this many different labels are kept to recognise swallowed rows. A column with more different values
+# holds no labels.
 _MOST_LABELS = 10_000
 
 
 class _Lines(Iterator[str]):
-    """The lines of a file, counted, with those kept that the row at hand has taken."""
+    """An iterator over the lines of a file, which counts them and keeps the lines of the current row."""
 
     def __init__(self, path: Path, encoding: str | None) -> None:
         self._lines = lines_of(path, encoding)
@@ -43,19 +45,19 @@ class _Lines(Iterator[str]):
         return line
 
     def begin_row(self) -> int:
-        """Forget the lines of the row before; the number of the line that comes next."""
+        """Forget the lines of the previous row, and return the number of the next line."""
         self.row = []
         return self.number + 1
 
 
 def separated_rows(path: Path, form: TextFormat, delimiter: str, label_column: str) -> Iterator[NumberedRow]:
-    """Yield the rows of a file that are not blank, the header first, each with the number of its first line.
+    """Yield the rows of a file that are not blank, header first, each with the number of its first line.
 
     Args:
         path: The file.
-        form: Which quotes are text, and the encoding.
+        form: The meaning of quotes, and the encoding.
         delimiter: Character between the fields.
-        label_column: Column whose values tell a swallowed row from a line of a text.
+        label_column: Column whose values distinguish a swallowed row from a line of a text.
 
     Raises:
         DataError: The quotes do not match, or have swallowed rows.
@@ -71,10 +73,16 @@ def separated_rows(path: Path, form: TextFormat, delimiter: str, label_column: s
 
 
 def check_header(path: Path, header: Sequence[str], delimiter: str) -> None:
-    """Refuse a header of one column that another delimiter makes several, and one of another encoding.
+    """Refuse a header that another delimiter or another encoding would read correctly.
+
+    Args:
+        path: The file, for the message.
+        header: The fields of the header.
+        delimiter: Character between the fields.
 
     Raises:
-        DataError: It is such a header.
+        DataError: The header holds zero bytes or tells Excel the delimiter, or is one column that another
+            delimiter splits.
     """
     if any("\0" in name for name in header):
         raise DataError(
@@ -97,7 +105,7 @@ def check_header(path: Path, header: Sequence[str], delimiter: str) -> None:
 
 
 def _plain_rows(lines: _Lines, delimiter: str) -> Iterator[NumberedRow]:
-    """One row a line, every quote text."""
+    """Yield one row for each line; every quote is text."""
     for line in lines:
         if content := line.rstrip("\r\n"):
             yield lines.number, content.split(delimiter)
@@ -105,9 +113,10 @@ def _plain_rows(lines: _Lines, delimiter: str) -> Iterator[NumberedRow]:
 
 
 def _tab_rows(path: Path, lines: _Lines) -> Iterator[NumberedRow]:
-    """One row a line; a field whose quotes close before the tab is unquoted.
+    """Yield one row for each line, and unquote fields whose quotes close before the tab.
 
-    A line that has not as many fields as the header may begin a row with tabs or line ends within quotes.
+    If a line has another number of fields than the header, a row with tabs or line ends within quotes may
+    begin there.
     """
     width = 0
     while True:
@@ -126,7 +135,7 @@ def _tab_rows(path: Path, lines: _Lines) -> Iterator[NumberedRow]:
 
 
 def _row_over_lines(path: Path, lines: _Lines, first: str, number: int, width: int) -> list[str] | None:
-    """The row that begins with a line if its quotes hold tabs and line ends; None if it is none."""
+    """Return the row that begins with a line and has tabs and line ends within quotes; None without one."""
     try:
         with _unlimited_fields():
             row = next(csv.reader(chain((first,), lines), delimiter="\t", strict=True))
@@ -142,7 +151,7 @@ def _unquoted(field: str) -> str:
 
 
 def _quoted_rows(path: Path, lines: _Lines, delimiter: str) -> Iterator[NumberedRow]:
-    """Rows whose quotes hold delimiters and line ends."""
+    """Yield rows in which quoted fields may hold delimiters and line ends."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         number = lines.begin_row()
@@ -150,7 +159,7 @@ def _quoted_rows(path: Path, lines: _Lines, delimiter: str) -> Iterator[Numbered
             with _unlimited_fields():
                 row = next(reader, None)
         except csv.Error as error:
-            if number == 1 and delimiter not in lines.row[0]:  # quoted names, separated by something else
+            if number == 1 and delimiter not in lines.row[0]:  # quoted names with another delimiter
                 check_header(path, [lines.row[0].rstrip("\r\n")], delimiter)
             raise DataError(
                 f"The quotes in the row that begins at line {number} of {path} do not match: "
@@ -166,10 +175,11 @@ def _quoted_rows(path: Path, lines: _Lines, delimiter: str) -> Iterator[Numbered
 def _checked(
     path: Path, rows: Iterator[NumberedRow], lines: _Lines, delimiter: str, label_column: str
 ) -> Iterator[NumberedRow]:
-    """The same rows; refused at the end if quotes have swallowed some.
+    """Yield the same rows, and raise an error after the last row if quotes have swallowed some.
 
-    A row of several lines has swallowed rows if a line of it, other than the one that its own label stands
-    on, has as many fields as the header and one of the labels of the file: the lines of a review seldom do.
+    A row of several lines has swallowed rows if one of its lines, other than the line of its own label, has
+    as many fields as the header and one of the labels of the file. The lines of a review seldom look like
+    that.
     """
     header: list[str] | None = None
     place = 0
@@ -191,7 +201,7 @@ def _checked(
 
 
 def _labels_within(row: Sequence[str], lines: Sequence[str], delimiter: str, place: int) -> set[str]:
-    """What the lines of a row have for a label if they are rows, without the label of the row itself."""
+    """Return the labels that the lines of a row have if they are rows, without the row's own label."""
     own = sum(len(_LINE_END.findall(field)) for field in row[:place])
     labels = set()
     for number, line in enumerate(lines):
@@ -214,7 +224,7 @@ def _swallowed(path: Path, first: int, last: int) -> DataError:
 
 @contextmanager
 def _unlimited_fields() -> Iterator[None]:
-    """Lift the csv module's limit of 128 KiB a field, which is one setting for the whole process."""
+    """Lift the csv module's limit of 128 KiB for a field, which is a setting of the whole process."""
     limit = csv.field_size_limit(2**31 - 1)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Fetching the rows of a named task, from a local folder of Parquet files or from the Hugging Face hub."""
+"""Reads the rows of a named task from a local folder of Parquet files or from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ from earlyrobust.errors import DataError
 def read_local(task: Task, files: LocalFiles, data_dir: Path) -> tuple[pa.Table, pa.Table]:
     """Read a task's training and test rows from a local folder.
 
+    Args:
+        task: The task.
+        files: The paths of the task's files in the folder.
+        data_dir: The folder.
+
+    Returns:
+        The training rows and the test rows.
+
     Raises:
         DataError: The folder or one of the files is missing or cannot be used.
     """
@@ -31,12 +39,19 @@ def read_local(task: Task, files: LocalFiles, data_dir: Path) -> tuple[pa.Table,
 def read_hub(task: Task, hub: HubSource) -> tuple[pa.Table, pa.Table]:
     """Fetch a task's training and test rows from the Hugging Face hub, or from its local cache.
 
+    Args:
+        task: The task.
+        hub: The task's data set on the hub.
+
+    Returns:
+        The training rows and the test rows.
+
     Raises:
         DataError: The hub cannot be reached and the cache does not have the data set.
     """
     try:
         train, test = datasets.load_dataset(hub.repo, hub.config, split=[hub.train, hub.test])
-    # Whatever the hub's client and the HTTP library below it may raise, the data is not here.
+    # The hub's client and its HTTP library raise many kinds of errors. All mean that the data is missing.
     except Exception as error:
         raise DataError(
             f"The data set {hub.repo} could not be fetched from the Hugging Face hub ({one_line(error)}): "
@@ -89,7 +104,7 @@ def _checked_labels(task: Task, table: Chunk) -> list[int]:
 
 
 def _unquote(text: str) -> str:
-    """Undo CSV quoting: outer quotes go, doubled quotes inside become single."""
+    """Undo CSV quoting: remove the outer quotes, and make doubled quotes inside single."""
     if len(text) >= 2 and text.startswith('"') and text.endswith('"'):
         return text[1:-1].replace('""', '"')
     return text

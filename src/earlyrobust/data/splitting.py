@@ -1,4 +1,4 @@
-"""Drawing label-stratified random subsets of rows, with or without equal texts kept together."""
+"""Draws label-stratified random subsets of rows, with or without keeping equal texts together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 def allocate(counts: IntArray, size: int) -> IntArray:
     """Divide `size` rows among classes in proportion to their counts, by largest remainder.
 
-    No class goes empty: one that proportion would leave without a row takes it from the largest share.
+    Every class gets at least one row. A class that would get none takes a row from the largest share.
 
     Args:
         counts: Rows of each class, all positive, shape (classes,).
@@ -25,7 +25,7 @@ def allocate(counts: IntArray, size: int) -> IntArray:
     Returns:
         Rows of each class, summing to `size`, none above its count, shape (classes,).
     """
-    # In integers, so that equal remainders are equal and the result is the same on every machine.
+    # Integers make equal remainders equal, so that the result is the same on every machine.
     shares, remainders = np.divmod(counts * size, counts.sum())
     left = size - shares.sum()
     shares[np.argsort(-remainders, kind="stable")[:left]] += 1
@@ -36,15 +36,15 @@ def allocate(counts: IntArray, size: int) -> IntArray:
 
 
 def stratified_draw(labels: IntArray, size: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-    """Draw rows at random with the class proportions kept.
+    """Draw rows at random, and keep the proportions of the classes.
 
     Args:
         labels: Label of each row, shape (rows,).
-        size: Rows to draw, at least one per class that occurs.
+        size: Number of rows to draw, at least one for each class that occurs.
         rng: Source of randomness.
 
     Returns:
-        Indices of the rows drawn, shape (size,), and of the others, shape (rows - size,), both in random
+        Indices of the drawn rows, shape (size,), and of the other rows, shape (rows - size,), both in random
         order.
     """
     classes, counts = np.unique(labels, return_counts=True)
@@ -58,23 +58,24 @@ def stratified_draw(labels: IntArray, size: int, rng: np.random.Generator) -> tu
 def grouped_draw(
     labels: IntArray, keys: npt.NDArray[np.uint64], size: int, rng: np.random.Generator, leave: int = 1
 ) -> tuple[IntArray, IntArray]:
-    """Draw rows at random, all or none of a text, with the class proportions kept as nearly as that allows.
+    """Draw rows at random, all rows of a text or none, and nearly keep the proportions of the classes.
 
-    Texts come in random order. Each is drawn if its rows bring the classes nearer to their shares. Where no
-    text is repeated, the result is that of `stratified_draw`.
+    The texts are offered in random order. A text is drawn if its rows bring the classes nearer to their
+    shares. If no text is repeated, the result is that of `stratified_draw`.
 
     Args:
         labels: Label of each row, shape (rows,).
         keys: Equal numbers for rows of equal texts, shape (rows,).
-        size: Rows to draw, at least one per class that occurs; the result may have some more or fewer.
+        size: Number of rows to draw, at least one for each class that occurs. The result may have some more
+            or fewer.
         rng: Source of randomness.
-        leave: Texts of each class that are not to be drawn, at least.
+        leave: Fewest texts of each class that are not drawn.
 
     Returns:
-        Indices of the rows drawn and of the others, both in random order. Every class is in both.
+        Indices of the drawn rows and of the other rows, both in random order. Every class is in both.
 
     Raises:
-        DataError: Texts with several labels leave no such draw.
+        DataError: Texts with several labels make such a draw impossible.
     """
     unique, texts, repeats = np.unique(keys, return_inverse=True, return_counts=True)
     if len(unique) == len(keys):
@@ -90,13 +91,13 @@ def grouped_draw(
             offered[text] = True
             draw.offer(text)
     for label in np.flatnonzero(draw.undrawn == draw.texts_of_classes):
-        # Each text of the class has so many rows that none brought it nearer to its share. The smallest goes.
+        # Every text of this class has too many rows to bring it nearer to its share. The smallest is drawn.
         candidates = np.unique(texts[classes == label])
         candidates = candidates[np.argsort(repeats[candidates], kind="stable")]
         if not any(draw.offer(text, always=True) for text in candidates):
             raise DataError(
                 "The rows cannot be cut so that equal texts stay together and every class is on both sides: "
-                "drop rows whose text stands with several labels."
+                "drop rows whose text has several labels."
             )
     drawn = draw.drawn[texts[order]]
     return order[drawn], order[~drawn]
@@ -106,10 +107,10 @@ class _Draw:
     """The texts drawn so far.
 
     Attributes:
-        due: Rows of each class that are still to be drawn; below 0 where there are too many.
-        undrawn: Texts of each class that are not drawn.
-        texts_of_classes: Texts of each class.
-        drawn: Whether each text is drawn.
+        due: For each class, the number of rows still to draw; negative if too many are drawn.
+        undrawn: For each class, the number of texts that are not drawn.
+        texts_of_classes: For each class, the number of texts.
+        drawn: For each text, whether it is drawn.
     """
 
     def __init__(
@@ -125,7 +126,11 @@ class _Draw:
         self.undrawn = self.texts_of_classes.copy()
 
     def offer(self, text: int, *, always: bool = False) -> bool:
-        """Draw a text if it brings the classes nearer to their shares, or whenever it may be drawn."""
+        """Draw a text if it brings the classes nearer to their shares, or `always` if enough texts are left.
+
+        Returns:
+            Whether the text is drawn now.
+        """
         begin, end = self._ends[text - 1] if text else 0, self._ends[text]
         rows = Counter(self._classes_by_text[begin:end].tolist())
         nearer = sum(abs(self.due[label] - count) - abs(self.due[label]) for label, count in rows.items()) < 0

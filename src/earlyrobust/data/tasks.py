@@ -1,4 +1,4 @@
-"""The data sets this package knows by name: where each one lies and the paper's settings for it.
+"""Lists the data sets that have a name: the sources of each, and the paper's settings for it.
 
 This module is a literal table and imports nothing heavy, so that the command line can list it at once.
 """
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HubSource:
-    """Where a data set is on the Hugging Face hub.
+    """The place of a data set on the Hugging Face hub.
 
     Attributes:
         repo: Repository of the data set.
-        config: Configuration inside the repository, None where it has only one.
-        train: Split that training and selection rows are drawn from.
-        test: Split that the final numbers are reported on.
+        config: Configuration in the repository; None if the repository has only one.
+        train: Split for the training and selection rows.
+        test: Split for the reported numbers.
     """
 
     repo: str
@@ -27,12 +27,12 @@ class HubSource:
 
 @dataclass(frozen=True)
 class LocalFiles:
-    """Where a data set lies under a local folder of Parquet files.
+    """The places of a data set in a local folder of Parquet files.
 
     Attributes:
         train: Candidate paths of the training file, relative to the folder; the first that exists is read.
-        test: Candidate paths of the test file, likewise.
-        csv_quoted: Whether some fields still wear the quotes of the CSV file they came from.
+        test: Candidate paths of the test file, relative to the folder; the first that exists is read.
+        csv_quoted: Whether some fields still have the quotes of the CSV file that they came from.
     """
 
     train: tuple[str, ...]
@@ -46,12 +46,12 @@ class Task:
 
     Attributes:
         name: Key of the task in `TASKS`.
-        description: One line for people.
+        description: A description in one line.
         text_column: Column of the text, or of the first text of a pair.
         pair_column: Column of the second text, None for single-text tasks.
         label_names: Name of each class, in the order of the label indices.
-        hub: Where the task is on the Hugging Face hub, None for the builtin corpus.
-        local: Where the task lies under a local data folder, None for the builtin corpus.
+        hub: The place of the task on the Hugging Face hub; None for the builtin corpus.
+        local: The places of the task's files in a local folder; None for the builtin corpus.
         max_length: Longest input in tokens, special tokens included.
         epochs: Epochs of fine-tuning.
         heads: Share of attention heads that a ticket removes.
@@ -71,7 +71,7 @@ class Task:
     neurons: float
 
 
-# The labels of the GLUE test splits are hidden, so the public validation split is what is reported on.
+# The labels of the GLUE test splits are hidden, so the reported numbers are for the public validation split.
 TASKS: dict[str, Task] = {
     "sst2": Task(
         name="sst2",
@@ -133,7 +133,7 @@ TASKS: dict[str, Task] = {
     ),
     "qqp": Task(
         name="qqp",
-        description="QQP: whether two questions ask the same",
+        description="QQP: whether two questions have the same meaning",
         text_column="question1",
         pair_column="question2",
         label_names=("not_duplicate", "duplicate"),

@@ -1,4 +1,4 @@
-"""How a user's text file is laid out: what the options `--quotes`, `--delimiter` and `--encoding` say.
+"""Describes the layout of a user's text file: the options `--quotes`, `--delimiter` and `--encoding`.
 
 This module imports nothing heavy, so that options can be checked before any data is read.
 """
@@ -19,13 +19,14 @@ _NAMES_OF_DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"
 
 @dataclass(frozen=True)
 class TextFormat:
-    r"""What a user says about the layout of CSV, TSV and JSONL files.
+    r"""The layout of CSV, TSV and JSONL files, as the user gives it.
 
     Attributes:
-        quotes: True if a quote at the start of a field always opens a quoted field, False if every quote is
+        quotes: True if a quote at the start of a field always opens a quoted field; False if every quote is
             text. None for the usual rules: CSV fields may be quoted, and a TSV field is quoted only if its
             quotes close before the tab.
-        delimiter: Character between the fields of CSV and TSV files; None for what the file's name says.
+        delimiter: Character between the fields of CSV and TSV files; None for a comma or a tab, depending on
+            the file's name.
         encoding: Name of a codec; None for UTF-8.
     """
 
@@ -34,13 +35,13 @@ class TextFormat:
     encoding: str | None = None
 
     def check_used(self, *paths: Path | None) -> None:
-        """Refuse options that none of the files can follow.
+        """Refuse options that have no effect on any of the files.
 
         Args:
-            *paths: The files that are read; None for one that is not given.
+            *paths: The files to read; None for a file that is not given.
 
         Raises:
-            DataError: An option has no effect on any of them.
+            DataError: An option has no effect on any of the files.
         """
         endings = {path.suffix.lower() for path in paths if path is not None}
         given = ", ".join(str(path) for path in paths if path is not None)
@@ -53,15 +54,18 @@ class TextFormat:
                 raise DataError(f"{option} is for {_either(kinds)} files, not for {given}: leave it out.")
 
 
-# Of files of which a user says nothing.
+# The layout if the user gives no options.
 USUAL_FORMAT = TextFormat()
 
 
 def parse_delimiter(text: str) -> str:
-    r"""Return the character that an option names: itself, or `tab` (`\t`), `comma` or `semicolon`.
+    r"""Return the delimiter that an option names.
+
+    Args:
+        text: The character itself, or `tab` (`\t`), `comma` or `semicolon`.
 
     Raises:
-        ValueError: It is none that can stand between fields.
+        ValueError: The text is not one character, or the character cannot be between fields.
     """
     character = _NAMES_OF_DELIMITERS.get(text.lower(), text)
     if len(character) != 1 or character in '"\r\n':
@@ -70,10 +74,10 @@ def parse_delimiter(text: str) -> str:
 
 
 def parse_encoding(name: str) -> str:
-    """Return the name of an encoding if there is a codec of that name for text.
+    """Return the name of an encoding if Python has a codec for text of this name.
 
     Raises:
-        ValueError: There is none.
+        ValueError: Python has no such codec.
     """
     try:
         codecs.getincrementaldecoder(name)

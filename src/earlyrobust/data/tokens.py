@@ -1,4 +1,4 @@
-"""Tokenising a split once and keeping the result on disk."""
+"""Tokenises a split once, and keeps the result on disk."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from earlyrobust.storage import A_DAY, cache_folder, remove_leftovers, write_ato
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# To be raised whenever what is written for the same input changes.
+# Raise this number whenever the same input gives another cache entry.
 FORMAT_VERSION = 2
 BATCH_ROWS = 1_000
-# In the cache alone: whether a row has lost tokens.
+# A column that only the cache has: whether a row has lost tokens.
 _CUT = "cut"
 
 
@@ -32,25 +32,26 @@ def tokenize(
     *,
     cache_dir: Path | None = None,
 ) -> datasets.Dataset:
-    """Tokenise a split, or take the result of an earlier call from the cache.
+    """Tokenise a split, or read the result of an earlier call from the cache.
 
-    The cache entry is found by the content of the split and of the tokenizer, so a changed file or vocabulary
-    never meets stale tokens.
+    The key of a cache entry is the content of the split and of the tokenizer, so a changed file or vocabulary
+    never gets stale tokens.
 
     Args:
         split: Columns `text`, `label` and optionally `pair`.
         tokenizer: A fast tokenizer.
-        max_length: Longest input in tokens, special tokens included; of a pair the longer text is cut first.
-        cache_dir: Folder whose subfolder `tokenized` is the cache; if None, `$EARLYROBUST_CACHE` or else
-            `~/.cache/earlyrobust`.
+        max_length: Longest input in tokens, special tokens included. In a pair, the longer text is truncated
+            first.
+        cache_dir: Folder whose subfolder `tokenized` is the cache. None for `$EARLYROBUST_CACHE`, or
+            `~/.cache/earlyrobust` if the variable is not set.
 
     Returns:
-        A memory-mapped data set in the order of the split, with the columns that the tokenizer makes
+        A memory-mapped data set in the order of the split. Its columns are those of the tokenizer
         (`input_ids`, `attention_mask` and possibly `token_type_ids`, not padded), `labels`, and `length`, the
         number of tokens.
 
     Raises:
-        ModelError: The tokenizer is not a fast one.
+        ModelError: The tokenizer is not a fast tokenizer.
         DataError: The cache cannot be written.
     """
     return tokenize_and_count(split, tokenizer, max_length, cache_dir=cache_dir)[0]
@@ -66,16 +67,16 @@ def tokenize_and_count(
     """Tokenise a split as `tokenize` does, and count the rows that are longer than `max_length`.
 
     Args:
-        split: As for `tokenize`.
+        split: Columns `text`, `label` and optionally `pair`.
         tokenizer: A fast tokenizer.
         max_length: Longest input in tokens, special tokens included.
-        cache_dir: As for `tokenize`.
+        cache_dir: Folder whose subfolder `tokenized` is the cache, as for `tokenize`.
 
     Returns:
-        The data set, and how many of its rows have lost tokens.
+        The data set, and the number of its rows that have lost tokens.
 
     Raises:
-        ModelError: The tokenizer is not a fast one.
+        ModelError: The tokenizer is not a fast tokenizer.
         DataError: The cache cannot be written.
     """
     if not tokenizer.is_fast:
@@ -98,10 +99,10 @@ def tokenize_and_count(
 
 def _key(split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> str:
     backend = json.loads(tokenizer.backend_tokenizer.to_str())
-    # These two only remember the options of the tokenizer's latest call.
+    # These two entries only hold the options of the tokenizer's latest call.
     del backend["truncation"], backend["padding"]
     parts = [type(tokenizer).__name__, tokenizer.truncation_side, *tokenizer.model_input_names]
-    if tokenizer.split_special_tokens:  # the backend is told with each text, and its description is silent
+    if tokenizer.split_special_tokens:  # which the backend's description does not include
         parts.append("split_special_tokens")
     return combined_digest(
         [split_digest(split), json.dumps(backend), *parts, str(max_length), str(FORMAT_VERSION)]
@@ -109,13 +110,13 @@ def _key(split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length
 
 
 def _read(path: Path, rows: int) -> datasets.Dataset | None:
-    """Open a cache entry, None if there is none or it is damaged."""
+    """Open a cache entry; return None if it is absent or damaged."""
     try:
         tokens = datasets.Dataset.from_file(str(path))
         tokens.data.validate(full=True)
     except (pa.ArrowException, OSError):
         return None
-    # A stream that was cut between two batches reads as a shorter one.
+    # A stream that breaks off between two batches reads as a shorter stream.
     return tokens if len(tokens) == rows else None
 
 

@@ -1,4 +1,4 @@
-"""Files of texts without labels: a look over the whole file, its texts in chunks, and rows written back."""
+"""Reads files of texts without labels: surveys the whole file, yields its texts, and writes rows."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Write = Callable[[Mapping[str, Sequence[Any]]], None]
 
 @dataclass(frozen=True)
 class Survey:
-    """A look over a file of texts.
+    """The columns and counts of a file of texts.
 
     Attributes:
         columns: Names of all columns, in their order.
         texts: Columns of the texts.
         rows: Number of rows.
         without_text: Number of rows in which a text is missing.
-        schema: Types of the columns, as Parquet has them; None if they were not asked for.
+        schema: Types of the columns in Parquet; None if they were not requested.
     """
 
     columns: tuple[str, ...]
@@ -42,7 +42,7 @@ class Survey:
 
 
 def survey(path: Path, texts: Sequence[str], form: TextFormat, *, typed: bool = False) -> Survey:
-    """Read a whole file once, so that everything that is wrong with it is known at the start.
+    """Read a whole file once, so that its faults are known at the start.
 
     Args:
         path: A CSV, TSV, JSONL or Parquet file.
@@ -51,8 +51,8 @@ def survey(path: Path, texts: Sequence[str], form: TextFormat, *, typed: bool = 
         typed: Whether to find the types of the columns.
 
     Raises:
-        DataError: If the file cannot be read, a column is missing, something else than a text stands in place
-            of a text, or a column has no type.
+        DataError: If the file cannot be read, a column is missing, a column of texts holds another value, or
+            a column has values of different types.
     """
     columns = column_names(path, form)
     rows = missing = 0
@@ -67,10 +67,14 @@ def survey(path: Path, texts: Sequence[str], form: TextFormat, *, typed: bool = 
 
 
 def texts_of(table: Chunk, columns: Sequence[str]) -> list[tuple[str, ...] | None]:
-    """Return the text or the two texts of each row; None for a row in which one is missing.
+    """Return the text or the two texts of each row; None for a row in which a text is missing.
+
+    Args:
+        table: Rows of the file.
+        columns: Columns of the texts.
 
     Raises:
-        DataError: If something else than a text stands in place of a text.
+        DataError: If a column of texts holds another value.
     """
     given = [table.texts_or_none(column) for column in columns]
     return [None if None in row else row for row in zip(*given, strict=True)]
@@ -80,13 +84,13 @@ def texts_of(table: Chunk, columns: Sequence[str]) -> list[tuple[str, ...] | Non
 def writing(
     path: Path, columns: Sequence[str], schema: pa.Schema | None, delimiter: str | None
 ) -> Iterator[Write]:
-    """Open a new CSV, TSV, JSONL or Parquet file; the ending of its name says which it is.
+    """Open a new CSV, TSV, JSONL or Parquet file, whose name ends with the format.
 
     Args:
         path: The file.
         columns: Names of the columns, in their order.
-        schema: Their types, which Parquet needs.
-        delimiter: Character between the fields of CSV and TSV; None for the usual one.
+        schema: Types of the columns, which Parquet needs; None for other formats.
+        delimiter: Character between the fields of CSV and TSV; None for a comma in CSV and a tab in TSV.
 
     Yields:
         A function that writes rows.
@@ -126,10 +130,10 @@ def writing(
 
 
 def check_ending(path: Path) -> None:
-    """Refuse a file to write whose name says no format.
+    """Refuse an output file whose name does not end with a known format.
 
     Raises:
-        OutputError: If the ending is none of CSV, TSV, JSONL and Parquet.
+        OutputError: If the ending is not that of CSV, TSV, JSONL or Parquet.
     """
     if path.suffix.lower() not in ENDINGS:
         raise OutputError(
@@ -139,7 +143,7 @@ def check_ending(path: Path) -> None:
 
 
 def texts_last(columns: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Put the columns of the texts behind the others; a column of a text need not be there."""
+    """Return the columns with those of the texts last; a column of texts may be absent from `columns`."""
     return [*(name for name in columns if name not in texts), *texts]
 
 
@@ -150,7 +154,7 @@ def _cell(value: Any) -> Any:
 
 
 def _unified(path: Path, known: pa.Schema | None, table: Chunk, columns: Sequence[str]) -> pa.Schema:
-    """Return the types of columns that fit the values of some rows, too."""
+    """Return column types that fit the known types and the values of some more rows."""
     try:
         found = pa.schema([(name, pa.array(table.columns[name]).type) for name in columns])
         return found if known is None else pa.unify_schemas([known, found], promote_options="permissive")

@@ -1,4 +1,4 @@
-"""Loading encoders, classifiers and tokenizers, by name, from a folder or from the hub."""
+"""Loads encoders, classifiers and tokenizers by name, from a folder or from the Hugging Face hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading the models that attacks use beside the victim: masked language models and sentence encoders."""
+"""Loads the models that attacks use besides the victim: masked language models and sentence encoders."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ if TYPE_CHECKING:
 
 
 def load_masked_lm(name: str, note: Note = silent) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a masked language model and its tokenizer, from a folder or the hub.
+    """Load a masked language model and its tokenizer, from a folder or the Hugging Face hub.
 
     Args:
         name: A folder, or a name on the Hugging Face hub.
-        note: Is told what was chosen where there was a choice.
+        note: Receives a sentence about each choice, such as between two files of weights.
+
+    Returns:
+        The float32 model on the CPU, and its tokenizer.
 
     Raises:
-        ModelError: If it cannot be had, its head is not trained, or it lacks any other weight.
+        ModelError: If the model or its tokenizer cannot be loaded, the head is not trained, or any other
+            weight is missing.
     """
     place = locate(name)
     note_choices(name, place, note)
@@ -43,15 +47,16 @@ def load_masked_lm(name: str, note: Note = silent) -> tuple[PreTrainedModel, Pre
 
 
 def load_sentence_encoder(name: str, device: torch.device, note: Note = silent) -> SentenceTransformer:
-    """Load a sentence-transformers model: `minilm`, a folder, or a name on the hub.
+    """Load a sentence-transformers model and limit it to the number of tokens that it can read.
 
     Args:
         name: `minilm`, a folder, or a name on the Hugging Face hub.
-        device: Where it runs.
-        note: Is told what was chosen where there was a choice.
+        device: The device on which the model runs.
+        note: Receives a sentence about each choice, such as between two files of weights.
 
     Raises:
-        ModelError: If it, or the package sentence-transformers, cannot be had, or it lacks a weight.
+        ModelError: If sentence-transformers is not installed, the model cannot be loaded, or a weight is
+            missing.
     """
     if importlib.util.find_spec("sentence_transformers") is None:
         raise ModelError(
@@ -68,7 +73,8 @@ def load_sentence_encoder(name: str, device: torch.device, note: Note = silent) 
     )
     for module in model:
         encoder = getattr(module, "auto_model", None)
-        # sentence-transformers does not tell what of it was made up, so a folder is read a second time.
+        # sentence-transformers does not report which weights its files lack. So the encoder is loaded again
+        # from its folder, together with the report of transformers.
         if encoder is not None and Path(encoder.name_or_path).is_dir():
             options: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
             again, loading = fetch(type(encoder).from_pretrained, name, encoder.name_or_path, **options)
@@ -76,5 +82,5 @@ def load_sentence_encoder(name: str, device: torch.device, note: Note = silent) 
     check_numbers(model, name)
     most = readable_by_encoder(model)
     if most is not None and most != model.max_seq_length:
-        model.max_seq_length = most  # it has no positions for longer texts, whatever its tokenizer says
+        model.max_seq_length = most  # the encoder has no positions for the longer texts that were allowed
     return model

@@ -1,9 +1,9 @@
-"""How many tokens a model reads.
+"""Finds the number of tokens that a model can read.
 
-A learned or sinusoidal table of positions has a row for each token that can be read, and none for the end of
-a longer text. Models with relative or rotary positions, such as T5, XLNet, most DeBERTas and ModernBERT, have
-no such table and read texts of any length. A model with rotary positions was trained for a length all the
-same: it may do worse on longer texts, but it reads them.
+A learned or sinusoidal table of positions has one row for each token that the model can read. The model
+cannot read the rest of a longer text. Models with relative or rotary positions, such as T5, XLNet, most
+DeBERTas and ModernBERT, have no such table and read texts of any length. But a model with rotary positions
+was trained for a certain length. It reads longer texts too, possibly with lower accuracy.
 """
 
 from __future__ import annotations
@@ -24,44 +24,49 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-# What models call their tables of positions: one row for each, as weights or as a buffer.
+# Names of position tables in models. A table has one row for each position; it is a weight or a buffer.
 _TABLES = {
     *("position_embeddings", "char_position_embeddings", "embed_positions", "positions_embed", "wpe"),
     "pos_encoding",
 }
-# transformers gives a tokenizer whose limit it does not know a limit beyond any model.
+# If transformers does not know a tokenizer's limit, it sets a number that is far larger than this one.
 _UNKNOWN = 10**12
-# A shorter input has no room for a text beside its special tokens.
+# A shorter input has no room for a text besides the special tokens.
 LEAST_LENGTH = 8
 
 
 def readable_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """Count the tokens of the longest text that a model reads whole, special tokens included.
+    """Return the number of tokens of the longest text that a model reads whole, special tokens included.
 
     Args:
-        model: Any transformers model, with or without a head, cut or not, with weights or without; or one
-            that was exported to ONNX.
-        tokenizer: Its tokenizer, which may name a limit of its own.
+        model: Any transformers model, with or without a head, cut or not, with weights or without; or a
+            classifier that was exported to ONNX.
+        tokenizer: The model's tokenizer, which may have a limit of its own.
 
     Returns:
-        The smaller one of the two limits; None where nothing limits the model.
+        The smaller limit of the two; None if neither has a limit.
     """
     known = [limit for limit in (_positions(model), _named_by(tokenizer)) if limit is not None]
     return min(known, default=None)
 
 
 def trained_tokens(model: PreTrainedModel) -> int | None:
-    """The longest text, in tokens, that a model with rotary positions was trained for; None for others."""
+    """Return the text length, in tokens, for which a model with rotary positions was trained.
+
+    Returns:
+        The length in the model's configuration; None if it names no length or the positions are not rotary.
+    """
     if any("rotary" in type(module).__name__.lower() for module in model.modules()):
         return _named_in(model.config)
     return None
 
 
 def readable_by_encoder(encoder: SentenceTransformer) -> int | None:
-    """Count the tokens of the longest text that a sentence encoder reads whole.
+    """Return the number of tokens of the longest text that a sentence encoder reads whole.
 
     Returns:
-        The smallest one of its own limit and those of its transformer; None where nothing limits it.
+        The smallest of the encoder's own limit and the limits of its transformer and its tokenizer; None if
+        there is no limit.
     """
     transformer = getattr(encoder[0], "auto_model", None)
     own = encoder.max_seq_length
@@ -70,17 +75,21 @@ def readable_by_encoder(encoder: SentenceTransformer) -> int | None:
 
 
 def length_to_read(wanted: int, most: int | None, *, insists: bool, option: str = "--max-length") -> int:
-    """Settle how many tokens of a text are read.
+    """Return the number of tokens of a text that a model should read.
 
     Args:
-        wanted: How many are to be read, if the model reads so many.
-        most: How many it reads at most; None where nothing limits it.
-        insists: Whether the user has asked for `wanted`, which is then refused rather than lowered.
-        option: What the user asks by.
+        wanted: Wanted number of tokens.
+        most: Most tokens that the model can read; None for no limit.
+        insists: Whether the user asked for `wanted`. If so, a number that is too large is an error.
+            Otherwise it is lowered to `most`.
+        option: The option with which the user sets the number, for the error.
+
+    Returns:
+        `wanted`, or `most` if that is smaller.
 
     Raises:
-        ConfigError: If the user asks for more than the model reads.
-        ModelError: If it reads too few for any text.
+        ConfigError: If the user asks for more tokens than the model can read.
+        ModelError: If the model can read too few tokens for any text.
     """
     if most is not None and most < LEAST_LENGTH:
         raise ModelError(
@@ -98,13 +107,16 @@ def length_to_read(wanted: int, most: int | None, *, insists: bool, option: str 
 
 
 def load_skeleton(name: str) -> PreTrainedModel:
-    """Build a classifier as it is described by its configuration, without memory for its weights.
+    """Build a classifier from its configuration alone, without memory for its weights.
 
     Args:
-        name: As for `load_pretrained`.
+        name: An embedded encoder, a local folder, or a name on the Hugging Face hub.
+
+    Returns:
+        The classifier, with weights on PyTorch's meta device.
 
     Raises:
-        ModelError: If its configuration cannot be had or used.
+        ModelError: If the configuration cannot be loaded or used.
     """
     return cast("PreTrainedModel", fetch(_skeleton_in, name, locate(name)))
 
@@ -114,33 +126,33 @@ def _skeleton_in(place: str, *, trust_remote_code: bool) -> PreTrainedModel:
 
 
 def _skeleton(config: PreTrainedConfig) -> PreTrainedModel:
-    # Drawing numbers for weights that are not there moves the generator all the same.
+    # Initialising weights advances the random number generator even if they have no memory.
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return cast("PreTrainedModel", AutoModelForSequenceClassification.from_config(config))
 
 
 def _positions(model: PreTrainedModel) -> int | None:
-    """Most tokens that a model tells apart by their positions; None where there is no limit."""
+    """Return the number of positions that a model has; None if there is no limit."""
     if isinstance(model, OnnxClassifier):
         try:
             return _positions(_skeleton(model.config))
-        except Exception:  # whatever an architecture may raise that cannot be built so
+        except Exception:  # an architecture that cannot be built in this way may raise any error
             return _named_in(model.config)
     return min(_tables(model), default=None)
 
 
 def _tables(model: nn.Module) -> Iterator[int]:
-    """The number of tokens that each table of positions has a row for."""
+    """Yield the number of tokens for which each table of positions has a row."""
     for path, module in model.named_modules():
         place, _, name = path.rpartition(".")
         weight = getattr(module, "weight", None)
         if name not in _TABLES or not isinstance(weight, torch.Tensor):
             continue
         padding = getattr(module, "padding_idx", None)
-        # RoBERTa and its kin, and MPNet, count from behind the padding index; BART and its kin, an offset.
+        # RoBERTa and MPNet number their positions from padding index + 1. BART adds an offset to them.
         yield len(weight) - (getattr(module, "offset", 0) if padding is None else padding + 1)
         numbers = getattr(model.get_submodule(place), "position_ids", None)
-        if isinstance(numbers, torch.Tensor):  # some count from behind an index that only these tell
+        if isinstance(numbers, torch.Tensor):  # some models have fewer positions than their table has rows
             yield numbers.shape[-1]
     for path, buffer in model.named_buffers():
         if path.rpartition(".")[2] in _TABLES:

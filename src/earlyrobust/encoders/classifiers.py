@@ -1,4 +1,4 @@
-"""Loading trained classifiers."""
+"""Loads trained classifiers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ def load_classifier(name: str, note: Note = silent) -> PreTrainedModel:
 
     Args:
         name: A folder, or a name on the Hugging Face hub.
-        note: Is told what was chosen where there was a choice.
+        note: Receives a sentence about each choice, such as between two files of weights.
 
     Returns:
-        A float32 classifier on the accelerator, if there is one; what was exported to ONNX is run on the CPU.
+        A float32 classifier on the accelerator, or on the CPU if there is none. A classifier that was
+        exported to ONNX always runs on the CPU.
 
     Raises:
-        ModelError: If it cannot be had, has no trained classification head, or lacks any other weight.
+        ModelError: If the model cannot be loaded, has no trained classification head, or lacks any other
+            weight.
     """
     place = locate(name)
     note_choices(name, place, note)

@@ -1,4 +1,4 @@
-"""The device that models run on."""
+"""Finds the device that models run on, and what it can compute."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _SECONDS_OF_MEASURING = 0.5
 
 
 def fastest_device() -> torch.device:
-    """The accelerator, or the CPU if there is none. Processes that share a machine have one each.
+    """Return the accelerator, or the CPU if there is none.
+
+    If several processes share a machine, each process has an accelerator of its own.
 
     Raises:
         ConfigError: If more processes share the machine than it has accelerators.
@@ -28,16 +30,18 @@ def fastest_device() -> torch.device:
     if accelerator is None or processes.is_alone():
         return accelerator or torch.device("cpu")
     processes.check_devices()
-    own = processes.local_rank() % torch.accelerator.device_count()  # as training does, by accelerate
-    torch.accelerator.set_device_index(own)  # for what is made without naming a device
+    # In training, accelerate assigns the devices in the same way.
+    own = processes.local_rank() % torch.accelerator.device_count()
+    torch.accelerator.set_device_index(own)  # for tensors that are made without a device
     return torch.device(accelerator.type, own)
 
 
 def has_bf16() -> bool:
-    """Whether the device that models are trained on computes in bfloat16 itself, instead of emulating it."""
+    """Return whether the training device computes in bfloat16 natively, not by emulation."""
     device = fastest_device()
     if device.type == "cpu":
-        # oneDNN offers it wherever there is AVX-512, and emulates it without instructions of its own.
+        # oneDNN offers bfloat16 on every CPU with AVX-512, and emulates it if the CPU has no instructions
+        # for it.
         emulates = platform.machine() in ("x86_64", "AMD64") and not torch.cpu._is_avx512_bf16_supported()
         return not emulates and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
@@ -46,7 +50,11 @@ def has_bf16() -> bool:
 def time_in_bf16() -> float:
     """Measure the time of a training step's matrix products in bfloat16, relative to float32.
 
-    It takes less than a second. The shapes are those of a small encoder and a batch of 32 texts of 64 tokens.
+    The measurement takes less than a second. The shapes are those of a small encoder and a batch of 32 texts
+    of 64 tokens.
+
+    Returns:
+        Time in bfloat16 / time in float32.
     """
     device = fastest_device()
     weights = torch.randn(1536, 384, device=device, requires_grad=True)
@@ -65,23 +73,23 @@ def time_in_bf16() -> float:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until a device has done all that it was given, as before a clock is read."""
+    """Wait until a device has finished all its work, for example before a clock is read."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
 
 def device_name() -> str:
-    """The name of the device that models run on, `cpu` for the processor."""
+    """Return the name of the device that models run on; `cpu` for the processor."""
     device = fastest_device()
     if device.type == "cpu":
         return device.type
     named = getattr(torch.get_device_module(device), "get_device_name", None)
     name = None if named is None else named(device)
-    if name is None or device.type == "cuda":  # the makers of these put their own name first
+    if name is None or device.type == "cuda":  # the names of these already begin with the maker
         return name or device.type
     return f"{device.type}: {name}"
 
 
 def on_device(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
-    """The same model on a device: itself if it is there, and else a copy, so that it stays where it is."""
+    """Return a model on a device: the model itself if it is already there, else a copy."""
     return model if model.device == device else copy.deepcopy(model).to(device)

@@ -1,4 +1,4 @@
-"""Fingerprints of models by their files, which are there before anything is loaded."""
+"""Computes fingerprints of models from their files, without loading the models."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from pathlib import Path
 from earlyrobust.encoders.fetching import locate
 from earlyrobust.errors import ModelError
 
-# What decides how a model answers: its weights, its configuration, its tokenizer.
+# The files that determine a model's answers: weights, configuration and tokenizer.
 _FILES = (
     *("*.safetensors", "pytorch_model*.bin", "config.json"),
     *("tokenizer*.json", "vocab*", "merges.txt", "*.model"),
 )
-# Of a large file so many blocks of so many bytes are read, evenly spread: any training changes all of them.
+# Only this many blocks of this many bytes of a large file are read, evenly spread. Any training changes all
+# blocks.
 _BLOCKS, _BLOCK = 64, 256 * 1024
 
 
 def files_digest(name: str) -> str | None:
-    """Fingerprint of a model's files: sizes, beginnings, and parts of what follows.
+    """Compute a fingerprint from a model's files: their names, their sizes, and blocks of their content.
 
     Args:
-        name: An embedded encoder or a folder; any other name is no folder.
+        name: An embedded encoder or a folder. Models on the hub have no fingerprint.
 
     Returns:
-        A sha256 in hexadecimal; None where there is no such folder, or it cannot be read.
+        A SHA-256 hash in hexadecimal; None if there is no such folder, or it cannot be read.
     """
     try:
         folder = Path(locate(name))

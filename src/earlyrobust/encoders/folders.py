@@ -1,4 +1,4 @@
-"""Looks at the files of a model before they are loaded: adapters, missing parts, and what is passed over."""
+"""Checks the files of a model before it is loaded: adapters, missing parts, and files that are not used."""
 
 from __future__ import annotations
 
@@ -12,40 +12,42 @@ from transformers.utils import cached_file
 
 from earlyrobust.errors import ModelError
 
-# Told in a sentence what was chosen where there was a choice.
+# A function that receives a sentence about a choice.
 Note = Callable[[str], object]
 
 ADAPTER = "adapter_config.json"
-# In the order in which transformers looks for them.
+# Files of weights, in the order in which transformers looks for them.
 _WHOLE = ("model.safetensors", "pytorch_model.bin")
 _WEIGHTS = tuple(name for whole in _WHOLE for name in (whole, f"{whole}.index.json"))
-# What stands in the place of a large file that git has not fetched.
+# Begins the file that replaces a large file if git has not fetched that one.
 _POINTER = b"version https://git-lfs"
-# The types of weights as safetensors calls them.
+# The types of weights that are not quantised, by their names in safetensors.
 _TRAINED = ("F64", "F32", "F16", "BF16")
-# Written beside what this package saves, in folders that nobody takes for a name on the hub, or above them.
+# Files that this package writes into the folders that it saves, or into the folder above. No user expects the
+# name of such a folder to be a name on the hub.
 _OURS = ("export.json", "ticket.json", "weight_ticket.json")
 _ABOVE_OURS = "progress.json"
 
 
 def silent(_: str) -> None:
-    """A `Note` that goes nowhere."""
+    """Ignore a note."""
 
 
 def weights_in(folder: Path) -> list[str]:
-    """The files of weights in a folder, the one that is loaded first."""
+    """Return the names of the files of weights in a folder; transformers loads the first of them."""
     return [name for name in _WEIGHTS if (folder / name).is_file()]
 
 
 def check_files(name: str, place: str) -> None:
-    """Refuse a model whose files are not, or not only, a whole model.
+    """Refuse a model whose files are not exactly one whole model.
 
     Args:
         name: Name of the model, for the errors.
-        place: Its folder, or its name on the hub.
+        place: The model's folder, or its name on the hub.
 
     Raises:
-        ModelError: If it is an adapter, has one beside it, or some of its files are not there.
+        ModelError: If the model is an adapter, has an adapter beside it, is quantised without saying so in
+            its configuration, or lacks some of its files.
     """
     folder = Path(place)
     if not folder.is_dir():
@@ -69,12 +71,12 @@ def check_files(name: str, place: str) -> None:
 
 
 def note_choices(name: str, place: str, note: Note) -> None:
-    """Say which of several files or places with the same claim is used.
+    """Send a note if a name means several places or files of weights, and one of them is used.
 
     Args:
-        name: The model, as the user named it.
-        place: Its folder, or its name on the hub.
-        note: Is told.
+        name: The model's name, as the user gave it.
+        place: The model's folder, or its name on the hub.
+        note: Receives one sentence for each choice.
     """
     named = Path(name)
     if place != name and named.is_dir():
@@ -90,7 +92,7 @@ def note_choices(name: str, place: str, note: Note) -> None:
 
 
 def _on_the_hub(name: str) -> Path | None:
-    """The configuration of an adapter on the hub, None if there is none or it cannot be reached."""
+    """Return the configuration file of an adapter on the hub; None if there is none or it is unreachable."""
     try:
         found = cached_file(
             name,
@@ -100,7 +102,7 @@ def _on_the_hub(name: str) -> Path | None:
             _raise_exceptions_for_gated_repo=False,
         )
     except (OSError, ValueError):
-        return None  # the loader says what is wrong with the name
+        return None  # the loader reports what is wrong with the name
     return None if found is None else Path(found)
 
 
@@ -125,7 +127,10 @@ def _check_adapter(name: str, adapter: Path | None, *, is_whole: bool) -> None:
 
 
 def _names_its_kind(folder: Path) -> bool:
-    """Whether a model says how it is quantised, so that transformers loads it by that, or refuses it."""
+    """Return whether a model's configuration says how it is quantised.
+
+    If it does, transformers loads the model accordingly, or refuses it.
+    """
     try:
         return "quantization_config" in (folder / "config.json").read_text(encoding="utf-8")
     except (OSError, ValueError):
@@ -133,12 +138,12 @@ def _names_its_kind(folder: Path) -> bool:
 
 
 def _check_kind(name: str, file: Path) -> None:
-    """Check that weights are numbers as they are trained, not those that stand for them in quantisation."""
+    """Refuse a file of quantised weights."""
     try:
         with safe_open(file, framework="pt") as content:
             kinds = {key: content.get_slice(key).get_dtype() for key in content.keys()}  # noqa: SIM118
     except (OSError, SafetensorError):
-        return  # the loader says what is wrong with it
+        return  # the loader reports what is wrong with the file
     wrong = [key for key in sorted(kinds) if key.endswith(".weight") and kinds[key] not in _TRAINED]
     if wrong:
         raise ModelError(
@@ -148,7 +153,7 @@ def _check_kind(name: str, file: Path) -> None:
 
 
 def _check_parts(name: str, index: Path) -> None:
-    """Check that all files are there that the weights are spread over."""
+    """Refuse a model that lacks some of the files over which its weights are spread."""
     try:
         parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         missing = [part for part in parts if not (index.parent / part).is_file()]

@@ -1,4 +1,4 @@
-"""Loading trained classifiers as the start of a training, with their own heads."""
+"""Loads trained classifiers with their own heads, to train them further."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names_of_head(name: str) -> list[str] | None:
         encoder, for a masked language model and for a model for regression.
 
     Raises:
-        ModelError: If the model cannot be had, or names of its outputs are damaged.
+        ModelError: If the model cannot be loaded, or the names of its outputs are damaged.
     """
     place = locate(name)
     config = fetch(AutoConfig.from_pretrained, name, place)
@@ -37,7 +37,7 @@ def names_of_head(name: str) -> list[str] | None:
         return None
     load = AutoModelForSequenceClassification.from_pretrained
     options: dict[str, Any] = {"dtype": torch.float32, "ignore_mismatched_sizes": True}
-    with torch.random.fork_rng(devices=[]):  # weights that are missing are drawn
+    with torch.random.fork_rng(devices=[]):  # missing weights are drawn at random
         model, loading = fetch(load, name, place, output_loading_info=True, **options)
     head = {key for key in model.state_dict() if not key.startswith(f"{model.base_model_prefix}.")}
     mismatched = {key for key, *_ in loading["mismatched_keys"]}
@@ -54,14 +54,14 @@ def load_given(name: str, label_names: Sequence[str], note: Note = silent) -> Pr
 
     Args:
         name: A folder, or a name on the Hugging Face hub.
-        label_names: Names for its outputs, in their order.
-        note: Is told what was chosen where there was a choice.
+        label_names: Names for the outputs of the classifier, in their order.
+        note: Receives a sentence about each choice, such as between two files of weights.
 
     Returns:
         A float32 classifier on the CPU.
 
     Raises:
-        ModelError: If it cannot be had, its architecture is not supported, or it lacks a weight.
+        ModelError: If the model cannot be loaded, its architecture is not supported, or a weight is missing.
     """
     place = locate(name)
     note_choices(name, place, note)

@@ -1,4 +1,4 @@
-"""The names of a classifier's outputs, as its configuration gives them."""
+"""Reads the names of a classifier's outputs from its configuration."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from earlyrobust.errors import ModelError
 
 
 def output_names(name: str) -> list[str] | None:
-    """Read what a classifier calls its outputs, in their order, from its configuration.
+    """Read the names of a classifier's outputs from its configuration, in the order of the outputs.
 
-    Names that stand in `label2id` alone count too.
+    The names are those of `id2label`, or those of `label2id` if `id2label` has none.
+
+    Args:
+        name: An embedded encoder, a local folder, or a name on the Hugging Face hub.
 
     Returns:
-        The names; None where there are none, or only those that transformers makes up ("LABEL_0").
+        The names; None if there are none, or only the default names of transformers ("LABEL_0").
 
     Raises:
-        ModelError: If the configuration cannot be had, or its names are damaged.
+        ModelError: If the configuration cannot be loaded, or the names in it are damaged.
     """
     raw, _ = fetch(PreTrainedConfig.get_config_dict, name, locate(name))
     given, inverse = raw.get("id2label"), raw.get("label2id")
@@ -48,7 +51,7 @@ def _pairs(inverse: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _keyed(name: str, table: str, given: Any) -> dict[int, Any]:
-    """A table of names by index."""
+    """Return a table of the configuration with its keys as numbers."""
     fault = f"has {reprlib.repr(given)} for {table} instead of a table"
     try:
         if given == {} and table == "id2label":
@@ -57,12 +60,12 @@ def _keyed(name: str, table: str, given: Any) -> dict[int, Any]:
             return {int(index): label for index, label in given.items()}
     except (TypeError, ValueError):
         fault = f"has an index in {table} that is no number"
-    # transformers does not load such a model, whatever its outputs stand for.
+    # transformers does not load such a model, so --labels would not help.
     raise ModelError(f"The configuration of '{name}' {fault}: correct its config.json.")
 
 
 def _in_order(name: str, table: str, given: dict[int, Any]) -> list[str]:
-    """The names of a table in the order of the outputs, checked."""
+    """Check the names of a table, and return them in the order of the outputs."""
     if sorted(given) != list(range(len(given))):
         numbers = ", ".join(map(str, sorted(given)[:5]))
         raise _damage(name, f"numbers its outputs {numbers} in {table} instead of counting from 0")

@@ -1,4 +1,4 @@
-"""Loading pretrained encoders with a fresh classification head."""
+"""Loads pretrained encoders with a fresh classification head."""
 
 from __future__ import annotations
 
@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 
 
 def load_dimensions(name: str) -> tuple[str, Dimensions]:
-    """Read an encoder's family and size from its configuration, without loading the weights.
+    """Read an encoder's family and dimensions from its configuration, without loading the weights.
+
+    Args:
+        name: An embedded encoder, a local folder, or a name on the Hugging Face hub.
+
+    Returns:
+        The model type, and the dimensions.
 
     Raises:
-        ModelError: If it cannot be had, is cut already, or its architecture is not supported.
+        ModelError: If the configuration cannot be loaded, the encoder is cut already, or its architecture is
+            not supported.
     """
     config = fetch(AutoConfig.from_pretrained, name, locate(name))
     if config.model_type.startswith(CUT_PREFIX):
@@ -38,14 +45,15 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int, note: Note
         name: An embedded encoder, a local folder, or a name on the Hugging Face hub.
         label_names: The classes, in the order of their indices.
         seed: Seed of the fresh weights.
-        note: Is told what was chosen where there was a choice, and what was made up beside the head.
+        note: Receives a sentence about each choice, such as between two files of weights, and one about
+            weights besides the head that begin as random numbers.
 
     Returns:
         A float32 classifier on the CPU.
 
     Raises:
-        ModelError: If it cannot be had, its architecture is not supported, or the encoder's weights are not
-            all there.
+        ModelError: If the model cannot be loaded, its architecture is not supported, or weights of the
+            encoder are missing.
     """
     place = locate(name)
     note_choices(name, place, note)
@@ -56,7 +64,7 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int, note: Note
         torch.manual_seed(seed)
         model, loading = fetch(load, name, place, output_loading_info=True, **options)
         fresh = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
-    # A head that was trained before, even for as many classes, gives way to a fresh one.
+    # A fresh head replaces a trained head, even one for the same number of classes.
     for part, module in fresh.named_children():
         if part != model.base_model_prefix:
             setattr(model, part, module)
@@ -66,15 +74,18 @@ def load_pretrained(name: str, label_names: Sequence[str], seed: int, note: Note
 
 
 def load_untrained(name: str, label_names: Sequence[str], seed: int) -> PreTrainedModel:
-    """Make a classifier of an encoder's architecture with random weights.
+    """Make a classifier with the architecture of an encoder and random weights.
 
     Args:
-        name: As for `load_pretrained`.
+        name: An embedded encoder, a local folder, or a name on the Hugging Face hub.
         label_names: The classes, in the order of their indices.
         seed: Seed of the weights.
 
+    Returns:
+        A float32 classifier on the CPU.
+
     Raises:
-        ModelError: If its configuration cannot be had, or its architecture is not supported.
+        ModelError: If the configuration cannot be loaded, or the architecture is not supported.
     """
     config = configuration_of(name, label_names)
     with torch.random.fork_rng(devices=[]):
@@ -84,11 +95,19 @@ def load_untrained(name: str, label_names: Sequence[str], seed: int) -> PreTrain
 
 
 def configuration_of(name: str, label_names: Sequence[str]) -> PreTrainedConfig:
-    """The configuration of an encoder of a supported architecture, with a head for these labels."""
+    """Return the configuration of an encoder, with a classification head for some labels.
+
+    Args:
+        name: An embedded encoder, a local folder, or a name on the Hugging Face hub.
+        label_names: The classes, in the order of their indices.
+
+    Raises:
+        ModelError: If the configuration cannot be loaded, or the architecture is not supported.
+    """
     config = cast("PreTrainedConfig", fetch(AutoConfig.from_pretrained, name, locate(name)))
     family_of(config)  # refuses an architecture that is not supported
     config.num_labels = len(label_names)
-    config.problem_type = "single_label_classification"  # another one, left from before, has another loss
+    config.problem_type = "single_label_classification"  # an earlier problem type would bring another loss
     config.id2label = dict(enumerate(label_names))
     config.label2id = {label: index for index, label in enumerate(label_names)}
     return config

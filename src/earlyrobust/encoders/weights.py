@@ -1,4 +1,4 @@
-"""Checks that a loaded model has the weights of its file, all of them, and no made-up ones."""
+"""Checks that a loaded model has exactly the weights of its file, and no random ones instead."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from earlyrobust.errors import ModelError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# What wraps a model, and the name that it puts into those of the weights.
+# Wrappers of models, by the part that they add to the names of weights.
 _WRAPPERS = {
     "module": "DataParallel",
     "_orig_mod": "torch.compile",
     "_fsdp_wrapped_module": "FSDP",
     "_checkpoint_wrapped_module": "activation checkpointing",
 }
-# The parts of names by which adapters stand within a model.
+# Parts of the names of weights in a model with adapters.
 _ADAPTED = ("base_layer", "lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B")
 _LAYER = re.compile(r".*?\.\d+\.")
 
 
 def check_encoder(model: PreTrainedModel, loading: Mapping[str, Any], name: str) -> list[str]:
-    """Refuse a model whose encoder is not the one of its file; its head may be made up.
+    """Refuse a model whose encoder does not have the weights of its file; the head may have random ones.
 
     Args:
         model: The loaded model.
-        loading: What transformers says about the loading; mismatched sizes were ignored.
+        loading: The loading info of transformers, with mismatched sizes ignored.
         name: Name of the model, for the errors.
 
     Returns:
-        Names of the weights that were made up although they belong to the encoder: those of a pooler, which
-        masked language models are saved without.
+        Names of the encoder's weights that are random because the file lacks them. They can only be those of
+        a pooler, because masked language models are saved without it.
 
     Raises:
         ModelError: If a weight is missing, of another shape, left over, or not a number.
@@ -59,13 +59,13 @@ def check_encoder(model: PreTrainedModel, loading: Mapping[str, Any], name: str)
 
 
 def check_whole(model: PreTrainedModel, loading: Mapping[str, Any], name: str, without_head: str) -> None:
-    """Refuse a model that has a weight which is not that of its file.
+    """Refuse a model with any weight that is not from its file.
 
     Args:
         model: The loaded model.
-        loading: What transformers says about the loading; mismatched sizes were ignored.
+        loading: The loading info of transformers, with mismatched sizes ignored.
         name: Name of the model, for the errors.
-        without_head: What to say of a model whose encoder is whole and whose head is missing.
+        without_head: The error for a model whose encoder is whole and whose head is missing.
 
     Raises:
         ModelError: If a weight is missing, of another shape, left over, or not a number.
@@ -76,21 +76,21 @@ def check_whole(model: PreTrainedModel, loading: Mapping[str, Any], name: str, w
     if loading["mismatched_keys"]:
         raise ModelError(
             f"The configuration of '{name}' does not describe the head that its file holds "
-            f"({_shapes(sorted(loading['mismatched_keys']))}): correct its config.json, of a classifier "
-            "id2label and num_labels."
+            f"({_shapes(sorted(loading['mismatched_keys']))}): correct its config.json (id2label and "
+            "num_labels of a classifier)."
         )
 
 
 def _check_surplus(model: PreTrainedModel, loading: Mapping[str, Any], name: str) -> None:
-    """Refuse a file with layers, or with weights within layers, that the model does not have."""
-    prefix = f"{model.base_model_prefix}."  # the files of encoders have it or not
+    """Refuse a file that has layers, or weights in layers, that the model does not have."""
+    prefix = f"{model.base_model_prefix}."  # files of encoders may leave it out
     known = {_numberless(key) for key in model.state_dict()}
     forms = {key: (key, prefix + key, key.removeprefix(prefix)) for key in loading["unexpected_keys"]}
     surplus = sorted(key for key in forms if {_numberless(form) for form in forms[key]} & known)
     if surplus:
         raise ModelError(
-            f"The file of '{name}' has layers that its configuration leaves out ({_first_of(surplus)}): mend "
-            "config.json, or save the model again."
+            f"The file of '{name}' has layers that its configuration leaves out ({_first_of(surplus)}): "
+            "correct config.json, or save the model again."
         )
     layers = tuple({found.group() for key in model.state_dict() if (found := _LAYER.match(key))})
     homeless = sorted(
@@ -111,10 +111,10 @@ def check_numbers(model: nn.Module, name: str) -> None:
     """Refuse a model with NaN or infinite weights.
 
     Raises:
-        ModelError: If there is one.
+        ModelError: If a weight is NaN or infinite.
     """
     for key, weight in model.named_parameters():
-        # The least and the greatest are NaN where any is, and finding them needs no memory.
+        # The minimum and the maximum are NaN if any number is NaN, and computing them needs no memory.
         if weight.is_floating_point() and weight.numel() and not _is_finite(weight.detach()):
             raise ModelError(
                 f"A weight of '{name}' is not a number (NaN or infinite, in {key}): choose another model, or "
@@ -131,7 +131,7 @@ def _is_of_encoder(model: PreTrainedModel, key: str) -> bool:
 
 
 def _prefix(model: PreTrainedModel) -> str:
-    """What begins the names of the encoder's weights: nothing, if the model is an encoder alone."""
+    """Return the prefix of the encoder's weights; an empty one if the model is an encoder without a head."""
     return "" if model.base_model is model else f"{model.base_model_prefix}."
 
 
@@ -151,12 +151,12 @@ def _first_of(keys: list[str]) -> str:
 
 
 def _numberless(key: str) -> str:
-    """A weight's name with its layer's number left out, so that those of all layers have one name."""
+    """Return the name of a weight with "*" as the number of its layer, so that it is equal in all layers."""
     return re.sub(r"(?<=\.)\d+(?=\.)", "*", key)
 
 
 def _renamed(model: PreTrainedModel, loading: Mapping[str, Any], name: str) -> str | None:
-    """The sentence about a file that names the weights otherwise, None if it is not such a file."""
+    """Return the error for a file that gives the model's weights other names; None for any other file."""
     missing = {*loading["missing_keys"]}
     missing |= {key.removeprefix(_prefix(model)) for key in missing}
     for held in sorted(loading["unexpected_keys"]):

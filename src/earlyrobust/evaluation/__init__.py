@@ -1,4 +1,4 @@
-"""Judging classifiers: accuracy on clean text and under attack, and what a forward pass costs."""
+"""Measures classifiers: accuracy on clean text and under attack, calibration, and speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy on clean text."""
+"""Measures accuracy on clean text."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ if TYPE_CHECKING:
 def evaluate_clean(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dataset: Dataset, batch_size: int = 64
 ) -> Accuracy:
-    """Accuracy of a classifier on a tokenised data set.
+    """Measure the accuracy of a classifier on a tokenised data set.
 
     Args:
         model: Any sequence classifier.
-        tokenizer: Pads the batches.
-        dataset: Tokenised examples with `labels` or `label`, in any format; other columns are left out.
-        batch_size: Examples in a batch; it does not change the result.
+        tokenizer: The model's tokenizer, which pads the batches.
+        dataset: Tokenised examples with `labels` or `label`, in any format; other columns are ignored.
+        batch_size: Number of examples in a batch. It does not change the result.
 
     Returns:
-        Right answers of all, with a 95 % interval.
+        The share of right answers, with a 95 % interval.
 
     Raises:
-        DataError: If the examples are not tokenised, or a label is no class of the model.
+        DataError: If the examples are not tokenised or have no labels, or a label is no class of the model.
+        ModelError: If a logit is NaN or infinite.
     """
     labels, classes = _labels_of(dataset), model.config.num_labels
     wrong = labels[(labels < 0) | (labels >= classes)]
@@ -48,11 +49,17 @@ def evaluate_clean(
 
 
 def accuracy_of(predicted: NDArray[np.int64], dataset: Dataset) -> Accuracy:
-    """Accuracy of predictions.
+    """Return the accuracy of predictions.
 
     Args:
         predicted: Indices of classes, shape (examples,).
         dataset: The examples, with `labels` or `label`.
+
+    Returns:
+        The share of right predictions, with a 95 % interval.
+
+    Raises:
+        DataError: If the data set has no examples, or no column with one class for each example.
     """
     return Accuracy.of(int((predicted == _labels_of(dataset)).sum()), len(dataset))
 
@@ -76,17 +83,26 @@ def _labels_of(dataset: Dataset) -> NDArray[np.int64]:
 def predict(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dataset: Dataset, batch_size: int = 64
 ) -> NDArray[np.float32]:
-    """Logits of a classifier on a tokenised data set, in the data set's order, shape (examples, classes).
+    """Compute the logits of a classifier on a tokenised data set.
 
-    The model is in evaluation mode meanwhile and left in the mode it was in. Processes that share a job share
-    the examples.
+    The function puts the model into evaluation mode, and restores its mode at the end. Processes that share a
+    job share the examples.
+
+    Args:
+        model: Any sequence classifier.
+        tokenizer: The model's tokenizer, which pads the batches.
+        dataset: Tokenised examples, in any format; columns that the model does not read are ignored.
+        batch_size: Number of examples in a batch.
+
+    Returns:
+        The logits in the order of the data set, shape (examples, classes).
 
     Raises:
-        ModelError: If they are not numbers.
+        ModelError: If a logit is NaN or infinite.
         DataError: If the examples are not tokenised.
     """
     lengths, dataset = _inputs_of(dataset, model, tokenizer)
-    order = np.argsort(lengths, kind="stable")[::-1]  # neighbours in length need little padding
+    order = np.argsort(lengths, kind="stable")[::-1]  # texts of similar length need little padding
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     training = model.training
     model.train(False)
@@ -111,7 +127,7 @@ def predict(
 def _inputs_of(
     dataset: Dataset, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[Any, Dataset]:
-    """Lengths of the examples, and the examples without the columns that are no input of the model."""
+    """Return the lengths of the examples, and the examples without columns that the model does not read."""
     dataset = dataset.with_format(None)
     if "input_ids" not in dataset.column_names:
         raise DataError(
@@ -127,7 +143,16 @@ def _inputs_of(
 
 
 def collate(tokenizer: PreTrainedTokenizerBase, rows: Dataset, model: PreTrainedModel) -> dict[str, Tensor]:
-    """Pad rows to one batch on a model's device, without the columns that are no input."""
+    """Pad rows into one batch on a model's device.
+
+    Args:
+        tokenizer: The model's tokenizer, which pads the rows.
+        rows: Tokenised examples with the model's inputs. A column `length` is left out.
+        model: The model.
+
+    Returns:
+        The inputs by name, each of shape (rows, tokens).
+    """
     columns = {name: values for name, values in rows[:].items() if name != "length"}
     batch: Any = tokenizer.pad(columns, padding_side=padding_side(model.config), return_tensors="pt")
     return cast("dict[str, Tensor]", dict(batch.to(model.device)))

@@ -1,4 +1,4 @@
-"""Timing passes of several classifiers in turns, so that what else the machine does befalls all of them."""
+"""Times several classifiers in turns, so that other work on the machine slows all of them alike."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-# Passes that are not timed: the first ones allocate memory and choose kernels.
+# Number of first passes that are not timed, because they allocate memory and choose kernels.
 _WARM_UP = 2
 _LEAST_PASSES, _MOST_PASSES = 5, 200
 
@@ -28,17 +28,18 @@ _LEAST_PASSES, _MOST_PASSES = 5, 200
 def time_in_turns(
     models: Mapping[str, PreTrainedModel], batch_size: int, tokens: int, seconds: float, seed: int = 0
 ) -> dict[str, LatencyRecord]:
-    """Time the passes of classifiers on the same batch of random tokens, one pass of each in turn.
+    """Time forward passes of classifiers on the same batch of random tokens, one pass of each in turn.
 
     Args:
-        models: Classifiers by name, in evaluation mode, of one vocabulary.
-        batch_size: Texts in the batch.
+        models: Classifiers by name, in evaluation mode, with the same vocabulary.
+        batch_size: Number of texts in the batch.
         tokens: Length of each text.
-        seconds: How long to go on with all of them together; at least five passes of each are timed.
-        seed: Of the tokens.
+        seconds: Time limit for all classifiers together. At least five passes of each are timed, and at most
+            200.
+        seed: Seed of the random tokens.
 
     Returns:
-        Median and 95th percentile of each.
+        For each classifier the median and the 95th percentile of its times, in seconds.
     """
     took: dict[str, list[float]] = {name: [] for name in models}
     batches = {name: random_batch(model, batch_size, tokens, seed) for name, model in models.items()}
@@ -46,7 +47,8 @@ def time_in_turns(
     began = time.perf_counter()
     with torch.inference_mode():
         for count in range(_WARM_UP + _MOST_PASSES):
-            # Another order each time: threads of one runtime may still be awake when the next model begins.
+            # The order changes each time, because threads of one runtime may still be awake when the next
+            # model begins.
             for place in range(len(names)):
                 name = names[(place + count) % len(names)]
                 start = time.perf_counter()
@@ -63,7 +65,7 @@ def time_in_turns(
 
 
 def answer(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
-    """Logits of a batch, all of its rows at once, when the device is done with them."""
+    """Return the logits of a batch, computed for all rows at once; wait until the device has finished."""
     if isinstance(model, OnnxClassifier):
         return model.run(batch)
     logits: Tensor = model(**batch).logits
@@ -72,10 +74,20 @@ def answer(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
 
 
 def random_batch(model: PreTrainedModel, batch_size: int, tokens: int, seed: int) -> dict[str, Tensor]:
-    """Rows of random tokens without padding, on a model's device."""
+    """Make a batch of random tokens without padding, on a model's device.
+
+    Args:
+        model: The classifier that will read the batch.
+        batch_size: Number of texts in the batch.
+        tokens: Length of each text.
+        seed: Seed of the random tokens.
+
+    Returns:
+        The inputs by name, each of shape (batch_size, tokens).
+    """
     vocabulary = model.config.vocab_size
     generator = torch.Generator().manual_seed(seed)
-    # Special tokens, which a model may treat otherwise, are among the first ones.
+    # Models may treat special tokens differently. These have low ids, so only the upper half is drawn.
     ids = torch.randint(vocabulary // 2, vocabulary, (batch_size, tokens), generator=generator)
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if isinstance(model, OnnxClassifier) and "token_type_ids" in model.inputs:
@@ -84,13 +96,16 @@ def random_batch(model: PreTrainedModel, batch_size: int, tokens: int, seed: int
 
 
 def memory_of(load: Callable[[str], PreTrainedModel], place: str, batch_size: int, tokens: int) -> int:
-    """Bytes by which a fresh process grows that loads a classifier and runs a batch.
+    """Measure the memory that a fresh process needs to load a classifier and run one batch.
 
     Args:
-        load: Loads the classifier; a function at the top of a module.
-        place: What it is called with.
-        batch_size: Texts in the batch.
+        load: A function that loads the classifier. It is defined at the top level of a module.
+        place: The argument of `load`.
+        batch_size: Number of texts in the batch.
         tokens: Length of each text.
+
+    Returns:
+        The growth of the process's memory, in bytes.
     """
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
@@ -112,7 +127,7 @@ def _grow(
 
 
 def _most_memory() -> int:
-    """The most bytes that this process has held in memory; where nothing tells it, what it holds now."""
+    """Return the peak memory of this process in bytes; its present memory where the peak is unknown."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
         return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))

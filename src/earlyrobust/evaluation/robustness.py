@@ -1,4 +1,4 @@
-"""Accuracy under attack."""
+"""Measures accuracy under attack."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def evaluate_under_attack(
         model: Any sequence classifier. It is put into evaluation mode.
         tokenizer: The model's tokenizer.
         dataset: Rows with `text`, `pair` for sentence pairs, and `label`, numbered as the model's outputs.
-        attack: For example `TextFooler()`.
+        attack: The attack, for example `TextFooler()`.
         examples: Size of the sample, which keeps the shares of the classes; None for all rows.
         seed: Seed of the sample and of the attack's random choices.
         max_length: Most tokens of a text that the model reads; the rest is cut off, as in training. None for
@@ -102,15 +102,16 @@ def evaluate_victim(
     in_flight: int = DEFAULT_IN_FLIGHT,
     watch: Callable[[Sequence[AttackedExample], int], None] | None = None,
 ) -> AttackRecord:
-    """Attack a victim on a sample of a data set, through a server that other attacks on it may share.
+    """Attack a victim on a sample of a data set, with a server that other attacks on the victim may share.
 
-    The server computes a text that several attacks ask about only once. Queries are counted all the same.
+    If several attacks ask about the same text, the server computes its answer only once. Each attack still
+    counts the query.
 
     Args:
         victim: The classifier with its tokenizer, its limit of tokens and its precision.
         server: Computes the victim's answers and remembers them.
         dataset: Rows with `text`, `pair` for sentence pairs, and `label`, numbered as the model's outputs.
-        attack: For example `TextFooler()`.
+        attack: The attack, for example `TextFooler()`.
         examples: Size of the sample; None for all rows.
         seed: Seed of the sample and of the attack's random choices.
         journal: File that keeps finished examples. If it exists, the attack continues from it.
@@ -122,7 +123,10 @@ def evaluate_victim(
         The record of the attack.
 
     Raises:
-        EarlyRobustError: As `evaluate_under_attack` does.
+        DataError: If the data set is empty, lacks a column or a text, or has a label that is no output of the
+            model.
+        ConfigError: If the sample is too small for the classes, or the seed is negative.
+        OutputError: If the journal belongs to another attack, or cannot be written.
     """
     if seed < 0:
         raise ConfigError(f"The seed is {seed}: choose 0 or more.")
@@ -188,7 +192,7 @@ def sample_examples(dataset: Dataset, examples: int | None, seed: int, classes: 
     """Choose the rows to attack.
 
     Args:
-        dataset: As for `evaluate_under_attack`.
+        dataset: Rows with `text` and `label`, numbered as the model's outputs.
         examples: Size of the sample; None for all rows.
         seed: Seed of the sample.
         classes: Number of classes of the model.
@@ -231,6 +235,6 @@ def _columns(row: dict[str, Any], index: int) -> tuple[str, ...]:
 
 def _example(row: dict[str, Any], index: int, seed: int) -> Example:
     columns = _columns(row, index)
-    # Every example has random choices of its own, whatever else is attacked.
+    # The random choices on an example do not depend on the other examples.
     own = np.random.SeedSequence([seed, index]).generate_state(1)[0]
     return Example(columns, row["label"], int(own), index)

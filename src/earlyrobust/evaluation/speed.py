@@ -1,4 +1,4 @@
-"""What a forward pass costs: measured time, and counted operations."""
+"""Measures the time and counts the operations of a forward pass."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def measure_speed(
     batch_size: int = 32,
     rounds: int = 15,
 ) -> SpeedRecord:
-    """Time the forward passes of a dense and a cut model in turns, on the same real batch.
+    """Time forward passes of a dense and a cut model in turns, on the same batch of real texts.
 
     Args:
         dense: The dense model.
         small: The cut model, on the same device.
-        ticket: What it was cut by.
-        tokenizer: Pads the batch.
-        dataset: Tokenised examples; those in the middle of its lengths make the batch.
-        batch_size: Examples in the batch.
-        rounds: Timed passes of each model, after two untimed ones.
+        ticket: The ticket by which the model was cut.
+        tokenizer: The models' tokenizer, which pads the batch.
+        dataset: Tokenised examples with a column `length`. The batch consists of examples of medium length.
+        batch_size: Number of examples in the batch.
+        rounds: Number of timed passes of each model, after two untimed ones.
 
     Returns:
-        Median time ratio and the ratio of operations that would explain it.
+        Median time of the cut model / median time of the dense model, and the ratio of their operations.
     """
     order = np.argsort(dataset["length"], kind="stable")
     start = max(0, (len(order) - batch_size) // 2)
@@ -71,19 +71,19 @@ def measure_speed(
 
 
 def flops_ratio(dense: PreTrainedModel, ticket: Ticket, tokens: int) -> float:
-    """Floating-point operations of the cut model's transformer layers / those of the dense model's.
+    """Return the floating-point operations of the cut model's layers / those of the dense model's layers.
 
     Args:
         dense: The dense model.
-        ticket: What was cut out of it.
-        tokens: Length of a text in tokens, on which the share of attention depends.
+        ticket: The ticket by which the dense model is cut.
+        tokens: Length of a text in tokens. The share of attention in the operations depends on it.
     """
     family = FAMILIES[dense.config.model_type]
     size = family.dimensions(dense.config)
     hidden = int(dense.config.hidden_size)
 
     def layer_flops(heads: int, neurons: int) -> int:
-        """Operations for one token in one layer: four projections, attention, the FFN matrices."""
+        """Count the operations for one token in one layer: four projections, attention, the FFN matrices."""
         channels = heads * size.head_size
         return 2 * (4 * hidden * channels + 2 * tokens * channels + family.ffn_matrices * hidden * neurons)
 

@@ -1,4 +1,4 @@
-"""The temperature at which a classifier's probabilities fit texts that are not attacked."""
+"""Fits the temperature of a classifier's probabilities on texts that are not attacked."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from numpy.typing import NDArray
 
 from earlyrobust.results import TemperatureRecord
 
-# The temperature is looked for within this factor of the spread of the logits.
+# The search covers temperatures within this factor of the mean spread of a text's logits.
 _RANGE = 1e4
-# Equal on devices that round differently: an attack that goes on must find the temperature it began with.
+# Significant digits of the temperature. They are few, so that devices that round differently find the same
+# temperature. An attack can be continued only at the temperature that it began with.
 _DIGITS = 3
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> TemperatureRecord:
     """Fit the temperature T that minimises the mean negative log-likelihood of softmax(logits / T).
 
-    It is one-dimensional and convex in 1 / T, and is minimised over log T in float64 (Guo et al., "On
-    Calibration of Modern Neural Networks", ICML 2017).
+    The loss is convex in 1 / T. The function minimises it over log T in float64 (Guo et al., "On Calibration
+    of Modern Neural Networks", ICML 2017).
 
     Args:
-        logits: Of texts that are not attacked, shape (texts, classes).
-        labels: Their classes, shape (texts,).
+        logits: Logits of texts that are not attacked, shape (texts, classes).
+        labels: The right classes, shape (texts,).
+
+    Returns:
+        The temperature with three significant digits, the number of texts, and the loss at T = 1 and at the
+        temperature.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp

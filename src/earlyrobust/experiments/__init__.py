@@ -1,6 +1,6 @@
-"""Experiments: grids of runs under one budget, and those of the paper.
+"""Runs experiments: grids of runs under one budget, and the experiments of the paper.
 
-The names below are looked up on first use, so that options can be checked before PyTorch is imported.
+The names below are loaded when they are first used, so that options are checked before PyTorch is imported.
 """
 
 from __future__ import annotations

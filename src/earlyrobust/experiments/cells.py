@@ -1,4 +1,4 @@
-"""The cells of a comparison: one run for each arm and seed, in a folder named after what it is."""
+"""Lays out the cells of a comparison: one run for each arm and seed, in a folder named by its options."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Cell:
     """One run of a comparison.
 
     Attributes:
-        arm: Name of its arm.
-        config: The run's options.
+        arm: Name of the arm.
+        config: The options of the run.
     """
 
     arm: str
@@ -30,7 +30,7 @@ class Cell:
 
     @property
     def seed(self) -> int:
-        """The seed."""
+        """The seed of the run."""
         return self.config.seed
 
     @property
@@ -48,9 +48,9 @@ class Cell:
 
 
 def plan_cells(config: CompareConfig) -> list[Cell]:
-    """Lay out the cells of a comparison: all arms under the first seed, then all under the next.
+    """Return the cells of a comparison: all arms with the first seed, then all arms with the next.
 
-    So a comparison that is stopped early has compared something.
+    With this order, a comparison that is stopped early has complete seeds.
 
     Raises:
         ConfigError: If the options of an arm cannot be used.
@@ -66,12 +66,12 @@ def _cells_of(config: CompareConfig, seed: int) -> Iterator[Cell]:
             Recipe.of(run)
         except ConfigError as error:
             raise ConfigError(f"In the arm '{arm}': {error}") from error
-        # The same run has the same folder, whatever its arm is called, and another run another one.
+        # The folder depends only on the options, so equal runs of differently named arms share it.
         name = f"{run.method}-seed{seed}-{_key(run)}"
         yield Cell(arm, run.model_copy(update={"output": config.cells_folder / name}))
 
 
 def _key(config: RunConfig) -> str:
     options = {name: value for name, value in what_matters(config.to_dict()).items() if name != "output"}
-    options.setdefault("bf16", False)  # as earlier versions had it, whose cells keep their names
+    options.setdefault("bf16", False)  # the value in earlier versions, so that their cells keep their names
     return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:10]

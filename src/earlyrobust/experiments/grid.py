@@ -1,4 +1,4 @@
-"""Running a comparison: finished cells are taken over, the others run, failures are noted."""
+"""Runs a comparison: reuses finished cells, runs the other cells, and records failures."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from earlyrobust.workspace.folder import close_again, what_matters
 from earlyrobust.workspace.identity import differences, told
 from earlyrobust.workspace.observer import Observer
 
-# More arms than these are counted in a title instead of named.
+# A title names up to this number of arms, and counts them otherwise.
 MOST_NAMED = 5
 
 
 def compare(
     config: CompareConfig, observer: Observer | None = None, *, title: str = "", command: str = ""
 ) -> Comparison:
-    """Run every arm under every seed, and record what came of it.
+    """Run every arm with every seed, and record the results.
 
-    Called again with the same options it goes on where it was interrupted; with further arms or seeds it
-    runs only those. A cell that failed is tried again.
+    A second call with the same options continues an interrupted comparison. A call with additional arms or
+    seeds runs only these. Failed cells run again.
 
     Args:
         config: Resolved options.
-        observer: Is told what happens.
-        title: What is compared, in a line.
-        command: What repeats it.
+        observer: Receives progress and messages.
+        title: A title for the comparison in one line; empty to make one of the arms and the data.
+        command: The command that repeats the comparison, for the record.
 
     Returns:
         The comparison, with the runs of all cells that did not fail.
@@ -49,7 +49,7 @@ def compare(
     processes.check_alone("A comparison")
     check_comparison(config)
     with locked(config.output_folder):
-        _check_folder(config)  # another command may have been at work since
+        _check_folder(config)  # Another command may have changed the folder.
         return _run(config, observer or Observer(), title, command)
 
 
@@ -80,7 +80,7 @@ def _run(config: CompareConfig, observer: Observer, title: str, command: str) ->
 
 
 def _distinct(cells: Sequence[Cell]) -> list[Cell]:
-    """Each run once: arms may come to the same."""
+    """Return one cell for each run, because several arms may have the same options."""
     return list({cell.folder: cell for cell in reversed(cells)}.values())[::-1]
 
 
@@ -111,14 +111,14 @@ def _record(
 
 
 def check_comparison(config: CompareConfig) -> None:
-    """See whether a comparison can be run, before anything is written.
+    """Check that a comparison can run, before anything is written.
 
     Args:
         config: Resolved options.
 
     Raises:
-        EarlyRobustError: If its folder holds another comparison or other files, or if a run is still to be
-            made and its data, the attacks or the launcher cannot be had.
+        EarlyRobustError: If the folder holds another comparison or other files, or if a cell is unfinished
+            and its data, the attacks or the launcher cannot be used.
     """
     if config.launcher not in LAUNCHERS:
         raise ConfigError(f"There is no launcher '{config.launcher}': choose from {', '.join(LAUNCHERS)}.")
@@ -135,7 +135,7 @@ def _check_folder(config: CompareConfig) -> None:
     """Refuse a folder whose content would be lost.
 
     Raises:
-        OutputError: If it holds another comparison or other files.
+        OutputError: If the folder holds another comparison or other files.
     """
     folder = config.output_folder
     for place in (folder, config.cells_folder):
@@ -157,21 +157,21 @@ def _check_folder(config: CompareConfig) -> None:
 
 
 def _check_data(config: CompareConfig, cell: Cell) -> None:
-    """Refuse to show a finished comparison for files that have changed since.
+    """Refuse to show a finished comparison if its data files have changed.
 
     Raises:
-        OutputError: If they have.
+        OutputError: If the files have changed.
     """
     now = digest_of_files(cell.config)
     if now is not None and now != fingerprints_of(cell.folder).get("data", now):
         raise OutputError(
-            f"The comparison in '{config.output_folder}' is of other data than there is now: choose another "
-            "--output, or delete it."
+            f"The comparison in '{config.output_folder}' used other data than the current data: choose "
+            "another --output, or delete it."
         )
 
 
 def _spoilt(cells: Sequence[Cell], finished: Sequence[Cell]) -> dict[tuple[str, int], Failure]:
-    """Finished cells of other data or another model than there is now, or whose record cannot be read."""
+    """Return failures for finished cells whose data or model has changed, or whose record cannot be read."""
     reasons: dict[Path, str] = {}
     now: dict[int, str] = {}
     for cell in finished:
@@ -180,9 +180,9 @@ def _spoilt(cells: Sequence[Cell], finished: Sequence[Cell]) -> dict[tuple[str, 
             if cell.seed not in now:
                 now[cell.seed] = load_data(cell.config).fingerprint
             if then != now[cell.seed]:
-                reasons[cell.folder] = "its run is of other data than there is now"
+                reasons[cell.folder] = "its run used other data than the current data"
             elif has_other_model(cell.folder, cell.config.model):
-                reasons[cell.folder] = "its run is of another model than there is now"
+                reasons[cell.folder] = "its run used another model than the current model"
         except OutputError as error:
             reasons[cell.folder] = str(error).rstrip(".")
     return {

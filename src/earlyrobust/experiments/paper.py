@@ -1,4 +1,4 @@
-"""The experiments of the paper, as grids over the pipeline, and the scales at which they can be run.
+"""Lists the experiments of the paper as grids of runs, and the scales at which they can run.
 
 This module is a literal table and imports nothing heavy, so that the command line can list it at once.
 """
@@ -33,15 +33,16 @@ class Experiment:
     """A table or figure of the paper.
 
     Attributes:
-        title: What it shows, in a line.
-        tasks: The tasks it is about.
-        arms: What is compared on each, and how the arms differ.
-        attacks: What judges them; none where only training matters.
-        baseline: The arm that the others are tested against; None for the comparison's own default.
-        views: What its page shows besides tables.
-        sweep: The option that the arms vary, if one.
-        seeds: Seeds at the scale of the paper.
-        ours: What the paper leaves open, or could not be looked up, and was chosen here; a sentence each.
+        title: The title, in one line.
+        tasks: The tasks of the experiment.
+        arms: The arms to compare on each task: for each name, the options in which the arm differs.
+        attacks: The attacks on the models; empty if only the training matters.
+        baseline: The arm against which the others are tested; None for the default of comparisons.
+        views: The parts of its page besides tables.
+        sweep: The option that the arms vary; None for several options or none.
+        seeds: Number of seeds at the scale of the paper.
+        ours: Choices that are ours, because the paper leaves them open or could not be looked up; one
+            sentence each.
     """
 
     title: str
@@ -63,14 +64,14 @@ EXPERIMENTS: dict[str, Experiment] = {
         views=("frontier",),
     ),
     "table2": Experiment(
-        title="The same on sentence pairs",
+        title="Clean accuracy, accuracy under attack and queries on sentence pairs",
         tasks=("qnli", "qqp"),
         arms=_methods(_MAIN),
         views=("frontier",),
-        ours=("That the pairs are this table's subject.",),
+        ours=("The choice of sentence pairs for this table.",),
     ),
     "table3": Experiment(
-        title="What the search is worth: without its adversary, without its regulariser, by chance",
+        title="Ablation of the search: no adversary, no regulariser, or a random ticket",
         tasks=_THREE,
         arms={
             **_OURS,
@@ -81,7 +82,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         baseline="earlyrobust",
     ),
     "table4": Experiment(
-        title="Structure or weights: the ticket's structure with random weights, and the other way round",
+        title="Structure against weights: a ticket with random weights, or the full structure refilled",
         tasks=_THREE,
         arms={
             **_OURS,
@@ -91,7 +92,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         baseline="earlyrobust",
     ),
     "table5": Experiment(
-        title="Ranking heads and neurons over all layers or in each",
+        title="Heads and neurons ranked over all layers, or within each layer",
         tasks=_THREE,
         arms={
             **_OURS,
@@ -107,7 +108,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         views=("layers",),
     ),
     "table7": Experiment(
-        title="Cheap adversaries alone, and on top of a ticket",
+        title="Cheap adversaries, alone and combined with a ticket",
         tasks=_THREE,
         arms={
             **_methods(("finetune", "freeat", "yopo")),
@@ -118,17 +119,17 @@ EXPERIMENTS: dict[str, Experiment] = {
         },
         baseline="earlyrobust",
         views=("frontier",),
-        ours=("That this is the table's subject, and the settings of FreeAT and YOPO.",),
+        ours=("The subject of this table, and the settings of FreeAT and YOPO.",),
     ),
     "table8": Experiment(
-        title="Tickets drawn when their masks have settled, and at fixed times",
+        title="Tickets drawn when their masks have settled, or at fixed times",
         tasks=_THREE,
         arms={**_OURS, **_values("draw_after", (0.1, 0.2, 0.5, 1.0))},
         baseline="earlyrobust",
-        ours=("That this is the table's subject, and the times.",),
+        ours=("The subject of this table, and the times.",),
     ),
     "figure2": Experiment(
-        title="How far the masks of any two miniepochs are apart, over one whole epoch",
+        title="Distances between the masks of all pairs of miniepochs in one epoch",
         tasks=_THREE,
         arms=_values("draw_after", (1.0,)),
         attacks=(),
@@ -136,22 +137,22 @@ EXPERIMENTS: dict[str, Experiment] = {
         seeds=1,
     ),
     "figure3": Experiment(
-        title="Accuracy clean and under attack against the share of neurons cut",
+        title="Clean accuracy and accuracy under attack against the share of neurons cut",
         tasks=_THREE,
         arms=_values("neurons", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)),
         views=("sweep",),
         sweep="neurons",
         seeds=3,
-        ours=("That this is the figure's subject, and the shares.",),
+        ours=("The subject of this figure, and the shares.",),
     ),
     "figure4": Experiment(
-        title="Accuracy clean and under attack against γ, below which masks count as settled",
+        title="Clean accuracy and accuracy under attack against γ, the threshold of settled masks",
         tasks=_THREE,
         arms=_values("gamma", (0.05, 0.1, 0.15, 0.2, 0.3)),
         views=("sweep",),
         sweep="gamma",
         seeds=3,
-        ours=("That this is the figure's subject, and the values.",),
+        ours=("The subject of this figure, and the values.",),
     ),
     "figure5": Experiment(
         title="Heads and neurons that each layer keeps",
@@ -160,7 +161,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         views=("layers",),
     ),
     "time": Experiment(
-        title="Training time of every method: five runs, the preparation of the data left out",
+        title="Training time of every method in five runs, without the preparation of the data",
         tasks=("sst2",),
         arms=_methods((*_MAIN, "freeat", "yopo", "smart")),
         attacks=(),
@@ -171,18 +172,19 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 @dataclass(frozen=True)
 class Scale:
-    """How large an experiment is.
+    """The size of an experiment.
 
     Attributes:
-        description: In a line, for people.
+        description: A description in one line.
         options: Options of every comparison.
-        by_task: Options of those on a task.
-        by_experiment: Options of those of an experiment; they win over the task's.
-        tasks: The tasks it is run on instead of the experiment's; None for the experiment's.
-        attacks: What the experiment's attacks give way to; those not named here stay.
-        attacks_note: How those differ from the paper's, a sentence; for experiments that attack.
-        most_seeds: More seeds than these are not run.
-        notes: How it differs from the paper, a sentence each.
+        by_task: For each task, options of the comparisons on it.
+        by_experiment: For each experiment, options of its comparisons; they win over those of the task.
+        tasks: Tasks that replace those of the experiment; None for the experiment's own tasks.
+        attacks: Replacements of the experiment's attacks, None to leave an attack out; other attacks stay.
+        attacks_note: The difference from the paper's attacks in one sentence, for experiments with attacks;
+            None for no difference.
+        most_seeds: Largest number of seeds.
+        notes: Differences from the paper, one sentence each.
     """
 
     description: str
@@ -196,8 +198,8 @@ class Scale:
     notes: tuple[str, ...] = ()
 
 
-# The settings that the paper lists in its Table 6 could not be looked up. Those of IMDB are known from its
-# release; the others are ours.
+# The settings in the paper's Table 6 could not be looked up. Those of IMDB are from the paper's release; the
+# others are ours.
 _PAPER_SETTINGS: dict[str, dict[str, Any]] = {
     "imdb": {"batch_size": 8, "learning_rate": 2e-5},
     **{task: {"batch_size": 32, "learning_rate": 2e-5} for task in ("sst2", "ag_news", "qnli", "qqp")},
@@ -217,10 +219,10 @@ SCALES: dict[str, Scale] = {
         "examples, one seed",
         options={
             "epochs": 2.0,
-            # More and longer steps make something of few texts.
+            # With few texts, a model learns only with more steps and a higher learning rate.
             "batch_size": 8,
             "learning_rate": 1e-4,
-            # Miniepochs are so short on samples so small that masks would not be compared often enough.
+            # On small samples, the usual minimum would leave too few miniepochs to compare masks.
             "miniepoch_min_steps": 5,
         },
         by_task={
@@ -230,25 +232,26 @@ SCALES: dict[str, Scale] = {
             "ag_news": {"train_samples": 160, "test_samples": 300, "examples": 8},
             "imdb": {"train_samples": 160, "test_samples": 500, "examples": 8, "max_length": 64},
         },
-        # What it does not spend on attacks goes into an epoch long enough to watch masks in.
+        # This experiment makes no attacks, so it has time for an epoch that is long enough to compare masks.
         by_experiment={"figure2": {"train_samples": 2000}},
         attacks={"bert-attack": "bert-attack-earlyrobust"},
-        attacks_note="The recipe that the paper's release ran as BERT-Attack stands for it: no language "
-        "model is embedded.",
+        attacks_note="The recipe that the paper's release runs under the name BERT-Attack replaces "
+        "BERT-Attack, because no language model is embedded.",
         most_seeds=1,
         notes=(
             "A small encoder, a sample of the data, two epochs instead of ten, and one seed.",
             "Batches of 8 and a learning rate of 1e-4, because the texts are few.",
-            "Of a review, the first 64 tokens.",
+            "Only the first 64 tokens of a review in IMDB.",
         ),
     ),
     "paper": Scale(
-        description="the paper's: BERT-base, all data, ten epochs, 1,000 examples, five seeds; needs a GPU",
+        description="as in the paper: BERT-base, all data, ten epochs, 1,000 examples, five seeds; needs a "
+        "GPU",
         options={"model": "google-bert/bert-base-uncased", "examples": 1000, "bf16": True},
         by_task=_PAPER_SETTINGS,
         notes=(
-            "Batch sizes and learning rates other than IMDB's, the number of examples attacked, and bfloat16 "
-            "are ours.",
+            "The batch sizes and learning rates except those of IMDB, the number of attacked examples, and "
+            "bfloat16 are ours.",
         ),
     ),
 }

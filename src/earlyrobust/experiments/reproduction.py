@@ -1,4 +1,4 @@
-"""Running an experiment of the paper at a scale."""
+"""Runs an experiment of the paper at a scale."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from earlyrobust.results import EXPERIMENT_NAME, ExperimentRecord
 from earlyrobust.storage import locked, remove_leftovers
 from earlyrobust.workspace.observer import Observer
 
-# Experiments at the same scale share their runs.
+# The subfolder of the runs, which all experiments at a scale share.
 CELLS = "cells"
 
 
 def plan_experiment(
     name: str, scale_name: str, options: dict[str, Any], output: Path | None
 ) -> tuple[ExperimentRecord, Path, dict[str, CompareConfig]]:
-    """Work out what an experiment at a scale comes to.
+    """Work out the record, the folder and the comparisons of an experiment at a scale.
 
     Args:
-        name: A name of `EXPERIMENTS`.
-        scale_name: A name of `SCALES`.
-        options: Options of `CompareConfig` that were given; they win over the scale's.
-        output: Folder of all experiments at this scale; None for one under `runs/`.
+        name: A name in `EXPERIMENTS`.
+        scale_name: A name in `SCALES`.
+        options: The given options of `CompareConfig`, which win over those of the scale.
+        output: Folder of all experiments at this scale; None for a folder under `runs/`.
 
     Returns:
-        The experiment's record without its command, its folder, and the comparison on each task.
+        The experiment's record without its command, its folder, and the options of the comparison on each
+        task.
 
     Raises:
         ConfigError: If there is no such experiment or scale, or an option cannot be used.
@@ -82,19 +83,19 @@ def reproduce(
     comparisons: dict[str, CompareConfig],
     observer: Observer | None = None,
 ) -> Iterator[Comparison]:
-    """Run the comparisons of an experiment, as `plan_experiment` laid them out.
+    """Run the comparisons of an experiment from `plan_experiment`.
 
     Args:
-        record: The experiment.
-        folder: Its folder.
-        comparisons: By task.
-        observer: Is told what happens.
+        record: The record of the experiment.
+        folder: The folder of the experiment.
+        comparisons: The options of the comparison on each task.
+        observer: Receives progress and messages.
 
     Yields:
-        Each comparison as it ends.
+        Each comparison when it ends.
 
     Raises:
-        EarlyRobustError: As for `compare`.
+        EarlyRobustError: If the options of an arm cannot be used, or a folder holds something else.
     """
     for config in comparisons.values():
         check_comparison(config)

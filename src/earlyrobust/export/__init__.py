@@ -1,4 +1,4 @@
-"""Trained classifiers in forms that other software runs."""
+"""Exports trained classifiers in formats that other software can run."""
 
 from __future__ import annotations
 

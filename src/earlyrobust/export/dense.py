@@ -1,4 +1,4 @@
-"""A cut model as an ordinary one of its family, for everything that knows transformers."""
+"""Exports a cut model as an ordinary transformers model of its family."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ if TYPE_CHECKING:
 
 
 def export_dense(model: PreTrainedModel, folder: Path) -> None:
-    """Write a cut classifier at full size, with zeros where it was cut: as large and as slow as before.
+    """Write a cut classifier at full size, with zeros where it was cut.
+
+    The export is as large and as slow as the model before it was cut.
+
+    Args:
+        model: The cut classifier, which carries its ticket.
+        folder: The folder to which the export is written.
 
     Raises:
-        ModelError: If it is not cut, or carries no ticket.
+        ModelError: If the model is not cut, or carries no ticket.
     """
     to_dense(model).save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""A classifier as an ONNX graph, in float32 or with its matrices in 8-bit integers."""
+"""Exports a classifier as an ONNX graph, in float32 or with its matrices as 8-bit integers."""
 
 from __future__ import annotations
 
@@ -21,29 +21,31 @@ from earlyrobust.pruning import dense_config, is_cut
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# Two texts of different lengths: a graph traced on one row, or without padding, would be of that case alone.
+# Two texts of different lengths, because a graph that is traced on one row, or without padding, would work
+# only in that case.
 _SAMPLE = ["one", "two and three"]
 
 
 def export_onnx(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, int8: bool = False
 ) -> list[str]:
-    """Write a classifier as `model.onnx`, for batches and lengths of any size.
+    """Write a classifier as `model.onnx`, for batches of any size and texts of any length.
 
-    Beside it lies the configuration of an ordinary model of its family: the graph knows its sizes itself.
+    The function also writes the configuration of an ordinary model of the same family. The graph itself holds
+    the sizes of a cut model.
 
     Args:
-        model: Any classifier, cut or not, in float32; left as it is, where it is.
-        tokenizer: Tells which inputs the model takes.
-        folder: Where to write to.
-        int8: Store the matrices as 8-bit integers, with a scale for each column, and quantise activations as
-            they come.
+        model: Any classifier, cut or not, in float32. The function changes neither the model nor its device.
+        tokenizer: The model's tokenizer, which determines the inputs of the graph.
+        folder: The folder to which the export is written.
+        int8: Whether to store the matrices as 8-bit integers, with a scale for each column, and to quantise
+            activations while the graph runs.
 
     Returns:
-        The names of the inputs, each a table of whole numbers of shape (texts, tokens).
+        The names of the graph's inputs. Each input is an array of whole numbers, shape (texts, tokens).
 
     Raises:
-        ModelError: If the packages that write ONNX are not installed.
+        ModelError: If a package that the export needs is not installed.
     """
     require_onnx("onnx", "onnxscript", "onnxruntime")
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,7 @@ def export_onnx(
                 dynamic_shapes=(tuple(sizes for _ in names),),
                 verbose=False,
             )
-            assert program is not None  # it is None only where it is given a file to write to
+            assert program is not None  # it is None only if the exporter is given a file
             program.save(graph)
             if int8:
                 _quantise(graph, folder / FILE_NAME)
@@ -74,11 +76,11 @@ def export_onnx(
 def complete_tokenizer(folder: Path, tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> None:
     """Write padding and truncation into the `tokenizer.json` of an export.
 
-    The package tokenizers then needs nothing else. Transformers sets both anew at each call.
+    So the package tokenizers needs no other file. transformers sets padding and truncation at each call.
 
     Args:
         folder: The folder of the export, with the tokenizer.
-        tokenizer: The tokenizer; one without a `tokenizer.json` is left alone.
+        tokenizer: The tokenizer. If the folder has no `tokenizer.json`, the function does nothing.
         max_length: Most tokens of a text that the model reads; None for no limit.
     """
     path = folder / "tokenizer.json"
@@ -99,7 +101,7 @@ def complete_tokenizer(folder: Path, tokenizer: PreTrainedTokenizerBase, max_len
 
 
 class _Logits(nn.Module):
-    """A classifier whose inputs have places instead of names, and whose only output are the logits."""
+    """Wraps a classifier, so that it takes its inputs by position and returns only the logits."""
 
     def __init__(self, model: PreTrainedModel, names: list[str]) -> None:
         super().__init__()
@@ -122,7 +124,7 @@ def _quantise(graph: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Without what the exporters say of their own insides."""
+    """Silence the warnings and log messages of the exporters inside the block."""
     loud = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "root")]
     levels = [logger.level for logger in loud]
     with warnings.catch_warnings():

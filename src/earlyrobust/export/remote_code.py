@@ -1,7 +1,7 @@
-"""A cut model with the code that builds it, for transformers without this package.
+"""Exports a cut model together with the code that builds it, for transformers without this package.
 
-The code is this package's own, copied: what a family is, and the family's file. Two short modules beside it
-make the classes that `trust_remote_code=True` loads.
+The code is copied from this package: the module that defines a family, and the module of the model's own
+family. Two short modules beside them define the classes that `trust_remote_code=True` loads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ROOM = "earlyrobust.families"
 _IMPORT = re.compile(rf"^from {re.escape(_ROOM)}\.(\w+) import", re.MULTILINE)
 _CONFIGURATION = Template('''\
-"""How many attention heads and FFN neurons each layer of a cut model keeps. Written by earlyrobust."""
+"""Configuration of a cut model, with the heads and FFN neurons of each layer. Written by earlyrobust."""
 
 from transformers import $config_base
 
@@ -39,7 +39,7 @@ class $config_name($config_base):
 _MODELING = Template('''\
 """A $model_base with attention heads and FFN neurons cut out. Written by earlyrobust.
 
-Needs transformers 5.10 or newer, and nothing else that the model it was cut out of does not need.
+Needs transformers 5.10 or newer, and otherwise only the packages that the model needs when it is not cut.
 """
 
 from transformers import $model_base
@@ -58,13 +58,17 @@ class $model_name($model_base):
 
 
 def export_remote_code(model: PreTrainedModel, folder: Path) -> None:
-    """Write a cut classifier, as small as it is, with the code that loads it by `trust_remote_code=True`.
+    """Write a cut classifier at its small size, with the code that loads it with `trust_remote_code=True`.
+
+    Args:
+        model: The cut classifier.
+        folder: The folder to which the export is written.
 
     Raises:
-        ModelError: If it is not cut.
+        ModelError: If the model is not cut.
     """
     if not is_cut(model):
-        raise ModelError("The model is not cut: transformers loads it without any code of ours.")
+        raise ModelError("The model is not cut: transformers loads it as it is, without remote code.")
     model.save_pretrained(folder)
     auto_map, code = _code(model)
     for name, source in code.items():
@@ -73,10 +77,16 @@ def export_remote_code(model: PreTrainedModel, folder: Path) -> None:
 
 
 def check_remote_code(model: PreTrainedModel, folder: Path) -> None:
-    """See that an export runs the code that `export_remote_code` writes and no other, before it is run.
+    """Check that the code of an export is exactly the code that `export_remote_code` writes.
+
+    Call this function before the code is run.
+
+    Args:
+        model: The cut classifier that was exported.
+        folder: The folder of the export.
 
     Raises:
-        ModelError: If not, or if it cannot be read.
+        ModelError: If the export has other code, or cannot be read.
     """
     auto_map, code = _code(model)
     try:
@@ -86,11 +96,13 @@ def check_remote_code(model: PreTrainedModel, folder: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         same = False
     if not same:
-        raise ModelError(f"The code in '{folder}' is not what this version writes: delete the folder.")
+        raise ModelError(
+            f"The code in '{folder}' is not the code that this version writes: delete the folder."
+        )
 
 
 def _code(model: PreTrainedModel) -> tuple[dict[str, str], dict[str, str]]:
-    """What the configuration says of the code, and the code by the names of its files."""
+    """Return the `auto_map` of the configuration, and the source code by file name."""
     family = family_of(model.config)
     module, name = _home(family)
     names = {
@@ -115,7 +127,7 @@ def _code(model: PreTrainedModel) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _home(family: Family) -> tuple[ModuleType, str]:
-    """The module that a family is defined in, and its name there."""
+    """Return the module that defines a family, and the name of the family in it."""
     for module in [module for name, module in sys.modules.items() if name.startswith(f"{_ROOM}.")]:
         for name, value in vars(module).items():
             if value is family:
@@ -124,7 +136,7 @@ def _home(family: Family) -> tuple[ModuleType, str]:
 
 
 def _sources(module: ModuleType) -> dict[str, str]:
-    """The code of a module of the families, and of those that it imports, to lie side by side in a folder."""
+    """Return the code of a family's module and of the modules that it imports, for use in one folder."""
     source = inspect.getsource(module)
     sources = {module.__name__.rpartition(".")[2]: _IMPORT.sub(r"from .earlyrobust_\1 import", source)}
     for part in _IMPORT.findall(source):

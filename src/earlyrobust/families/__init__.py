@@ -1,6 +1,6 @@
-"""The transformer architectures whose heads and neurons can be cut, one file each.
+"""Families of transformer architectures whose heads and neurons can be cut, one file each.
 
-To add one: a new file with a `Family`, and one line in `FAMILIES`.
+To add a family, write a file with a `Family`, and add a line to `FAMILIES`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CUT_PREFIX", "FAMILIES", "Dimensions", "Family", "family_of", "register_family"]
 
 _LOGGER = logging.getLogger(__name__)
-# What the model type of a cut model has before the name of its family.
+# The model type of a cut model is this prefix and the model type of its family.
 CUT_PREFIX = "earlyrobust-"
 
 FAMILIES: LazyTable[Family] = LazyTable(
@@ -45,19 +45,19 @@ __getattr__ = lazily(__name__, {"Dimensions": "base", "Family": "base"})
 
 
 def register_family(family: Family) -> None:
-    """Make a family known that this package does not have: its encoders can be cut, saved and loaded.
+    """Add a family that this package does not have: its encoders can then be cut, saved and loaded.
 
     Args:
-        family: The family. It takes the place of a family of the same model type.
+        family: The family. It replaces a family of the same model type.
     """
     FAMILIES[family.model_type] = family
     auto_classes = sys.modules.get("earlyrobust.pruning.autoclasses")
-    if auto_classes is not None:  # else it registers all families when it is imported
+    if auto_classes is not None:  # a later import registers all families itself
         auto_classes.register()
 
 
 def family_of(config: PreTrainedConfig) -> Family:
-    """Find the family that a model's configuration belongs to.
+    """Return the family to which a model's configuration belongs.
 
     Args:
         config: Configuration of a transformers model.
@@ -68,7 +68,7 @@ def family_of(config: PreTrainedConfig) -> Family:
     Raises:
         ModelError: If the architecture is not in `FAMILIES`.
     """
-    # A cut model is of its dense model's family.
+    # A cut model belongs to the family of its dense model.
     family = FAMILIES.get(config.model_type.removeprefix(CUT_PREFIX))
     if family is None:
         raise ModelError(
@@ -79,12 +79,12 @@ def family_of(config: PreTrainedConfig) -> Family:
 
 
 def _register_installed() -> None:
-    """Make the families of installed packages known; a warning tells of one that cannot be loaded."""
+    """Add the families of installed packages; log a warning for each one that cannot be loaded."""
     for name, entry in installed("family").items():
         try:
             family = entry.load()
             FAMILIES.setdefault(family.model_type, family)
-        except Exception as error:  # of code that is not ours
+        except Exception as error:  # code of another package can raise anything
             _LOGGER.warning("The family '%s' (%s) cannot be loaded: %s", name, entry.value, error)
 
 

@@ -1,4 +1,4 @@
-"""ALBERT: its layers share their weights, so that one cut is a cut of all that do."""
+"""ALBERT: layers share their weights, so a cut of one layer cuts all layers that share its weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 class _Albert(Family):
     def dimensions(self, config: PreTrainedConfig) -> Dimensions:
-        """As for every family, where a layer is one with weights of its own, however often it is passed."""
+        """Read the encoder's size; layers that share their weights count as one layer."""
         return replace(super().dimensions(config), layers=config.num_hidden_groups * config.inner_group_num)
 
     def layers(self, model: PreTrainedModel) -> Sequence[nn.Module]:

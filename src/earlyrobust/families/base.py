@@ -1,8 +1,8 @@
-"""What a family of architectures must tell: where its heads and neurons live, and how to cut them out.
+"""The base class of families: where an architecture has its heads and neurons, and how to cut them out.
 
-The usual layout, separate projections for query, key and value and a two-matrix FFN, is a `Family` with
-other paths. A family that fuses projections, gates its FFN or shares layers subclasses `Family` and
-overrides the methods that differ.
+A family with separate projections for query, key and value and a two-matrix FFN is a `Family` with other
+paths. A family that fuses projections, gates its FFN or shares layers subclasses `Family` and overrides the
+methods that differ.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dimensions:
-    """The size of an encoder, as far as cutting it is concerned.
+    """The sizes of an encoder that matter for cutting it.
 
     Attributes:
         layers: Number of transformer layers.
@@ -37,7 +37,7 @@ class Dimensions:
 
 @dataclass(frozen=True)
 class Family:
-    """Where an architecture keeps its heads and neurons.
+    """Describes where an architecture has its heads and neurons, and cuts them out.
 
     Paths of projections are relative to one transformer layer.
 
@@ -50,8 +50,9 @@ class Family:
         attention_output: Path of the projection that reads the concatenated heads.
         ffn_input: Path of the first FFN matrix.
         ffn_output: Path of the second FFN matrix, which reads the neurons' activations.
-        intermediate_size: Name of the configuration's field that counts the neurons of a layer.
-        ffn_matrices: How many rows and columns of the hidden size make a neuron: two, or three with a gate.
+        intermediate_size: Name of the configuration's field that holds the number of neurons of a layer.
+        ffn_matrices: Number of rows and columns of the hidden size that belong to a neuron: two, or three
+            with a gate.
     """
 
     model_type: str
@@ -79,12 +80,12 @@ class Family:
         return cast("Sequence[nn.Module]", model.base_model.get_submodule(self.layers_path))
 
     def cut_to_size(self, model: PreTrainedModel, heads: Sequence[int], neurons: Sequence[int]) -> None:
-        """Bring a freshly built dense model, in place, to the size of a cut one, to load that one's weights.
+        """Cut a new dense model, in place, to the size of a cut model, so that it can load its weights.
 
         Args:
             model: The dense model.
-            heads: How many heads each layer keeps.
-            neurons: How many neurons each layer keeps.
+            heads: Number of heads that each layer keeps.
+            neurons: Number of neurons that each layer keeps.
         """
         head_size = self.dimensions(model.config).head_size
         for layer, head_count, neuron_count in zip(self.layers(model), heads, neurons, strict=True):
@@ -92,11 +93,11 @@ class Family:
             self.cut_neurons(layer, cast("LongTensor", torch.arange(neuron_count)))
 
     def head_output(self, layer: nn.Module) -> nn.Module:
-        """The projection of `layer` that reads the heads' outputs side by side, (..., heads * head_size)."""
+        """Return the projection of `layer` that reads the concatenated heads, (..., heads * head_size)."""
         return layer.get_submodule(self.attention_output)
 
     def neuron_output(self, layer: nn.Module) -> nn.Module:
-        """The projection of `layer` that reads the neurons' activations, (..., neurons)."""
+        """Return the projection of `layer` that reads the neurons' activations, (..., neurons)."""
         return layer.get_submodule(self.ffn_output)
 
     def cut_heads(self, layer: nn.Module, kept: LongTensor, head_size: int) -> None:
@@ -130,7 +131,7 @@ def channels_of(heads: LongTensor, head_size: int) -> LongTensor:
 
 
 def recount_heads(layer: nn.Module, path: str, heads: int, head_size: int) -> None:
-    """Tell the attention at `path`, which counts its heads itself, how many are left."""
+    """Set the number of heads in the attention module at `path`, for modules that store it themselves."""
     attention = cast("Any", layer.get_submodule(path))
     attention.num_attention_heads = heads
     attention.all_head_size = heads * head_size

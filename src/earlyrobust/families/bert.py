@@ -1,4 +1,4 @@
-"""BERT, and MiniLM and the other encoders that use its architecture."""
+"""BERT, and the other encoders with its architecture, such as MiniLM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DeBERTa v2 and v3: heads have projections of relative positions, too, and are counted in the layer."""
+"""DeBERTa v2 and v3: heads also have projections of relative positions, and layers store their number."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 _ATTENTION = "attention.self"
-# Those that a model has depends on its configuration: most share their content projections instead.
+# The configuration decides which of these a model has; most models share their content projections instead.
 _POSITIONS = ("pos_key_proj", "pos_query_proj")
 
 
 class _DebertaV2(Family):
     def dimensions(self, config: PreTrainedConfig) -> Dimensions:
-        """As for every family; heads may be of a size of their own."""
+        """Read the encoder's size; the configuration may set the size of a head."""
         size = super().dimensions(config)
         return replace(size, head_size=getattr(config, "attention_head_size", size.head_size))
 
     def cut_heads(self, layer: nn.Module, kept: LongTensor, head_size: int) -> None:
-        """As for every family, out of the projections of positions, too."""
+        """Cut heads, also out of the projections of positions."""
         super().cut_heads(layer, kept, head_size)
         for name in _POSITIONS:
             if hasattr(layer.get_submodule(_ATTENTION), name):

@@ -1,4 +1,4 @@
-"""DistilBERT: its own names for the same projections, and no token types."""
+"""DistilBERT: other names for BERT's projections, and no token types."""
 
 from __future__ import annotations
 

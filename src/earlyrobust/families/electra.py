@@ -1,4 +1,4 @@
-"""ELECTRA discriminators: BERT's layers behind embeddings that may be narrower than the encoder."""
+"""ELECTRA discriminators: BERT's layers after embeddings that may be narrower than the encoder."""
 
 from __future__ import annotations
 

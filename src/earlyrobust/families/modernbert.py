@@ -1,4 +1,4 @@
-"""ModernBERT: one projection makes queries, keys and values, and another one neurons and their gates."""
+"""ModernBERT: one projection holds queries, keys and values, another one holds neurons and their gates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _ModernBert(Family):
 
 
 def _in_each(parts: int, layer: nn.Module, path: str, kept: LongTensor) -> LongTensor:
-    """The rows `kept` of each of the equal parts that a projection's outputs are made of."""
+    """Return the rows `kept` in each of the equal parts of a projection's outputs."""
     size = cast("nn.Linear", layer.get_submodule(path)).out_features // parts
     return cast("LongTensor", torch.cat([part * size + kept for part in range(parts)]))
 

@@ -1,4 +1,4 @@
-"""MPNet: a bias for each head and distance, which all layers share, is added to the attention scores."""
+"""MPNet: attention adds a bias for each head and distance to its scores, and all layers share this bias."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _KEPT = "kept_heads"
 
 class _MPNet(Family):
     def cut_heads(self, layer: nn.Module, kept: LongTensor, head_size: int) -> None:
-        """As for every family; the layer keeps in mind which columns of the shared bias are its heads'."""
+        """Cut heads, and store in the layer which columns of the shared bias belong to the kept heads."""
         super().cut_heads(layer, kept, head_size)
         recount_heads(layer, _ATTENTION, len(kept), head_size)
         attention = layer.get_submodule(_ATTENTION)
-        # Saved with the weights: how many heads are left does not tell which.
+        # The buffer is saved with the weights, because the number of the kept heads does not identify them.
         attention.register_buffer(_KEPT, kept.clone())
         attention.register_forward_pre_hook(_own_bias, with_kwargs=True)
 
@@ -30,7 +30,7 @@ class _MPNet(Family):
 def _own_bias(
     attention: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Of the bias of all heads, (batch, heads, queries, keys), hand on that of the heads kept."""
+    """Reduce the bias of all heads, (batch, heads, queries, keys), to that of the kept heads."""
     call = inspect.signature(attention.forward).bind(*args, **kwargs)
     bias = call.arguments["position_bias"]
     call.arguments["position_bias"] = bias.index_select(1, attention.get_buffer(_KEPT))

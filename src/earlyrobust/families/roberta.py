@@ -1,4 +1,4 @@
-"""RoBERTa and its kin: BERT's layers under other embeddings and tokenizers."""
+"""RoBERTa and related encoders: BERT's layers with other embeddings and tokenizers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands on a classifier that exists: evaluate, attack, predict, replay, export, benchmark.
+"""Runs the commands on an existing classifier: evaluate, attack, predict, replay, export, benchmark.
 
 The names below are loaded when they are first used, so that options are checked before PyTorch is imported.
 """

@@ -35,21 +35,21 @@ if TYPE_CHECKING:
 def attack(
     model_name: str, data: TestData, config: AttackConfig, observer: Observer | None = None
 ) -> AttackReport:
-    """Accuracy of a classifier under attacks. An interrupted one goes on when it is called again.
+    """Measure the accuracy of a classifier under attacks. A second call continues an interrupted attack.
 
     Args:
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
-        data: What it is judged on.
-        config: How it is attacked.
-        observer: Is told what happens.
+        data: The test data.
+        config: The options of the attacks.
+        observer: Receives progress and messages.
 
     Returns:
-        The record, which is also written into the output folder as `attack.json`, beside a journal for each
+        The record. It is also written into the output folder as `attack.json`, beside a journal for each
         attack.
 
     Raises:
-        EarlyRobustError: If the model, the data or a resource cannot be used, they do not belong together, or
-            the folder holds another attack.
+        EarlyRobustError: If the model, the data or a resource cannot be used, the data does not fit the
+            model, or the folder holds another attack.
     """
     observer = observer or Observer()
     if not config.attack:
@@ -81,7 +81,7 @@ def attack(
         if config.scrutiny:
             scrutiny = Scrutiny(model_name, subject, config, resources, folder.path, observer)
             found = {attack.name: scrutiny.of(attack, records[attack.name]) for attack in attacks}
-        else:  # what an earlier command found stays
+        else:  # The results of an earlier scrutiny stay in the record.
             found = AttackReport.scrutiny_in(folder.path)
         records = {name: replace(record, scrutiny=found.get(name)) for name, record in records.items()}
         report = AttackReport(
@@ -107,15 +107,15 @@ def _findings(
 ) -> list[str]:
     """Describe faults of the classifier's answers, and why the accuracy under attack means little."""
     found = subject.findings(labels, answers)
-    guess = fault_of_guessing(next(iter(records.values())))  # all attacks begin with the same examples
+    guess = fault_of_guessing(next(iter(records.values())))  # All attacks have the same examples.
     if guess is not None and not swapped_classes(labels, answers, subject.outputs):
         found.append(guess)
     return found + doubts_of_each(records)
 
 
 def _clean_answers(records: Iterable[AttackRecord], folder: Path) -> tuple[list[int], list[int]]:
-    """The right class of each attacked example, and the class that it was given before the attack."""
-    record = next(iter(records))  # all attacks begin with the same examples
+    """Return the label of each attacked example, and the prediction for it before the attack."""
+    record = next(iter(records))  # All attacks have the same examples.
     _, examples = read_journal(folder / str(record.journal))
     answers = [item.predicted if item.status == "skipped" else item.label for item in examples]
     return [item.label for item in examples], answers

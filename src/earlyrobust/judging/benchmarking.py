@@ -1,4 +1,4 @@
-"""Timing classifiers in every form that they can be run in."""
+"""Times classifiers in every form in which they can run."""
 
 from __future__ import annotations
 
@@ -53,18 +53,21 @@ class _Contender:
 def benchmark(
     model_names: Sequence[str], config: BenchmarkConfig, observer: Observer | None = None
 ) -> BenchmarkRecord:
-    """Time classifiers in turns: as they are, the dense model of a cut one, its heads cut alone, all in ONNX.
+    """Time classifiers and their other forms in turns.
+
+    A cut model is also timed as its dense model, and with only its heads cut. A model and its dense model are
+    also timed in ONNX, if the packages for ONNX are installed.
 
     Args:
         model_names: Folders of models, runs or ONNX exports, or names on the Hugging Face hub.
-        config: Batch sizes, lengths, time.
-        observer: Is told what happens.
+        config: Batch sizes, lengths, seconds and output folder.
+        observer: Receives progress and messages.
 
     Returns:
         The record, which is also written into the output folder if there is one.
 
     Raises:
-        EarlyRobustError: If a model cannot be used, or cannot read texts so long.
+        EarlyRobustError: If a model cannot be used, or cannot read texts of the given lengths.
     """
     processes.check_alone("A benchmark")
     observer = observer or Observer()
@@ -112,7 +115,7 @@ def benchmark(
 
 
 def _lengths(model_names: Sequence[str], config: BenchmarkConfig) -> Sequence[int]:
-    """Lengths that all models can read."""
+    """Return lengths that all models can read; refuse given lengths that a model cannot read."""
     places = [model_in(name) for name in model_names]
     limits = [readable_tokens(load_skeleton(place), load_tokenizer(place)) for place in places]
     if config.lengths is not None:
@@ -124,7 +127,7 @@ def _lengths(model_names: Sequence[str], config: BenchmarkConfig) -> Sequence[in
 
 
 def _forms(model_name: str, scratch: Path, named: bool, note: Note) -> Iterator[_Contender]:
-    """A classifier as it is, and in the other forms that it can be written in."""
+    """Yield a classifier as it is, and in its other forms."""
     place = model_in(model_name)
     model, tokenizer = load_classifier(place, note), load_tokenizer(place)
 

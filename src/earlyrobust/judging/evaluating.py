@@ -19,21 +19,21 @@ from earlyrobust.workspace.observer import Observer
 def evaluate(
     model_name: str, data: TestData, output: Path | None = None, observer: Observer | None = None
 ) -> EvaluationReport:
-    """Clean accuracy of a classifier on a task's test split or the user's own file.
+    """Measure the clean accuracy of a classifier on a task's test split or the user's own file.
 
     Args:
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
-        data: What it is judged on.
-        output: Folder to write `evaluation.json` into; None for no file. One that is there already is only
-            written again for the same model on the same data.
-        observer: Is told what happens.
+        data: The test data.
+        output: Folder for `evaluation.json`; None for no file. An existing file is only replaced for the same
+            model on the same data.
+        observer: Receives progress and messages.
 
     Returns:
         The record, with the accuracy and its 95 % interval.
 
     Raises:
-        EarlyRobustError: If the model or the data cannot be used, they do not belong together, or the folder
-            holds anything else.
+        EarlyRobustError: If the model or the data cannot be used, the data does not fit the model, or the
+            folder holds anything else.
     """
     observer = observer or Observer()
     if output is not None:

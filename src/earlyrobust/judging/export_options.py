@@ -17,17 +17,18 @@ _GRAPHS = ("onnx", "onnx-int8")
 
 
 def export_options(model_name: str, flags: dict[str, Any]) -> ExportConfig:
-    """Fill in options that were not given: the folder, and the options of attacks that the model's run had.
+    """Fill in the options that are not given: the folder, and the options of attacks from the model's run.
 
     An export to 8-bit integers changes every weight, so the attacks of the run are repeated on it, unless
-    others are asked for.
+    the user gives other attacks.
 
     Args:
-        model_name: Name of the classifier.
-        flags: Options that were given; those that are None count as not given.
+        model_name: A folder of a model or a run, or a name on the Hugging Face hub.
+        flags: The given options; options that are None count as not given.
 
     Raises:
-        ConfigError: If an option is unknown, unusable, or about attacks where there are none.
+        ConfigError: If an option is unknown or has an invalid value, or if options of attacks are given
+            without an attack.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     run = run_of(model_name)
@@ -48,9 +49,13 @@ def export_options(model_name: str, flags: dict[str, Any]) -> ExportConfig:
 
 
 def export_folder(model_name: str, to: str) -> Path:
-    """Where an export is put unless something else is asked for: in the folder of its run, if it has one.
+    """Return the default folder of an export, which is in the folder of the model's run if it has one.
 
-    Each model has a folder of its own, and so has each model of a run.
+    Different models, also of the same run, have different folders.
+
+    Args:
+        model_name: A folder of a model or a run, or a name on the Hugging Face hub.
+        to: The form of the export.
     """
     run, name = run_of(model_name), name_of(model_name)
     if run is None:

@@ -1,4 +1,4 @@
-"""Exporting a trained classifier, and measuring what that changes."""
+"""Exports a trained classifier, and compares the export with the original."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ from earlyrobust.workspace.observer import Observer
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# Examples that the two are compared on, if there are so many.
+# The largest number of examples on which the two are compared.
 _CHECKED = 1_000
-# Of the built-in corpus: they only show that both compute the same.
+# Number of sentences of the built-in corpus, which only show that both compute the same.
 _MADE_UP = 200
 _TOKENS = 128
 
@@ -63,24 +63,24 @@ _TOKENS = 128
 def export(
     model_name: str, data: TestData, config: ExportConfig, observer: Observer | None = None
 ) -> ExportRecord:
-    """Write a trained classifier in a form that other software runs, and compare the two.
+    """Write a trained classifier in a form for other software, and compare the export with the classifier.
 
-    They are compared on the test data, as far as anything says what that is, and else on sentences of the
-    built-in corpus. What was interrupted goes on when it is called again.
+    They are compared on the test data if it is known, and else on sentences of the built-in corpus. A second
+    call continues an interrupted export.
 
     Args:
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
-        data: What the two are compared on; without a task or a file what the run was tested on that trained
-            the model.
+        data: The data to compare them on. Without a task or a file, it is the test data of the run that
+            trained the model.
         config: The form, the folder, and the attacks.
-        observer: Is told what happens.
+        observer: Receives progress and messages.
 
     Returns:
         The record, which is also written into the output folder as `export.json`.
 
     Raises:
-        EarlyRobustError: If the model cannot be exported so, the data or a resource cannot be used, or the
-            folder holds anything else.
+        EarlyRobustError: If the model cannot be exported in this form, the data or a resource cannot be used,
+            or the folder holds anything else.
     """
     processes.check_alone("An export")
     observer = observer or Observer()
@@ -101,7 +101,7 @@ def _export(job: _Job, folder: Path, config: ExportConfig, attacks: Sequence[Wor
         return record
     with observer.stage("Comparing the two"):
         made = _load(folder, config.to)
-        # Devices do not round alike, and an ONNX graph runs on the CPU.
+        # Devices round differently, and an ONNX graph runs on the CPU, so both run on the same device.
         subject = replace(job.subject, model=on_device(job.subject.model, made.device))
         check = _compare(subject, made, job.has_labels)
     found: list[dict[str, AttackRecord]] = []
@@ -133,7 +133,7 @@ def _export(job: _Job, folder: Path, config: ExportConfig, attacks: Sequence[Wor
 
 @dataclass(frozen=True)
 class _Job:
-    """What is exported, what it is compared on, and how it is to be recorded."""
+    """An export in progress: the classifier with the data to compare on, and the record so far."""
 
     subject: Subject
     has_labels: bool
@@ -145,7 +145,7 @@ class _Job:
         has_labels = has_data(model_name, data)
         if config.attack and not has_labels:
             raise ConfigError(
-                f"Nothing says what '{model_name}' is to be attacked on: give --task (see `earlyrobust list "
+                f"No test data is known for attacks on '{model_name}': give --task (see `earlyrobust list "
                 "tasks`) or --test-file, or leave --attack out."
             )
         if data.labels is not None and not has_labels:
@@ -170,7 +170,7 @@ class _Job:
         return cls(subject, has_labels, record, observer)
 
     def begun(self, folder: Path) -> ExportRecord:
-        """Write the export into its folder, unless it is there already, and return its record."""
+        """Write the export into its folder, unless the folder holds it already, and return its record."""
         if not content_of(folder):
             with self.observer.stage(f"Exporting to {self.record.to}"):
                 write_folder(folder, self._write)
@@ -183,17 +183,17 @@ class _Job:
         return found
 
     def _check_same(self, found: ExportRecord, folder: Path) -> None:
-        """Refuse a folder that holds an export of another model, in another form, or checked otherwise."""
+        """Refuse a folder with an export of another model, in another form, or checked on other data."""
         then, now = (
             {**facts_of_test_data(what_matters(record.config)), "model": record.model, "to": record.to}
             for record in (found, self.record)
         )
         differing = told(other for other in differences(then, now) if not other.may_have_moved)
         if not differing and found.fingerprint != self.record.fingerprint:
-            differing = f"the weights of '{found.model}' are others now"
+            differing = f"the weights of '{found.model}' have changed"
         tested = None if found.check is None else found.check.test_data
         if tested is not None and tested.fingerprint != self.subject.test_data.fingerprint:
-            differing = differing or f"the rows of '{tested.name}' are others now"
+            differing = differing or f"the rows of '{tested.name}' have changed"
         if differing:
             raise OutputError(
                 f"'{folder}' holds another export ({differing}): choose another --output, or delete it."
@@ -223,7 +223,7 @@ class _Job:
 
 
 def _on_made_up_sentences(model_name: str, data: TestData, observer: Observer) -> Subject:
-    """A classifier with sentences that it may never have been trained for."""
+    """Load a classifier with sentences of the built-in corpus, for which it may not be trained."""
     data.check()
     if data.data_dir is not None:
         raise ConfigError("--data-dir is for a task: give --task too.")
@@ -245,7 +245,7 @@ def _on_made_up_sentences(model_name: str, data: TestData, observer: Observer) -
 
 
 def _load(folder: Path, to: str) -> PreTrainedModel:
-    """Load an export, by its own code if it has any."""
+    """Load an export, with its own code if it has any."""
     if to != "remote-code":
         return load_classifier(str(folder))
     load = AutoModelForSequenceClassification.from_pretrained

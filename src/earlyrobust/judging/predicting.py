@@ -1,4 +1,4 @@
-"""Predictions for files of any size: chunks are read, classified and kept, one after another."""
+"""Predicts the classes of files of any size, chunk by chunk, and keeps the results of finished chunks."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from earlyrobust.data.chunks import Chunk
     from earlyrobust.options.run import RunConfig
 
-# Rows of a part, after which what is done is kept.
+# Number of rows of a part. The results of each finished part are kept.
 PART_ROWS = 2_048
-# The columns that stand beside those of the file; the last one for each class.
+# The columns that are added to those of the file; the last is added for each class.
 LABEL, SHARE, SHARE_OF = "predicted", "probability", "probability_{}"
 _IDENTITY_NAME = "identity.json"
 
@@ -60,23 +60,23 @@ def predict(
     precision: Precision = "float32",
     observer: Observer | None = None,
 ) -> PredictionReport:
-    """Classify the texts of a file, and write its rows with the predictions beside them.
+    """Classify the texts of a file, and write its rows with the predictions.
 
     The file is never in memory as a whole. Finished parts are kept in a folder beside the output. After an
-    interruption a call with equal arguments continues with them.
+    interruption, a call with equal arguments reuses them.
 
     Args:
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
         file: A CSV, TSV, JSONL or Parquet file.
         output: A new file in one of these formats: all columns of the file, and `predicted`, `probability`,
             and `probability_<class>` for each class. A row without a text has no prediction.
-        data: The columns of the texts, the layout of the file, and the longest text in tokens; None for those
-            of the run that trained the classifier, else "text" and the usual ones.
+        data: The columns of the texts, the layout of the file, and the longest text in tokens. None for the
+            options of the run that trained the classifier, or else "text" and the usual layout and length.
         precision: The precision in which the classifier is computed.
-        observer: Is told what happens.
+        observer: Receives progress and messages.
 
     Returns:
-        The record, with the counts of classes, of rows without text, and of texts that were cut.
+        The record, with the counts of classes, of rows without text, and of truncated texts.
 
     Raises:
         EarlyRobustError: If the model, the file or the output cannot be used.
@@ -140,7 +140,12 @@ def predict(
 
 @dataclass
 class _Counts:
-    """Rows of each class, and texts that were cut."""
+    """Counts of predictions.
+
+    Attributes:
+        named: Number of rows for each predicted class.
+        cut: Number of truncated texts.
+    """
 
     named: list[int]
     cut: int = 0
@@ -152,7 +157,7 @@ class _Work:
 
     Attributes:
         file: The file.
-        source: The layout of the file.
+        source: The options of the data, which hold the layout of the file.
         found: The columns and the rows of the file.
         victim: The classifier.
         outputs: The names of its outputs.
@@ -165,7 +170,7 @@ class _Work:
     outputs: Sequence[str]
 
     def try_out(self, tokenizer: Any, observer: Observer) -> None:
-        """Let the model read the longest and the shortest of the first texts."""
+        """Test the model on the longest and the shortest text of the first part."""
         first = next(self._parts_of(self.found.texts))
         inputs = [row for row in texts_of(first, self.found.texts) if row is not None]
         if not inputs:
@@ -176,7 +181,7 @@ class _Work:
         try_out(self.victim.model, tokenizer, [tokens], observer, changes_texts=False)
 
     def compute(self, parts: Path, observer: Observer) -> int:
-        """Compute the parts that are not there yet, and return the number of their rows."""
+        """Compute the missing parts, and return the number of their rows."""
         from safetensors.numpy import save_file
 
         server = Server.of(self.victim.device)
@@ -226,7 +231,7 @@ class _Work:
 
 
 def _claim(parts: Path, identity: dict[str, Any]) -> None:
-    """Mark a folder of parts as that of these predictions; refuse one that holds parts of others."""
+    """Claim a folder of parts for these predictions; refuse a folder with parts of other predictions."""
     path = parts / _IDENTITY_NAME
     if not path.exists():
         write_json(path, identity)
@@ -245,7 +250,7 @@ def _claim(parts: Path, identity: dict[str, Any]) -> None:
 def _columns_of(
     probabilities: NDArray[np.float32], outputs: Sequence[str], shares: Sequence[str], counts: _Counts
 ) -> dict[str, list[Any]]:
-    """Return the columns of the predictions, None in rows without one."""
+    """Return the columns of the predictions, with None in rows without a text, and count the classes."""
     known = ~np.isnan(probabilities[:, 0])
     best = np.where(known, np.nan_to_num(probabilities).argmax(axis=1), -1)
     for index in range(len(outputs)):

@@ -1,4 +1,4 @@
-"""Tests a classifier on the texts that broke another one. This needs no score, only classes."""
+"""Tests a classifier on the texts that broke another one. This needs only classes, and no scores."""
 
 from __future__ import annotations
 
@@ -45,18 +45,19 @@ def replay(
     Args:
         journal: The journal of an attack on the other classifier, or the CSV log of an attack by TextAttack.
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
-        labels: Which output of the classifier stands for which class, as for `match_classes`; None to match
-            them by name.
+        labels: The class of each output of the classifier, as for `match_classes`; None to match them by
+            name.
         max_length: Most tokens of a text that the classifier reads. None for the number of the run that
-            trained it, or else the number that the other classifier read.
+            trained it, or else the number for the other classifier.
         output: Folder for `replay.json`; None for no file.
-        observer: Receives progress and notes.
+        observer: Receives progress and messages.
 
     Returns:
-        The record. It says how many texts the classifier has right before the attack and wrong after it.
+        The record. It counts the texts that the classifier classifies correctly before the attack and wrongly
+        after it.
 
     Raises:
-        EarlyRobustError: If the model or the journal cannot be used, they do not belong together, or the
+        EarlyRobustError: If the model or the journal cannot be used, they do not fit each other, or the
             folder holds anything else.
     """
     observer = observer or Observer()

@@ -163,7 +163,7 @@ class Scrutiny:
     def _attack(
         self, variant: Attack, attack: str, name: str, rival: _Rival | None = None
     ) -> list[AttackedExample]:
-        """Run a variant on the examples of the plain attack, against this model or the other of the run."""
+        """Run a variant on the examples of the plain attack, against the model or its rival."""
         journal = self._folder / _journal(attack, name)
         with self._observer.stage(f"Scrutinising {attack}: {name}"):
             evaluate_victim(
@@ -216,7 +216,7 @@ class Scrutiny:
     def _by_candidates(
         self, attack: WordSwapAttack, margin: Sequence[AttackedExample]
     ) -> tuple[CurveRecord | None, int]:
-        """Return the curve over candidates for each word, up to the attack's number, and the queries used."""
+        """Return the curve over the number of candidates for a word, and the number of queries for it."""
         most = attack.describe().get("candidates")
         if most is None:
             return None, 0
@@ -244,7 +244,7 @@ def held_out(rows: Dataset, examples: int, seed: int, classes: int) -> list[int]
     """Draw rows whose texts are not attacked.
 
     Args:
-        rows: As for `sample_examples`.
+        rows: The rows from which `sample_examples` draws the attacked sample.
         examples: Size of the attacked sample.
         seed: Seed of the attacked sample.
         classes: Number of classes of the model.
@@ -266,7 +266,7 @@ def other_words(plain: str, trained: Sequence[str], here: Sequence[str]) -> tupl
 
     Args:
         plain: The source of the plain attack.
-        trained: The sources of the words that the training exchanged words for.
+        trained: The sources of the words with which the training replaced words.
         here: The sources on this machine, the preferred one first.
 
     Returns:
@@ -290,7 +290,7 @@ def fewer_candidates(most: int) -> list[int]:
 
 
 def _words_of_training(model_name: str) -> tuple[str, ...]:
-    """Return the sources of the words that the training of a model exchanged words for."""
+    """Return the sources of the words with which the training of a model replaced words."""
     run = run_of(model_name)
     if run is None:
         return ()

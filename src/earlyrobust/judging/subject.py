@@ -44,9 +44,10 @@ class Subject:
         max_length: Most tokens of a text that are read.
         labels: For each class of the data, the name of the output that stands for it.
         cut: Number of texts that are longer than `max_length`.
-        matched_by: The way in which the outputs were matched to the classes.
-        known: Number of texts that the run trained on; None if the model belongs to no run.
-        choices: The weights that were chosen where there was a choice, a sentence each.
+        matched_by: The way in which the outputs were matched to the classes, see `Matching`.
+        known: Number of test texts that are in the training or selection data of the run; None if this is
+            unknown.
+        choices: Choices between weights, one sentence each.
     """
 
     data_name: str
@@ -81,13 +82,13 @@ class Subject:
         )
 
     def findings(self, labels: Sequence[int], answers: Sequence[int]) -> list[str]:
-        """Describe faults of the classifier's answers, a sentence each."""
+        """Describe faults of the classifier's answers, one sentence each."""
         fault = fault_of_swapped(swapped_classes(labels, answers, self.outputs), "The model", _CHECK_LABELS)
         found = [] if fault is None else [fault]
         if self.known:
             found.append(
                 f"{self.known:,} of the {len(self.rows):,} texts are in the data that the model was trained "
-                "on, so its accuracy flatters: judge it on other texts."
+                "on, so its accuracy is too high: judge it on other texts."
             )
         return found
 
@@ -99,12 +100,12 @@ def load_subject(
 
     Args:
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
-        data: What it is judged on.
-        observer: Is told what happens, and what is not read of the texts.
+        data: The test data.
+        observer: Receives progress and messages, also about truncated texts.
         changes_texts: Whether the texts will be changed, as by an attack.
 
     Raises:
-        EarlyRobustError: If the model or the data cannot be used, or do not belong together.
+        EarlyRobustError: If the model or the data cannot be used, or the data does not fit the model.
     """
     source = source_of(model_name, data)
     if (note := describe_inherited(model_name, data)) is not None:
@@ -135,18 +136,20 @@ def load_subject(
 def load_named(
     model_name: str, labels: str | None, observer: Observer
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, list[str], list[str]]:
-    """Load a classifier whose outputs have names.
+    """Load a classifier, its tokenizer and the names of its outputs.
 
     Args:
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
-        labels: The value of `--labels`, which makes up for names that the configuration lacks.
-        observer: Is told what was chosen where there was a choice.
+        labels: The value of `--labels`, which replaces names that the configuration lacks; None if it is not
+            given.
+        observer: Receives a message about each choice between weights.
 
     Returns:
-        The classifier, its tokenizer, the names of its outputs in their order, and what was chosen.
+        The classifier, its tokenizer, the names of its outputs in their order, and the choices between
+        weights, one sentence each.
 
     Raises:
-        ModelError: If the classifier cannot be used, or nothing names its outputs.
+        ModelError: If the classifier cannot be used, or its outputs have no names and `labels` is None.
     """
     place = model_in(model_name)
     names = _given_names(place, labels)
@@ -172,16 +175,16 @@ def subject_of(
     """Tokenise rows for a classifier, and check that it can read them.
 
     Args:
-        model: The classifier; its configuration may be given a padding token.
-        tokenizer: Its tokenizer, which is made to fit it.
+        model: The classifier; its configuration may get a padding token.
+        tokenizer: The tokenizer of the classifier, which is changed to fit it.
         data_name: Name of the task or file.
-        rows: What the classifier is judged on.
-        labels: The output that stands for each class.
-        wanted: Most tokens of a text that are to be read.
-        observer: Is told what is not read.
+        rows: The test texts and their labels.
+        labels: For each class of the data, the name of the output that stands for it.
+        wanted: Most tokens of a text that the classifier should read.
+        observer: Receives messages about truncated texts.
         insists: Whether the user has asked for `wanted`.
-        changes_texts: As for `load_subject`.
-        matched_by: How the outputs were matched to the classes, see `Matching`.
+        changes_texts: Whether the texts will be changed, as by an attack.
+        matched_by: The way in which the outputs were matched to the classes, see `Matching`.
 
     Raises:
         EarlyRobustError: If the model cannot read the rows.
@@ -200,7 +203,7 @@ def _given_names(place: str, labels: str | None) -> list[str] | None:
     except ModelError:
         if labels is None:
             raise
-        return None  # the user gives the classes
+        return None  # `--labels` names the classes.
 
 
 def _name_outputs(
@@ -222,7 +225,7 @@ def _name_outputs(
 
 
 def _rows(model_name: str, data: TestData, source: RunConfig, outputs: list[str]) -> TestRows:
-    """The examples, their labels numbered as the classifier's outputs."""
+    """Return the examples, with their labels numbered as the classifier's outputs."""
     if data.test_file is not None:
         return load_test_file(
             data.test_file,
@@ -237,7 +240,7 @@ def _rows(model_name: str, data: TestData, source: RunConfig, outputs: list[str]
     if task is not None and data.task is not None:
         return load_task_test(task, data_dir=source.data_dir, outputs=outputs, labels=data.labels)
     run = run_of(model_name)
-    assert run is not None  # `source` has checked this
+    assert run is not None  # `source_of` has checked this.
     texts = load_own(run, source)
     names = texts.label_names
     changed = DataError(

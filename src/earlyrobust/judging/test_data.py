@@ -1,4 +1,4 @@
-"""Works out the data on which an existing classifier is judged: that of its run, a task, or a file."""
+"""Works out the data on which an existing classifier is evaluated: that of its run, a task, or a file."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from earlyrobust.workspace.identity import anchored, key_of
 
 
 def source_of(model: str, data: TestData) -> RunConfig:
-    """Return options of a run whose test data is the data that a classifier is judged on.
+    """Return the options of a run whose test data is the data for a classifier.
 
     Args:
-        model: Name of the classifier.
-        data: The options of the data. If they name neither a task nor a file, the classifier is judged on the
-            test data of the run that trained it.
+        model: A folder of a model or a run, or a name on the Hugging Face hub.
+        data: The options of the data. If they name neither a task nor a file, the data is the test data of
+            the run that trained the classifier.
 
     Raises:
-        ConfigError: If options contradict each other, the task is unknown, nothing names any data, or the
-            classifier reads pairs and the data has none, or the other way round.
+        ConfigError: If options contradict each other, the task is unknown, no data is named, or only one of
+            the classifier's training data and the test data has pairs.
     """
     data.check()
     run = run_of(model)
@@ -36,8 +36,7 @@ def source_of(model: str, data: TestData) -> RunConfig:
         return config
     if run is None:
         raise ConfigError(
-            f"Nothing says what '{model}' is to be judged on: give --task (see `earlyrobust list tasks`) or "
-            "--test-file."
+            f"No test data is known for '{model}': give --task (see `earlyrobust list tasks`) or --test-file."
         )
     if data.data_dir is not None and options_of(run).train_file is not None:
         raise ConfigError(
@@ -45,12 +44,12 @@ def source_of(model: str, data: TestData) -> RunConfig:
             "leave --data-dir out."
         )
     given = {"data_dir": data.data_dir, "max_length": data.max_length}
-    # A folder that came from elsewhere does not decide where anything is written.
+    # The folder may come from another machine, so its output folder is not used.
     return RunConfig.parse(given, run / CONFIG_NAME).model_copy(update={"output": None}).resolved()
 
 
 def describe_inherited(model: str, data: TestData) -> str | None:
-    """Describe the options that are as in the run that trained a classifier; None if there are none."""
+    """Describe the options of the data that are from the run of a classifier; return None without any."""
     run = run_of(model)
     if run is None or not data.names_data:
         return None
@@ -60,22 +59,26 @@ def describe_inherited(model: str, data: TestData) -> str | None:
         for name, value in _inherited(run, data).items()
         if getattr(data, name) is None and value != getattr(alone, name)
     ]
-    return f"As the run in '{run}' had it: {', '.join(inherited)}." if inherited else None
+    return f"From the run in '{run}': {', '.join(inherited)}." if inherited else None
 
 
 def has_data(model: str, data: TestData) -> bool:
-    """Whether the options, or the run of the classifier, name any data."""
+    """Return whether the options, or the run of the classifier, name any data."""
     return data.names_data or run_of(model) is not None
 
 
 def attack_folder(model: str, data: TestData) -> Path:
-    """Return the folder of an attack on a classifier, if the user names none.
+    """Return the default folder of an attack on a classifier.
 
-    The name ends with letters that stand for the places of model and data, so that others have another
+    Its name holds a hash of the places of model and data, so that another model or other data have another
     folder.
 
+    Args:
+        model: A folder of a model or a run, or a name on the Hugging Face hub.
+        data: The options of the data.
+
     Raises:
-        ConfigError: As for `source_of`.
+        ConfigError: If the options of the data cannot be used, see `source_of`.
     """
     source = source_of(model, data)
     name = source.task or Path(str(source.train_file)).stem
@@ -84,7 +87,7 @@ def attack_folder(model: str, data: TestData) -> Path:
 
 
 def _inherited(run: Path, data: TestData) -> dict[str, str | int | None]:
-    """Return the options of a run that say how data is read, also other data than the run's own."""
+    """Return the options of a run for reading data, which also hold for other data than the run's own."""
     trained = options_of(run)
     options: dict[str, str | int | None] = {"max_length": trained.max_length}
     if data.test_file is not None and trained.train_file is not None:
@@ -93,7 +96,7 @@ def _inherited(run: Path, data: TestData) -> dict[str, str | int | None]:
 
 
 def _check_pairs(run: Path, data: RunConfig) -> None:
-    """Refuse single texts for a model of pairs, and pairs for one of single texts."""
+    """Refuse single texts for a model of pairs, and pairs for a model of single texts."""
     trained, judged = (_has_pairs(config) for config in (options_of(run), data))
     if trained == judged:
         return

@@ -1,4 +1,4 @@
-"""Noise at the level of text: training texts with words exchanged for neighbours, and with misspellings."""
+"""Text noise: changes training texts by exchanging words for neighbours and by misspelling words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Noise in the batches of transformers' own Trainer."""
+"""Text noise in the batches of transformers' own Trainer."""
 
 from __future__ import annotations
 
@@ -15,18 +15,25 @@ TEXT_COLUMNS = ("text", "pair")
 
 
 def take_texts(row: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Divide an example into its texts, one or two or none, and its other columns."""
+    """Split an example into its texts and its other columns.
+
+    Args:
+        row: The example, by the names of its columns.
+
+    Returns:
+        A tuple of one text, two texts or none, and the other columns.
+    """
     texts = tuple(row[name] for name in TEXT_COLUMNS if name in row)
     return texts, {name: row[name] for name in row if name not in TEXT_COLUMNS}
 
 
 class NoiseCollator(TrainerCallback):  # type: ignore[misc]
-    """A data collator that puts random noise into examples with texts; also a callback that counts epochs.
+    """Adds random noise to examples with texts, as a data collator; as a callback, it follows the epoch.
 
-    Give it to a Trainer as `data_collator` and among its `callbacks`, with `remove_unused_columns=False`.
-    Examples with the column `text` (and `pair`) get noise, so the training data have this column and the
-    evaluation data do not. The rate does not rise, because examples may be collated ahead of time.
-    Learned noise needs gradients, see `AdversarialTrainer`.
+    Pass it to a Trainer as `data_collator` and in `callbacks`, with `remove_unused_columns=False`. Examples
+    with the column `text` (and `pair`) get noise. So give the training data this column, and the evaluation
+    data none. The rate does not rise, because Trainer may collate examples ahead of time. Learned noise needs
+    gradients, see `AdversarialTrainer`.
 
     Args:
         collator: Makes a batch of tokenised examples without texts, for example `DataCollatorWithPadding`.
@@ -47,7 +54,7 @@ class NoiseCollator(TrainerCallback):  # type: ignore[misc]
         self._epoch = 0
 
     def __call__(self, features: list[dict[str, Any]]) -> Any:
-        """Make a batch."""
+        """Make a batch of examples, after noise in their texts."""
         return self._collator([self._noised(row) for row in features])
 
     def _noised(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -57,10 +64,11 @@ class NoiseCollator(TrainerCallback):  # type: ignore[misc]
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Take other noise in another epoch.
+        """Store the number of the epoch, because each epoch gets new noise.
 
         Raises:
-            ConfigError: If processes that load data outlive an epoch, because they would repeat its noise.
+            ConfigError: If the processes that load data live longer than an epoch, because they would repeat
+                its noise.
         """
         if args.dataloader_num_workers and args.dataloader_persistent_workers:
             raise ConfigError(

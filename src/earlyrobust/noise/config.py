@@ -15,25 +15,26 @@ _SHARES = (
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseConfig:
-    """Settings of text noise (all values are ours).
+    """Settings of text noise. All default values are our choice.
 
     Attributes:
-        choice: How a neighbour is chosen: "random"; "learned" for the neighbour of greatest mean gain in the
-            batches so far; or "gradient" for the neighbour of greatest gain in the text at hand, which takes
-            an ascent in each step.
+        choice: How a neighbour is chosen: "random" for any neighbour; "learned" for the neighbour with the
+            greatest mean gain in the batches so far; "gradient" for the neighbour with the greatest gain in
+            the text at hand, which takes an ascent in each step.
         rate: Largest share of the words of a text that are chosen for a change. Each text draws its share
             uniformly between 0 and this rate.
         ramp: Share of the training in which the rate can rise linearly from 0 to `rate`.
         exchanges: Probability that a chosen word with neighbours is exchanged for a neighbour.
         misspells: Probability that a chosen word with neighbours is misspelt instead.
         misspells_others: Probability that a chosen word without neighbours is misspelt.
-        guided: Probability that an exchange takes the neighbour of greatest gain, if that is positive; all
-            others take a random neighbour. Not for the choice "random".
+        guided: Probability that an exchange takes the neighbour with the greatest gain, if this gain is
+            positive. All other exchanges take a random neighbour. The choice "random" ignores this setting.
         clean: Probability that a text is left as it is.
-        keeps: Share of the model's knowledge of clean texts that it must keep of texts with noise. The rate
-            rises while it does, and falls while it does not (see `FittedRate`). 0 for a rate that only rises.
-        candidates: K, neighbours of a word.
-        memory: Share of a mean gain that stays when a batch adds to it.
+        keeps: Share of the model's knowledge of clean texts that the model must keep on texts with noise. The
+            rate rises while the model keeps it, and falls otherwise (see `FittedRate`). 0 for a rate that
+            only rises.
+        candidates: K, the largest number of neighbours of a word.
+        memory: Share of a mean gain that remains when a batch updates it.
     """
 
     choice: Choice = "learned"

@@ -1,7 +1,7 @@
-"""The gain of exchanging a word: how much the loss rises, to first order in the word embeddings.
+"""The gain of exchanging a word: the rise of the loss, to first order in the word embeddings.
 
-Let g be the gradient of the loss at the embeddings of a word w. The exchange of w for n changes the loss by
-g · (E[n] − E[w]) to first order (HotFlip; Ebrahimi et al., ACL 2018). Training computes g anyway.
+Let g be the gradient of the loss at the embeddings of a word w. The exchange of w for n changes the loss by g
+· (E[n] − E[w]) to first order (HotFlip; Ebrahimi et al., ACL 2018). Training computes g anyway.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Occurrences:
-    """The words of a batch that the lexicon holds. All arrays have one entry for each occurrence of a word.
+    """The words of a batch that are in the lexicon. All arrays have one entry for each occurrence of a word.
 
     Attributes:
-        rows: The example of the batch.
-        begins: The first token of the word.
-        ends: The token behind the word.
-        words: The word, as an index of the lexicon.
+        rows: Index of the example in the batch.
+        begins: Index of the first token of the word.
+        ends: Index of the token after the word.
+        words: Index of the word in the lexicon.
         labels: The class of the example.
     """
 
@@ -41,12 +41,12 @@ class Occurrences:
 
     @classmethod
     def of(cls, entries: Sequence[tuple[int, int, int, int, int]]) -> Occurrences:
-        """Make occurrences of tuples (row, begin, end, word, label)."""
+        """Make occurrences from tuples (row, begin, end, word, label)."""
         return cls(*np.array(entries, np.int64).reshape(-1, 5).T)
 
 
 class Pieces:
-    """The tokens of each neighbour of each word of a lexicon, as they stand inside a text.
+    """The tokens of each neighbour of each word of a lexicon, in the form that they have inside a text.
 
     Args:
         lexicon: The lexicon.
@@ -57,7 +57,8 @@ class Pieces:
         self._count = lexicon.count
         names = sorted({near for found in lexicon.neighbours for near in found})
         place = {name: index for index, name in enumerate(names)}
-        # A word after a space, because many tokenizers mark the beginning of a word by the space before it.
+        # The word follows a space, because many tokenizers mark the beginning of a word by the space before
+        # it.
         encoded = tokenizer([f"a {name}" for name in names], add_special_tokens=False)["input_ids"]
         before = len(tokenizer("a", add_special_tokens=False)["input_ids"])
         self._tokens = [ids[before:] for ids in encoded]
@@ -68,14 +69,14 @@ class Pieces:
         self._neighbours[self._lengths[self._neighbours] == 0] = -1
 
     def embed(self, words: NDArray[np.int64], weight: Tensor) -> tuple[Tensor, NDArray[np.bool_]]:
-        """Return the embeddings of the neighbours of words: for several pieces, their mean.
+        """Return the embeddings of the neighbours of words. A neighbour of several tokens gets their mean.
 
         Args:
             words: Indices of the lexicon, shape (W,).
             weight: The word embeddings, shape (tokens, D).
 
         Returns:
-            The embeddings, shape (W, K, D), and whether there is such a neighbour, shape (W, K).
+            The embeddings, shape (W, K, D), and whether the word has such a neighbour, shape (W, K).
         """
         near = self._neighbours[words]
         there = near >= 0
@@ -105,13 +106,13 @@ def first_order_gains(
 
     Args:
         gradient: The gradient at the output of the word embeddings, shape (B, T, D).
-        tokens: Indices of the vocabulary, shape (B, T).
+        tokens: Token ids, shape (B, T).
         weight: The word embeddings, shape (tokens, D).
         found: The occurrences, M of them.
         pieces: The tokens of the neighbours.
 
     Returns:
-        Shape (M, K); −∞ where a word has fewer neighbours.
+        The gains, shape (M, K); −∞ in the places of missing neighbours.
     """
     kind = torch.promote_types(gradient.dtype, torch.float32)
     gradient, weight = gradient.to(kind), weight.to(kind)
@@ -132,9 +133,9 @@ def first_order_gains(
 
 
 def best_of_each_text(gains: NDArray[np.float64], found: Occurrences, texts: int) -> list[dict[int, int]]:
-    """Find the neighbour of greatest gain for each word of each text, where that gain is positive.
+    """Find the neighbour with the greatest gain for each word of each text, if this gain is positive.
 
-    The gain of a word that a text holds several times is the sum over its occurrences there.
+    If a text holds a word several times, the gain of the word is the sum over its occurrences there.
 
     Args:
         gains: The gains of the occurrences, shape (M, K).
@@ -142,7 +143,7 @@ def best_of_each_text(gains: NDArray[np.float64], found: Occurrences, texts: int
         texts: Number of texts in the batch.
 
     Returns:
-        For each text, the place of the best neighbour by the index of the word.
+        For each text, a map from the index of a word to the place of its best neighbour.
     """
     best: list[dict[int, int]] = [{} for _ in range(texts)]
     pairs, place = np.unique(np.column_stack([found.rows, found.words]), axis=0, return_inverse=True)
@@ -155,20 +156,20 @@ def best_of_each_text(gains: NDArray[np.float64], found: Occurrences, texts: int
 
 
 class GainTable:
-    """The running mean of gains: for each class, word and neighbour, the gain in the latest batches.
+    """The running mean of the gains of each class, word and neighbour.
 
-    The mean keeps `memory` of its value whenever a batch holds the word in a text of the class. The first
-    batch that does so sets the value.
+    A batch updates the mean of a word and a class if it holds the word in a text of the class. The mean then
+    keeps the share `memory` of its value. The first such batch sets the value.
 
     Args:
         classes: Number of classes.
         words: Number of words.
-        count: K, neighbours of a word.
-        memory: Share of the mean that stays, from 0 to 1.
+        count: K, the largest number of neighbours of a word.
+        memory: Share of the mean that remains in an update, from 0 to 1.
 
     Attributes:
-        means: Shape (classes, words, K).
-        seen: Whether there is a mean, shape (classes, words).
+        means: The mean gains, shape (classes, words, K).
+        seen: Whether a batch has set the mean, shape (classes, words).
     """
 
     def __init__(self, classes: int, words: int, count: int, memory: float = 0.9) -> None:
@@ -177,19 +178,19 @@ class GainTable:
         self._memory = memory
 
     def best(self, label: int, word: int) -> int | None:
-        """Return the neighbour of greatest mean gain; None unless that gain is positive."""
+        """Return the place of the neighbour with the greatest mean gain; None if no gain is positive."""
         if not self.seen[label, word]:
             return None
         place = int(self.means[label, word].argmax())
         return place if self.means[label, word, place] > 0 else None
 
     def add(self, labels: NDArray[np.int64], words: NDArray[np.int64], gains: NDArray[np.float64]) -> None:
-        """Add the gains of one batch.
+        """Update the means with the gains of one batch.
 
         Args:
             labels: The class of each occurrence, shape (M,).
             words: The word of each occurrence, shape (M,).
-            gains: Shape (M, K).
+            gains: The gains, shape (M, K).
         """
         if not len(words):
             return
@@ -199,6 +200,8 @@ class GainTable:
         now = sums / np.bincount(place)[:, None]
         label, word = np.divmod(keys, self.seen.shape[1])
         before, known = self.means[label, word], self.seen[label, word][:, None]
-        # −∞ − ∞ never occurs: a neighbour that is not there is −∞ from the first batch on.
-        self.means[label, word] = np.where(known, self._memory * before + (1 - self._memory) * now, now)
+        missing = np.isneginf(now)
+        finite = [np.where(missing, 0.0, part) for part in (before, now)]  # 0 · −∞ is no number
+        mean = np.where(known, self._memory * finite[0] + (1 - self._memory) * finite[1], now)
+        self.means[label, word] = np.where(missing, -np.inf, mean)
         self.seen[label, word] = True

@@ -1,4 +1,4 @@
-"""The lexicon of training texts: their words that noise may exchange, with neighbours."""
+"""The lexicon of training texts: the words that noise may exchange, with their neighbours."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from earlyrobust.attacks.resources.stopwords import textfooler_stop_words
 from earlyrobust.attacks.text import words_of
 from earlyrobust.errors import ResourceError
 
-# Noise leaves these words alone, because another word in their place changes the statement of a text.
+# Noise does not change these words, because another word in their place changes the statement of a text.
 _NEGATIONS = "barely cannot hardly neither never no nobody none nor not nothing nowhere without"
 _NUMBERS = (
     "zero one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty "
     "seventy eighty ninety hundred thousand million billion"
 )
-# Sources are asked for this many further neighbours, because noise must not put some of them into texts.
+# Number of extra neighbours to request from a source, because noise must not put some of them into texts.
 _SPARE = 16
 _UNTOUCHED = textfooler_stop_words().union(_NEGATIONS.split(), _NUMBERS.split())
 
@@ -24,16 +24,16 @@ _UNTOUCHED = textfooler_stop_words().union(_NEGATIONS.split(), _NUMBERS.split())
 class Lexicon:
     """The words of training texts that noise may exchange, each with up to K neighbours.
 
-    The lexicon holds the neighbours of these words as words, too, because noise puts them into texts.
+    The neighbours of these words are words of the lexicon, too, because noise puts them into texts.
 
     Args:
         neighbours: For each word in lower case its neighbours, the nearest first.
-        count: K, most neighbours of a word.
+        count: K, the largest number of neighbours of a word.
 
     Attributes:
-        count: See the argument.
+        count: K, the largest number of neighbours of a word.
         words: The words in alphabetical order.
-        neighbours: For each word its neighbours.
+        neighbours: The neighbours of each word, in the order of `words`.
     """
 
     def __init__(self, neighbours: dict[str, list[str]], count: int) -> None:
@@ -49,7 +49,7 @@ class Lexicon:
         Args:
             texts: The texts, each a tuple of one text or two.
             sources: Sources of neighbours. Several sources take turns: each gives its next nearest neighbour.
-            count: K, most neighbours of a word.
+            count: K, the largest number of neighbours of a word.
 
         Raises:
             ResourceError: If no word of the texts has a neighbour.
@@ -70,18 +70,18 @@ class Lexicon:
         return cls(found, count)
 
     def find(self, word: str) -> int | None:
-        """Return the index of a word, whatever its letter case; None if it has no neighbours."""
+        """Return the index of a word in any letter case; None if the word has no neighbours."""
         return self._index.get(word.lower())
 
 
 def is_touchable(word: str) -> bool:
-    """Return whether noise may change a word: it is no stop word, no negation, and no number."""
+    """Return whether noise may change a word, which is no stop word, no negation, and no number."""
     lower = word.lower()
     return not (lower in _UNTOUCHED or lower.endswith(("n't", "n’t")) or any(map(str.isdigit, lower)))
 
 
 def _nearest(word: str, sources: Sequence[Neighbours], count: int) -> list[str]:
-    """Return the nearest neighbours that noise may put in, from each source in turn."""
+    """Return the nearest neighbours that noise may put into texts, from each source in turn."""
     found = [
         [
             near

@@ -1,4 +1,4 @@
-"""Texts with noise, one by one and in a batch."""
+"""Texts with noise, one text or a batch of them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Noisy:
     """A text with noise.
 
     Attributes:
-        columns: The text, or the two of a pair.
-        words: For each word of the last column that the lexicon holds: its first character, its length, and
+        columns: The text, or the two texts of a pair.
+        words: For each word of the last column that is in the lexicon: its first character, its length, and
             its index in the lexicon.
-        may_change: Whether the text was chosen for noise, which need not change it.
+        may_change: Whether the text was chosen for noise. The noise need not change it.
     """
 
     columns: tuple[str, ...]
@@ -34,8 +34,8 @@ class NoisyBatch:
     """A batch of texts with noise.
 
     Attributes:
-        tokens: The fields that the tokenizer makes, padded, as tensors of shape (B, T).
-        found: The words that the lexicon holds and the model reads.
+        tokens: The padded fields that the tokenizer returns, as tensors of shape (B, T).
+        found: The words of the lexicon that the model reads.
         noisy: For each text, whether it was chosen for noise, shape (B,). At the level 0 such a text has no
             noise, but it counts as a text with noise. So the level can rise again after it has fallen to 0.
     """

@@ -1,4 +1,4 @@
-"""The rate of noise that fits a task: it rises while the model still understands texts with noise."""
+"""The rate of noise that fits a task: it rises while the model still classifies texts with noise well."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-# Share of a mean loss that stays when a step adds to it.
+# Share of a mean loss that remains when a step updates it.
 _MEMORY = 0.95
-# Share of the entropy of the classes that a model must have learned before its knowledge is compared.
+# Share of ln C by which the loss must have fallen before the knowledge of a model is compared.
 _LEAST = 0.05
 
 
 class FittedRate:
-    """The level of noise, a factor from 0 to 1 that rises and falls in the course of the training.
+    """The level of noise, a factor from 0 to 1 that rises and falls during the training.
 
-    Let H be the loss of a model that knows nothing but the number of classes, ln C. A model knows H − L of
-    texts with the mean loss L. The level rises while the model knows at least a share `keeps` of texts with
-    noise, compared with texts without noise: H − L(noisy) ≥ keeps · (H − L(clean)). Otherwise it falls. It
-    waits while the model knows next to nothing of clean texts.
+    Let H = ln C be the loss of a model that knows only the number of classes. The knowledge of a model on
+    texts with the mean loss L is H − L. The level rises while the model keeps at least the share `keeps` of
+    its knowledge on texts with noise: H − L(noisy) ≥ keeps · (H − L(clean)). Otherwise the level falls. It
+    does not change while the model knows almost nothing about clean texts.
 
     Args:
-        classes: C, number of classes.
-        keeps: The share of knowledge that texts with noise must keep; 0 lets the level rise in any case.
+        classes: C, the number of classes.
+        keeps: The share of knowledge that the model must keep on texts with noise; 0 lets the level always
+            rise.
         ramp: Share of the training in which the level can rise from 0 to 1; 0 starts at 1.
 
     Attributes:
         level: The level.
-        limit: The highest level that there can be, 1 unless a training has gone back to less noise.
-        losses: Running means of the losses of clean and noisy texts, shape (2,); NaN where there were none.
+        limit: The highest possible level. It is 1 unless the training has gone back to a state with less
+            noise.
+        losses: Running means of the losses of clean texts and of texts with noise, shape (2,); NaN before the
+            first such text.
     """
 
     def __init__(self, classes: int, keeps: float, ramp: float) -> None:
@@ -43,16 +46,16 @@ class FittedRate:
 
     @property
     def direction(self) -> int:
-        """1 while the level rises, −1 while it falls, 0 while it waits."""
+        """Return 1 while the level rises, −1 while it falls, and 0 while it does not change."""
         if self._keeps == 0:
             return 1
         known = self._most - self.losses
-        if not known[0] > _LEAST * self._most:  # NaN, too
+        if not known[0] > _LEAST * self._most:  # also if it is NaN
             return 0
         return -1 if known[1] < self._keeps * known[0] else 1
 
     def add(self, losses: NDArray[np.float64], noisy: NDArray[np.bool_]) -> None:
-        """Add the losses of the texts of one step.
+        """Update the mean losses with the losses of the texts of one step.
 
         Args:
             losses: The loss of each text, shape (N,).
@@ -65,10 +68,10 @@ class FittedRate:
                 self.losses[kind] = now if np.isnan(before) else _MEMORY * before + (1 - _MEMORY) * now
 
     def move(self, progress: float) -> None:
-        """Let the level rise or fall up to a point of the training.
+        """Raise or lower the level for the part of the training since the last call.
 
         Args:
-            progress: The point, from 0 for the beginning of the training to 1 for its end.
+            progress: The point of the training, from 0 for its beginning to 1 for its end.
         """
         if self._ramp:
             way = (progress - self._progress) / self._ramp
@@ -78,7 +81,7 @@ class FittedRate:
 
     @property
     def state(self) -> NDArray[np.float64]:
-        """The level, the two mean losses, the point of the training and the limit, for a checkpoint."""
+        """Return the level, both mean losses, the point of the training and the limit, for checkpoints."""
         return np.array([self.level, *self.losses, self._progress, self.limit])
 
     @state.setter

@@ -1,11 +1,12 @@
 """Text noise: exchanges words of training texts for neighbours, and misspells words.
 
-Random noise takes any neighbour of a word. Learned noise aims, as word-substitution attacks do. A table holds
-the mean first-order gain in loss for each class, word and neighbour (see `gains`), and noise prefers the
-neighbour of greatest gain. The table costs no pass, because training computes the gradient at the embeddings
-anyway. Gradient-chosen noise takes the gains in the text at hand instead, from the gradient of an extra pass.
+Random noise takes any neighbour of a word. Learned noise prefers neighbours that raise the loss, as
+word-substitution attacks do. A table holds the mean first-order gain in loss for each class, word and
+neighbour (see `gains`), and noise prefers the neighbour with the greatest gain. The table costs no extra
+pass, because training computes the gradient at the embeddings anyway. Noise with the choice "gradient" uses
+the gains in the text at hand instead, from the gradient of an extra pass.
 
-The rate of noise rises while the model still understands the texts with noise (see `rate`).
+The rate of noise rises while the model still classifies the texts with noise well (see `rate`).
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 STATE_NAME = "noise.safetensors"
-# Gives the neighbour of a word that noise prefers, by its place in the lexicon; None for no preference.
+# Returns the place of the neighbour that noise prefers, given the index of a word; None for no preference.
 Aim = Callable[[int], int | None]
-# In place of a class: marks an observed loss among observed gains, which processes exchange together.
+# Marks an observed loss, in the column of the class: the processes exchange losses and gains in one array.
 _LOSS = -1
 _MISSPELLINGS: tuple[Swaps, ...] = (DeleteCharacter(), InsertCharacter(), SwapCharacters(), InsertSpace())
 
@@ -51,24 +52,24 @@ _MISSPELLINGS: tuple[Swaps, ...] = (DeleteCharacter(), InsertCharacter(), SwapCh
 class TextNoise:
     """Changes words of training texts, and learns from gradients which changes raise the loss.
 
-    The noise of a text depends on the seed, the epoch, the text, the gains and the level alone. So neither
-    the number of processes nor a resume changes it. Of a pair, noise changes the second text, as TextFooler
-    does.
+    The noise of a text depends only on the seed, the epoch, the text, the gains and the level. So neither the
+    number of processes nor a resume changes it. In a pair, noise changes the second text, as TextFooler does.
 
     Args:
-        lexicon: The words that are exchanged, with their neighbours.
+        lexicon: The words that noise may exchange, with their neighbours.
         tokenizer: The model's tokenizer, a fast one.
         classes: Number of classes.
         config: The settings.
-        max_length: Most tokens of a text; the rest is cut off. None for the tokenizer's own limit.
+        max_length: Largest number of tokens of a text; the rest is cut off. None for the tokenizer's own
+            limit.
         seed: Seed of the random choices.
 
     Attributes:
         config: The settings.
-        lexicon: See the argument.
-        tokenizer: See the argument.
+        lexicon: The words that noise may exchange, with their neighbours.
+        tokenizer: The model's tokenizer.
         table: The mean gains that the noise has learned.
-        rate: The rate, which fits the task.
+        rate: The level of noise, which rises and falls with the model's losses.
 
     Raises:
         ConfigError: If the tokenizer is not a fast one.
@@ -98,17 +99,17 @@ class TextNoise:
 
     @property
     def classes(self) -> int:
-        """Number of classes that the noise distinguishes."""
+        """Return the number of classes that the noise distinguishes."""
         return len(self.table.seen)
 
     @property
     def learns(self) -> bool:
-        """Whether the noise learns from the gradients of each training step."""
+        """Return whether the noise learns from the gradients of each training step."""
         return self.config.choice == "learned"
 
     @property
     def looks_ahead(self) -> bool:
-        """Whether the noise needs gradients of an extra pass before each training step."""
+        """Return whether the noise needs the gradients of an extra pass before each training step."""
         return self.config.choice == "gradient"
 
     def batch(
@@ -121,15 +122,18 @@ class TextNoise:
         aims: Sequence[Aim] | None = None,
         exchanges: bool = True,
     ) -> NoisyBatch:
-        """Make noise for a batch of texts, and tokenise the texts with their noise.
+        """Add noise to a batch of texts, and tokenise the texts.
 
         Args:
             texts: The texts, each a tuple of one text or two.
-            labels: Their classes.
+            labels: The classes of the texts.
             epoch: Number of the epoch, from 0.
             side: The side of the padding, "left" or "right"; None for that of the tokenizer.
-            aims: For each text, the neighbours that exchanges prefer; None for the choice of the table.
-            exchanges: Whether words are exchanged; False for misspellings alone, at the same places.
+            aims: For each text, the neighbours that exchanges prefer; None for those that the table prefers.
+            exchanges: Whether words are exchanged. False for misspellings only, at the same places.
+
+        Returns:
+            The batch with noise.
         """
         level = self.config.rate * self.rate.level
         aims = aims or [self._learned(label) for label in labels]
@@ -155,11 +159,14 @@ class TextNoise:
         return lambda word: self.table.best(label, word)
 
     def tokens(self, columns: tuple[str, ...], epoch: int) -> dict[str, list[int]]:
-        """Make random noise for one text at the full rate, and tokenise the text with its noise.
+        """Add random noise to one text at the full rate, and tokenise the text.
 
         Args:
-            columns: The text, or the two of a pair.
+            columns: The text, or the two texts of a pair.
             epoch: Number of the epoch, from 0.
+
+        Returns:
+            The fields that the tokenizer returns.
         """
         text = self.noisy(columns, self._draws(columns, epoch), self.config.rate)
         return dict(self.tokenizer(*text.columns, truncation="longest_first", max_length=self._max_length))
@@ -173,14 +180,17 @@ class TextNoise:
         *,
         exchanges: bool = True,
     ) -> Noisy:
-        """Make noise for one text.
+        """Add noise to one text.
 
         Args:
-            columns: The text, or the two of a pair.
+            columns: The text, or the two texts of a pair.
             random: Source of randomness.
             rate: Largest share of words that are chosen for a change.
             aim: The neighbours that exchanges prefer.
             exchanges: Whether words are exchanged.
+
+        Returns:
+            The text with noise.
         """
         may_change = random.random_sample() >= self.config.clean
         share = rate * random.random_sample() if may_change else 0.0
@@ -220,7 +230,7 @@ class TextNoise:
     def _found(
         self, noisy: Sequence[Noisy], labels: Sequence[int], encodings: Any
     ) -> list[tuple[int, int, int, int, int]]:
-        """Return the words that the lexicon holds and the model reads, as `Occurrences.of` takes them."""
+        """Return the words of the lexicon that the model reads, in the form that `Occurrences.of` takes."""
         found = []
         for row, (text, label, encoding) in enumerate(zip(noisy, labels, encodings, strict=True)):
             last = len(text.columns) - 1
@@ -232,13 +242,15 @@ class TextNoise:
         return found
 
     def aims(self, gradient: Tensor, tokens: Tensor, weight: Tensor, found: Occurrences) -> list[Aim]:
-        """Return the preferences of each text of a batch: for a word, the neighbour of greatest gain there.
+        """Return the preferences of each text of a batch.
+
+        A text prefers, for each of its words, the neighbour with the greatest gain in this text.
 
         Args:
             gradient: The gradient of the loss at the output of the word embeddings, shape (B, T, D).
-            tokens: Indices of the vocabulary, shape (B, T).
+            tokens: Token ids, shape (B, T).
             weight: The word embeddings, shape (tokens, D).
-            found: The words of the batch.
+            found: The words of the batch that are in the lexicon.
         """
         if self._pieces is None or not len(found.rows):
             return [lambda _: None] * len(tokens)
@@ -246,14 +258,14 @@ class TextNoise:
         return [best.get for best in best_of_each_text(gains, found, len(tokens))]
 
     def observe(self, gradient: Tensor, tokens: Tensor, weight: Tensor, found: Occurrences) -> None:
-        """Keep the gains of a batch for the next `update`.
+        """Store the gains of a batch until the next `update`.
 
         Args:
-            gradient: The gradient of each example's own loss at the output of the word embeddings, shape
-                (B, T, D).
-            tokens: Indices of the vocabulary, shape (B, T).
+            gradient: The gradient of each example's own loss at the output of the word embeddings, shape (B,
+                T, D).
+            tokens: Token ids, shape (B, T).
             weight: The word embeddings, shape (tokens, D).
-            found: The words of the batch, as `batch` returned them.
+            found: The words of the batch that are in the lexicon, from the result of `batch`.
         """
         if self._pieces is None or not len(found.rows):
             return
@@ -261,18 +273,18 @@ class TextNoise:
         self._observed.append(np.column_stack([found.labels, found.words, gains]))
 
     def observe_losses(self, losses: NDArray[np.float64], noisy: NDArray[np.bool_]) -> None:
-        """Keep the losses of a batch for the next `update`.
+        """Store the losses of a batch until the next `update`.
 
         Args:
             losses: The loss of each text, shape (B,).
-            noisy: Whether the text was chosen for noise, shape (B,), as `batch` returned it.
+            noisy: Whether the text was chosen for noise, shape (B,), from the result of `batch`.
         """
         rows = np.zeros((len(losses), 2 + self.lexicon.count))
         rows[:, 0], rows[:, 1], rows[:, 2] = _LOSS, noisy, losses
         self._observed.append(rows)
 
     def update(self, progress: float) -> None:
-        """Learn from the observed gains and losses of all processes. To be called once per optimiser step.
+        """Learn from the observed gains and losses of all processes. Call this once per optimiser step.
 
         Args:
             progress: The point of the training, from 0 for its beginning to 1 for its end.
@@ -288,7 +300,7 @@ class TextNoise:
         self.table.add(ids[:, 0], ids[:, 1], gains[:, 2:])
 
     def save(self, folder: Path) -> None:
-        """Write the table and the level into a folder, such as a checkpoint's, as `noise.safetensors`."""
+        """Write the table and the level into a folder, such as a checkpoint, as `noise.safetensors`."""
         from safetensors.numpy import save_file
 
         state = {"means": self.table.means, "seen": self.table.seen, "rate": self.rate.state}
@@ -298,7 +310,7 @@ class TextNoise:
         """Read the table and the level from a folder.
 
         Raises:
-            TrainingError: If there is no table, or it belongs to another lexicon.
+            TrainingError: If the folder holds no table, or that of another lexicon.
         """
         from safetensors.numpy import load_file
 
@@ -319,6 +331,6 @@ class TextNoise:
 
 
 def _misspell(word: str, random: Draws) -> str:
-    """Return a word with a letter dropped, inserted or exchanged, or a space in it; a short word may stay."""
+    """Return a word with a letter deleted, inserted or swapped, or a space in it; a short word may stay."""
     how = _MISSPELLINGS[random.randint(len(_MISSPELLINGS))]
     return next(iter(how.words(word, random)), word)

@@ -1,7 +1,7 @@
-"""The options of commands: each is described once, for Python, YAML files, flags and the documentation.
+"""Defines the options of commands once for Python, YAML files, flags and the documentation.
 
-This room imports neither PyTorch nor NumPy, so that a command checks its options at once. The names below are
-loaded when they are first used.
+This package imports neither PyTorch nor NumPy, so that a command checks its options at once. The names below
+are loaded when they are first used.
 """
 
 from __future__ import annotations

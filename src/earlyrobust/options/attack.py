@@ -1,4 +1,4 @@
-"""The options of attacks, which a run and the attack command share."""
+"""Defines the options of attacks, which a run and the attack command share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from earlyrobust.options.base import AtLeastOne, Names, Options, Seed, option
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Precision = Literal["float32", "tf32", "bf16"]
-# Folders of earlier versions name no precision, and "float32" is what they used.
+# The folders of earlier versions name no precision. Those versions used float32, so "float32" becomes None.
 _Chosen = Annotated[Precision | None, AfterValidator(lambda chosen: None if chosen == "float32" else chosen)]
 
 
 class AttackOptions(Options):
-    """How a classifier is attacked. An option that is None takes the default of each attack."""
+    """Options of attacks on a classifier. An option that is None takes the default of each attack."""
 
     attack: Names = option(
         ("textfooler",),
@@ -79,12 +79,12 @@ class AttackOptions(Options):
 
     @property
     def used_precision(self) -> Precision:
-        """The precision that models are computed in."""
+        """The precision in which models are computed."""
         return self.precision or "float32"
 
 
 class AttackConfig(AttackOptions):
-    """Options of `earlyrobust attack`, besides those of the data."""
+    """Options of `earlyrobust attack`, in addition to the options of the data."""
 
     output: Path | None = option(
         None, "Folder of the results.", "Run", shown="under runs/, named after model and data"

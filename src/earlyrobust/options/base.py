@@ -1,4 +1,4 @@
-"""The base of all sets of options: they come from flags and a YAML file, and are checked at once."""
+"""Defines the base of all sets of options, which come from flags and a YAML file and are checked at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _split(value: Any) -> Any:
     return value
 
 
-# One string may hold them all, separated by commas.
+# A single string may hold all names or numbers, separated by commas.
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Numbers = Annotated[tuple[int, ...], BeforeValidator(_split)]
 AtLeastOne = Annotated[int, Field(gt=0)]
@@ -34,10 +34,10 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-# Sources of defaults.
+# The sources of defaults that descriptions name.
 PAPER, RELEASE = "the paper", "the paper's release, for IMDB"
 
-# A value may be long, and a few lines of YAML that refer to one another endless.
+# A value may be long, and a few lines of YAML that refer to one another may expand without limit.
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 1
 
@@ -47,16 +47,16 @@ Panel = Literal["Run", "Grid", "Data", "Training", "Fine-tuning", "Ticket", "Sea
 
 @dataclass(frozen=True)
 class Description:
-    """What users are told about an option.
+    """The description of an option for users.
 
     Attributes:
-        help: What the option does, in a sentence.
+        help: The effect of the option, in one sentence.
         panel: The part of the help that shows the option.
-        shown: The default, as users are told it.
-        source: Where the default is from; empty if it is ours or depends on other options.
+        shown: The default, as the help shows it.
+        source: The source of the default; empty if it is ours or depends on other options.
         is_of_arms: Whether the arms of a comparison may differ in the option.
-        settings: The settings of ticket searches that the option gives a value.
-        has_flag: Whether the option is a flag of commands, beside a line of YAML.
+        settings: The settings of ticket searches that the option sets.
+        has_flag: Whether the option is also a flag of commands, and not only a line of YAML.
     """
 
     help: str
@@ -83,13 +83,13 @@ def option(
 
     Args:
         default: The default value.
-        help_: What the option does, in a sentence.
+        help_: The effect of the option, in one sentence.
         panel: The part of the help that shows the option.
-        shown: The default as users are told it; None to tell the value.
-        source: Where the default is from, such as "the paper"; empty if it is ours.
+        shown: The default, as the help shows it; None to show the value.
+        source: The source of the default, such as "the paper"; empty if it is ours.
         arm: Whether the arms of a comparison may differ in the option.
-        settings: The settings of ticket searches that the option gives a value.
-        flag: Whether the option is a flag, too.
+        settings: The settings of ticket searches that the option sets.
+        flag: Whether the option is also a flag.
     """
     told = _told(default) if shown is None else shown
     extra: dict[str, Any] = asdict(Description(help_, panel, told, source, arm, settings, flag))
@@ -99,7 +99,12 @@ def option(
 
 
 def as_in(options: type[Options], name: str) -> Any:
-    """Describe an option as another set of options does."""
+    """Describe an option in the same way as another set of options.
+
+    Args:
+        options: The other set of options.
+        name: The name of the option in both sets.
+    """
     field = options.model_fields[name]
     return Field(field.default, description=field.description, json_schema_extra=field.json_schema_extra)
 
@@ -124,11 +129,11 @@ class Options(BaseModel):
         """Combine flags and a YAML file; flags win.
 
         Args:
-            flags: Options that were given; those that are None count as not given.
-            file: YAML file of the same options, None for none.
+            flags: The given options; options that are None count as not given.
+            file: YAML file of the same options; None for no file.
 
         Raises:
-            ConfigError: If the file cannot be used, or an option is unknown or unusable.
+            ConfigError: If the file cannot be used, or an option is unknown or has an invalid value.
         """
         options = {} if file is None else _read_yaml(file)
         options.update({name: value for name, value in flags.items() if value is not None})
@@ -139,7 +144,7 @@ class Options(BaseModel):
 
     @classmethod
     def described(cls) -> dict[str, Description]:
-        """Return the description of each option by its name."""
+        """Return the description of each option by name."""
         return {
             name: Description(**cast("dict[str, Any]", field.json_schema_extra))
             for name, field in cls.model_fields.items()
@@ -149,7 +154,7 @@ class Options(BaseModel):
     def flags(
         cls, panels: Collection[Panel] | None = None, *, without: Collection[str] = ()
     ) -> dict[str, tuple[type, Description]]:
-        """Return the options that are flags: by name the type that a flag is read as, and the description.
+        """Return the options that are flags: by name, the type of the flag's value, and the description.
 
         Args:
             panels: Parts of the help; None for all.
@@ -164,12 +169,12 @@ class Options(BaseModel):
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The options as JSON types."""
+        """Return the options as JSON types."""
         return self.model_dump(mode="json")
 
     @classmethod
     def _explain(cls, error: ValidationError, file: Path | None) -> str:
-        """Say the first thing that is wrong with the options, in one sentence."""
+        """Describe the first error in the options, in one sentence."""
         problem = error.errors()[0]
         option = "--" + str(problem["loc"][0]).replace("_", "-")
         where = "" if file is None else f" (flags and '{file}')"
@@ -182,7 +187,7 @@ class Options(BaseModel):
 
 
 def _read_as(field: FieldInfo) -> type:
-    """Return the type that the command line reads an option as."""
+    """Return the type of an option's value on the command line."""
     kinds: list[Any] = [field.annotation]
     while kinds:
         kind = kinds.pop()
@@ -207,7 +212,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
             f"The config file '{file}' cannot be read: {getattr(error, 'strerror', error)}."
         ) from error
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
-        # The last four come of values that are not what they are marked as, or are nested too deep.
+        # The last four errors come from values that do not fit their YAML tags or are nested too deep.
         reason = " ".join(str(error).split())
         raise ConfigError(f"The config file '{file}' is not YAML: {reason}.") from error
     if content is None:

@@ -1,4 +1,4 @@
-"""The options of a benchmark."""
+"""Defines the options of a benchmark."""
 
 from __future__ import annotations
 

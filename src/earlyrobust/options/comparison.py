@@ -1,4 +1,4 @@
-"""The options of a comparison: those of a run, and which arms and seeds there are."""
+"""Defines the options of a comparison: the options of a run, the arms and the seeds."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _NAME = re.compile(r"[\w.+= -]{1,60}")
 
 
 class CompareConfig(RunConfig):
-    """Options of `earlyrobust compare`, besides those of every run in it."""
+    """Options of `earlyrobust compare`, in addition to the options of its runs."""
 
     methods: Names = option(
         (), "Methods to compare, separated by commas; each is an arm. More arms in --config.", "Grid"
     )
-    # By name the options in which an arm differs, as {method: earlyrobust, adversary: "freelb,steps=2"}.
+    # Maps the name of an arm to its options, such as {method: earlyrobust, adversary: "freelb,steps=2"}.
     arms: dict[str, dict[str, Any]] = option(
         dict, "Further arms: by name, the options in which they differ.", "Grid", flag=False
     )
@@ -37,7 +37,7 @@ class CompareConfig(RunConfig):
         None, "Folder of the runs, which comparisons may share.", "Grid", shown="within the output"
     )
     launcher: str = option(
-        "local", "What runs the cells: this process (local), or a Ray cluster (ray).", "Grid"
+        "local", "Where the cells run: in this process (local), or on a Ray cluster (ray).", "Grid"
     )
     cell_cpus: AtLeastOne | None = option(
         None,
@@ -55,7 +55,7 @@ class CompareConfig(RunConfig):
     @field_validator("arms", mode="before")
     @classmethod
     def _read_arms(cls, value: Any) -> Any:
-        """Options may be written as the flags are; an arm without any is the default method."""
+        """Accept option names that are spelt like flags; an arm without options is the default method."""
         if not isinstance(value, dict):
             return value
         return {
@@ -68,8 +68,11 @@ class CompareConfig(RunConfig):
     def resolved(self, suffix: str = "") -> Self:
         """Fill in defaults, and make an arm of each method.
 
+        Args:
+            suffix: Ends the name of the default output folder.
+
         Raises:
-            ConfigError: As for a run; if there is no arm, or one that cannot be used.
+            ConfigError: If an option of the runs cannot be used, there is no arm, or an arm cannot be used.
         """
         for name in ("method", "dense"):
             if getattr(self, name) != type(self).model_fields[name].default:
@@ -109,7 +112,7 @@ class CompareConfig(RunConfig):
 
     @property
     def cells_folder(self) -> Path:
-        """Folder of the runs, once resolved."""
+        """Folder of the runs, available once the options are resolved."""
         return cast("Path", self.cells)
 
     @property
@@ -124,7 +127,7 @@ class CompareConfig(RunConfig):
         }
 
     def options_of_cell(self, arm: str, seed: int, output: Path) -> RunConfig:
-        """The options of one cell.
+        """Return the options of one cell.
 
         Args:
             arm: Name of the arm.

@@ -1,4 +1,4 @@
-"""The options of the data of a run."""
+"""Defines the options of the data of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Encoding = Annotated[str, AfterValidator(parse_encoding)]
 
 
 class DataOptions(Options):
-    """The texts and labels that a run trains, selects and tests on."""
+    """Options of the texts and labels on which a run trains, selects and tests."""
 
     task: str | None = option(None, "A task: see `earlyrobust list tasks`.", "Data", shown="builtin")
     data_dir: Path | None = option(
@@ -55,5 +55,5 @@ class DataOptions(Options):
 
     @property
     def text_format(self) -> TextFormat:
-        """How the user's text files are laid out."""
+        """The layout of the user's text files."""
         return TextFormat(self.quotes, self.delimiter, self.encoding)

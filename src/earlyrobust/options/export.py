@@ -1,4 +1,4 @@
-"""The options of an export, besides those of the data."""
+"""Defines the options of an export, without the options of the data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Target = Literal["dense", "remote-code", "onnx", "onnx-int8"]
 
 
 class ExportConfig(AttackConfig):
-    """Options of `earlyrobust export`, besides those of the data."""
+    """Options of `earlyrobust export`, in addition to the options of the data."""
 
     to: Target = option(
         ...,

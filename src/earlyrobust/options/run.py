@@ -1,4 +1,4 @@
-"""The options of a run."""
+"""Defines the options of a run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from earlyrobust.options.training import TrainingOptions
 
 DEFAULT_TASK = "builtin"
 _OF_OWN_DATA = ("test_file", "text_column", "pair_column", "label_column")
-# The defaults for the user's own files, of which the paper says nothing.
+# The defaults for the user's own files, for which the paper gives none.
 OWN_DATA = {"max_length": 128, "epochs": 3.0, "heads": 1 / 6, "neurons": 0.3}
 
 
 class RunConfig(DataOptions, TrainingOptions, SearchOptions, AttackOptions):
     """Options of `earlyrobust run`, and of `search` and `finetune`, which use some of them.
 
-    An option that is None takes the value of the task when the options are resolved, or that of the method or
-    the search when the run starts. No attack is made if `attack` is empty.
+    An option that is None gets its value from the task when the options are resolved, or from the method or
+    the search when the run starts. If `attack` is empty, the run makes no attack.
     """
 
     output: Path | None = option(None, "Folder of the run.", "Run", shown="under runs/, named after the task")
@@ -40,20 +40,24 @@ class RunConfig(DataOptions, TrainingOptions, SearchOptions, AttackOptions):
         """Combine flags and a YAML file into a resolved configuration; flags win.
 
         Args:
-            flags: Options that were given; those that are None count as not given.
-            file: YAML file of the same options, None for none.
+            flags: The given options; options that are None count as not given.
+            file: YAML file of the same options; None for no file.
             suffix: Ends the name of the default output folder.
 
         Returns:
             The configuration, with the task's defaults filled in.
 
         Raises:
-            ConfigError: If the file cannot be used, or an option is unknown, unusable, or contradictory.
+            ConfigError: If the file cannot be used, an option is unknown or has an invalid value, or options
+                contradict each other.
         """
         return cls.parse(flags, file).resolved(suffix)
 
     def resolved(self, suffix: str = "") -> Self:
-        """Fill in what the task decides, and the default output folder, whose name ends with `suffix`.
+        """Fill in the defaults of the task, and the default output folder.
+
+        Args:
+            suffix: Ends the name of the default output folder.
 
         Raises:
             ConfigError: If the method or the task is unknown, or options contradict each other.
@@ -89,16 +93,16 @@ class RunConfig(DataOptions, TrainingOptions, SearchOptions, AttackOptions):
 
     @property
     def output_folder(self) -> Path:
-        """Folder of the run, once resolved."""
+        """Folder of the run, available once the options are resolved."""
         return cast("Path", self.output)
 
     def is_set(self, name: str) -> bool:
-        """Whether an option has another value than it has by default."""
+        """Return whether the value of an option differs from its default."""
         default = _defaults(self.known_task()).get(name, type(self).model_fields[name].default)
         return bool(getattr(self, name) != default)
 
     def known_task(self) -> Task | None:
-        """The task that is trained on; None for the user's own files.
+        """Return the task of the run; None for the user's own files.
 
         Raises:
             ConfigError: If there is no such task.

@@ -1,4 +1,4 @@
-"""The options of tickets and of the searches that find them."""
+"""Defines the options of tickets and of ticket searches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from earlyrobust.tickets.scopes import Scope
 
 
 class SearchOptions(Options):
-    """How large a ticket is, how it is searched, and when its search stops."""
+    """Options of the size of a ticket, of its search, and of the end of the search."""
 
     heads: Ratio | None = option(
         None,
@@ -87,7 +87,7 @@ class SearchOptions(Options):
     )
     search_adversary: Spec | None = option(
         None,
-        "What perturbs the search, as 'freelb,steps=3', or 'none'.",
+        "Adversary of the search, as 'freelb,steps=3', or 'none'.",
         "Search",
         shown="by search",
         arm=True,

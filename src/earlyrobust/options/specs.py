@@ -1,4 +1,4 @@
-"""How an adversary is named among the options: `freelb`, `freelb,steps=2,step_size=0.03`, or `none`."""
+"""Parses options that name an adversary or noise: `freelb`, `freelb,steps=2,step_size=0.03`, or `none`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 NONE = "none"
-# From left to right: 2 is a whole number before it is any other, and whatever is nothing else is text.
+# The types are tried from left to right: 2 is read as an integer first, and text is the last resort.
 _VALUE: TypeAdapter[Any] = TypeAdapter(Annotated[int | float | bool | str, Field(union_mode="left_to_right")])
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
-    """Split the name of an adversary from its settings.
+    """Split an option into a name and its settings.
 
     Args:
-        spec: The name, then settings, separated by commas.
+        spec: The name, then settings such as `steps=2`, separated by commas.
 
     Returns:
-        The name, and the settings by their names.
+        The name, and the settings by their names. A setting `none` is None.
 
     Raises:
-        ValueError: If it is not of that form.
+        ValueError: If the option does not have this form.
     """
     name, *rest = (part.strip() for part in spec.split(","))
     settings = {}

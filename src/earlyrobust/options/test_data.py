@@ -1,4 +1,4 @@
-"""The options that name the data on which an existing classifier is judged."""
+"""Defines the options of the data on which an existing classifier is evaluated."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from earlyrobust.options.base import Options, as_in, option
 from earlyrobust.options.run import RunConfig
 
 COLUMNS = ("text_column", "pair_column", "label_column")
-# Options that are about a file of the user's.
+# Options for the user's own files.
 OF_FILES = (*COLUMNS, "quotes", "delimiter", "encoding")
 
 
 class TestData(Options):
-    """Where the examples come from that a classifier is judged on.
+    """Options of the examples on which a classifier is evaluated.
 
-    An option that is None is as in the run that trained the classifier, if the classifier lies in the folder
-    of a run or is one.
+    If the classifier is the folder of a run or is in one, an option that is None takes the value of this run.
     """
 
     task: str | None = option(
@@ -57,14 +56,14 @@ class TestData(Options):
     )
 
     def to_dict(self) -> dict[str, Any]:
-        """The options by name; `labels`, which earlier versions did not know, only if it is given."""
+        """Return the options by name, without `labels` if it is None: earlier versions did not have it."""
         return {name: value for name, value in dict(self).items() if name != "labels" or value is not None}
 
     def check(self) -> None:
         """Refuse options that would have no effect.
 
         Raises:
-            ConfigError: If there are any.
+            ConfigError: If an option for files is given without a file.
         """
         for name in OF_FILES if self.test_file is None else ():
             value = getattr(self, name)

@@ -1,4 +1,4 @@
-"""The options of the trainings of a run."""
+"""Defines the options of the trainings of a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Spec = Annotated[str, AfterValidator(lambda spec: parse_spec(spec) and spec)]
 
 
 class TrainingOptions(Options):
-    """What is trained, from which weights, and how."""
+    """Options of the trained model, its initial weights and its training."""
 
     method: str = option(
         "earlyrobust",
@@ -46,7 +46,7 @@ class TrainingOptions(Options):
     )
     start: Start | None = option(
         None,
-        "What the fine-tuning starts from: the pretrained weights with a new head; a trained classifier "
+        "Start of the fine-tuning: the pretrained weights with a new head; a trained classifier "
         "with its head (given); the weights that the search trained (searched); the whole training of the "
         "search (continued), with one learning-rate schedule and the optimiser's state; or, for ablations, "
         "random weights of the ticket's structure, or the whole encoder with new weights for all that the "
@@ -119,7 +119,7 @@ class TrainingOptions(Options):
     )
     adversary: Spec | None = option(
         None,
-        "What perturbs the fine-tuning, as 'freelb,steps=2', a class as 'module:Class', or 'none'.",
+        "Adversary of the fine-tuning, as 'freelb,steps=2', a class as 'module:Class', or 'none'.",
         "Fine-tuning",
         shown="by method",
         arm=True,

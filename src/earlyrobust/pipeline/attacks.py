@@ -1,4 +1,4 @@
-"""Builds the attacks that a user chose, and attacks a classifier with them."""
+"""Builds the attacks that the user has chosen, and attacks a classifier with them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_attacks(options: AttackOptions) -> dict[str, Any]:
     """Check that the chosen attacks exist and that each given setting belongs to one of them.
 
     Returns:
-        The settings that were given. At least one of the attacks has each of them.
+        The given settings. At least one of the attacks has each of them.
 
     Raises:
         ConfigError: If there is no such attack, or if none of the attacks has a given setting.
@@ -83,29 +83,35 @@ def build_attacks(
         options: The names of the attacks and their settings. An attack ignores settings that it does not
             have.
         note: Receives a sentence on each choice between models.
-        resources: The resources, as of `resources_of`; None to make them.
+        resources: The resources, as from `resources_of`; None to make them.
 
     Raises:
-        EarlyRobustError: As for `check_attacks`, and if a resource cannot be loaded.
+        EarlyRobustError: If there is no such attack, none of the attacks has a given setting, or a resource
+            cannot be loaded.
     """
     check_attacks(options)
     if options.attack:
         check_precision(options.used_precision, fastest_device())
         if options.precision == "bf16" and not has_bf16():
-            note("This device does not know bfloat16: attacks take longer with --precision bf16.")
+            note("This device does not support bfloat16: attacks take longer with --precision bf16.")
     resources = resources or resources_of(options, note)
     return [build_attack(attack_class(name), options, resources) for name in dict.fromkeys(options.attack)]
 
 
 def build_attack(kind: type[WordSwapAttack], options: AttackOptions, resources: Resources) -> WordSwapAttack:
-    """Build one attack; it ignores settings that it does not have."""
+    """Build one attack, without the settings that it does not have."""
     settings = {option: value for option, value in _given(options).items() if option in _parameters(kind)}
-    # All attacks that have names take resources. mypy sees the base class, which does not.
+    # All attacks with names take resources, but the base class does not, so mypy needs the cast.
     return cast("Callable[..., WordSwapAttack]", kind)(resources, **settings)
 
 
 def resources_of(options: AttackOptions, note: Note = silent) -> Resources:
-    """Return the resources of the attacks, loaded when first used; `note` is as for `build_attacks`."""
+    """Return the resources of the attacks, which are loaded when they are first used.
+
+    Args:
+        options: The options of the attacks.
+        note: Receives a sentence on each choice between models.
+    """
     return Resources(
         neighbours=options.neighbours,
         sentence_encoder=options.sentence_encoder,
@@ -136,7 +142,7 @@ def attack_model(
     Args:
         model: The classifier.
         tokenizer: The classifier's tokenizer.
-        rows: Examples, as for `evaluate_under_attack`.
+        rows: The examples, with the columns that `evaluate_under_attack` needs.
         attacks: The attacks.
         options: Size of the sample, and settings of batches and precision.
         seed: Seed of the sample and of the attacks' random choices.

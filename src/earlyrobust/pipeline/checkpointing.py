@@ -1,4 +1,4 @@
-"""The checkpoints of a training, from which an interrupted one goes on, and the seconds of training."""
+"""Writes the checkpoints of a training, from which it continues, and counts the seconds of training."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from earlyrobust.workspace.folder import ELAPSED_NAME
 from earlyrobust.workspace.interrupts import DelayedInterrupt
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
-# An interrupted training goes on for so long to reach the next log; then it is saved at any step.
+# An interrupted training waits this long for the next log. After that, it is saved at any step.
 SECONDS_TO_WAIT = 3.0
 STEPS_BETWEEN_LOGS = 10
 
 
 def _drop_others(newest: Path) -> None:
-    """Remove the checkpoints that a newer one has made superfluous."""
+    """Remove all checkpoints except the newest."""
     for checkpoint in newest.parent.glob("checkpoint-*"):
         if checkpoint != newest:
-            (checkpoint / ELAPSED_NAME).unlink(missing_ok=True)  # first: what is left counts as not whole
+            # Without this file, a partly removed checkpoint counts as incomplete.
+            (checkpoint / ELAPSED_NAME).unlink(missing_ok=True)
             shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 class Checkpoints(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint every minute, right after a log, and counts the seconds of training in it.
+    """Requests a checkpoint every minute, right after a log, and records the seconds of training in it.
 
-    Seconds in which a checkpoint is written do not count: they depend on the disk, not on the method. An
-    interrupted training also gets a checkpoint, and then ends.
+    The seconds of writing checkpoints do not count, because they depend on the disk and not on the method.
+    An interrupted training also gets a checkpoint, and then ends.
 
     Args:
-        interrupt: Tells of interrupts.
+        interrupt: Delays interrupts, and gives the time since the first one.
     """
 
     def __init__(self, interrupt: DelayedInterrupt) -> None:
         self._interrupt = interrupt
-        self._before = 0.0  # seconds of training until `_began`, those before an interruption included
+        self._before = 0.0  # seconds of training until `_began`, also those before an interruption
         self._began = 0.0
         self._saved = 0.0
         self._stepped = 0.0
@@ -56,7 +57,7 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Take up the seconds of the checkpoint that the training goes on from."""
+        """Read the seconds of training from the checkpoint from which the training continues."""
         if state.global_step:
             file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / ELAPSED_NAME
             self._before = float(json.loads(file.read_text(encoding="utf-8"))["seconds"])
@@ -66,28 +67,28 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Ask for a checkpoint if one is due."""
+        """Request a checkpoint if one is due."""
         finished = control.should_training_stop or state.global_step >= state.max_steps
-        # What is logged is a mean over the steps since the last time, so a training that goes on from a
-        # checkpoint logs the same only if it was saved then.
+        # A log holds the mean over the steps since the previous log. So a training that continues from a
+        # checkpoint gives the same logs only if the checkpoint was written right after a log.
         logged = state.global_step % STEPS_BETWEEN_LOGS == 0
         waited = self._interrupt.seconds
         due = not finished and (
             waited is not None or time.perf_counter() - self._saved > SECONDS_BETWEEN_CHECKPOINTS
         )
-        # Processes ask one another at the same steps: clocks differ, and all must save at the same step.
+        # Clocks differ, but all processes must save at the same step, so they agree at fixed steps.
         hurries = processes.count() == 1 and not finished and (waited or 0) > SECONDS_TO_WAIT
         if hurries or (logged and processes.largest(due)):
             control.should_save = True
-            synchronize(args.device)  # what is under way is training
+            synchronize(args.device)  # Unfinished work on the device counts as training.
         self._stepped = time.perf_counter()
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Write the seconds beside the checkpoint, and deliver an interrupt that has waited for it."""
+        """Write the seconds into the checkpoint, and deliver an interrupt that has waited for it."""
         self._before += self._stepped - self._began
-        processes.wait()  # each has a part of the checkpoint to write
+        processes.wait()  # Each process writes a part of the checkpoint.
         if processes.is_first():
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             flush_folder(folder)

@@ -1,4 +1,4 @@
-"""What a training step of each method costs, relative to one of ordinary fine-tuning."""
+"""Gives the cost of a training step of each method, relative to a step of ordinary fine-tuning."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-# Written by `benchmarks/method_cost.py`.
+# The script `benchmarks/method_cost.py` writes this file.
 COSTS_FILE = Path(__file__).with_name("method_costs.json")
 
 
@@ -16,8 +16,9 @@ class StepCost:
     """The cost of one training step.
 
     Attributes:
-        passes: Forward-backward passes over the model at hand; one as far as the embeddings is two thirds.
-        time: Measured, relative to a step of ordinary fine-tuning.
+        passes: Number of forward-backward passes over the model. A pass back to the embeddings, without the
+            gradients of weights, counts as two thirds.
+        time: Measured time, relative to a step of ordinary fine-tuning.
     """
 
     passes: float
@@ -26,11 +27,11 @@ class StepCost:
 
 @dataclass(frozen=True)
 class MethodCost:
-    """The cost of a method's steps.
+    """The costs of a method's steps.
 
     Attributes:
-        training: A step of its fine-tuning, on the cut model if it cuts one.
-        search: A step of its ticket search, None if it has none.
+        training: Cost of a step of its fine-tuning, on the cut model if the method cuts one.
+        search: Cost of a step of its ticket search; None if the method has no search.
     """
 
     training: StepCost
@@ -39,11 +40,11 @@ class MethodCost:
 
 @dataclass(frozen=True)
 class MeasuredCosts:
-    """What was measured, and on what.
+    """The measured costs of all methods, with the conditions of the measurement.
 
     Attributes:
         measured_on: Encoder, batch and machine, in words.
-        methods: By the method's name.
+        methods: The cost of each method by its name.
     """
 
     measured_on: str
@@ -51,5 +52,5 @@ class MeasuredCosts:
 
 
 def measured_costs() -> MeasuredCosts:
-    """Read the costs that were measured for this version."""
+    """Read the costs measured for this version."""
     return TypeAdapter(MeasuredCosts).validate_json(COSTS_FILE.read_bytes())

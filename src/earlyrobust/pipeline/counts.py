@@ -1,32 +1,33 @@
-"""Sentences that count the rows, classes and repeated texts of a data set, to be read before training."""
+"""Describes the rows, classes and repeated texts of a data set in sentences, before the training."""
 
 from __future__ import annotations
 
 from earlyrobust.data import TextData
 
-# So many classes are counted one by one.
+# The largest number of classes whose rows are counted one by one.
 _MOST_CLASSES = 8
 _USES = {"train": "train", "selection": "select", "test": "test"}
 _USED = {"train": "trained on", "selection": "selected on", "test": "tested on"}
-# A split of which fewer rows than this share are different texts says less than its size promises.
+# If fewer than this share of the texts of a split are different, its accuracy says little.
 _LEAST_DISTINCT = 0.5
 
 
 def describe_rows(data: TextData) -> list[str]:
-    """Say how many rows, classes and repeated texts a data set has.
+    """Describe the numbers of rows, classes and repeated texts of a data set.
 
     Args:
-        data: Its three splits.
+        data: The three splits of the data set.
 
     Returns:
-        A line about the rows, one about the classes, and one for each kind of repeated texts that there are.
+        A line about the rows, a line about the classes, and a line for each kind of repeated texts in the
+        data, or a line that no text is repeated.
     """
     sizes = ", ".join(f"{size:,} to {_USES[name]} on" for name, size in data.sizes.items())
     return [f"Rows of {data.name}: {sizes}.", _classes(data), *_repeats(data)]
 
 
 def _classes(data: TextData) -> str:
-    """The rows of each class, the largest first where there are too many to name."""
+    """Return a line with the rows of each class; of many classes, only the largest, in descending order."""
     by_split = list(data.classes.values())
     total = {name: sum(counts[name] for counts in by_split) for name in data.label_names}
     shown = list(total)
@@ -60,5 +61,5 @@ def _repeats(data: TextData) -> list[str]:
             rows = f"{count:,} of the {sizes[name]:,} rows to {_USES[name]} on"
             lines.append(f"Beware: {rows} have a text that is also {_USED[other]}, {harm}.")
     if count := counts["contradicted"]:
-        lines.append(f"Beware: {count:,} rows have a text that also stands with another label.")
+        lines.append(f"Beware: {count:,} rows have a text that also occurs with another label.")
     return lines or ["No text is repeated."]

@@ -1,4 +1,4 @@
-"""The main job in one call from Python, on a model and data that are in memory."""
+"""Runs the main job in one call from Python, on a model and data in memory."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ from earlyrobust.workspace.progress import ProgressLines, quiet_libraries
 _Model = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 # Options of a run that `fit` sets itself.
 _OWN = ("train_file", "test_file", "model", "output", "task", "data_dir")
-# Number of training texts on which the head of a given classifier is tried out.
+# Number of training texts on which the head of a given classifier is tested.
 _TRIED = 256
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A robust classifier, and all that came with it.
+    """A robust classifier, with its tokenizer, its ticket and its record.
 
     Attributes:
         classifier: The classifier, in evaluation mode, on the accelerator if there is one.
-        tokenizer: Its tokenizer.
-        ticket: The ticket that it was cut by; None if the method has none.
+        tokenizer: The tokenizer of the classifier.
+        ticket: The ticket by which the classifier was cut; None if the method has no ticket.
         record: The record of the run: accuracy, accuracy under attack, sizes, times, settings.
         folder: The folder of the run. The commands `attack`, `evaluate`, `export` and `benchmark` take it.
     """
@@ -74,19 +74,20 @@ def fit(
     run, or returns the finished one.
 
     A label that is a whole number stands for the output of this number, as everywhere on the Hugging Face
-    stack. If the head of a given classifier is not better than chance on the training texts, it is taken for
-    a new one: then the training starts from the encoder, as with `start="pretrained"`.
+    stack. If the head of a given classifier is not better than chance on the training texts, it counts as
+    untrained. Then the training starts from the encoder with a new head, as with `start="pretrained"`.
 
     Args:
-        model: A model of a supported family; or the name of one: an embedded encoder, a folder, or a name on
+        model: A model object of a supported family, or a name: an embedded encoder, a folder, or a name on
             the Hugging Face hub.
-        tokenizer: The tokenizer of a model object; None for a model that is named, which comes with its own.
+        tokenizer: The tokenizer of a model object. None for a model that is given by name, which has its own
+            tokenizer.
         train_dataset: The texts and their labels: a data set, columns by their names, or a file (CSV, TSV,
             JSONL, Parquet). The options `text_column`, `pair_column` and `label_column` name the columns,
             "text", none and "label" by default.
-        test_dataset: The texts to judge the classifier on; None to cut them from the training texts.
+        test_dataset: The texts to test the classifier on; None to hold them out from the training texts.
         output: Folder of the run.
-        observer: Is told what happens; None to print it to standard error.
+        observer: Receives progress and messages; None to print them to standard error.
         **options: Options of `earlyrobust run`, with "_" in place of "-", such as `method="freelb"`,
             `epochs=2`, `attack=()`. See `RunConfig`.
 
@@ -184,14 +185,14 @@ def _options_of_head(
     form: RunConfig,
     observer: Observer,
 ) -> dict[str, Any]:
-    """Return the options that a run needs to treat the head of a classifier rightly.
+    """Return the options with which a run keeps or replaces the head of a given model.
 
     Args:
         model: The given model.
         tokenizer: Its tokenizer.
         table: The training texts and their labels.
         form: The options of the user.
-        observer: Is told if the head gives way to a new one.
+        observer: Receives a message if a new head replaces the head.
     """
     names, kind = _outputs_of(model), table.features[form.label_column]
     if form.start is not None or form.labels is not None or len(names) < 2:
@@ -201,9 +202,9 @@ def _options_of_head(
     try:
         matching = match_classes(classes, names, "the training texts", order=order)
     except DataError:
-        return {}  # the run says why
+        return {}  # The run explains the error.
     options: dict[str, Any] = {}
-    if matching.by == "position":  # the file of the run has no order
+    if matching.by == "position":  # The file of the run does not define the order of the classes.
         options["labels"] = ",".join('"' + name.replace('"', '""') + '"' for name in classes)
     outputs = dict(zip(classes if order is None else range(len(order)), matching.outputs, strict=True))
     if _is_better_than_chance(model, tokenizer, table, outputs, form):
@@ -229,7 +230,7 @@ def _is_better_than_chance(
     outputs: Mapping[Any, int],
     form: RunConfig,
 ) -> bool:
-    """Whether a classifier is better on some training texts than naming the largest class.
+    """Return whether a classifier is better on some training texts than predicting the largest class.
 
     Args:
         model: The classifier.
@@ -245,7 +246,7 @@ def _is_better_than_chance(
     tokens = tokenizer(*texts, truncation=True, max_length=length)
     labels = [label if label in outputs else str(label) for label in rows[form.label_column]]
     if not set(labels) <= set(outputs):
-        return True  # the run says which label is no class
+        return True  # The run reports the unknown label.
     right = np.array([outputs[label] for label in labels])
     answers = predict(model, tokenizer, Dataset.from_dict(dict(tokens))).argmax(axis=1)
     chance = float(np.bincount(right).max() / len(right))
@@ -253,13 +254,13 @@ def _is_better_than_chance(
 
 
 def _keep_inputs(folder: Path, tables: Mapping[str, Dataset], given: _Model | None) -> None:
-    """Write the data and the model into the folder of a run, unless they are there already."""
+    """Write the data and the model into the folder of a run, unless it holds them already."""
     if not tables and given is None:
         return
 
     def write(place: Path) -> None:
         for name, table in tables.items():
-            # The schema holds the names of the classes. `Dataset.to_parquet` would show a bar.
+            # The schema holds the names of the classes. `Dataset.to_parquet` would show a progress bar.
             arrow = table.with_format("arrow")[:].cast(table.features.arrow_schema)
             pq.write_table(arrow, place / f"{name}.parquet")
         if given is not None:
@@ -280,7 +281,7 @@ def _keep_inputs(folder: Path, tables: Mapping[str, Dataset], given: _Model | No
 
 
 def _are_alike(first: Path, second: Path) -> bool:
-    """Whether two folders hold the same files with the same content."""
+    """Return whether two folders hold the same files with the same content."""
     names = [
         {str(Path(place, file).relative_to(folder)) for place, _, files in os.walk(folder) for file in files}
         for folder in (first, second)

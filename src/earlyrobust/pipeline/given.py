@@ -1,4 +1,4 @@
-"""A trained classifier as `--model`: its own head is kept if it fits the classes of the data."""
+"""Decides about the head of a trained classifier as `--model`, which is kept if it fits the classes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
     from earlyrobust.data import TextData
 
-# Starts of the fine-tuning that leave the head of the model aside.
+# Values of `--start` that replace the head of the model.
 _NEW_HEADS = ("pretrained", "random", "refilled")
 
 
 @dataclass(frozen=True)
 class GivenHead:
-    """The decision on the trained head of `--model`: it is kept, or a new head takes its place.
+    """The decision on the trained head of `--model`: the head is kept, or a new head replaces it.
 
     Attributes:
-        matching: Which output of the head stands for each class; None if a new head takes its place.
+        matching: The output of the head that stands for each class; None if a new head replaces it.
         names: The names of the outputs, in their order.
         note: The decision in a sentence.
     """
@@ -40,14 +40,14 @@ class GivenHead:
         return self.matching is not None
 
     def number(self, data: TextData) -> TextData:
-        """Return the data with the classes numbered and named as the outputs of a kept head."""
+        """Return the data with its classes numbered and named as the outputs, if the head is kept."""
         if self.matching is None:
             return data
         return data.with_classes(self.matching.outputs, self.names)
 
 
 def find_head(config: RunConfig, data: TextData) -> GivenHead | None:
-    """Find out whether `--model` has a trained head that fits the classes of the data.
+    """Decide whether `--model` has a trained head that fits the classes of the data.
 
     Args:
         config: The options of the run.
@@ -58,15 +58,15 @@ def find_head(config: RunConfig, data: TextData) -> GivenHead | None:
 
     Raises:
         ConfigError: If the options ask for a head that the model does not have, or `--labels` cannot be used.
-        DataError: If the head has as many outputs as there are classes, and nothing tells which output stands
-            for which class.
+        DataError: If the head has as many outputs as there are classes, but the outputs cannot be matched to
+            the classes.
     """
     names = names_of_head(config.model)
     if names is None or config.start in _NEW_HEADS:
         _refuse(config, names)
         if names is None:
             return None
-        return GivenHead(None, (), f"The head of '{config.model}' gives way to a new one (--start).")
+        return GivenHead(None, (), f"A new head replaces the head of '{config.model}' (--start).")
     classes = data.label_names
     if len(names) != len(classes) and config.start != "given" and config.labels is None:
         note = (
@@ -83,7 +83,7 @@ def find_head(config: RunConfig, data: TextData) -> GivenHead | None:
 
 
 def _refuse(config: RunConfig, names: Sequence[str] | None) -> None:
-    """Refuse options that need the head of the model where it has none, or where it gives way."""
+    """Refuse options that need the head of the model if it has none, or if a new head replaces it."""
     if config.start == "given":
         raise ConfigError(
             f"'{config.model}' has no trained classification head to start from: choose a classifier, or "

@@ -1,4 +1,4 @@
-"""The jobs, top to bottom: train the dense model, search a ticket, cut, fine-tune, evaluate, record."""
+"""Runs the jobs: train the dense model, search a ticket, cut, fine-tune, evaluate, record."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ from earlyrobust.workspace.observer import Observer
 
 
 def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
-    """Train a classifier by one of the methods, and a dense one by plain fine-tuning beside it.
+    """Train a classifier with one of the methods, and a dense model with plain fine-tuning to compare.
 
     The folder of the run then holds `dense/`, `ticket/` if the method has one, `model/`, `config.yaml` and
-    `result.json`. Called again with the same options it goes on where it was interrupted, or returns the
-    record it has. Plain fine-tuning of an encoder has nothing beside it, nor has a run without the option
-    `dense`, unless its search starts from the dense model. If the model of the options is a trained
-    classifier for the classes of the data, the training starts from it, and `dense/` is this classifier as it
-    came.
+    `result.json`. A second call with the same options continues an interrupted run, or returns the record of
+    a finished run. Plain fine-tuning of an encoder has no dense model to compare. A run without the option
+    `dense` has none either, unless its search starts from the dense model. If the model in the options is a
+    trained classifier for the classes of the data, the training starts from it, and `dense/` is an unchanged
+    copy of this classifier.
 
     Args:
         config: Resolved options.
-        observer: Is told what happens.
+        observer: Receives progress and messages.
 
     Returns:
         The record of the run.
@@ -64,12 +64,12 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     check_can_train(config)
     _check_model(config)
     _check_ratios(config)
-    # What they lean on may be missing: better known before the training.
+    # Missing resources of the attacks are an error before the training, not after it.
     attacks = build_attacks(config, observer.note)
     splits = load_splits(config, observer)
     _check_sample(config, splits)
     with begun(config, recipe, splits, folder, observer) as job:
-        if folder.is_complete:  # its data has moved, and is still the same
+        if folder.is_complete:  # The files have moved, but their content is the same.
             return _finished(folder, config, observer)
         has_rival = job.keeps_head or not recipe.is_plain
         has_dense = recipe.starts_from_finetuned or (config.dense and has_rival)
@@ -80,17 +80,18 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
 
 
 def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
-    """Only search a ticket, and save it as `ticket/` in the run's folder.
+    """Search a ticket, and save it as `ticket/` in the folder of the run, without the later stages of a run.
 
     Args:
         config: Resolved options.
-        observer: Is told what happens.
+        observer: Receives progress and messages.
 
     Returns:
         The ticket.
 
     Raises:
-        EarlyRobustError: As for `run`.
+        EarlyRobustError: If the method has no ticket, or an option, the data, the model or the folder cannot
+            be used.
     """
     observer = observer or Observer()
     recipe = Recipe.of(config)
@@ -116,18 +117,19 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
 
 
 def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None = None) -> RunRecord:
-    """Cut a pretrained encoder by a ticket that was searched before; fine-tune and evaluate what is left.
+    """Cut a pretrained encoder by a ticket of an earlier search, then fine-tune and evaluate the cut model.
 
     Args:
         config: Resolved options; the task or the seed may differ from those of the search.
-        ticket_folder: Folder of the ticket, or of a run or cut model that holds one.
-        observer: Is told what happens.
+        ticket_folder: Folder of the ticket, or of a run or cut model with a ticket.
+        observer: Receives progress and messages.
 
     Returns:
-        The record, without a dense model beside it.
+        The record, without a dense model.
 
     Raises:
-        EarlyRobustError: As for `run`, and if there is no ticket or it does not fit the model.
+        EarlyRobustError: If an option, the data, the model or the folder cannot be used, the folder has no
+            ticket, or the ticket does not fit the model.
     """
     observer = observer or Observer()
     ticket = find_ticket(ticket_folder)
@@ -165,7 +167,7 @@ def _finished(folder: RunFolder, config: RunConfig, observer: Observer) -> RunRe
 
 
 def _check_model(config: RunConfig) -> None:
-    """Refuse the folder of a run, which holds more than one model."""
+    """Refuse the folder of a run as the model, because it holds more than one model."""
     folder = Path(config.model)
     if (folder / CONFIG_NAME).is_file() and (folder / PROGRESS_NAME).is_file():
         raise ConfigError(
@@ -175,14 +177,14 @@ def _check_model(config: RunConfig) -> None:
 
 
 def _check_ratios(config: RunConfig) -> None:
-    """Refuse ratios that cannot be drawn before anything is trained."""
+    """Refuse ratios for which no ticket can be drawn, before the training."""
     _, size = load_dimensions(config.model)
     entries_to_cut(config.heads or 0, size.layers, size.heads)
     entries_to_cut(config.neurons or 0, size.layers, size.neurons)
 
 
 def _check_sample(config: RunConfig, splits: Splits) -> None:
-    """Refuse a sample that cannot be drawn before anything is trained."""
+    """Refuse a sample for the attacks that cannot be drawn, before the training."""
     if config.attack:
         rows = getattr(splits.data, config.attack_split)
         sample_examples(rows, config.examples, config.seed, len(splits.data.label_names))

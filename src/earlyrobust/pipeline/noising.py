@@ -1,4 +1,4 @@
-"""Builds the noise of a run's training texts."""
+"""Builds the noise in a run's training texts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NoiseChoice:
 
     Attributes:
         settings: The settings of the noise.
-        sources: Sources of its neighbours, as for attacks; empty for that of the run.
+        sources: Sources of the neighbours of words, as for attacks; empty for the source of the run.
     """
 
     settings: NoiseConfig
@@ -31,7 +31,10 @@ class NoiseChoice:
 
     @classmethod
     def parse(cls, spec: str) -> NoiseChoice | None:
-        """Read the option: a choice with settings; among them `neighbours`, sources that are joined by `+`.
+        """Parse the option, such as `learned,rate=0.5,neighbours=wordnet+my.csv`.
+
+        Args:
+            spec: A choice and its settings. The setting `neighbours` holds sources joined by `+`.
 
         Returns:
             The noise; None for the choice "none".
@@ -58,9 +61,10 @@ def build_lexicon(choice: NoiseChoice, usual: str | None, splits: Splits, observ
 
     Args:
         choice: The noise.
-        usual: The run's source of neighbours, as for attacks, where the noise has none of its own.
+        usual: The run's source of neighbours, as for attacks, which is used if the noise names no source.
         splits: The data.
-        observer: Is told where the neighbours are from, and how many words have some.
+        observer: Receives a message about the sources of the neighbours, and the number of words that have
+            neighbours.
 
     Raises:
         ResourceError: If a source cannot be used, or no word of the texts has a neighbour.
@@ -71,7 +75,8 @@ def build_lexicon(choice: NoiseChoice, usual: str | None, splits: Splits, observ
     lexicon = Lexicon.of(columns, sources, choice.settings.candidates)
     observer.note(
         "Noise exchanges words of the training texts for neighbours from the "
-        f"{' and the '.join(source.name for source in sources)}: {len(lexicon.words):,} words have some."
+        f"{' and the '.join(source.name for source in sources)}: {len(lexicon.words):,} words have "
+        "neighbours."
     )
     return lexicon
 
@@ -79,7 +84,7 @@ def build_lexicon(choice: NoiseChoice, usual: str | None, splits: Splits, observ
 def build_noise(settings: NoiseConfig, lexicon: Lexicon, splits: Splits, seed: int, stage: str) -> TextNoise:
     """Make the noise of one stage of a run.
 
-    The stages draw different noise, so that the fine-tuning does not repeat the noise of the search.
+    The stages have different seeds, so that the fine-tuning does not repeat the noise of the search.
 
     Args:
         settings: The settings of the noise.

@@ -1,4 +1,4 @@
-"""What a run was begun with, held against what there is now."""
+"""Compares the original data and model of a run with the current ones."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _WAY_OUT = "give --test-file or --task"
 
 
 def load_own(run: Path, source: RunConfig) -> TextData:
-    """Read what a run was trained and tested on.
+    """Load the training, selection and test data of a run.
 
     Args:
         run: The run's folder.
-        source: Its options.
+        source: The run's options.
 
     Returns:
-        The same splits as the run had.
+        The splits of the run.
 
     Raises:
-        DataError: If the data cannot be read any more, or has changed: of other data another test split is
-            drawn, and rows of it may have been trained on.
+        DataError: If the data cannot be read any more, or has changed. Changed data gives another test split,
+            which may hold training texts of the run.
     """
     name = f"'{source.train_file or source.data_dir or source.task}', the data of the run in '{run}',"
     for file in (source.train_file, source.test_file):
@@ -44,23 +44,23 @@ def load_own(run: Path, source: RunConfig) -> TextData:
     try:
         texts = load_data(source)
     except DataError as error:
-        reason = str(error).rpartition(": ")[0] or str(error).rstrip(".")  # without its own way out
+        reason = str(error).rpartition(": ")[0] or str(error).rstrip(".")  # without its own advice
         raise DataError(f"{name} cannot be read any more ({reason}): {_WAY_OUT}.") from error
     if texts.fingerprint != fingerprints_of(run).get("data", texts.fingerprint):
         raise DataError(
-            f"{name} has changed since, so that what it was trained on may be in its test split: {_WAY_OUT}."
+            f"{name} has changed since, so its test split may hold training texts of the run: {_WAY_OUT}."
         )
     return texts
 
 
 def digest_of_files(source: RunConfig) -> str | None:
-    """Hash of the data that the user's own files make now, to be held against that of a finished run.
+    """Return the hash of the data in the user's own files now, to compare with the data of a finished run.
 
     Args:
         source: The run's options.
 
     Returns:
-        The hash; None where the run reads a task, or a file of it is not there any more.
+        The hash; None if the run reads a task, or a file is missing.
 
     Raises:
         DataError: If the files cannot be used any more.
@@ -78,13 +78,13 @@ def count_known(run: Path, source: RunConfig, rows: Dataset, observer: Observer)
         run: The run's folder.
         source: The run's options.
         rows: Columns `text` and, for pairs, `pair`.
-        observer: Is told if they cannot be counted.
+        observer: Receives a message if the examples cannot be counted.
 
     Returns:
-        The number; None where the run's data is on a hub, is not there any more, or has changed.
+        The number; None if the run's data is on a hub, is missing, or has changed.
     """
     if source.train_file is None and source.data_dir is None:
-        return None  # to count is not worth a download
+        return None  # The count is not worth a download.
     try:
         own = load_own(run, source)
     except DataError:
@@ -97,7 +97,7 @@ def count_known(run: Path, source: RunConfig, rows: Dataset, observer: Observer)
 
 
 def has_other_model(run: Path, model: str) -> bool:
-    """Whether the files of an encoder are others than when a run was begun; not so where nothing tells.
+    """Return whether the files of an encoder have changed since the start of a run; False if this is unknown.
 
     Args:
         run: The run's folder.

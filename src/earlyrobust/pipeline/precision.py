@@ -1,4 +1,4 @@
-"""The precision that a training computes in: float32 or bfloat16."""
+"""Chooses the precision of a training: float32 or bfloat16."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from earlyrobust.encoders import Note, has_bf16, time_in_bf16
 from earlyrobust.options.run import RunConfig
 from earlyrobust.workspace.folder import RunFolder
 
-# Bfloat16 is chosen if it takes less than this share of the time. Near 1 the choice would depend on chance.
+# Bfloat16 is chosen if it takes less than this share of the time of float32. With a share near 1, the choice
+# would depend on chance.
 _PAYS = 0.8
 
 
 def choose_bf16(config: RunConfig, folder: RunFolder, note: Note) -> bool:
     """Decide whether a training computes in bfloat16.
 
-    The options decide, then the choice that the run was begun with, then a measurement.
+    The options decide. Without them, an earlier choice of the same run decides, and else a measurement.
 
     Args:
         config: The options of the run.
         folder: The folder of the run.
-        note: Is told of a choice, and of a slow one.
+        note: Receives a message if a measurement chooses bfloat16, or if `--bf16` is slow on this machine.
     """
     knows = has_bf16()
     if config.bf16 is not None:
         if config.bf16 and not knows:
-            note("This processor does not know bfloat16: it trains many times slower with --bf16.")
+            note("This processor does not support bfloat16: it trains many times slower with --bf16.")
         return config.bf16
     if (begun := folder.bf16) is not None:
         return begun

@@ -1,4 +1,4 @@
-"""Trying a model and a tokenizer on texts of the data before anything is trained or judged."""
+"""Tests a model and a tokenizer on texts of the data before any training or evaluation."""
 
 from __future__ import annotations
 
@@ -19,18 +19,22 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-# Of what libraries say a sentence holds so many characters.
+# The largest number of characters of a library's message in an error.
 _LONGEST_REASON = 200
-# Answers that differ by less, of their size, differ by rounding, in 16 bits at most.
+# Outputs whose relative difference is smaller differ only by rounding, even in 16 bits.
 _ROUNDING = 0.1
 _OWN = "put the tokenizer beside the model that it was trained with"
 
 
 def check_names_classes(config: PreTrainedConfig, name: str) -> None:
-    """Refuse a model whose outputs are no classes of which a text has one.
+    """Refuse a model whose outputs are not classes.
+
+    Args:
+        config: The configuration of the model.
+        name: Name of the model, for the message.
 
     Raises:
-        ModelError: If it has a single output, or was trained for regression.
+        ModelError: If the model has a single output, or was trained for regression.
     """
     if config.num_labels < 2 or config.problem_type == "regression":
         raise ModelError(
@@ -46,19 +50,19 @@ def try_out(
     *,
     changes_texts: bool,
 ) -> None:
-    """See whether a model can read tokens, and let it read the longest row and the shortest one.
+    """Check that a model can read the tokens of rows, and test it on the longest and the shortest row.
 
     Args:
-        model: A classifier; it is left in the mode that it was in.
-        tokenizer: What has made the tokens.
+        model: A classifier; it stays in its mode (training or evaluation).
+        tokenizer: The tokenizer that has made the tokens.
         splits: Tokenised rows.
-        observer: Is told of tokens that the model lacks and the data, too, and of a model whose answer to a
-            text depends on the texts beside it.
-        changes_texts: Whether texts will be changed, and may come to hold any token.
+        observer: Receives a message if tokens that are not in the data lack an embedding, or if the model's
+            output for a text depends on its padding.
+        changes_texts: Whether an attack or the training will change the texts, which may then hold any token.
 
     Raises:
         ModelError: If the model has no embedding for a token, or fails on a row.
-        DataError: If it cannot tell where a text ends.
+        DataError: If the model cannot find the end of a text.
     """
     splits = [rows for rows in splits if len(rows)]
     if not splits:
@@ -78,8 +82,8 @@ def try_out(
         beside = _pass(model, tokenizer, both, "texts of different lengths at once")[1]
         if (beside - alone).abs().max() > _ROUNDING * (1 + alone.abs().max()):
             observer.note(
-                "The model's answer to a text depends on how far it is padded, so that accuracy and attacks "
-                "depend on which texts the model is asked about at once."
+                "The model's answer to a text depends on its padding, so that accuracy and attacks depend on "
+                "the other texts of a batch."
             )
 
 
@@ -94,9 +98,9 @@ def _check_tokens(
     embeddings = _embeddings(model)
     if embeddings is None:
         return
-    # Padding is in no row yet.
+    # The rows are not padded yet, so they do not hold the padding token.
     largest = max(int(tokenizer.pad_token_id), *(_largest(rows, "input_ids") for rows in splits))
-    # Words that are added to a tokenizer, as special tokens are, are no part of what its model may make.
+    # Added words, such as special tokens, are not part of the vocabulary from which texts get their tokens.
     own = max(set(tokenizer.get_vocab().values()) - set(tokenizer.added_tokens_decoder), default=0)
     if largest >= embeddings or (changes_texts and own >= embeddings):
         token = largest if largest >= embeddings else own
@@ -106,16 +110,16 @@ def _check_tokens(
         )
     if max(largest, len(tokenizer) - 1) >= embeddings:
         observer.note(
-            f"The tokenizer has {len(tokenizer):,} tokens and the model {embeddings:,} embeddings; no token "
-            "without one is in the data."
+            f"The tokenizer has {len(tokenizer):,} tokens and the model {embeddings:,} embeddings; the data "
+            "holds no token without an embedding."
         )
 
 
 def _embeddings(model: PreTrainedModel) -> int | None:
-    """The number of tokens that a model has embeddings for; None where nothing tells it."""
+    """Return the number of tokens for which a model has embeddings; None if it is unknown."""
     try:
         table = model.get_input_embeddings()
-    except (AttributeError, NotImplementedError):  # ONNX graphs and character models have no table
+    except (AttributeError, NotImplementedError):  # ONNX graphs and character models have none
         return getattr(model.config, "vocab_size", None)
     weight = getattr(table, "weight", None)
     return len(weight) if isinstance(weight, torch.Tensor) else None
@@ -141,7 +145,7 @@ def _check_types(
 def _check_ends(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, splits: Sequence[Dataset]
 ) -> None:
-    """Refuse rows that an encoder-decoder cannot be asked about: it reads a text at its last end token."""
+    """Refuse rows without exactly one end token for an encoder-decoder, which classifies at the end token."""
     end = getattr(model.config, "eos_token_id", None)
     if not model.config.is_encoder_decoder or not isinstance(end, int):
         return
@@ -163,14 +167,14 @@ def _chunks(rows: Dataset, column: str) -> Sequence[pa.Array]:
 
 
 def _largest(rows: Dataset, column: str) -> int:
-    """The largest number in a column of numbers or of lists of them."""
+    """Return the largest number in a column of numbers or of lists of numbers."""
     chunks = _chunks(rows, column)
     flat = [pc.list_flatten(chunk) if pa.types.is_list(chunk.type) else chunk for chunk in chunks]
     return max((value for part in flat if (value := pc.max(part).as_py()) is not None), default=0)
 
 
 def _occurrences(rows: Dataset, token: int) -> set[int]:
-    """How many times a token may be in a row: each number of times that there is."""
+    """Return the set of the numbers of times that a token occurs in a row."""
     found: set[int] = set()
     for chunk in _chunks(rows, "input_ids"):
         of_row = np.asarray(pc.list_parent_indices(chunk))[np.asarray(pc.list_flatten(chunk)) == token]
@@ -181,16 +185,19 @@ def _occurrences(rows: Dataset, token: int) -> set[int]:
 def _pass(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Dataset, what: str
 ) -> torch.Tensor:
-    """Pass rows through a model, and say in one sentence what goes wrong, if anything does.
+    """Pass rows through a model, and turn any error into one sentence.
 
     Args:
         model: A classifier.
         tokenizer: Pads the rows.
         rows: Tokenised rows.
-        what: What the rows are, for the sentence.
+        what: A description of the rows, for the message.
 
     Returns:
         The logits, shape (rows, classes).
+
+    Raises:
+        ModelError: If the model fails, or its logits have another shape than its configuration says.
     """
     training = model.training
     model.train(False)
@@ -200,7 +207,7 @@ def _pass(
         batch.pop("labels", None)
         with torch.inference_mode():
             logits = model(**batch).logits.float().cpu()
-    except Exception as error:  # whatever an architecture may raise that is not fed as it expects
+    except Exception as error:  # Architectures raise many kinds of errors on unexpected inputs.
         if explain(error) is not None:
             raise
         reason = " ".join(str(error).split()).split(". ")[0].removesuffix(".")[:_LONGEST_REASON]

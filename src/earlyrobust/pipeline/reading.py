@@ -1,4 +1,4 @@
-"""What a model reads of texts: how many tokens of each, and how many texts are longer."""
+"""Tokenises texts for a model, truncates them to the length that it reads, and counts the truncated texts."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# What messages call the texts of a split.
+# The names of splits in messages, where they differ.
 _NAMES = {"train": "training"}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Texts as a model reads them.
+    """The tokens of texts for a model.
 
     Attributes:
         tokens: The tokens of each split.
-        max_length: Most tokens of a text that are read.
-        cut: Number of texts that are longer, by split.
+        max_length: Most tokens of a text that the model reads.
+        cut: Number of longer texts, which are truncated, by split.
     """
 
     tokens: dict[str, Dataset]
@@ -42,20 +42,21 @@ def read_texts(
     *,
     insists: bool,
 ) -> Reading:
-    """Tokenise texts for a model, and say how many of them are too long for it.
+    """Tokenise texts for a model, and report the number of texts that are too long for it.
 
     Args:
         texts: Columns `text`, `label` and optionally `pair`, by the name of the split.
-        model: What is to read them; its configuration may be given a padding token.
-        tokenizer: Its tokenizer, which is made to fit it.
-        wanted: Most tokens of a text that are to be read, if the model reads so many.
-        observer: Is told what is lost.
-        insists: Whether the user has asked for `wanted`, which is then refused rather than lowered.
+        model: The model; its configuration may get a padding token.
+        tokenizer: The tokenizer of the model, which is changed to fit the model.
+        wanted: Most tokens of a text that the model should read.
+        observer: Receives a message about the truncated texts.
+        insists: Whether the user has asked for `wanted`. If so, a number that is too large is an error.
+            Otherwise it is lowered to the number that the model reads.
 
     Raises:
-        ConfigError: If the user asks for more than the model reads.
+        ConfigError: If the user asks for more tokens than the model reads.
         ModelError: If the tokenizer does not fit the model.
-        DataError: If the tokens cannot be kept.
+        DataError: If the tokens cannot be written to the cache.
     """
     length = fit_reading(model, tokenizer, wanted, observer, insists=insists)
     most = readable_tokens(model, tokenizer)
@@ -66,8 +67,8 @@ def read_texts(
     trained = trained_tokens(model)
     if trained is not None and longest > trained:
         observer.note(
-            f"There are texts of {longest} tokens, and the model's configuration names at most {trained}: it "
-            "reads them, and may do worse on them."
+            f"The model reads up to {longest} tokens of a text, but its configuration names at most "
+            f"{trained}, so it may be worse on long texts."
         )
     if any(cut.values()):
         observer.note(_lost(cut, tokens, length, tokenizer.truncation_side, is_most=length == most))
@@ -85,14 +86,15 @@ def fit_reading(
     """Fit a tokenizer to its model, and return the most tokens of a text that are read.
 
     Args:
-        model: What is to read texts; its configuration may be given a padding token.
-        tokenizer: Its tokenizer, which is made to fit it.
-        wanted: Most tokens of a text that are to be read, if the model reads so many.
-        observer: Is told what is changed, and of a lower number.
-        insists: Whether the user has asked for `wanted`, which is then refused rather than lowered.
+        model: The model; its configuration may get a padding token.
+        tokenizer: The tokenizer of the model, which is changed to fit the model.
+        wanted: Most tokens of a text that the model should read.
+        observer: Receives messages about changes, and about a lower number of tokens.
+        insists: Whether the user has asked for `wanted`. If so, a number that is too large is an error.
+            Otherwise it is lowered to the number that the model reads.
 
     Raises:
-        ConfigError: If the user asks for more than the model reads.
+        ConfigError: If the user asks for more tokens than the model reads.
         ModelError: If the tokenizer does not fit the model.
     """
     for note in fit_tokenizer(tokenizer, model.config):
@@ -106,7 +108,7 @@ def fit_reading(
 def _lost(
     cut: Mapping[str, int], tokens: Mapping[str, Dataset], length: int, side: str, *, is_most: bool
 ) -> str:
-    """A sentence about texts that are longer than what is read of them."""
+    """Return a sentence about truncated texts."""
     counts = [
         f"{count:,} of {len(tokens[name]):,} {_NAMES.get(name, name)} texts"
         for name, count in cut.items()

@@ -1,4 +1,4 @@
-"""What a run's options come to: which search with which settings, and the adversaries of both stages."""
+"""Works out the search, its settings and the adversaries of both stages from the options of a run."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _MULTIPLE_ON_ACCELERATORS = 64
-# Instead of a search: a ticket drawn by chance, the comparison that any search must win.
+# Instead of a search: a ticket drawn at random, the baseline of every search.
 RANDOM = "random"
-# For each option the settings of searches that it gives a value.
+# For each option, the settings of searches that it sets.
 _SETTINGS = {name: one.settings for name, one in RunConfig.described().items() if one.settings}
 
 
@@ -34,13 +34,13 @@ class Recipe:
     """How a classifier is trained.
 
     Attributes:
-        search: Searches the ticket; None for training the whole encoder, or for a random ticket.
-        search_config: Its settings.
-        search_adversary: Perturbs the search; None for none.
-        is_random: Whether the ticket is drawn by chance.
-        adversary: Perturbs the fine-tuning; None for plain fine-tuning.
-        start: What the fine-tuning of a ticket starts from.
-        epochs: Epochs of the fine-tuning; of both stages together if it goes on from the search.
+        search: The class of the ticket search; None for training the whole encoder, or for a random ticket.
+        search_config: The settings of the search; None without a search.
+        search_adversary: The adversary of the search; None for none.
+        is_random: Whether the ticket is drawn at random.
+        adversary: The adversary of the fine-tuning; None for plain fine-tuning.
+        start: The weights from which the fine-tuning of a ticket starts, as for the option `start`.
+        epochs: Epochs of the fine-tuning; of both stages together if the fine-tuning continues the search.
         noise: The noise in training texts; None for no noise.
     """
 
@@ -59,10 +59,10 @@ class Recipe:
         return bool(self.sources_of_words("any"))
 
     def sources_of_words(self, usual: str) -> tuple[str, ...]:
-        """Return the sources of the neighbours that words are exchanged for in the training.
+        """Return the sources of the neighbours for which the training exchanges words.
 
         Args:
-            usual: The source of the run.
+            usual: The source of neighbours of the run.
         """
         swaps = any(used.exchanges_words for used in self._adversaries)
         of_noise = () if self.noise is None else self.noise.sources or (usual,)
@@ -70,37 +70,38 @@ class Recipe:
 
     @property
     def has_ticket(self) -> bool:
-        """Whether there is a ticket, searched or drawn by chance."""
+        """Whether the recipe has a ticket, searched or drawn at random."""
         return self.search is not None or self.is_random
 
     @property
     def starts_from_finetuned(self) -> bool:
-        """Whether the ticket is searched on a classifier that is fine-tuned already."""
+        """Whether the search starts from a fine-tuned classifier."""
         return self.search is not None and self.search.starts_from == "finetuned"
 
     @property
     def is_plain(self) -> bool:
-        """Whether this is nothing but fine-tuning."""
+        """Whether this is plain fine-tuning of the whole encoder."""
         return not self.has_ticket and self.adversary is None and self.noise is None
 
     @property
     def goes_on(self) -> bool:
-        """Whether the fine-tuning goes on from the search, as one training."""
+        """Whether the fine-tuning continues the training of the search."""
         return self.start == "continued" and isinstance(self.search_config, SearchConfig)
 
     def given_time(self, steps_per_epoch: int, config: RunConfig, observer: Observer) -> Recipe:
-        """Return the recipe with a search that lasts until its masks can settle, unless told otherwise.
+        """Return the recipe with a search that is long enough for its masks to settle.
 
-        On few texts an epoch has fewer miniepochs than masks need to settle. A search from which the
-        fine-tuning goes on takes at most half of the epochs of the run.
+        With few texts, an epoch has fewer miniepochs than masks need to settle. If the options set no limit,
+        the limit of the search is raised. A search that the fine-tuning continues takes at most half of the
+        epochs of the run.
 
         Args:
-            steps_per_epoch: Optimiser steps that the training texts make.
-            config: The options, which may name the search's limit.
-            observer: Is told of a longer limit, or of one that is too short.
+            steps_per_epoch: Optimiser steps of an epoch of the training texts.
+            config: The options, which may set the limit of the search.
+            observer: Receives a message about a longer limit, or about a limit that is too short.
 
         Raises:
-            ConfigError: If the search leaves no epochs for the fine-tuning that goes on from it.
+            ConfigError: If the search leaves no epochs for the fine-tuning that continues it.
         """
         settings = self.search_config
         if not isinstance(settings, SearchConfig):
@@ -123,7 +124,7 @@ class Recipe:
                 "not; --search-epochs allows for more, and --miniepoch-min-steps for shorter miniepochs."
             )
         elif limit > settings.max_epochs:
-            observer.note(f"{hasty}: the search may take as long, instead of {settings.max_epochs:g}.")
+            observer.note(f"{hasty}: the search may take so many, instead of {settings.max_epochs:g}.")
         return replace(self, search_config=given)
 
     @property
@@ -134,15 +135,15 @@ class Recipe:
     def prepared(
         self, tokenizer: PreTrainedTokenizerBase, resources: Resources, observer: Observer
     ) -> Recipe:
-        """Return the recipe with adversaries that have all they need; see `Adversary.prepare`.
+        """Return the recipe with prepared adversaries, see `Adversary.prepare`.
 
         Args:
             tokenizer: The tokenizer of the encoder.
-            resources: Neighbours of words, as for attacks.
-            observer: Is told where the neighbours are from, if an adversary exchanges words.
+            resources: The resources of attacks, which hold the neighbours of words.
+            observer: Receives the source of the neighbours if an adversary exchanges words.
 
         Raises:
-            ResourceError: If what an adversary needs cannot be had.
+            ResourceError: If a resource of an adversary cannot be loaded.
         """
         search_adversary, adversary = (
             None if used is None else used.prepare(tokenizer, resources)
@@ -153,9 +154,9 @@ class Recipe:
         return replace(self, search_adversary=search_adversary, adversary=adversary)
 
     def idle_options(self, config: RunConfig) -> list[str]:
-        """Options about tickets that were set, and have no effect here."""
+        """Return the options about tickets that are set but have no effect with this recipe."""
         effective = self._effective_options()
-        # These two starts also decide about the head of a classifier, whatever the method.
+        # With every method, these two starts also decide about the head of a classifier.
         start = () if config.start in ("pretrained", "given") else ("start",)
         about_tickets = (*_SETTINGS, "search_adversary", *start)
         return [option for option in about_tickets if option not in effective and config.is_set(option)]
@@ -169,13 +170,14 @@ class Recipe:
         options = {option for option, names in _SETTINGS.items() if known.intersection(names)}
         if getattr(self.search_config, "draw_after", None) is not None:
             options -= {"patience", "settling", "search_epochs"}
-        if "head_ratio" in known:  # tickets over weights set them to zero, whatever they were
+        # Tickets over weights set weights to zero, so `start` has no effect on them.
+        if "head_ratio" in known:
             options.add("start")
         return {*options, "search_adversary"}
 
     @classmethod
     def of(cls, config: RunConfig) -> Recipe:
-        """Work out what options come to.
+        """Make the recipe of the options of a run.
 
         Raises:
             ConfigError: If a search or an adversary is unknown, or its settings cannot be used.
@@ -201,16 +203,16 @@ class Recipe:
 
 
 def note_idle_options(config: RunConfig, observer: Observer) -> None:
-    """Say which options have no effect with a method.
+    """Report the options that have no effect with the method.
 
-    They are not refused, so that several methods can be given the same ones.
+    They are not errors, so that several methods can have the same options.
 
     Raises:
-        ConfigError: As for `Recipe.of`.
+        ConfigError: If a search or an adversary is unknown, or its settings cannot be used.
     """
     if idle := Recipe.of(config).idle_options(config):
         names = ", ".join(f"--{option.replace('_', '-')}" for option in idle)
-        observer.note(f"With this method there is no use for {names}.")
+        observer.note(f"This method does not use {names}.")
 
 
 def make_adversary(spec: str) -> Adversary | None:
@@ -230,18 +232,21 @@ def _search_adversary(search: type[Search[Any, Any]], config: RunConfig, method:
     if spec is None:
         return search.default_adversary
     adversary = make_adversary(spec)
-    check_adversary(adversary)  # the search does so itself, but is made after much else
+    check_adversary(adversary)  # The search also checks it, but only after other stages.
     return adversary
 
 
 def neuron_multiple(config: RunConfig) -> int:
-    """Return m, if each layer of a ticket keeps a multiple of m neurons: an option, or by the device."""
+    """Return m, where the number of neurons that a ticket keeps in each layer is a multiple of m.
+
+    The option decides. Without it, m is 64 on accelerators and 1 on CPUs.
+    """
     usual = _MULTIPLE_ON_ACCELERATORS if torch.accelerator.is_available() else 1
     return usual if config.neuron_multiple is None else config.neuron_multiple
 
 
 def _settings(search: type[Search[Any, Any]], config: RunConfig) -> Any:
-    """A search's settings: those of the run's options that it knows and that were given."""
+    """Return the settings of a search, from the given options of the run that the search has."""
     known = {field.name for field in fields(search.Config)}
     given = {
         name: getattr(config, option)

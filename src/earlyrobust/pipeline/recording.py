@@ -47,7 +47,18 @@ def make_record(
     model: PreTrainedModel,
     dense: PreTrainedModel | None,
 ) -> RunRecord:
-    """Evaluate and attack the trained models on the test split, and write the record of the run."""
+    """Evaluate and attack the trained models, and write the record of the run.
+
+    The models are evaluated on the test split, and attacked on the split of the options.
+
+    Args:
+        job: The job.
+        method: Name of the method, for the record.
+        attacks: The attacks.
+        ticket: The ticket; None without one.
+        model: The model of the method.
+        dense: The dense model; None without one.
+    """
     config, splits, folder = job.config, job.splits, job.folder
     with job.observer.stage("Evaluating"):
         record_of_model = _evaluate(model, splits, folder.path / MODEL)
@@ -115,7 +126,7 @@ def make_record(
 
 
 def _speed(dense: PreTrainedModel, small: PreTrainedModel, ticket: Ticket, splits: Splits) -> SpeedRecord:
-    """Measure how fast the cut model is, in the first process while the others wait."""
+    """Measure the speed of the cut model in the first process, while the others wait."""
     return SpeedRecord(
         **processes.by_first(
             lambda: asdict(measure_speed(dense, small, ticket, splits.tokenizer, splits.test))

@@ -1,4 +1,4 @@
-"""Where the training of a run reports to, beside its own record: TensorBoard, Weights & Biases, MLflow."""
+"""Reports the training of a run to TensorBoard, Weights & Biases or MLflow, in addition to its record."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from transformers.integrations import (
 
 from earlyrobust.errors import ConfigError
 
-# Where TensorBoard's files are in a run's folder, unless the environment names another place.
+# The subfolder of TensorBoard's files in a run's folder, unless the environment names another folder.
 LOGS = "logs"
 _PLACE = "TENSORBOARD_LOGGING_DIR"
 
 
 def check_reporting(target: str | None) -> None:
-    """Check that there is what a run is to report to.
+    """Check that the package is installed to which a run reports.
 
     Args:
         target: "tensorboard", "wandb" or "mlflow"; "none" or None for nothing.
 
     Raises:
-        ConfigError: If its package is not installed.
+        ConfigError: If the package is not installed.
     """
     if target not in (None, "none", *get_available_reporting_integrations()):
         raise ConfigError(
@@ -39,12 +39,12 @@ def check_reporting(target: str | None) -> None:
 
 @contextmanager
 def reporting(target: str | None, folder: Path, stage: str) -> Iterator[list[TrainerCallback]]:
-    """Callbacks that report the training of a stage; what they began is ended with the context.
+    """Yield callbacks that report the training of a stage, and end their reports with the context.
 
     Args:
-        target: As for `check_reporting`.
-        folder: Of the run.
-        stage: Of the run; each is a run of its own there.
+        target: "tensorboard", "wandb" or "mlflow"; "none" or None for nothing.
+        folder: Folder of the run.
+        stage: Name of the stage. Each stage is reported as a run of its own.
     """
     callbacks = [kind() for kind in get_reporting_integration_callbacks(target)]
     if target == "tensorboard" and not os.environ.get(_PLACE):

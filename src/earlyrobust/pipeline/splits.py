@@ -1,4 +1,4 @@
-"""The data of a run: three splits as texts and as tokens."""
+"""Loads the data of a run: three splits as texts and as tokens."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Splits:
     """The tokenised splits.
 
     Attributes:
-        data: The texts they were made of.
-        train: Trained on.
-        selection: For choosing between settings.
-        test: Touched once, at the end.
-        tokenizer: What tokenised them.
-        seconds: How long preparing them took.
-        max_length: Most tokens of a text that are read.
-        cut: Number of texts that are longer, by split.
-        head: The decision on the trained head of the model; None if it has none.
+        data: The texts of the splits.
+        train: The split to train on.
+        selection: The split to choose epochs and settings on.
+        test: The split to report on, used once, at the end.
+        tokenizer: The tokenizer of the splits.
+        seconds: Seconds of preparing the splits.
+        max_length: Most tokens of a text that the model reads.
+        cut: Number of longer texts, which are truncated, by split.
+        head: The decision on the trained head of the model; None if the model has none.
     """
 
     data: TextData
@@ -57,13 +57,18 @@ class Splits:
 
 
 def load_splits(config: RunConfig, observer: Observer) -> Splits:
-    """Read and tokenise the data that a run's options name.
+    """Load and tokenise the data in the options of a run.
+
+    Args:
+        config: The options of the run.
+        observer: Receives progress and messages about the data.
 
     Raises:
-        DataError: If the data cannot be had or used, or nothing tells which output of a trained classifier
-            stands for which class.
-        ModelError: If the encoder's tokenizer or configuration cannot be had or used.
-        ConfigError: If the encoder cannot read as many tokens as were asked for.
+        DataError: If the data cannot be loaded or used, or the outputs of a trained classifier cannot be
+            matched to the classes.
+        ModelError: If the encoder's tokenizer or configuration cannot be loaded or used.
+        ConfigError: If the user asks for more tokens than the encoder reads, or the options about the head of
+            a trained classifier cannot be used.
     """
     began = time.perf_counter()
     with observer.stage("Preparing the data"), processes.first_on_each_machine():
@@ -95,7 +100,11 @@ def load_splits(config: RunConfig, observer: Observer) -> Splits:
 
 
 def load_data(config: RunConfig) -> TextData:
-    """Read the texts that a run's options name: the user's own files, or a task."""
+    """Load the texts in the options of a run, from the user's own files or a task.
+
+    Raises:
+        DataError: If the data cannot be loaded or used.
+    """
     if config.train_file is None:
         return load_task(
             TASKS[str(config.task)],

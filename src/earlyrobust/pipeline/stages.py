@@ -1,4 +1,4 @@
-"""The stages of a job, each done once: train the dense model, search a ticket, train the model."""
+"""Runs the stages of a job, each once: train the dense model, search a ticket, train the model."""
 
 from __future__ import annotations
 
@@ -58,7 +58,16 @@ _SAMPLE = 256
 class Job:
     """The options, data, folder and observer of a job, which all its stages use.
 
-    While a stage is at work, an interrupt waits for its next checkpoint, or for its end.
+    During a stage, an interrupt waits for the next checkpoint or for the end of the stage.
+
+    Attributes:
+        config: The options.
+        recipe: The search, the adversaries and the noise of the options.
+        splits: The data.
+        folder: The folder of the run.
+        observer: Receives progress and messages.
+        interrupt: Delays interrupts until a checkpoint.
+        choices: Choices of the job for the record, one sentence each.
     """
 
     config: RunConfig
@@ -77,8 +86,11 @@ class Job:
     def initial_model(self, note: Note = silent) -> PreTrainedModel:
         """Return the model that the training starts from.
 
-        It is the given classifier, or the pretrained encoder with a new head, whose weights depend on the
-        seed alone.
+        It is the given classifier, or the pretrained encoder with a new head. The weights of the new head
+        depend only on the seed.
+
+        Args:
+            note: Receives a sentence on each choice between weights.
         """
         if self.keeps_head:
             return load_given(self.config.model, self.splits.data.label_names, note)
@@ -91,7 +103,7 @@ class Job:
         adversary: Adversary | None,
         noise: TextNoise | None = None,
     ) -> float:
-        """Train a classifier, save it into the folder of a stage, and return the seconds of training."""
+        """Train a classifier, save it in the folder of a stage, and return the seconds of training."""
         seconds = train_classifier(
             model,
             self.splits,
@@ -115,12 +127,18 @@ class Job:
 
     @cached_property
     def lexicon(self) -> Lexicon:
-        """The words of the training texts that noise exchanges."""
+        """The words of the training texts that the noise exchanges."""
         choice = cast("NoiseChoice", self.recipe.noise)
         return build_lexicon(choice, self.config.neighbours, self.splits, self.observer)
 
     def once(self, stage: str, title: str, work: Callable[[], float]) -> None:
-        """Do a stage unless it is finished; `work` returns the seconds that count."""
+        """Run a stage unless it is finished.
+
+        Args:
+            stage: Name of the stage.
+            title: Title of the stage.
+            work: Runs the stage, and returns its seconds for the record.
+        """
         if self.folder.is_finished(stage):
             self.observer.note(f"{title}: finished before, taken from {self.folder.path / stage}")
             return
@@ -134,7 +152,21 @@ class Job:
 def begun(
     config: RunConfig, recipe: Recipe, splits: Splits, folder: RunFolder, observer: Observer
 ) -> Iterator[Job]:
-    """Check that a job can train, and claim its folder while the context lasts."""
+    """Check that a job can train, and claim its folder while the context lasts.
+
+    Args:
+        config: The options of the run.
+        recipe: The search, the adversaries and the noise of the options.
+        splits: The data.
+        folder: The folder of the run.
+        observer: Receives progress and messages.
+
+    Yields:
+        The job.
+
+    Raises:
+        EarlyRobustError: If an option, a resource, the model, the data or the folder cannot be used.
+    """
     changes_texts = bool(config.attack) or recipe.changes_words
     recipe = recipe.prepared(splits.tokenizer, resources_of(config, observer.note), observer)
     recipe = recipe.given_time(math.ceil(len(splits.train) / config.batch_size), config, observer)
@@ -143,8 +175,8 @@ def begun(
     config = config.model_copy(update={"bf16": choose_bf16(config, folder, observer.noting(choices))})
     job = Job(config, recipe, splits, folder, observer, DelayedInterrupt(observer.note), choices)
     if recipe.noise is not None:
-        _ = job.lexicon  # refuses an unusable source of neighbours before the folder is claimed
-    # A model that cannot be loaded is refused before the folder is claimed, too.
+        _ = job.lexicon  # An unusable source of neighbours is an error before the folder is claimed.
+    # A model that cannot be loaded is an error before the folder is claimed, too.
     model = job.initial_model(observer.noting(job.choices))
     if splits.head is not None:
         job.choices.append(splits.head.note)
@@ -168,14 +200,15 @@ def _save_model(model: PreTrainedModel, splits: Splits, folder: Path) -> None:
         model.save_pretrained(place)
         save_tokenizer(splits.tokenizer, place)
 
-    shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed before the stage's end
+    # A process that was killed before the end of the stage may have left this folder.
+    shutil.rmtree(folder, ignore_errors=True)
     write_folder(folder, write)
 
 
 def make_dense(job: Job) -> PreTrainedModel:
-    """Fine-tune the dense model, unless this is done already, and return it.
+    """Return the dense model, and fine-tune it first unless this stage is finished.
 
-    If the training starts from a given classifier, the dense model is this classifier without any training.
+    If the training starts from a given classifier, the dense model is an unchanged copy of this classifier.
     """
 
     def train() -> float:
@@ -193,7 +226,7 @@ def make_dense(job: Job) -> PreTrainedModel:
 
 
 def find_or_search(job: Job) -> AnyTicket:
-    """Return the ticket of a job; search or draw it, unless this is done already."""
+    """Return the ticket of a job, and search or draw it first unless this stage is finished."""
     place = job.folder.path / TICKET
     origin = {
         "model": job.config.model,
@@ -235,18 +268,23 @@ def find_or_search(job: Job) -> AnyTicket:
 
 
 def _classes_named(model: PreTrainedModel, splits: Splits) -> int:
-    """Return the number of classes that a searched model predicts; one if the search has collapsed."""
+    """Return the number of classes that a model predicts after the search; 1 if the search has collapsed."""
     rows = splits.selection.select(range(min(len(splits.selection), _SAMPLE)))
     return len(np.unique(predict(model, splits.tokenizer, rows).argmax(axis=1)))
 
 
 def train_model(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
-    """Train the classifier of a job's method, cut by the ticket if there is one, and return it.
+    """Return the classifier of a job's method, and train it first unless this stage is finished.
 
-    A training that is done already is not repeated.
+    Args:
+        job: The job.
+        ticket: The ticket by which the classifier is cut; None to train the whole encoder.
+
+    Raises:
+        OutputError: If the training continues the search, and the checkpoint of the search is missing.
     """
 
-    # The paper cuts the ticket out of the pretrained weights, not out of those that the search trained.
+    # The paper cuts the ticket out of the pretrained weights, not out of the weights after the search.
     def train() -> float:
         recipe = job.recipe
         if recipe.goes_on and job.folder.last_checkpoint(MODEL) is None:
@@ -267,7 +305,8 @@ def _start(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
         return job.initial_model()
     if isinstance(ticket, WeightTicket):
         return zero_weights(job.initial_model(), ticket)
-    if job.recipe.start in ("pretrained", "given", "continued"):  # a checkpoint has the weights that go on
+    # With "continued", the training replaces these weights with those of its checkpoint.
+    if job.recipe.start in ("pretrained", "given", "continued"):
         return prune(job.initial_model(), ticket)
     if job.recipe.start == "searched":
         return prune(load_classifier(str(job.folder.path / SEARCHED)), ticket)

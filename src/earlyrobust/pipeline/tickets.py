@@ -1,4 +1,4 @@
-"""The tickets of a run: checked against its encoder, or drawn by chance."""
+"""Checks a ticket against the encoder of a run, and draws random tickets."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from earlyrobust.workspace.folder import AnyTicket
 
 
 def check_ticket(ticket: AnyTicket, encoder: str) -> None:
-    """Check that a ticket is of an encoder's architecture, as far as its configuration tells.
+    """Check that a ticket fits the architecture of an encoder, by the configuration of the encoder.
+
+    Args:
+        ticket: The ticket.
+        encoder: Name of the encoder.
 
     Raises:
-        TicketError: If it is not.
+        TicketError: If the ticket does not fit.
     """
     model_type, size = load_dimensions(encoder)
     if isinstance(ticket, Ticket):
@@ -30,15 +34,15 @@ def check_ticket(ticket: AnyTicket, encoder: str) -> None:
 
 
 def random_ticket(config: RunConfig, multiple: int, origin: dict[str, Any]) -> Ticket:
-    """Draw a ticket of a run's ratios by chance.
+    """Draw a random ticket with the ratios of a run.
 
     Args:
         config: The options of the run.
-        multiple: Every layer keeps a multiple of so many neurons.
+        multiple: Every layer keeps a multiple of this number of neurons.
         origin: Facts to keep with the ticket.
 
     Raises:
-        ConfigError: If a ratio leaves some layer without any entry.
+        ConfigError: If a ratio leaves a layer without any head or neuron.
     """
     model_type, size = load_dimensions(config.model)
     scopes = config.head_scope or "global", config.neuron_scope or "global"

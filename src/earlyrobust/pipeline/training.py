@@ -1,4 +1,4 @@
-"""The training stages of a run: each can be interrupted, goes on from its last checkpoint, and is timed."""
+"""Runs and times the trainings of a run, which continue from their last checkpoint after an interruption."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from earlyrobust.noise import TextNoise
     from earlyrobust.pipeline.splits import Splits
 
-# Share of the steps of a fine-tuning in which its learning rate rises.
+# Share of the steps of a fine-tuning in which the learning rate rises (warm-up).
 WARMUP = 0.1
-# Number of texts of the selection split on which a training under noise is judged.
+# Number of texts of the selection split on which a training under noise is evaluated.
 _JUDGED = 128
 
 
@@ -61,8 +61,20 @@ def train_classifier(
 ) -> float:
     """Fine-tune a classifier in place.
 
+    Args:
+        model: The classifier.
+        splits: The data.
+        config: The options of the run.
+        folder: The folder of the run.
+        stage: Name of the stage.
+        observer: Receives progress and messages.
+        interrupt: Delays interrupts until a checkpoint.
+        adversary: The adversary; None for plain fine-tuning.
+        epochs: Number of epochs.
+        noise: Changes the training texts; None for no noise.
+
     Returns:
-        Seconds of training, those before an interruption included.
+        Seconds of training, including the seconds before an interruption.
     """
     clock = Checkpoints(interrupt)
     guards: list[TrainerCallback] = [] if noise is None else [_retreat(splits, noise, observer)]
@@ -91,7 +103,7 @@ def train_classifier(
 
 
 def _retreat(splits: Splits, noise: TextNoise, observer: Observer) -> RetreatCallback:
-    """Return the guard of a training under noise, which judges the model on texts of the selection split."""
+    """Return the callback that guards a training under noise with texts of the selection split."""
     rows = splits.selection.select(range(min(len(splits.selection), _JUDGED)))
     chance = float(np.bincount(rows["labels"][:]).max() / len(rows))
 
@@ -155,7 +167,7 @@ def search_ticket(
     noise: TextNoise | None = None,
     goes_on_in: str | None = None,
 ) -> tuple[Ticket | WeightTicket, float]:
-    """Search a ticket; the model's weights are trained on the way.
+    """Search a ticket, which also trains the weights of the model.
 
     Args:
         model: The classifier.
@@ -163,16 +175,16 @@ def search_ticket(
         config: The options of the run.
         folder: The folder of the run.
         stage: Name of the search's stage.
-        observer: Is told what happens.
-        interrupt: Tells of interrupts, which wait for a checkpoint.
-        recipe: What the options come to.
+        observer: Receives progress and messages.
+        interrupt: Delays interrupts until a checkpoint.
+        recipe: The search, its settings and its adversary.
         origin: Facts to keep with the ticket.
         noise: Changes the training texts; None for no noise.
-        goes_on_in: The stage that goes on from the search and finds its first checkpoint there; None if
-            training starts afresh.
+        goes_on_in: Name of the stage that continues the search, for which the search writes the first
+            checkpoint; None if the fine-tuning is a new training.
 
     Returns:
-        The ticket, and seconds of training, those before an interruption included.
+        The ticket, and the seconds of training, including the seconds before an interruption.
     """
     clock = Checkpoints(interrupt)
     options: dict[str, Any] = {} if goes_on_in is None else {"goes_on": True}
@@ -204,9 +216,9 @@ def search_ticket(
 
 
 def _hand_over(search: EarlyRobustSearch, ticket: Ticket, place: Path) -> None:
-    """Write the checkpoint from which the training of a ticket goes on, and remove others."""
+    """Write the checkpoint from which the fine-tuning of a ticket continues, and remove other checkpoints."""
     if processes.is_first():
-        shutil.rmtree(place, ignore_errors=True)  # of a search that was killed right after it
+        shutil.rmtree(place, ignore_errors=True)  # left by a search that was killed right afterwards
     processes.wait()
     checkpoint = search.save_checkpoint(ticket, place)
     if processes.is_first():
@@ -216,11 +228,14 @@ def _hand_over(search: EarlyRobustSearch, ticket: Ticket, place: Path) -> None:
 
 
 def check_can_train(config: RunConfig) -> None:
-    """Refuse a training that cannot be shared out, before any data is read.
+    """Refuse a training that the processes cannot share, or that cannot report, before any data is read.
+
+    Args:
+        config: The options of the run.
 
     Raises:
-        ConfigError: If the processes were started for another kind of training, they are more than the
-            machine has devices, a batch cannot be divided, or what the training is to report to is not there.
+        ConfigError: If the processes were started for another kind of training, the machine has fewer devices
+            than processes, a batch cannot be divided, or the package for reports is not installed.
     """
     check_reporting(config.report_to)
     processes.check_launch()
@@ -229,7 +244,7 @@ def check_can_train(config: RunConfig) -> None:
 
 
 def _share_of_batch(config: RunConfig) -> int:
-    """Examples of an optimiser step that a process takes at once."""
+    """Return the number of examples that a process passes through the model at once."""
     steps = config.gradient_accumulation or 1
     parts = processes.count() * steps
     share, left = divmod(config.batch_size, parts)
@@ -255,25 +270,25 @@ def _arguments(
         per_device_train_batch_size=_share_of_batch(config),
         gradient_accumulation_steps=config.gradient_accumulation or 1,
         learning_rate=config.learning_rate,
-        warmup_steps=warmup,  # below one: a share of all steps
+        warmup_steps=warmup,  # A value below 1 is a share of all steps.
         seed=config.seed,
         bf16=bool(config.bf16),
-        use_cpu=not torch.accelerator.is_available(),  # else bf16 asks for an accelerator
+        use_cpu=not torch.accelerator.is_available(),  # Otherwise `bf16` needs an accelerator.
         train_sampling_strategy="group_by_length",
         dataloader_pin_memory=torch.cuda.is_available(),
         logging_strategy="steps",
         logging_steps=checkpointing.STEPS_BETWEEN_LOGS,
         logging_first_step=True,
-        save_strategy="no",  # `Checkpoints` decides
-        report_to="none",  # `reporting` does
+        save_strategy="no",  # The callback `Checkpoints` requests checkpoints.
+        report_to="none",  # The callbacks of `reporting` report.
         disable_tqdm=True,
         **_checkpointing(config),
     )
-    return on_one_device(arguments)  # which `note_idle_devices` has said
+    return on_one_device(arguments)  # `note_idle_devices` has told the user.
 
 
 def _checkpointing(config: RunConfig) -> dict[str, Any]:
-    """What training arguments call gradient checkpointing, which newer versions of transformers rename."""
+    """Return the arguments of gradient checkpointing, which newer versions of transformers rename."""
     if not config.gradient_checkpointing:
         return {}
     known = {field.name for field in fields(TrainingArguments)}

@@ -1,4 +1,4 @@
-"""Importance coefficients on heads and neurons, and cutting the unimportant ones out of a model for good."""
+"""Importance coefficients on heads and neurons, and functions that cut unimportant ones out of a model."""
 
 from __future__ import annotations
 

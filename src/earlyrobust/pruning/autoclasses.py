@@ -1,6 +1,6 @@
-"""Cut models as citizens of transformers: a model class for every family.
+"""Model classes of cut models for transformers, one for every family.
 
-The class builds the family's dense model, cuts it to the numbers that its configuration says, and lets
+Such a class builds the dense model of the family, cuts it to the sizes in its configuration, and lets
 transformers load the weights.
 """
 
@@ -22,7 +22,8 @@ class CutModel(PreTrainedModel):  # type: ignore[misc]
     """Mixin that cuts the dense model of a family to the sizes in its configuration.
 
     Attributes:
-        ticket: The ticket the model was cut by, which is saved and loaded with it; None where it is unknown.
+        ticket: The ticket by which the model was cut; None if it is unknown. It is saved and loaded with the
+            model.
     """
 
     family: Family
@@ -33,7 +34,7 @@ class CutModel(PreTrainedModel):  # type: ignore[misc]
         self.family.cut_to_size(self, config.kept_heads, config.kept_neurons)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
-        """Save as every transformers model does, and the ticket beside it."""
+        """Save the model as transformers does, and its ticket in the same folder."""
         if self.ticket is not None and kwargs.get("is_main_process", True):
             self.ticket.save_pretrained(Path(save_directory))
         super().save_pretrained(save_directory, *args, **kwargs)
@@ -42,14 +43,14 @@ class CutModel(PreTrainedModel):  # type: ignore[misc]
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | os.PathLike[str], *args: Any, **kwargs: Any
     ) -> Self:
-        """Load as every transformers model does, and the ticket with it where there is one."""
+        """Load the model as transformers does, and its ticket if there is one."""
         loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         model = (
             loaded[0] if isinstance(loaded, tuple) else loaded
-        )  # a tuple if output_loading_info is asked for
+        )  # a tuple with the option output_loading_info
         for parameter in model.parameters():
-            # Weights mapped from a file are not aligned as fresh ones are, which can change the last bit of a
-            # product; a copy gives the logits that the model gave before it was saved.
+            # Weights that are mapped from a file have another alignment in memory, which can change the last
+            # bit of a product. A copy restores the logits that the model had before it was saved.
             if parameter.device.type == "cpu":
                 parameter.data = parameter.data.clone()
         model.ticket = _find_ticket(pretrained_model_name_or_path, kwargs)
@@ -57,7 +58,7 @@ class CutModel(PreTrainedModel):  # type: ignore[misc]
 
 
 def _find_ticket(name: str | os.PathLike[str], kwargs: dict[str, Any]) -> Ticket | None:
-    """Load the ticket that travels with a cut model, from its folder or from the hub."""
+    """Load the ticket of a cut model, from its folder or from the hub; None if there is none."""
     from transformers.utils import cached_file
 
     passed_on = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
@@ -70,13 +71,13 @@ def _find_ticket(name: str | os.PathLike[str], kwargs: dict[str, Any]) -> Ticket
 
 
 def is_cut(model: PreTrainedModel) -> bool:
-    """Whether a model has had heads and neurons cut out of it."""
+    """Return whether heads and neurons have been cut out of a model."""
     return isinstance(model, CutModel)
 
 
 @functools.cache
 def cut_model_class(family: Family) -> type[CutModel]:
-    """The class of a family's cut classifiers."""
+    """Return the class of a family's cut classifiers."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 
@@ -88,12 +89,12 @@ def cut_model_class(family: Family) -> type[CutModel]:
         "family": family,
     }
     made = type(f"EarlyRobust{base.__name__}", (CutModel, base), body)
-    globals()[made.__name__] = made  # importable by its name, as copying between processes needs
+    globals()[made.__name__] = made  # pickling imports the class by its name
     return made
 
 
 def register() -> None:
-    """Make transformers' auto classes and pipelines know the cut models of all families."""
+    """Register the cut models of all families with transformers' auto classes and pipelines."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     for family in FAMILIES.values():

@@ -1,8 +1,8 @@
 """Importance coefficients: one learnable scalar on every attention head and every FFN neuron.
 
-A coefficient scales a head's output before the output projection, or a neuron's activation before the second
-FFN matrix. A forward pre-hook on those two projections does it for every family;
-the model's own code is untouched.
+A coefficient scales the output of a head before the output projection, or the activation of a neuron before
+the second FFN matrix. Forward pre-hooks on these two projections apply the coefficients for every family,
+without changes to the model's own code.
 """
 
 from __future__ import annotations
@@ -30,8 +30,14 @@ MODULE_NAME = "importance"
 class ImportanceCoefficients(nn.Module):
     """The coefficients of all heads and neurons of one encoder, all 1 at the start.
 
-    While attached, they are a submodule of the model, so that optimisers, checkpoints and devices see them
-    as they see any other weight.
+    While attached, they are a submodule of the model. So optimisers, checkpoints and devices treat them as
+    any other weight.
+
+    Args:
+        layers: Number of layers.
+        heads: Heads of each layer.
+        neurons: FFN neurons of each layer.
+        head_size: Channels of one head.
 
     Attributes:
         heads: Shape (layers, heads).
@@ -47,7 +53,7 @@ class ImportanceCoefficients(nn.Module):
 
     @classmethod
     def attach(cls, model: PreTrainedModel) -> ImportanceCoefficients:
-        """Put coefficients on all heads and neurons of a model, on the model's device.
+        """Create coefficients for all heads and neurons of a model, and attach them, on the model's device.
 
         Args:
             model: A classifier of a supported family, not cut.
@@ -56,8 +62,7 @@ class ImportanceCoefficients(nn.Module):
             The coefficients, also reachable as `model.importance`.
 
         Raises:
-            ModelError: If the model is cut already or has coefficients, or its architecture is not
-                supported.
+            ModelError: If the model is already cut or has coefficients, or its architecture is not supported.
         """
         coefficients = cls.of(model)
         coefficients.attach_to(model)
@@ -65,17 +70,17 @@ class ImportanceCoefficients(nn.Module):
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> ImportanceCoefficients:
-        """Make coefficients for a model without putting them on it, see `attach`."""
+        """Create coefficients for a model without attaching them, see `attach`."""
         if is_cut(model):
             raise ModelError("The model is cut already: coefficients belong on the model it came from.")
         size = family_of(model.config).dimensions(model.config)
         return cls(size.layers, size.heads, size.neurons, size.head_size)
 
     def attach_to(self, model: PreTrainedModel) -> None:
-        """Put these coefficients, all 1 again, on the model they were made for, on its device.
+        """Reset these coefficients to 1 and attach them to their model, on its device.
 
         Raises:
-            ModelError: If it has some already.
+            ModelError: If the model already has coefficients.
         """
         if hasattr(model, MODULE_NAME):
             raise ModelError(
@@ -93,17 +98,18 @@ class ImportanceCoefficients(nn.Module):
         model.add_module(MODULE_NAME, self.to(model.device))
 
     def detach_from(self, model: PreTrainedModel) -> None:
-        """Take the coefficients off the model again; the model then computes what it did before."""
+        """Remove the coefficients from the model, which then computes the same as before them."""
         while self._handles:
             self._handles.pop().remove()
         delattr(model, MODULE_NAME)
 
     @torch.no_grad()
     def fold_into(self, model: PreTrainedModel) -> None:
-        """Scale the weights of a model by the coefficients, so that it computes the same without them.
+        """Multiply the coefficients into the weights of a model, so that it computes the same without them.
 
         Args:
-            model: The model that the coefficients were trained on, or a copy of it. They are not on it.
+            model: The model on which the coefficients were trained, or a copy of it. The coefficients must be
+                detached from it.
         """
         family = family_of(model.config)
         for index, layer in enumerate(family.layers(model)):
@@ -115,7 +121,7 @@ class ImportanceCoefficients(nn.Module):
                 weight.copy_(scale(weight, coefficients.to(weight.device)))
 
     def penalty(self, head_weight: float, neuron_weight: float) -> Tensor:
-        """The regulariser λ_head ‖c_head‖₁ + λ_neuron ‖c_neuron‖₁: sums, not means."""
+        """Return the regulariser λ_head ‖c_head‖₁ + λ_neuron ‖c_neuron‖₁: sums, not means."""
         return head_weight * self.heads.abs().sum() + neuron_weight * self.neurons.abs().sum()
 
     def _scale_heads(self, layer: int) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Tensor]]:
@@ -138,16 +144,16 @@ def scale(activations: Tensor, coefficients: Tensor) -> Tensor:
 
 @contextmanager
 def masked(model: PreTrainedModel, ticket: Ticket) -> Iterator[None]:
-    """Switch the heads and neurons that `ticket` cuts off while the context lasts, without cutting them.
+    """Switch off the heads and neurons that `ticket` cuts while the context lasts, without cutting them.
 
     The logits are those of the cut model.
 
     Args:
-        model: The dense model, left as it was on exit.
+        model: The dense model, which is unchanged on exit.
         ticket: Masks of the model's dimensions.
 
     Raises:
-        TicketError: If the ticket is of another architecture.
+        TicketError: If the ticket fits another architecture.
     """
     check_fits(model.config.model_type, family_of(model.config).dimensions(model.config), ticket)
     coefficients = ImportanceCoefficients.attach(model)
@@ -161,15 +167,15 @@ def masked(model: PreTrainedModel, ticket: Ticket) -> Iterator[None]:
 
 
 def check_fits(model_type: str, size: Dimensions, ticket: Ticket) -> None:
-    """Check that a ticket is of an encoder's architecture.
+    """Check that a ticket fits an encoder's architecture.
 
     Args:
         model_type: Family of the encoder.
-        size: Its dimensions.
+        size: Dimensions of the encoder.
         ticket: The ticket.
 
     Raises:
-        TicketError: If the ticket is of another architecture.
+        TicketError: If the ticket fits another architecture.
     """
     have = (model_type, (size.layers, size.heads), (size.layers, size.neurons))
     want = (ticket.model_type, ticket.heads.shape, ticket.neurons.shape)

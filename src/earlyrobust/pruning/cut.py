@@ -1,4 +1,4 @@
-"""Cutting a ticket's heads and neurons out of a model, which makes it smaller and faster for good."""
+"""Cuts heads and neurons out of a model by a ticket, which makes the model smaller and faster."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
     """Cut the heads and neurons that `ticket` does not keep out of a classifier.
 
     Args:
-        model: A sequence classifier of a supported family, not cut yet; left as it is.
+        model: A sequence classifier of a supported family, not cut yet. It does not change.
         ticket: Masks of the model's dimensions.
 
     Returns:
-        A new, smaller classifier with the weights that stay, on the same device, in the same mode. It is an
-        ordinary transformers model: it trains, saves with `save_pretrained`, loads with `from_pretrained`.
+        A new, smaller classifier with the remaining weights, on the same device, in the same mode. It is an
+        ordinary transformers model: it trains, saves with `save_pretrained`, and loads with
+        `from_pretrained`.
 
     Raises:
-        ModelError: If the model is cut already or carries coefficients, or its architecture is not supported.
-        TicketError: If the ticket is of another architecture.
+        ModelError: If the model is already cut or has coefficients, or its architecture is not supported.
+        TicketError: If the ticket fits another architecture.
     """
     if hasattr(model, MODULE_NAME):
         raise ModelError("The model still carries importance coefficients: detach them before it is cut.")
@@ -46,7 +47,7 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
     for layer, heads, neurons in zip(family.layers(donor), ticket.heads, ticket.neurons, strict=True):
         family.cut_heads(layer, indices(heads), size.head_size)
         family.cut_neurons(layer, indices(neurons))
-    with torch.random.fork_rng(devices=[]):  # the fresh weights made here are overwritten at once
+    with torch.random.fork_rng(devices=[]):  # the random weights are overwritten below
         config = cut_config(model.config, ticket.heads_per_layer, ticket.neurons_per_layer)
         small = AutoModelForSequenceClassification.from_config(config, dtype=model.dtype)
     small.load_state_dict(donor.state_dict())

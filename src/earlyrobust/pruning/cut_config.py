@@ -1,7 +1,7 @@
-"""The configuration of a cut model: its family's own, with how many heads and neurons each layer keeps.
+"""The configuration of a cut model: that of its family, with the numbers of heads and neurons of each layer.
 
-Its model type is `earlyrobust-<family>`, so that a cut model is never mistaken for a dense one, and whoever
-loads it without this package is told so by transformers.
+Its model type is `earlyrobust-<family>`, so that transformers does not load a cut model as a dense one.
+Without this package, transformers reports an unknown model type.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @functools.cache
 def cut_config_class(family: Family) -> type[PreTrainedConfig]:
-    """The configuration class of a family's cut models."""
+    """Return the configuration class of a family's cut models."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     base = CONFIG_MAPPING[family.model_type]
@@ -30,19 +30,25 @@ def cut_config_class(family: Family) -> type[PreTrainedConfig]:
         "kept_neurons": None,
     }
     made = type(f"EarlyRobust{base.__name__}", (base,), body)
-    globals()[made.__name__] = made  # importable by its name, as copying between processes needs
+    globals()[made.__name__] = made  # pickling imports the class by its name
     return cast("type[PreTrainedConfig]", made)
 
 
 def cut_config(dense: PreTrainedConfig, heads: list[int], neurons: list[int]) -> PreTrainedConfig:
-    """The configuration of what is left when a dense model keeps so many heads and neurons in each layer."""
+    """Return the configuration of a cut model.
+
+    Args:
+        dense: The configuration of the dense model.
+        heads: Number of heads that each layer keeps.
+        neurons: Number of neurons that each layer keeps.
+    """
     return _rebuilt(
         cut_config_class(FAMILIES[dense.model_type]), dense, kept_heads=heads, kept_neurons=neurons
     )
 
 
 def dense_config(cut: PreTrainedConfig) -> PreTrainedConfig:
-    """The configuration of the dense model that a model was cut out of."""
+    """Return the configuration of the dense model from which a model was cut."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     return _rebuilt(CONFIG_MAPPING[cut.model_type.removeprefix(CUT_PREFIX)], cut)

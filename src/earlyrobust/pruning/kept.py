@@ -1,4 +1,4 @@
-"""Which of a layer's weights stay when heads and neurons are cut out of it."""
+"""The entries of a layer's weights that remain when heads and neurons are cut out of it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ if TYPE_CHECKING:
 def kept_entries(
     family: Family, layer: nn.Module, heads: Mask, neurons: Mask, head_size: int
 ) -> dict[str, LongTensor]:
-    """Tell which entries of a dense layer's weights a cut leaves, by cutting a layer of numbered weights.
+    """Return which entries of a dense layer's weights remain after a cut.
+
+    The function cuts a copy of the layer in which every entry of a weight holds its own index.
 
     Args:
-        family: Whose layer it is.
-        layer: The dense layer, left as it is.
+        family: The family of the layer.
+        layer: The dense layer, which does not change.
         heads: Shape (heads,), True where a head stays.
         neurons: Shape (neurons,), True where a neuron stays.
         head_size: Channels of one head.
 
     Returns:
-        For each weight of the layer, by its name, the flat indices of the entries that stay, in the order in
-        which the cut layer has them.
+        For each weight of the layer, by its name, the flat indices of the remaining entries, in the order of
+        the cut layer.
     """
     numbered = copy.deepcopy(layer)
     for weight in numbered.parameters():
-        # Exact up to 2^53, and a weight must be a floating-point number.
+        # Weights must be floating-point numbers; float64 represents indices exactly up to 2^53.
         weight.data = torch.arange(weight.numel(), dtype=torch.float64).view(weight.shape)
     family.cut_heads(numbered, indices(heads), head_size)
     family.cut_neurons(numbered, indices(neurons))
@@ -44,5 +46,5 @@ def kept_entries(
 
 
 def indices(mask: Mask) -> LongTensor:
-    """The places where a mask of one layer is True, ascending."""
+    """Return the indices at which a mask of one layer is True, ascending."""
     return cast("LongTensor", torch.from_numpy(mask.nonzero()[0]))

@@ -1,4 +1,4 @@
-"""Keeping a ticket's weights in a model of full size, and drawing those it cuts afresh: an ablation."""
+"""An ablation: keeps a ticket's weights in a model of full size, and draws the other weights afresh."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def reinitialize_pruned(model: PreTrainedModel, ticket: Ticket, fresh: PreTraine
 
     Args:
         model: The pretrained model, changed in place.
-        ticket: Says which weights stay.
+        ticket: Decides which weights stay.
         fresh: A model of the same architecture with random weights.
 
     Returns:
@@ -31,7 +31,7 @@ def reinitialize_pruned(model: PreTrainedModel, ticket: Ticket, fresh: PreTraine
 
     Raises:
         ModelError: If the architecture is not supported.
-        TicketError: If the ticket is of another architecture.
+        TicketError: If the ticket fits another architecture.
     """
     family = family_of(model.config)
     size = family.dimensions(model.config)
@@ -44,7 +44,7 @@ def reinitialize_pruned(model: PreTrainedModel, ticket: Ticket, fresh: PreTraine
 
 @torch.no_grad()
 def _take_over(layer: nn.Module, random: nn.Module, kept: Mapping[str, torch.Tensor]) -> None:
-    """Overwrite all but the kept entries of a layer's weights."""
+    """Overwrite all but the kept entries of a layer's weights with random ones."""
     drawn = dict(random.named_parameters())
     for name, weight in layer.named_parameters():
         filled = drawn[name].detach().clone().flatten()

@@ -1,4 +1,4 @@
-"""A cut model at full size again: zeros where heads and neurons were cut out."""
+"""Restores the full size of a cut model, with zeros in the places of the cut heads and neurons."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ if TYPE_CHECKING:
 
 
 def to_dense(model: PreTrainedModel) -> PreTrainedModel:
-    """Make the dense model that computes what a cut one does: an ordinary model of its family.
+    """Return a dense model of the family that computes the same as a cut model.
 
-    A head without values adds nothing to what its layer hands on, and neither does a neuron without weights.
+    A head whose values are zero adds nothing to the output of its layer. Neither does a neuron whose weights
+    are zero.
 
     Args:
-        model: A cut classifier that carries its ticket, left as it is.
+        model: A cut classifier that has its ticket. It does not change.
 
     Returns:
         A dense classifier on the same device, in the same precision and mode.
 
     Raises:
-        ModelError: If the model is not cut, or nothing tells which heads and neurons it keeps.
+        ModelError: If the model is not cut, or has no ticket that says which heads and neurons it keeps.
     """
     if not isinstance(model, CutModel):
         raise ModelError("The model is not cut, so it is a dense one already.")
     if model.ticket is None:
         raise ModelError(
-            "The model comes without the ticket it was cut by (ticket.json, ticket.safetensors), so nothing "
-            "tells where its heads and neurons belong."
+            "The model has no ticket, so the places of its heads and neurons are unknown: load it from a "
+            "folder that holds its ticket.json and ticket.safetensors."
         )
     family = family_of(model.config)
-    with torch.random.fork_rng(devices=[]):  # the fresh weights made here are overwritten at once
+    with torch.random.fork_rng(devices=[]):  # the random weights are overwritten below
         dense = AutoModelForSequenceClassification.from_config(
             dense_config(model.config), dtype=model.dtype
         ).to(model.device)

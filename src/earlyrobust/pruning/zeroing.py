@@ -1,4 +1,4 @@
-"""Setting weights to zero by a ticket over single weights, and keeping them there while training."""
+"""Sets weights to zero by a ticket over single weights, and keeps them at zero during training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def matrices_of(model: PreTrainedModel) -> dict[str, nn.Linear]:
-    """The matrices that a ticket over weights is about, by name: of the layers, and of the pooler if any.
+    """Return the matrices that a ticket over weights covers, by name: those of the layers and of a pooler.
 
     Raises:
         ModelError: If the model's architecture is not supported.
@@ -36,10 +36,11 @@ def matrices_of(model: PreTrainedModel) -> dict[str, nn.Linear]:
 
 
 def zero_weights(model: PreTrainedModel, ticket: WeightTicket) -> PreTrainedModel:
-    """Set the weights that a ticket cuts to zero, in place, for good.
+    """Set the weights that a ticket cuts to zero, in place, and keep them there.
 
-    Their gradients are zero, too, so that no optimiser moves them, weight decay included. The model is
-    neither smaller nor faster; saved and loaded again it is an ordinary one, whose zeros training would move.
+    Their gradients are zero, too, so no optimiser moves them, not even by weight decay. The model becomes
+    neither smaller nor faster. After saving and loading, it is an ordinary model: training would move its
+    zeros.
 
     Args:
         model: The pretrained model.
@@ -50,7 +51,7 @@ def zero_weights(model: PreTrainedModel, ticket: WeightTicket) -> PreTrainedMode
 
     Raises:
         ModelError: If the model's architecture is not supported.
-        TicketError: If the ticket is of another architecture.
+        TicketError: If the ticket fits another architecture.
     """
     weights: dict[str, Any] = {f"{name}.weight": matrix.weight for name, matrix in matrices_of(model).items()}
     have = {name: tuple(weight.shape) for name, weight in weights.items()}

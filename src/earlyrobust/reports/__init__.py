@@ -1,1 +1,1 @@
-"""Pictures from run records. Never imports PyTorch."""
+"""Renders tables, pictures, pages and cards from records, without PyTorch."""

@@ -1,4 +1,4 @@
-"""A benchmark in tables and sentences."""
+"""Shows a benchmark as tables and sentences."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from earlyrobust.results import (
     ContenderRecord,
 )
 
-# A difference below this share is no gain that a user would see.
+# Users would not notice a smaller speed-up.
 _NO_GAIN = 1.05
 
 
 def benchmark_tables(record: BenchmarkRecord) -> Iterator[Table]:
-    """Latency, throughput, and what each contender takes up."""
+    """Yield the tables of a benchmark: latency, throughput, and size of each classifier."""
     names = [contender.name for contender in record.contenders]
     by_size = list(zip(*(contender.latencies for contender in record.contenders), strict=True))
     latency: list[list[Cell]] = []
@@ -42,14 +42,14 @@ def benchmark_tables(record: BenchmarkRecord) -> Iterator[Table]:
         for contender in record.contenders
     ]
     note = (
-        "Memory: what a process grows by that loads it and runs the largest batch. Speed: geometric mean "
-        "over batches and lengths."
+        "Memory: growth of a process that loads the classifier and runs the largest batch. Speed: geometric "
+        "mean over batches and lengths."
     )
-    yield Table("What it takes up", ["", "file", "memory", f"speed relative to {names[0]}"], rows, note)
+    yield Table("Size and speed", ["", "file", "memory", f"speed relative to {names[0]}"], rows, note)
 
 
 def benchmark_verdicts(record: BenchmarkRecord) -> Iterator[str]:
-    """What the numbers come to, in sentences."""
+    """Yield sentences that sum up a benchmark."""
     names = [contender.name for contender in record.contenders]
     devices = dict.fromkeys(contender.device for contender in record.contenders if contender.device)
     if len(devices) > 1:
@@ -58,14 +58,14 @@ def benchmark_verdicts(record: BenchmarkRecord) -> Iterator[str]:
             + f" on {device}"
             for device in devices
         )
-        yield f"Not all ran on the same device: {'; '.join(on_each)}."
+        yield f"The classifiers did not all run on the same device: {'; '.join(on_each)}."
     for contender in record.contenders:
         if contender.name.endswith(HEADS_ONLY_FORM):
             gain = record.speed_up(contender)
             if gain < _NO_GAIN:
                 yield (
-                    f"Cutting heads alone gives nothing here: {gain:.2f} times the speed of {names[0]}; "
-                    "what is gained comes from the neurons."
+                    f"Cutting heads alone gives no speed-up here: {gain:.2f} times the speed of {names[0]}. "
+                    "Any speed-up comes from the cut neurons."
                 )
             else:
                 yield f"Cutting heads alone gives {gain:.2f} times the speed of {names[0]}."
@@ -73,7 +73,7 @@ def benchmark_verdicts(record: BenchmarkRecord) -> Iterator[str]:
 
 
 def _against_rivals(record: BenchmarkRecord) -> Iterator[str]:
-    """Compare a cut model with the dense one in each form, and with the fastest form of the dense one."""
+    """Compare a cut model with the dense model, in the same form and in the fastest form of each."""
     forms = {contender.name: contender for contender in record.contenders}
     for name in forms:
         prefix = name.removesuffix(TICKET_FORM)
@@ -93,7 +93,7 @@ def _against_rivals(record: BenchmarkRecord) -> Iterator[str]:
 
 
 def _where_it_wins(dense: Sequence[ContenderRecord], tickets: Sequence[ContenderRecord]) -> str:
-    """Say at which sizes the fastest form of a ticket is faster than every form of the dense model."""
+    """Return a sentence on the sizes at which the fastest form of a ticket beats all dense forms."""
     gains: dict[str, float] = {}
     for row in zip(*(one.latencies for one in (*dense, *tickets)), strict=True):
         rivals, own = row[: len(dense)], row[len(dense) :]
@@ -103,8 +103,8 @@ def _where_it_wins(dense: Sequence[ContenderRecord], tickets: Sequence[Contender
     forms = ", ".join(one.name for one in dense)
     if not won:
         return f"The ticket is nowhere faster than the fastest form of the dense model ({forms})."
-    where = "all sizes" if len(won) == len(gains) else "these of the sizes"
+    where = "all sizes" if len(won) == len(gains) else "some sizes"
     return (
         f"At {where} the fastest form of the ticket is faster than the fastest form of the dense model "
-        f"({forms}), by so many times: {', '.join(won)}."
+        f"({forms}); speed-up in brackets: {', '.join(won)}."
     )

@@ -1,4 +1,4 @@
-"""The card that travels with a trained classifier: `README.md`, as the Hugging Face hub shows it."""
+"""Writes the card of a trained classifier: `README.md`, as the Hugging Face hub shows it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from earlyrobust.results import RunRecord
 from earlyrobust.storage import write_atomically
 
 CARD_NAME = "README.md"
-# What an attack leaned on: numbers do not compare between different ones.
+# Settings that name the resources of an attack. Numbers with different resources cannot be compared.
 _RESOURCES = ("neighbours", "candidates", "sentence_encoder", "min_similarity", "tagger", "masked_lm")
 _LOAD = """\
 ```python
@@ -33,12 +33,12 @@ def render_card(record: RunRecord, folder: Path, scrutiny: Sequence[str] = ()) -
     """Write the card of a run's classifier into the folder of the classifier.
 
     Args:
-        record: Of the run.
-        folder: Where the classifier is.
-        scrutiny: What scrutiny of the classifier found, a sentence each.
+        record: Record of the run.
+        folder: Folder of the classifier.
+        scrutiny: Results of scrutiny, a sentence each.
 
     Returns:
-        The file.
+        The path of the card.
     """
     path = folder / CARD_NAME
     content = card_text(record, scrutiny).encode("utf-8")
@@ -47,7 +47,7 @@ def render_card(record: RunRecord, folder: Path, scrutiny: Sequence[str] = ()) -
 
 
 def card_text(record: RunRecord, scrutiny: Sequence[str] = ()) -> str:
-    """The content of a card; see `render_card`."""
+    """Return the text of a card; the arguments are those of `render_card`."""
     text = "\n".join(_parts(record, scrutiny))
     return text.encode("utf-8", "backslashreplace").decode()  # halves of surrogate pairs have no encoding
 
@@ -59,7 +59,7 @@ def _parts(record: RunRecord, scrutiny: Sequence[str]) -> Iterator[str]:
     if record.given:
         yield "The training started from this classifier, with its own head.\n"
     if record.ticket is not None:
-        yield "It is cut: `import earlyrobust` lets transformers load it as any other model.\n"
+        yield "This model is cut: after `import earlyrobust`, transformers loads it like any other model.\n"
     yield _LOAD.format(imported="earlyrobust" if record.ticket is not None else "transformers")
     yield from (to_markdown([table]) for table in _tables(record))
     yield "### Attacks\n"
@@ -68,11 +68,11 @@ def _parts(record: RunRecord, scrutiny: Sequence[str]) -> Iterator[str]:
         used = [f"{name}: {value}" for name, value in settings.items() if value is not None]
         yield f"- {name}: {attack.clean.total} examples; {'; '.join(used)}."
     if not record.model.attacks:
-        yield "It was not attacked."
+        yield "The classifier was not attacked."
     if scrutiny:
         yield "\n### Scrutiny\n"
         yield from (f"- {escape(sentence)}" for sentence in scrutiny)
-    yield "\n### To repeat it\n"
+    yield "\n### How to repeat the run\n"
     options = {name: value for name, value in record.config.items() if value is not None}
     yield "```yaml\n# config.yaml\n" + yaml.safe_dump(options, sort_keys=False, allow_unicode=True) + "```\n"
     yield f"```sh\nearlyrobust {_command(record)} --config config.yaml\n```\n"
@@ -83,7 +83,7 @@ def _parts(record: RunRecord, scrutiny: Sequence[str]) -> Iterator[str]:
 def _tables(record: RunRecord) -> Iterator[Table]:
     names = [escape(name) for name in record.data.label_names]
     escaped = replace(record, data=replace(record.data, label_names=names))
-    yield from run_tables(escaped)[:-1]  # all but that of seconds
+    yield from run_tables(escaped)[:-1]  # the last table holds the seconds of the stages
     sizes = ", ".join(f"{rows:,} {split}" for split, rows in record.data.sizes.items())
     facts = [["data", f"{escape(record.data.name)}: {sizes}"]]
     facts.append(["classes", ", ".join(map(escape, record.data.label_names))])
@@ -100,7 +100,7 @@ def _tables(record: RunRecord) -> Iterator[Table]:
         facts.append(["weights kept", f"{record.weights.kept:,} of {record.weights.total:,}"])
     if record.search is not None:
         facts.append(["search", f"{record.search.stop_reason} after {record.search.epochs:.2f} epochs"])
-    yield Table("What it was made of", ["", ""], [list(row) for row in facts])
+    yield Table("Data and training", ["", ""], [list(row) for row in facts])
 
 
 def _command(record: RunRecord) -> str:
@@ -108,7 +108,7 @@ def _command(record: RunRecord) -> str:
 
 
 def _metadata(record: RunRecord) -> str:
-    """The part that the hub reads: what the model is for, and its results."""
+    """Return the part of the card that the hub reads: the task of the model, and its results."""
     name, model = record.data.name, record.model
     shares = {"accuracy": ("Clean accuracy", model.test)}
     for attack, found in model.attacks.items():

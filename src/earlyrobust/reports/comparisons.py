@@ -1,4 +1,4 @@
-"""What a comparison shows: its tables, and the sentences that say what they come to."""
+"""Makes the tables of a comparison, and the sentences that sum it up."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from earlyrobust.statistics.measures import (
     of_attack,
 )
 
-# The names of the table of failures, and of that of all ratios of training time.
+# Names of the table of failures, and of the table of all ratios of training time.
 FAILED = "failed"
 RATIOS = "ratios"
-# What the numbers of a table of differences rest on: Clean% on the whole test split, and what the attacked
-# examples tell.
+# Notes on the intervals and tests in a table of differences: for Clean% on the whole test split, and for the
+# measures of the attacked examples.
 _CLEAN_NOTES: dict[Basis, str] = {
     "seeds": "Clean%: Student's interval and paired test over seeds.",
-    "counts": "Clean%: interval and p of two unpaired shares (Newcombe's interval, Fisher's exact test), as "
-    "the answers to the whole test split are not on record.",
+    "counts": "Clean%: interval and p of two unpaired shares (Newcombe's interval, Fisher's exact test), "
+    "because the records do not hold the answers to the whole test split.",
 }
 _ATTACKED_NOTES: dict[Basis, str] = {
     "examples": "Attacked examples are compared one by one: a bootstrap of the examples gives the interval, "
-    "an exact test that flips signs gives p (McNemar's test, for one attack under one seed). Both take the "
-    "trained models as they are; SD is the standard deviation of the difference between seeds.",
+    "and an exact test that flips signs gives p (McNemar's test, for one attack under one seed). Both take "
+    "the trained models as they are; SD is the standard deviation of the difference between seeds.",
     "examples and seeds": "Attacked examples are compared one by one: interval and p cover the choice of the "
-    "examples and that of the seeds (two-way clustering).",
+    "examples and the choice of the seeds (two-way clustering).",
     "seeds": "Aua% without the answers to single examples: Student's interval and paired test over seeds.",
     "counts": "Aua% without the answers to single examples: interval and p of two unpaired shares "
     "(Newcombe's interval, Fisher's exact test).",
@@ -49,7 +49,10 @@ _ATTACKED_NOTES: dict[Basis, str] = {
 
 
 def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table:
-    """Clean% and mean Aua%, then Aua% and #Query under each attack; what is surely the best is marked."""
+    """Make the table of Clean%, mean Aua%, and Aua% and #Query under each attack.
+
+    A value is marked as the best of its column if a test distinguishes it from every other.
+    """
     names = _overall_measures(comparison)
     for attack in comparison.attacks:
         names += [of_attack(AUA, attack), of_attack(QUERIES, attack)]
@@ -57,16 +60,18 @@ def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ta
     seeds = {min(len(summary.seeds), 3) for summary in summaries}
     notes = {
         3: "Mean over seeds ± half of its 95 % interval (Student's t).",
-        2: "Of two seeds, in brackets the 95 % interval of the examples (Wilson, for as many as one seed "
-        "has), which says nothing of other seeds.",
-        1: "Of one seed, in brackets the 95 % interval of the examples (Wilson), which says nothing of other "
-        "seeds.",
+        2: "For two seeds, the brackets hold the 95 % interval over the examples of one seed (Wilson), which "
+        "does not cover other seeds.",
+        1: "For one seed, the brackets hold the 95 % interval over the examples (Wilson), which does not "
+        "cover other seeds.",
     }
     told = [note for count, note in notes.items() if count in seeds]
     if is_calibrated:
         told.append(MEANING_OF_ECE)
     if len(summaries) > 1:
-        told.append("Bold: the best of its column, where a test tells it from every other (p < 0.05 each).")
+        told.append(
+            "Bold: the best value of its column, if a test distinguishes it from every other (p < 0.05 each)."
+        )
     return Table(
         name="results",
         title="Accuracy, clean and under attack",
@@ -85,11 +90,11 @@ def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ta
 
 
 def cost_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table:
-    """Training time, also relative to the baseline, and the size and speed of what is trained."""
+    """Make the table of training time, also relative to the baseline, and of the size and speed of models."""
     baseline = comparison.record.baseline
     return Table(
         name="cost",
-        title="What it costs",
+        title="Cost",
         columns=["method", SECONDS, f"× {baseline}", PARAMETERS, MEGABYTES, LATENCY],
         rows=[
             [
@@ -102,13 +107,13 @@ def cost_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table
             ]
             for summary in summaries
         ],
-        note="Training time holds a ticket's search, not the preparation of the data. Latency: time of a "
-        "forward pass, relative to the dense encoder's.",
+        note="Training time includes the search of a ticket, not the preparation of the data. Latency: time "
+        "of a forward pass, relative to the dense encoder.",
     )
 
 
 def ratio_table(summaries: Sequence[ArmSummary]) -> Table:
-    """Training time of each arm relative to each other's."""
+    """Make the table of the training time of each arm relative to each other arm."""
     names = [summary.name for summary in summaries]
     return Table(
         name=RATIOS,
@@ -122,7 +127,7 @@ def ratio_table(summaries: Sequence[ArmSummary]) -> Table:
 
 
 def difference_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table | None:
-    """Differences to the baseline under the same seeds; None where there is nothing to compare."""
+    """Make the table of differences from the baseline under the same seeds; None without any difference."""
     compared = [summary for summary in summaries if summary.differences]
     names = [
         name
@@ -141,7 +146,7 @@ def difference_table(comparison: Comparison, summaries: Sequence[ArmSummary]) ->
 
 
 def _notes(compared: Sequence[ArmSummary], names: Sequence[str]) -> Iterator[str]:
-    """What the numbers of the table of differences rest on."""
+    """Yield the notes of the table of differences: how its intervals and p are computed."""
     yield "Percentage points, mean over seeds with its 95 % interval."
     for notes, of_clean in ((_CLEAN_NOTES, True), (_ATTACKED_NOTES, False)):
         used = {
@@ -165,13 +170,13 @@ def _notes(compared: Sequence[ArmSummary], names: Sequence[str]) -> Iterator[str
     told = [f"{count} of {what}" for count, what in zip(counts, ("Clean%", "Aua%"), strict=True) if count]
     if told:
         yield (
-            f"p before → after Holm's correction for the tests of this table, {_and(told)}; the latter "
-            "decides."
+            f"p before → after Holm's correction for the tests of this table, {_and(told)}; the p after the "
+            "correction decides."
         )
 
 
 def failure_table(comparison: Comparison) -> Table | None:
-    """The cells that failed, and why; None if none did."""
+    """Make the table of failed cells and the reasons of their failures; None without failures."""
     rows: list[list[Cell]] = [
         [cell.arm, str(cell.seed), cell.error] for cell in comparison.record.cells if cell.error is not None
     ]
@@ -179,7 +184,7 @@ def failure_table(comparison: Comparison) -> Table | None:
 
 
 def comparison_tables(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[Table]:
-    """All tables of a comparison."""
+    """Make all tables of a comparison."""
     if not summaries:
         return [table for table in [failure_table(comparison)] if table is not None]
     tables = [
@@ -194,7 +199,10 @@ def comparison_tables(comparison: Comparison, summaries: Sequence[ArmSummary]) -
 
 
 def frontier_points(comparison: Comparison, summaries: Sequence[ArmSummary]) -> dict[str, tuple[Mean, Mean]]:
-    """Training time relative to the baseline and mean Aua% of all arms attacked that do not guess."""
+    """Return training time relative to the baseline and mean Aua%, by name of the arm.
+
+    Arms without attacks and arms that guess are left out.
+    """
     baseline = comparison.record.baseline
     return {
         summary.name: (summary.time_ratios[baseline], summary.measures[MEAN_AUA])
@@ -204,7 +212,7 @@ def frontier_points(comparison: Comparison, summaries: Sequence[ArmSummary]) -> 
 
 
 def headlines(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:
-    """What a comparison comes to, in sentences."""
+    """Sum up a comparison in sentences."""
     cells = comparison.record.cells
     done = sum(len(summary.seeds) for summary in summaries)
     sentences = [] if comparison.attacks else list(_of_training(comparison, summaries))
@@ -221,7 +229,7 @@ def headlines(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[s
         sentences += [
             f"{begin}: {best}, right on {Number(aua, 1)} % under attack{_over(comparison)}, for "
             f"{ratio.value:.2f} × the training time of {comparison.record.baseline}{end}.",
-            f"By these means alone, nothing is both cheaper and more robust than {_and(efficient)}.",
+            f"By these averages alone, no method is both cheaper and more robust than {_and(efficient)}.",
         ]
         sentences += told_from_random(comparison, summaries)
     if comparison.attacks:
@@ -233,7 +241,7 @@ def headlines(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[s
 
 
 def _of_training(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Iterator[str]:
-    """What a comparison without attacks comes to: accuracy, time, and when masks settled."""
+    """Yield the sentences on a comparison without attacks: accuracy, time, and when the masks settled."""
     baseline = comparison.record.baseline
     counted = [summary for summary in summaries if not summary.is_guess]
     if len(summaries) > 1 and counted:
@@ -247,7 +255,7 @@ def _of_training(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ite
     }
     if times:
         told = [f"{name} {ratio:.2f}" for name, ratio in sorted(times.items(), key=lambda item: item[1])]
-        yield f"Training time, as multiples of {baseline}'s: {_and(told)}."
+        yield f"Training time, as a multiple of that of {baseline}: {_and(told)}."
     for arm, runs in comparison.runs.items():
         for seed, run in sorted(runs.items())[:1]:
             if run.search is not None and run.search.has_distances:
@@ -260,10 +268,13 @@ def _of_training(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ite
 def _how_sure(
     summaries: Sequence[ArmSummary], best: str, name: str, sure: str, unsure: str
 ) -> tuple[str, str]:
-    """How a sentence on the best arm begins and ends, which depends on what it can be told from."""
+    """Return the beginning and the end of the sentence on the best arm.
+
+    They depend on the arms that cannot be distinguished from it.
+    """
     near = next(summary.leads.get(name) for summary in summaries if summary.name == best)
     if near:
-        return unsure, f"; it cannot be told from {named(near)}"
+        return unsure, f"; it cannot be distinguished from {named(near)}"
     return (unsure, "") if near is None else (sure, "")
 
 
@@ -272,18 +283,18 @@ def _over(comparison: Comparison) -> str:
 
 
 def _not_counted(summaries: Sequence[ArmSummary]) -> list[str]:
-    """Which arms' accuracy under attack means nothing."""
+    """Return a sentence on the arms that guess, so their accuracy under attack means nothing."""
     guesses = [summary.name for summary in summaries if summary.is_guess and MEAN_AUA in summary.measures]
     if not guesses:
         return []
     return [
-        "Not counted, because under some seed no more accurate than always naming the largest class, which "
-        f"no attack can change: {_and(guesses)}."
+        f"The comparison does not count {_and(guesses)}: under some seed, the classifier is no more accurate "
+        "than one that always names the largest class, and no attack can change such answers."
     ]
 
 
 def _overall_measures(comparison: Comparison) -> list[str]:
-    """What is shown first: further columns may be out of sight on a narrow page."""
+    """Return the first columns of the results; a narrow page may hide the others."""
     return [CLEAN, MEAN_AUA] if len(comparison.attacks) > 1 else [CLEAN]
 
 

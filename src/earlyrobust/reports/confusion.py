@@ -1,4 +1,4 @@
-"""The answers of a classifier by class, as a table."""
+"""Shows the answers of a classifier by class, as a table."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def confusion_table(title: str, confusion: Confusion, names: Sequence[str]) -> T
     """Show recall, precision and F1 of each class, and the confusion matrix if there are few classes.
 
     Args:
-        title: The title of the table.
-        confusion: The answers.
-        names: Names of the classes, in their order.
+        title: Title of the table.
+        confusion: The confusion matrix.
+        names: Names of the classes, in the order of the matrix.
     """
     few = len(names) <= MOST_CLASSES
     columns = ["class", "examples", "recall %", "precision %", "F1 %"]
@@ -38,5 +38,5 @@ def confusion_table(title: str, confusion: Confusion, names: Sequence[str]) -> T
 
 
 def percent_of(share: float | None, digits: int = 1) -> str:
-    """Write a share in percent, with so many digits behind the point; a dash for None."""
+    """Write a share in percent, with `digits` digits behind the point; a dash for None."""
     return "–" if share is None else f"{100 * share:.{digits}f}"

@@ -1,4 +1,4 @@
-"""The card of an exported classifier: what it was made of, how to run it, and how it compares."""
+"""Writes the card of an exported classifier: its form, a program to run it, a comparison with the model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from transformers import pipeline
 classify = pipeline("text-classification", model="path/or/name"{options})
 print(classify("a warm and funny film"))
 """
-# The package transformers is not needed. Of several texts the shorter ones are padded.
+# The program does not need the package transformers. The tokenizer pads the shorter of several texts.
 _ONNX = """\
 import json
 
@@ -51,10 +51,10 @@ print(classify(["a warm and funny film"]))
 _NEEDS = {
     "dense": "Any release of transformers loads it. It is as large and as slow as the dense model.",
     "remote-code": "Transformers loads it with the code in this folder, which builds the smaller model.",
-    "onnx": "It needs onnxruntime and tokenizers alone.",
-    "onnx-int8": "It needs onnxruntime and tokenizers alone. Weights and activations are 8-bit integers. The "
-    "scale of the activations is that of all texts of a batch, so answers depend a little on the other "
-    "texts: classify texts one by one where that matters.",
+    "onnx": "It needs only onnxruntime and tokenizers.",
+    "onnx-int8": "It needs only onnxruntime and tokenizers. Weights and activations are 8-bit integers. All "
+    "texts of a batch share the scale of the activations, so answers depend a little on the other texts: "
+    "classify texts one by one where that matters.",
 }
 
 
@@ -66,7 +66,7 @@ def render_export_card(record: ExportRecord, folder: Path) -> Path:
         folder: The folder of the export.
 
     Returns:
-        The file.
+        The path of the card.
     """
     path = folder / CARD_NAME
     content = "\n".join(_parts(record)).encode("utf-8", "backslashreplace")
@@ -99,8 +99,9 @@ def _parts(record: ExportRecord) -> Iterator[str]:
     yield f"- Size: {record.bytes / 1e6:.1f} MB"
     if (check := record.check) is not None:
         yield (
-            f"- On {check.examples:,} examples of {escape(check.data)}, logits differ from those "
-            f"by at most {check.largest_difference:.2g}; {check.predictions_changed} predictions differ."
+            f"- On {check.examples:,} examples of {escape(check.data)}, logits differ from those of the "
+            f"model by at most {check.largest_difference:.2g}; {check.predictions_changed} predictions "
+            "differ."
         )
         if check.accuracy is not None:
             ours, theirs = check.accuracy.export, check.accuracy.model

@@ -1,7 +1,7 @@
-"""What all pages have in common: one file each, no script, and nothing in a text that can act on the page.
+"""Renders pages: one file each, without scripts, and without any text that can act on the page.
 
-Jinja2 escapes every text, a policy in the page forbids everything but its own style, and characters that
-cannot be seen are shown by their code point.
+Jinja2 escapes every text. A policy in the page forbids everything but the style of the page. Invisible
+characters are shown as their code points.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from matplotlib.figure import Figure
 
 from earlyrobust.storage import write_atomically
 
-# Unseen: control characters, formatting ones (zero width, direction), halves of surrogate pairs.
+# Categories of invisible characters: control, formatting (zero width, direction), halves of surrogate pairs.
 _UNSEEN = {"Cc", "Cf", "Cs"}
 
 
 def environment() -> Environment:
-    """Make the environment in which the pages' templates are filled in."""
+    """Make the Jinja2 environment of the pages."""
     made = Environment(
         loader=PackageLoader("earlyrobust.reports"),
         autoescape=True,
@@ -38,13 +38,13 @@ def environment() -> Environment:
 
 
 def write_page(made: Environment, template: str, path: Path, **content: Any) -> None:
-    """Fill in a template and put the page in place.
+    """Render a template into a page.
 
     Args:
         made: The environment.
         template: Name of the template.
-        path: Of the page.
-        **content: What the template shows.
+        path: Path of the page.
+        **content: Variables of the template.
     """
     stream = made.get_template(template).stream(**content)
     stream.enable_buffering(100)
@@ -52,12 +52,12 @@ def write_page(made: Environment, template: str, path: Path, **content: Any) -> 
 
 
 def percent(share: float) -> str:
-    """A share as people read it."""
+    """Write a share in percent."""
     return f"{100 * share:.1f} %"
 
 
 def setting(value: Any) -> str:
-    """A setting as people write it."""
+    """Write the value of a setting for readers, such as "yes" for True."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -68,7 +68,7 @@ def setting(value: Any) -> str:
 
 
 def plain(text: str) -> str:
-    """A text for where there can be no markup: what would be invisible in it by its code point."""
+    """Replace invisible characters of a text by their code points, for places that allow no markup."""
     return "".join(
         f"U+{ord(character):04X}" if unicodedata.category(character) in _UNSEEN else character
         for character in text
@@ -76,7 +76,7 @@ def plain(text: str) -> str:
 
 
 def _visible(text: str) -> Markup:
-    """Escape a text, and show by code point what would be invisible in it or act on the text around it."""
+    """Escape a text, and show its invisible characters, which could act on other text, as code points."""
     unseen = {
         ord(character): f'<span class="code">U+{ord(character):04X}</span>'
         for character in set(text) - {"\n", "\t"}
@@ -86,11 +86,11 @@ def _visible(text: str) -> Markup:
 
 
 def _picture(figure: Figure) -> Markup:
-    """A figure as SVG that takes the colours of the page, light or dark, and the width that there is."""
+    """Render a figure as SVG that adapts to the colours of the page, light or dark, and to its width."""
     stream = io.StringIO()
-    # Text stays text, to be searched and read aloud; the salt makes the same figure the same file.
+    # Text stays text, so it can be searched and read aloud. With the salt, equal figures give equal files.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "earlyrobust"}), catch_warnings():
-        # The reader's browser has the letters that matplotlib's font has not.
+        # The reader's browser has the letters that the font of matplotlib lacks.
         filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     drawing = stream.getvalue()

@@ -1,4 +1,4 @@
-"""Accuracies, the numbers of an attack and the stop of a search, as all tables and pages show them."""
+"""Writes accuracies, the numbers of an attack and the stop of a search for all tables and pages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def attack_cells(record: AttackRecord) -> dict[str, Cell]:
 
 
 def describe_stop(search: SearchRecord) -> str:
-    """Say when and why a search stopped, in a sentence."""
+    """Return a sentence on when and why a search stopped."""
     count = len(search.miniepochs)
     told = (
         f"The search stopped after {search.epochs:.2f} epochs ({count} miniepoch{'s' * (count != 1)} of "

@@ -1,4 +1,4 @@
-"""The report of a run, a comparison or an experiment: one page that is drawn from records and journals."""
+"""Renders the report of a run, a comparison or an experiment as one page, from its records and journals."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from earlyrobust.errors import OutputError
 from earlyrobust.journal import read_journal
 from earlyrobust.reports import plots
 from earlyrobust.reports.comparisons import FAILED, comparison_tables, frontier_points, headlines
-from earlyrobust.reports.examples import attack_section, class_namer, compare_columns
+from earlyrobust.reports.examples import attack_section, class_namer
 from earlyrobust.reports.html import environment, plain, setting, write_page
+from earlyrobust.reports.marking import mark_columns
 from earlyrobust.reports.runs import run_headlines, run_tables
 from earlyrobust.reports.tables import Table, to_csv, to_latex, to_markdown
 from earlyrobust.reports.validity import doubts_of_arms
@@ -37,9 +38,9 @@ from earlyrobust.statistics.measures import AUA, CLEAN, OVERALL, Mean, of_attack
 from earlyrobust.storage import write_atomically
 
 REPORT_PAGE = "report.html"
-# Examples of an attack that ended alike and that a run's page shows; `examples.html` shows them all.
+# Number of examples of each status on the page of a run; `examples.html` shows all examples.
 _EXAMPLES = 6
-# What the trainings of a run are called.
+# Titles of the trainings of a run.
 _STAGES = {"dense": "Training of the dense model", "ticket": "Search", "model": "Training of the model"}
 
 
@@ -48,13 +49,13 @@ class Chapter:
     """A part of a report.
 
     Attributes:
-        title: Empty for the only one.
-        headlines: What it comes to.
-        tables: Its tables.
-        pictures: Captions and figures.
-        attacks: What it shows of attacks, see `attack_section`.
-        pictures_first: Whether they come before the tables.
-        differences: Of a comparison, the tested differences as JSON types; empty where nothing is compared.
+        title: Title of the chapter; empty for the only chapter of a report.
+        headlines: Sentences that sum up the chapter.
+        tables: The tables.
+        pictures: Caption and figure of each picture.
+        attacks: The sections of attacks: see `attack_section`.
+        pictures_first: Whether the pictures come before the tables.
+        differences: The tested differences of a comparison as JSON types; empty without differences.
     """
 
     title: str
@@ -68,16 +69,16 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Report:
-    """What a page shows.
+    """The content of a page.
 
     Attributes:
-        title: In a line.
-        headlines: What all of it comes to.
-        notes: What to know before reading on.
-        chapters: The parts.
-        command: What does it again; empty if that is not known.
-        facts: Options and environment, in groups.
-        label_names: Classes, for the examples of attacks.
+        title: Title of the page, in a line.
+        headlines: Sentences that sum up the whole report.
+        notes: Notes for the reader, a sentence each.
+        chapters: The chapters.
+        command: The command that repeats the work; empty if it is not known.
+        facts: Options and environment, in groups by title.
+        label_names: Names of the classes, for the examples of attacks.
     """
 
     title: str
@@ -90,34 +91,34 @@ class Report:
 
 
 def render_report(folder: Path) -> list[Path]:
-    """Draw the report of a run, a comparison or an experiment into its folder, from its records and journals.
+    """Render the report of a run, a comparison or an experiment into its folder.
 
     Args:
-        folder: Its folder.
+        folder: Folder of the run, comparison or experiment.
 
     Returns:
-        The files: `report.html`, and of a comparison its tables as Markdown, CSV and LaTeX, and its tested
-        differences as JSON.
+        The paths of the files: `report.html`; for each comparison also its tables as Markdown, CSV and LaTeX,
+        and its tested differences as JSON.
 
     Raises:
-        OutputError: If there is no record, or one cannot be read.
+        OutputError: If there is no record, a record cannot be read, or the report cannot be written.
     """
     try:
         report, chapters = _read(folder)
         made = environment()
         made.filters["class_name"] = class_namer(report.label_names)
-        write_page(made, REPORT_PAGE, folder / REPORT_PAGE, report=report, compare=compare_columns)
+        write_page(made, REPORT_PAGE, folder / REPORT_PAGE, report=report, compare=mark_columns)
         written = [path for place, chapter in chapters.items() for path in _write_tables(place, chapter)]
     except OSError as error:
         raise OutputError(f"'{folder / REPORT_PAGE}' cannot be written: {error.strerror}.") from error
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        # Records are read as JSON of the right types, but may hold what no run writes.
+        # Records have the right JSON types, but a changed record may hold values that no run writes.
         raise OutputError(f"The records in '{folder}' hold values that make no sense: {error}.") from error
     return [folder / REPORT_PAGE, *written]
 
 
 def _read(folder: Path) -> tuple[Report, dict[Path, Chapter]]:
-    """What a folder's page shows, and the chapters whose tables are files of their own, by their folder."""
+    """Return the report of a folder, and by folder the chapters whose tables become files of their own."""
     if (folder / EXPERIMENT_NAME).exists():
         return _experiment(folder)
     if (folder / COMPARISON_NAME).exists():
@@ -175,7 +176,7 @@ def _chapter(title: str, comparison: Comparison, views: Sequence[View], sweep: s
 def _curves(
     comparison: Comparison, summaries: Sequence[ArmSummary], option: str
 ) -> dict[str, dict[float, Mean]]:
-    """Clean% and mean Aua% by the value of the option that the arms vary."""
+    """Return Clean% and mean Aua% by the value of the option that the arms vary."""
     curves: dict[str, dict[float, Mean]] = {}
     for summary in summaries:
         value = comparison.record.arms[summary.name].get(option)
@@ -193,11 +194,11 @@ def _pictures_of_run(run: RunRecord, begin: str, views: Sequence[View]) -> Itera
         yield f"{begin}distance between consecutive masks; {end}", plots.settling(search, gamma)
         if "distances" in views:
             yield (
-                f"{begin}distance of the masks of any two miniepochs",
+                f"{begin}distance between the masks of any two miniepochs",
                 plots.mask_distances(search, narrow=True),
             )
     if run.ticket is not None and ("layers" in views or "frontier" in views):
-        yield f"{begin}what each layer keeps", plots.kept_per_layer(run.ticket, narrow=True)
+        yield f"{begin}heads and neurons that each layer keeps", plots.kept_per_layer(run.ticket, narrow=True)
 
 
 def _run(folder: Path) -> Report:
@@ -213,7 +214,7 @@ def _run(folder: Path) -> Report:
     for title, attack in record.attacks.items():
         journal = folder / ATTACKS_FOLDER / str(attack.journal)
         if attack.journal is None or not journal.exists():
-            continue  # records travel without their journals, which hold the texts
+            continue  # journals hold the texts, so a shared record may come without them
         attacked = [example for example in read_journal(journal)[1] if example.status != "skipped"]
         attacks.append(attack_section(title, attack, attacked, _EXAMPLES))
     chapter = Chapter("", [], run_tables(record), pictures, attacks)
@@ -221,14 +222,17 @@ def _run(folder: Path) -> Report:
     title = f"{record.method} on {record.data.name}: {model}, seed {seed}"
     facts = {"Options": _pairs(record.config), "Environment": _environment(record.environment)}
     options = ["--config", str(folder / "config.yaml"), "--output", str(folder)]
-    # The record of a ticket that was only trained does not tell where the ticket lay.
+    # The record of `earlyrobust finetune` does not hold the folder of the ticket, so the command is unknown.
     command = "" if record.method == "finetune-ticket" else shlex.join(["earlyrobust", "run", *options])
     headlines = [*verdicts_on_run(record, folder), *run_headlines(record)]
     return Report(title, headlines, [], [chapter], command, facts, record.data.label_names)
 
 
 def _write_tables(folder: Path, chapter: Chapter) -> list[Path]:
-    """Write a comparison's tables and differences beside its page; what it comes to begins the Markdown."""
+    """Write the tables and differences of a comparison beside its page, and return the paths of the files.
+
+    The Markdown file begins with the headlines.
+    """
     tables = chapter.tables
     told = [" ".join(f"- {sentence}".splitlines()) for sentence in chapter.headlines]
     files = {"comparison.md": "\n".join([*told, "", to_markdown(tables)]), "comparison.tex": to_latex(tables)}

@@ -1,4 +1,4 @@
-"""Pictures from records: of one search or ticket, and of whole comparisons."""
+"""Plots pictures of searches, tickets, trainings and comparisons from their records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from earlyrobust.storage import write_atomically
 
 LAYERS_PICTURE = "kept-per-layer.png"
 DISTANCES_PICTURE = "mask-distances.png"
-# Middle tones, which can be seen on white and on black.
+# Middle tones, which are visible on white and on black.
 _BLUE, _ORANGE, _GREY = "#3b82c4", "#e07b39", "#8a9099"
 _COLOURS = (
     _BLUE,
@@ -34,14 +34,14 @@ _MARKERS = "osD^vP*Xhp"
 
 
 def render_pictures(record: RunRecord, folder: Path) -> list[Path]:
-    """Draw the pictures that a run's record holds.
+    """Render the pictures of a run's ticket and search into a folder.
 
     Args:
-        record: The record.
-        folder: Where they are written.
+        record: The record of the run.
+        folder: Folder of the pictures.
 
     Returns:
-        The files.
+        The paths of the pictures; empty without a ticket and a search.
     """
     figures = {}
     if record.ticket is not None:
@@ -54,11 +54,11 @@ def render_pictures(record: RunRecord, folder: Path) -> list[Path]:
 
 
 def kept_per_layer(ticket: TicketRecord, narrow: bool = False) -> Figure:
-    """Heads and neurons that each layer keeps, of all it had (the paper's Figure 5).
+    """Plot the heads and neurons that each layer keeps, of all it had (the paper's Figure 5).
 
     Args:
         ticket: The ticket.
-        narrow: One below the other, for a narrow screen.
+        narrow: Whether the panels are one below the other, for a narrow screen.
     """
     figure, panels = _two_panels(narrow, (8, 3), (4.2, 4.6))
     parts = (
@@ -75,14 +75,14 @@ def kept_per_layer(ticket: TicketRecord, narrow: bool = False) -> Figure:
 
 
 def mask_distances(search: SearchRecord, narrow: bool = False) -> Figure:
-    """Distance of the masks of every two miniepochs (the paper's Figure 2); dark is close.
+    """Plot the distances between the masks of all pairs of miniepochs (the paper's Figure 2); dark is close.
 
     Args:
-        search: How a search went.
-        narrow: One below the other, for a narrow screen.
+        search: The search.
+        narrow: Whether the panels are one below the other, for a narrow screen.
     """
     figure, all_axes = _two_panels(narrow, (9, 4), (4.2, 7.2))
-    figure.set_layout_engine("compressed")  # for panels that are square: others lose their labels
+    figure.set_layout_engine("compressed")  # square panels lose their labels with the other layout
     parts = (("attention heads", search.head_distances), ("FFN neurons", search.neuron_distances))
     top = max(max(map(max, distances)) for _, distances in parts)
     for axes, (name, distances) in zip(all_axes, parts, strict=True):
@@ -98,7 +98,7 @@ def mask_distances(search: SearchRecord, narrow: bool = False) -> Figure:
 
 
 def settling(search: SearchRecord, gamma: float) -> Figure:
-    """Distance between consecutive masks over the search, and γ below which they count as settled."""
+    """Plot the distance between consecutive masks over a search, and γ, below which they count as settled."""
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")
     axes = figure.subplots()
     for name, colour, marker in (("heads", _BLUE, "o"), ("neurons", _ORANGE, "s")):
@@ -117,7 +117,7 @@ def settling(search: SearchRecord, gamma: float) -> Figure:
 
 
 def training_curves(log: TrainingLog) -> Figure:
-    """Draw what a training logged over its steps: losses, gradient norm, learning rate, level of noise."""
+    """Plot the log of a training over its steps: losses, gradient norm, learning rate, level of noise."""
     panels = {
         "loss": {"": log.loss},
         "penalty": {"": log.penalty},
@@ -147,16 +147,16 @@ def training_curves(log: TrainingLog) -> Figure:
 
 
 def _known(log: TrainingLog, values: Sequence[float | None]) -> list[tuple[int, float]]:
-    """Return the points of a curve that has been logged, by step; none for one that has not."""
+    """Return the known points of a logged curve as pairs of step and value; an empty curve has none."""
     return [(step, value) for step, value in zip(log.steps, values, strict=False) if value is not None]
 
 
 def aua_against_time(points: Mapping[str, tuple[Mean, Mean]], baseline: str) -> Figure:
-    """Accuracy under attack against training time, with intervals and the efficient frontier.
+    """Plot accuracy under attack against training time, with intervals and the efficient frontier.
 
     Args:
-        points: For each arm, training time relative to the baseline, and Aua%.
-        baseline: The baseline's name.
+        points: For each arm by name, training time relative to the baseline, and Aua%.
+        baseline: Name of the baseline.
     """
     figure = Figure(figsize=(4.8, 3.4 + _height_of_legend(points)), layout="constrained")
     axes = figure.subplots()
@@ -180,16 +180,16 @@ def aua_against_time(points: Mapping[str, tuple[Mean, Mean]], baseline: str) -> 
     else:
         axes.set_xlabel(f"training time, relative to {baseline}", parse_math=False)
     axes.set_xlim(left=0)
-    _legend(figure, axes, ["nothing cheaper and better", *points])
+    _legend(figure, axes, ["efficient frontier", *points])
     return figure
 
 
 def against_option(curves: Mapping[str, Mapping[float, Mean]], option: str) -> Figure:
-    """Measures against the value of an option, with intervals.
+    """Plot measures against the value of an option, with intervals.
 
     Args:
-        curves: For each measure its mean by the option's value.
-        option: The option's name.
+        curves: For each measure by name, its mean by the value of the option.
+        option: Name of the option.
     """
     figure = Figure(figsize=(4.8, 3.4 + _height_of_legend(curves)), layout="constrained")
     axes = figure.subplots()
@@ -210,13 +210,13 @@ def against_option(curves: Mapping[str, Mapping[float, Mean]], option: str) -> F
 
 
 def against_allowed(curves: Mapping[str, CurveRecord], allowed: str, base: int, steps: bool) -> Figure:
-    """Accuracy under attack against what the attack is allowed, with the interval of the first curve.
+    """Plot accuracy under attack against a limit on the attack, with the interval of the first curve.
 
     Args:
-        curves: By name.
-        allowed: What is allowed, the name of the axis.
-        base: Of the axis, which is logarithmic.
-        steps: Whether the curves are known everywhere and change only at their points.
+        curves: The curves by name.
+        allowed: Name of the limit, the label of the horizontal axis.
+        base: Base of the logarithm of the horizontal axis.
+        steps: Whether to draw steps, because the curves are known everywhere and change only at their points.
     """
     figure = Figure(figsize=(4.8, 3.4 + _height_of_legend(curves)), layout="constrained")
     axes = figure.subplots()
@@ -224,7 +224,7 @@ def against_allowed(curves: Mapping[str, CurveRecord], allowed: str, base: int, 
     for place, curve in enumerate(curves.values()):
         shares = [curve.share(point) for point in range(len(curve.allowed))]
         places = list(curve.allowed)
-        if steps and places[-1] < end:  # nothing changes behind the last point
+        if steps and places[-1] < end:  # the curve stays constant behind its last point
             places, shares = [*places, end], [*shares, shares[-1]]
         axes.plot(
             places,
@@ -247,12 +247,12 @@ def against_allowed(curves: Mapping[str, CurveRecord], allowed: str, base: int, 
     return figure
 
 
-# Names longer than this, in letters, need a line of the legend for themselves.
+# Legends with a name longer than this, in letters, have a single column.
 _SHORT = 20
 
 
 def _height_of_legend(names: Iterable[str]) -> float:
-    """Inches that the legend below a picture takes."""
+    """Return the height of the legend below a picture, in inches."""
     names = list(names)
     return 0.2 * (len(names) if _columns(names) == 1 else (len(names) + 1) // 2) + 0.2
 
@@ -262,7 +262,7 @@ def _columns(names: Sequence[str]) -> int:
 
 
 def _legend(figure: Figure, axes: Axes, names: Sequence[str]) -> None:
-    """A legend below a picture, with names as they are: neither hidden nor read as mathematics."""
+    """Add a legend below a picture, with unchanged names: neither hidden nor parsed as mathematics."""
     handles, _ = axes.get_legend_handles_labels()
     legend = figure.legend(
         handles, ["-"] * len(handles), loc="outside lower center", ncols=_columns(names), frameon=False
@@ -279,5 +279,5 @@ def _two_panels(
 
 
 def _bars(mean: Mean) -> list[list[float]]:
-    """Lengths of the error bars below and above a mean, as matplotlib takes them."""
+    """Return the lengths of the error bars below and above a mean, in the format of matplotlib."""
     return [[mean.value - mean.low], [mean.high - mean.value]]

@@ -1,4 +1,4 @@
-"""What is drawn into the folder of a finished run: pictures, examples, a page and a card."""
+"""Renders the pictures, the pages and the card of a finished run into its folder."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from earlyrobust.results import ATTACKS_FOLDER, MODEL_FOLDER, RunRecord, sentenc
 
 
 def render_run(folder: Path | str) -> list[Path]:
-    """Draw the pictures of a finished run, the examples of its attacks, its page, and its classifier's card.
+    """Render the pictures, the pages of examples and results, and the card of a finished run into its folder.
 
     Args:
         folder: The folder of the run, such as `fitted.folder`.
 
     Returns:
-        The pictures, the page and the card.
+        The paths of the pictures, of the page of results, and of the card.
 
     Raises:
         OutputError: If there is no record in the folder, or it cannot be read.

@@ -1,4 +1,4 @@
-"""What a single run shows: its table, and the sentences that say what it comes to."""
+"""Makes the tables of a single run, and the sentences that sum it up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from earlyrobust.statistics.measures import (
 
 
 def run_headlines(record: RunRecord) -> list[str]:
-    """What a run comes to, in sentences."""
+    """Sum up a run in sentences: accuracies, time of a forward pass, search, and findings."""
     model, dense = record.model, record.dense
     name = record.title
     told = f"The {name} is right on {100 * model.test.value:.1f} % of clean texts"
@@ -38,7 +38,7 @@ def run_headlines(record: RunRecord) -> list[str]:
     if record.speed is not None:
         sentences.append(
             f"A forward pass takes {record.speed.time_ratio:.2f} of the time of the {record.rival} "
-            f"(its operations: {record.speed.flops_ratio:.2f})."
+            f"(floating-point operations: {record.speed.flops_ratio:.2f})."
         )
     if record.search is not None:
         sentences.append(describe_stop(record.search))
@@ -46,13 +46,13 @@ def run_headlines(record: RunRecord) -> list[str]:
 
 
 def settling_headline(search: SearchRecord, gamma: float, patience: int, settling: str = "streak") -> str:
-    """When the masks of a search settled, whether or not that ended it.
+    """Return a sentence on when the masks of a search settled, even if the search did not end there.
 
     Args:
-        search: A search of at least two miniepochs.
+        search: A search with at least two miniepochs.
         gamma: γ, the distance between consecutive masks below which they count as settled.
-        patience: Miniepochs in a row for which both must be.
-        settling: The rule by which they are, as the option of that name.
+        patience: Number of miniepochs in a row for which the masks of heads and of neurons must be settled.
+        settling: The rule, "streak" or "window", as the option `settling`.
     """
 
     def epoch(step: int) -> str:
@@ -67,23 +67,23 @@ def settling_headline(search: SearchRecord, gamma: float, patience: int, settlin
         still = search.miniepochs[moved + 1 :]
         told.append(f"{part} from epoch {epoch(still[0].step)} on" if still else f"{part} not by the end")
     met = next((place for place, seen in enumerate(search.miniepochs) if seen.streak >= patience), None)
-    rule = f"both so for {patience} in a row" if patience > 1 else "both so once"
+    rule = f"both below γ for {patience} miniepochs in a row" if patience > 1 else "both below γ once"
     if settling == "window":
-        rule = f"both masks as close as that to each of the next {patience}"
+        rule = f"both masks closer than γ to each of the next {patience}"
     end = "was never met"
     if met is not None:
         first, last = (epoch(search.miniepochs[place].step) for place in (met - patience, met))
         end = f"was met by epoch {last}: the masks have been settled since epoch {first}"
     return (
         f"Masks change by less than γ = {gamma:g} from one miniepoch to the next: {', '.join(told)}. "
-        f"The rule that ends a search, {rule}, {end}."
+        f"The rule that ends a search ({rule}) {end}."
     )
 
 
 def run_tables(record: RunRecord) -> list[Table]:
-    """The tables of a run: a column for the dense model, if there is one, and one for the method's.
+    """Make the tables of a run, with a column for the dense model, if any, and one for the method's model.
 
-    The first is that of accuracy, size and training time, the last that of the seconds of all stages.
+    The first table holds accuracy, size and training time; the last one holds the seconds of all stages.
     """
     shown = _models(record)
     return [
@@ -105,12 +105,12 @@ def run_tables(record: RunRecord) -> list[Table]:
 
 
 def results_table(record: RunRecord, *, with_never_offered: bool = False) -> Table:
-    """The table of accuracy, size and training time.
+    """Make the table of accuracy, size and training time.
 
     Args:
-        record: The run.
-        with_never_offered: Whether the table also counts the examples that an attack never offered a
-            candidate for.
+        record: The record of the run.
+        with_never_offered: Whether the table also counts the examples for which an attack offered no
+            candidate.
     """
     shown = _models(record)
     of_attacks = (AUA, QUERIES, *((NEVER_OFFERED,) if with_never_offered else ()))
@@ -118,13 +118,19 @@ def results_table(record: RunRecord, *, with_never_offered: bool = False) -> Tab
 
 
 def _models(record: RunRecord) -> dict[str, ModelRecord]:
-    """The models of a run by the headings of their columns."""
+    """Return the models of a run by the headings of their columns."""
     models = {record.column_of_dense: record.dense, record.title: record.model}
     return {title: model for title, model in models.items() if model is not None}
 
 
 def _rows(record: RunRecord, models: Sequence[ModelRecord], of_attacks: Sequence[str]) -> list[list[Cell]]:
-    """The rows of the table of results; `models` are those of its columns, the method's the last."""
+    """Make the rows of the table of results.
+
+    Args:
+        record: The record of the run.
+        models: The models of the columns; the last one is the method's model.
+        of_attacks: Names of the measures of each attack.
+    """
 
     def row(name: str, show: Callable[[ModelRecord], Cell]) -> list[Cell]:
         return [name, *map(show, models)]
@@ -168,8 +174,8 @@ def _rows(record: RunRecord, models: Sequence[ModelRecord], of_attacks: Sequence
 
 
 def _notes(record: RunRecord) -> str:
-    """What one must know to read the table of results."""
-    notes = ["In brackets the 95 % interval."]
+    """Return the note below the table of results, which explains its numbers."""
+    notes = ["The 95 % interval is in brackets."]
     if record.attacks:
         notes.insert(0, MEANING_OF_AUA)
     if record.model.calibration_error is not None:

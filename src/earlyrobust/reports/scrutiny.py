@@ -1,4 +1,4 @@
-"""The page of scrutiny: accuracy under each attack and its variants, as a table and curves."""
+"""Renders the page of scrutiny: accuracy under each attack and its variants, as a table and curves."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def scrutiny_table(title: str, record: AttackRecord, scrutiny: ScrutinyRecord) -
     rows.append(_row("all of these", scrutiny.under_scrutiny, None))
     columns = ["", "Aua%", "#Query", "newly broken", "missed", "by chance"]
     note = (
-        "Newly broken: examples that this breaks and the plain attack does not; missed: the other way round. "
+        "Newly broken: examples that the variant breaks and the plain attack does not. Missed: examples that "
+        "the plain attack breaks and the variant does not. "
         f"Scrutiny took {scrutiny.costs:.1f} times the queries of the plain attack."
     )
     return Table(title, columns, rows, note)
@@ -79,9 +80,9 @@ def _part(title: str, record: AttackRecord, scrutiny: ScrutinyRecord) -> dict[st
 def _notes(scrutiny: ScrutinyRecord) -> Iterator[str]:
     if (fitted := scrutiny.temperature) is not None:
         yield (
-            f"On {fitted.texts:,} texts that are not attacked the logits fit best when they are divided by "
+            f"On {fitted.texts:,} texts that are not attacked, the logits fit best after division by "
             f"{fitted.value:.3g}: the mean negative log-likelihood goes from {fitted.loss_before:.3g} to "
-            f"{fitted.loss_after:.3g}. A well calibrated model has about 1."
+            f"{fitted.loss_after:.3g}. For a well calibrated model, the divisor is about 1."
         )
     for name, why in scrutiny.left_out.items():
         yield f"Left out: {_NAMES[name]}. {why}"
@@ -92,13 +93,13 @@ def _notes(scrutiny: ScrutinyRecord) -> Iterator[str]:
 def _pictures(scrutiny: ScrutinyRecord) -> Iterator[tuple[str, Figure]]:
     curves = {_NAMES[name]: curve for name, curve in scrutiny.by_queries.items()}
     yield (
-        "Accuracy under attack by the queries that it is allowed; shaded: interval of the plain attack",
+        "Accuracy under attack by the number of allowed queries; shaded: interval of the plain attack",
         plots.against_allowed(curves, "queries for each example", 10, steps=True),
     )
     if (by_candidates := scrutiny.by_candidates) is not None:
         yield (
-            "Accuracy under attack by the candidates for each word (K), scored by the logit margin; more "
-            "candidates may mislead a greedy attack, so the curve may rise in places",
+            "Accuracy under attack by the number of candidates for each word (K), scored by the logit "
+            "margin; more candidates may mislead a greedy attack, so the curve may rise in places",
             plots.against_allowed(
                 {_NAMES["margin"]: by_candidates}, "candidates for each word", 2, steps=False
             ),

@@ -1,4 +1,4 @@
-"""Tables of numbers with intervals, and writing them as Markdown, CSV and LaTeX."""
+"""Tables of numbers with intervals, and their form in Markdown, CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from earlyrobust.statistics.measures import Mean
 
 @dataclass(frozen=True)
 class Number:
-    """A number with its 95 % interval.
+    """A number of a table, with its 95 % interval.
 
     Attributes:
-        mean: Value, interval, and how many values it is the mean of.
-        digits: Digits after the point that are shown.
-        signed: Whether a plus is shown, as for differences.
-        best: Whether it is the best of its column, told from every other.
-        p: Of a test of it against zero; None for none.
-        adjusted: The p after a correction for the number of tests; without it, no p is shown.
-        spread: Standard deviation between seeds, to be shown beside the interval; None for none.
+        mean: Value, interval, and number of averaged values.
+        digits: Number of shown digits after the point.
+        signed: Whether a plus sign is shown, as for differences.
+        best: Whether the number is the best of its column, and a test distinguishes it from every other.
+        p: The p of a test against zero; None without a test.
+        adjusted: The p after the correction for the number of tests. If it is None, no p is shown.
+        spread: Standard deviation between seeds, shown beside the interval; None if it is not shown.
     """
 
     mean: Mean
@@ -35,14 +35,14 @@ class Number:
 
     @property
     def value(self) -> str:
-        """The value alone."""
+        """The value as text, without the interval."""
         return self._show(self.mean.value)
 
     @property
     def interval(self) -> str:
-        """What is shown beside the value: the interval, the spread, and p before → after its correction.
+        """The text beside the value: the interval, the spread, and p before → after its correction.
 
-        The interval is shown as ± if it is that of a mean over at least three values, and symmetric.
+        The interval is shown as ± if it is symmetric and belongs to a mean over at least three values.
         """
         mean = self.mean
         half = mean.high - mean.value
@@ -71,7 +71,7 @@ class Number:
 
 
 def probability(p: float) -> str:
-    """How the p of a test is shown."""
+    """Write the p of a test."""
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
 
 
@@ -83,11 +83,11 @@ class Table:
     """A table.
 
     Attributes:
-        title: What it shows.
-        columns: Names; the first is that of the rows.
-        rows: As many cells each as there are columns.
-        note: What one must know to read it; empty for nothing.
-        name: What its file is called; empty for one that has no file of its own.
+        title: Title of the table.
+        columns: Names of the columns; the first column holds the names of the rows.
+        rows: The rows, each with one cell for each column.
+        note: Note for the reader; empty without a note.
+        name: Name of the table's file; empty for a table without a file of its own.
     """
 
     title: str
@@ -98,7 +98,7 @@ class Table:
 
 
 def to_markdown(tables: Sequence[Table]) -> str:
-    """Write tables as Markdown, a heading above each."""
+    """Write tables as Markdown, with a heading above each table."""
     return "\n".join(_markdown(table) for table in tables)
 
 
@@ -127,10 +127,10 @@ def _one_line(text: str) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Write a table as CSV, with a column each for a number and both ends of its interval.
+    """Write a table as CSV, with three columns for each number: the value and both ends of its interval.
 
-    Numbers that were tested have three more: p, p after the correction for the number of tests, and the
-    standard deviation between seeds.
+    A table with tested numbers has three more columns for each number: p, p after the correction for the
+    number of tests, and the standard deviation between seeds.
     """
     stream = io.StringIO()
     numeric = [

@@ -10,12 +10,12 @@ from earlyrobust.results import AttackRecord, ModelRecord, ValidityRecord
 NEVER_OFFERED, CANDIDATES = "Never offered a candidate", "Candidates a word"
 TOUCHABLE, READ_IN_PART = "Words that may be touched", "Read in part"
 MEANING_OF_ECE = "ECE%: expected calibration error, the mean distance of confidence and accuracy."
-MEANING_OF_AUA = "Aua%: accuracy under attack, the share still right after it."
+MEANING_OF_AUA = "Aua%: accuracy under attack, the share of examples that are still right after the attack."
 _TITLE = "What the attacks could try"
 _NOTE = (
-    "Never offered a candidate: attacked examples for which no changed text was ever put to the model; they "
-    "count as withstood. Candidates a word: put to the model, for each word that an attack came to. Read in "
-    "part: examples that are longer than the model reads."
+    "Never offered a candidate: attacked examples for which the attack asked the model about no changed "
+    "text; they count as withstood. Candidates a word: candidates that the attack asked the model about, for "
+    "each word tried. Read in part: examples that are longer than the model reads."
 )
 
 
@@ -32,7 +32,7 @@ def validity_of_models(models: dict[str, ModelRecord]) -> Table | None:
     """Make the table of words and candidates that the attacks on a run's models could try.
 
     Args:
-        models: The models by the heading of their column; all were attacked by the same attacks.
+        models: The models by the headings of their columns; all have the same attacks.
 
     Returns:
         The table; None if no record has counts.
@@ -74,7 +74,7 @@ def validity_of_arms(comparison: Comparison) -> Table | None:
     if not rows:
         return None
     columns = ["method", "attack", *_shares(None), READ_IN_PART]
-    return Table(_TITLE, columns, rows, f"{_NOTE} Added up over seeds.", "validity")
+    return Table(_TITLE, columns, rows, f"{_NOTE} The counts are sums over seeds.", "validity")
 
 
 def doubts_of_arms(comparison: Comparison) -> list[str]:

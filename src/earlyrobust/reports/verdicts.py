@@ -1,4 +1,4 @@
-"""Verdicts on a comparison in sentences: how each arm differs from the baseline, and how this was tested."""
+"""Writes verdicts on a comparison: how each arm differs from the baseline, and how this was tested."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def verdicts_on_run(run: RunRecord, folder: Path) -> list[str]:
 
     Args:
         run: The run.
-        folder: Its folder, where the journals of its attacks lie.
+        folder: Folder of the run, which holds the journals of its attacks.
     """
     comparison = Comparison.of_run(run, folder)
     if comparison is None or not comparison.attacks:
@@ -104,7 +104,7 @@ def averaged(attacks: Sequence[str]) -> str:
 
 
 def _under_attack(summary: ArmSummary, attacks: Sequence[str]) -> dict[str, Difference]:
-    """Return the differences in a verdict: the mean over attacks and, if there are several, each attack."""
+    """Return the differences in a verdict: the mean over attacks and, for several attacks, each of them."""
     names = [MEAN_AUA, *(of_attack(AUA, attack) for attack in attacks if len(attacks) > 1)]
     return {name: summary.differences[name] for name in names if name in summary.differences}
 
@@ -153,15 +153,15 @@ def _what_they_rest_on(baseline: str, used: dict[tuple[str, str], Difference]) -
     fewest = min((gap.seeds for gap in used.values() if gap.basis == "examples"), default=None)
     if fewest is not None:
         rest = {
-            1: "one seed says nothing of another training",
-            2: "two seeds say too little of other trainings",
-        }.get(fewest, "how much trainings differ is in the standard deviation between seeds")
+            1: "one seed does not show how much trainings differ",
+            2: "two seeds are too few to show how much trainings differ",
+        }.get(fewest, "the standard deviation between seeds shows how much trainings differ")
         yield (
-            "These verdicts are on the trained models as they are, not on the methods: the intervals cover "
-            f"the choice of the examples, and {rest}. From {ENOUGH_SEEDS} seeds on, they cover both."
+            "These verdicts are on the trained models, not on the methods: the intervals cover the choice of "
+            f"the examples, and {rest}. From {ENOUGH_SEEDS} seeds on, the intervals cover both."
         )
     if any(gap.basis == "examples and seeds" for gap in used.values()):
-        yield "The intervals of these verdicts cover both the choice of the examples and that of the seeds."
+        yield "The intervals of these verdicts cover the choice of the examples and the choice of the seeds."
     reasons: dict[tuple[str, str], list[str]] = {}
     for (arm, _), gap in used.items():
         if gap.reason is not None:
@@ -170,11 +170,11 @@ def _what_they_rest_on(baseline: str, used: dict[tuple[str, str], Difference]) -
     for (reason, basis), arms in reasons.items():
         instead = {
             "seeds": "Student's over seeds",
-            "counts": "Newcombe's, of unpaired examples, and tell nothing of other trainings",
+            "counts": "Newcombe's for unpaired examples, and do not cover other trainings",
         }[basis]
         yield (
-            f"Not compared with {baseline} example by example, because {reason}: {named(arms)}. "
-            f"Those intervals are {instead}."
+            f"{named(arms)}: the comparison with {baseline} is not example by example, because {reason}. "
+            f"These intervals are {instead}."
         )
 
 
@@ -192,8 +192,8 @@ def told_from_random(comparison: Comparison, summaries: Sequence[ArmSummary]) ->
         longer = "Try more --search-epochs, or a larger --learning-rate"
         if p >= SIGNIFICANT:
             sentences.append(
-                f"Nothing says that the tickets of '{arm}' are better than those of '{other}': {told} "
-                f"{longer}; smaller gaps are told by more --seeds and --examples."
+                f"The tickets of '{arm}' cannot be distinguished from those of '{other}': {told} "
+                f"{longer}; more --seeds and --examples can show smaller differences."
             )
         elif gap.value > 0:
             sentences.append(f"The tickets of '{arm}' are more robust than those of '{other}': {told}")

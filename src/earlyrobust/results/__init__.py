@@ -1,6 +1,6 @@
-"""Records of what was done and measured, as plain dataclasses that are written as JSON.
+"""The records of runs, attacks and other results: plain dataclasses that are saved as JSON.
 
-This room imports neither PyTorch nor transformers, so that reports can be drawn from records anywhere.
+This package imports neither PyTorch nor transformers. So reports can be rendered on any machine.
 """
 
 from __future__ import annotations

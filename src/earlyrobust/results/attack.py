@@ -20,29 +20,30 @@ from earlyrobust.statistics.measures import Accuracy, Mean
 from earlyrobust.storage import write_json
 
 ATTACK_NAME = "attack.json"
-# Holds the journals of a run.
+# Folder of the journals, within the folder of a run.
 ATTACKS_FOLDER = "attacks"
 
 
 @dataclass(frozen=True)
 class AttackRecord:
-    """A classifier under one attack.
+    """The results of one attack on a classifier.
 
     Attributes:
-        settings: The attack's settings, with the names of the resources it leaned on.
+        settings: Settings of the attack, with the names of its resources.
         clean: Accuracy on the attacked examples before the attack.
-        under_attack: Accuracy under attack (Aua%): examples still right after the attack, of all.
-        success_rate: Attacks that succeeded, of those on examples that were right; None if none was.
-        queries: Queries per example that was right (#Query).
-        words_changed: Share of the words that a successful attack replaced.
-        similarity: Cosine of sentence embeddings before and after a successful attack.
-        journal: Name of the file that holds the examples; None if none was kept.
-        cut: Number of attacked examples that the classifier does not read whole; None in the record of an
+        under_attack: Accuracy under attack (Aua%): the share of all examples that are still right after the
+            attack.
+        success_rate: Share of successful attacks among the attacks on examples that were right before; None
+            if no example was right.
+        queries: Mean number of queries for an example that was right before the attack (#Query).
+        words_changed: Mean share of the words that a successful attack replaces.
+        similarity: Mean cosine of the sentence embeddings before and after a successful attack.
+        journal: Name of the file that holds the examples; None if no file was kept.
+        cut: Number of attacked examples that are longer than the classifier reads; None in the record of an
             older version.
-        validity: What the attack could try, which tells how much the numbers mean; None in the record of an
-            older version.
-        scrutiny: What becomes of the accuracy under other attacks than the plain one; None without
-            `--scrutiny`.
+        validity: Counts of the words and candidates that the attack could try; they show how much the numbers
+            mean. None in the record of an older version.
+        scrutiny: Accuracy under variants of the attack; None without `--scrutiny`.
     """
 
     settings: dict[str, Any]
@@ -65,7 +66,14 @@ class AttackRecord:
         journal: str | None = None,
         cut: int | None = None,
     ) -> AttackRecord:
-        """The numbers of a finished attack, whatever the order of its examples."""
+        """Compute the numbers of a finished attack.
+
+        Args:
+            examples: All examples of the attack, the skipped ones included, in any order.
+            settings: See the attribute of this name.
+            journal: See the attribute of this name.
+            cut: See the attribute of this name.
+        """
         total = len(examples)
         right = [example for example in examples if example.status != "skipped"]
         broken = [example for example in right if example.status == "succeeded"]
@@ -89,19 +97,19 @@ class AttackRecord:
 
 @dataclass(frozen=True)
 class AttackReport:
-    """What `earlyrobust attack` did and found.
+    """The settings and results of `earlyrobust attack`.
 
     Attributes:
         model: Name or folder of the classifier.
-        data: Name of what it was attacked on.
-        data_fingerprint: Hash over all its content.
-        label_names: The classifier's classes.
+        data: Name of the test data.
+        data_fingerprint: Hash over the content of the test data.
+        label_names: Names of the classes.
         config: The options.
-        environment: Where it ran.
-        attacks: The record of each attack, by its name.
-        test_data: What it was attacked on and how it reads it; None in the record of an older version.
-        findings: What looks wrong, a sentence each.
-        choices: Which weights were chosen where there was a choice, a sentence each.
+        environment: Hardware and software of the attack.
+        attacks: The record of each attack, by name.
+        test_data: The test data and how the classifier reads it; None in the record of an older version.
+        findings: Problems that were found, a sentence each.
+        choices: The weights that were chosen where there was a choice, a sentence each.
         schema_version: Version of this layout.
     """
 
@@ -123,17 +131,20 @@ class AttackReport:
 
     @classmethod
     def load(cls, folder: Path) -> AttackReport:
-        """Read the record of an attack.
+        """Read the record of an attack from a folder.
 
         Raises:
-            OutputError: If there is none, it is damaged, or it was written by a newer version.
+            OutputError: If there is no record, it is damaged, or a newer version has written it.
         """
         missing = f"There is no finished attack in '{folder}': {ATTACK_NAME} is missing."
         return read_record(folder / ATTACK_NAME, cls, missing)
 
     @staticmethod
     def scrutiny_in(folder: Path) -> dict[str, ScrutinyRecord]:
-        """The scrutiny of each attack whose record is in a folder; nothing where no record can be read."""
+        """Return the scrutiny of each attack by name, from the record in a folder.
+
+        Attacks without scrutiny are left out. The result is empty if the record cannot be read.
+        """
         with suppress(OutputError):
             attacks = AttackReport.load(folder).attacks
             return {name: record.scrutiny for name, record in attacks.items() if record.scrutiny is not None}
@@ -141,11 +152,12 @@ class AttackReport:
 
 
 def tell_run(run: Path, report: AttackReport) -> None:
-    """Keep in a run's folder what scrutiny of its classifier found, for the classifier's card.
+    """Save the results of scrutiny in the folder of a run, for the card of its classifier.
 
     Args:
-        run: The run's folder.
-        report: An attack on its classifier; what an earlier one on the same data found is replaced.
+        run: Folder of the run.
+        report: Report of an attack on the classifier of the run. It replaces earlier results of the same
+            attack on the same data and the same number of examples.
     """
     found = _told(run)
     for name, record in report.attacks.items():
@@ -156,7 +168,7 @@ def tell_run(run: Path, report: AttackReport) -> None:
 
 
 def sentences_in(run: Path) -> list[str]:
-    """What scrutiny of a run's classifier found, as it is kept in the run's folder."""
+    """Return the saved results of scrutiny from the folder of a run, a sentence each."""
     return list(_told(run).values())
 
 

@@ -1,4 +1,4 @@
-"""The record of a benchmark: what answers of several classifiers take on a machine."""
+"""The record of a benchmark: time, memory and file size of several classifiers on one machine."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_
 from earlyrobust.storage import write_json
 
 BENCHMARK_NAME = "benchmark.json"
-# Forms of a cut model that are timed beside it: the dense one, and one whose neurons all stay.
+# Two models that are timed beside a cut model: the dense model, and the model with only its heads cut.
 DENSE_FORM, HEADS_ONLY_FORM = "dense", "heads cut only"
-# The name of a cut model itself, and the forms of any model in ONNX.
+# The name of the cut model, and the ONNX forms that every model may have.
 TICKET_FORM, ONNX_FORMS = "ticket", ("onnx", "onnx-int8")
 
 
 @dataclass(frozen=True)
 class LatencyRecord:
-    """Passes of a classifier on batches of one size.
+    """The times of a classifier's forward passes on batches of one size.
 
     Attributes:
-        batch_size: Texts in a batch.
-        tokens: Length of each text.
-        passes: Passes that were timed.
-        p50: Median seconds of a pass.
-        p95: Seconds that 95 % of the passes took at most.
+        batch_size: Number of texts in a batch.
+        tokens: Length of each text in tokens.
+        passes: Number of timed passes.
+        p50: Median time of a pass, in seconds.
+        p95: 95th percentile of the time of a pass, in seconds.
     """
 
     batch_size: int
@@ -38,20 +38,21 @@ class LatencyRecord:
 
     @property
     def throughput(self) -> float:
-        """Texts per second, by the median."""
+        """Texts per second at the median time."""
         return self.batch_size / self.p50
 
 
 @dataclass(frozen=True)
 class ContenderRecord:
-    """A classifier in a form that it can be run in.
+    """One classifier of a benchmark, in one form, such as ONNX.
 
     Attributes:
-        name: What it is.
-        bytes: Size of the file that holds its weights.
-        memory: Bytes by which a process grows that loads it and runs the largest batch; None if unknown.
+        name: Name of the classifier and its form.
+        bytes: Size of the file of weights, in bytes.
+        memory: Growth of a process that loads the classifier and runs the largest batch, in bytes; None if it
+            is not known.
         latencies: One entry for each batch size and length.
-        device: The kind of device that it ran on, such as `cuda`; None in older records.
+        device: Type of the device, such as `cuda`; None in older records.
     """
 
     name: str
@@ -63,11 +64,11 @@ class ContenderRecord:
 
 @dataclass(frozen=True)
 class BenchmarkRecord:
-    """Classifiers whose passes were timed in turns on one machine.
+    """The results of a benchmark, which times its classifiers in turns on one machine.
 
     Attributes:
-        contenders: The classifiers; the others are set against the first.
-        environment: Where they were timed.
+        contenders: The classifiers; the others are compared with the first.
+        environment: Hardware and software of the benchmark.
         schema_version: Version of this layout.
     """
 
@@ -76,7 +77,7 @@ class BenchmarkRecord:
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def speed_up(self, contender: ContenderRecord) -> float:
-        """How many times as fast as the first a contender is: geometric mean over batches and lengths."""
+        """Return the speed of a classifier relative to the first: geometric mean over batches and lengths."""
         pairs = zip(self.contenders[0].latencies, contender.latencies, strict=True)
         return math.exp(statistics.fmean(math.log(first.p50 / own.p50) for first, own in pairs))
 
@@ -86,9 +87,9 @@ class BenchmarkRecord:
 
     @classmethod
     def load(cls, folder: Path) -> BenchmarkRecord:
-        """Read the record of a benchmark.
+        """Read the record of a benchmark from a folder.
 
         Raises:
-            OutputError: If there is none, it is damaged, or it was written by a newer version.
+            OutputError: If there is no record, it is damaged, or a newer version has written it.
         """
         return read_record(folder / BENCHMARK_NAME, cls, f"There is no benchmark in '{folder}'.")

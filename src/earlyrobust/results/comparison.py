@@ -1,4 +1,4 @@
-"""The record of a comparison: which arms under which seeds, and where each cell's run is."""
+"""The record of a comparison: its arms, its seeds, and the folder of the run of each cell."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ COMPARISON_NAME = "comparison.json"
 
 @dataclass(frozen=True)
 class CellRecord:
-    """One arm under one seed.
+    """One cell of a comparison: one arm under one seed.
 
     Attributes:
         arm: Name of the arm.
         seed: The seed.
-        folder: Folder of its run, relative to that of the comparison.
-        error: Why it failed; None if it has not.
-        trace: Where in the program it failed, for a failure that the program did not foresee.
+        folder: Folder of the run, relative to the folder of the comparison.
+        error: Reason of a failure; None if the run did not fail.
+        trace: Traceback of an unexpected failure; else None.
     """
 
     arm: str
@@ -37,12 +37,12 @@ class ComparisonRecord:
     """A grid of runs under one budget.
 
     Attributes:
-        title: What is compared, in a line.
-        arms: For each arm the options that make it differ from the others.
-        baseline: The arm that the others are tested against.
+        title: Title of the comparison, in a line.
+        arms: For each arm by name, the options in which it differs from the other arms.
+        baseline: Name of the arm with which the others are compared.
         config: The options that all arms share.
-        command: The command that does it again.
-        cells: One for each arm and seed, whether it ran or not.
+        command: The command that repeats the comparison.
+        cells: One cell for each arm and seed, finished or not.
         schema_version: Version of this layout.
     """
 
@@ -56,7 +56,7 @@ class ComparisonRecord:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds, in order."""
+        """The seeds in rising order."""
         return sorted({cell.seed for cell in self.cells})
 
     def save(self, folder: Path) -> None:
@@ -65,10 +65,10 @@ class ComparisonRecord:
 
     @classmethod
     def load(cls, folder: Path) -> ComparisonRecord:
-        """Read the record of a comparison.
+        """Read the record of a comparison from a folder.
 
         Raises:
-            OutputError: If there is none, it is damaged, or it was written by a newer version.
+            OutputError: If there is no record, it is damaged, or a newer version has written it.
         """
         missing = f"There is no comparison in '{folder}': {COMPARISON_NAME} is missing."
         return read_record(folder / COMPARISON_NAME, cls, missing)

@@ -9,7 +9,7 @@ from statistics import fmean
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often a classifier gives each class to the examples of each class.
+    """The confusion matrix of a classifier, and the measures by class that follow from it.
 
     Attributes:
         counts: Number of examples, by the right class and then by the class that was predicted. Shape

@@ -1,4 +1,4 @@
-"""The record of a trained classifier on test data."""
+"""The record of an evaluation: the accuracy of a trained classifier on test data."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ EVALUATION_NAME = "evaluation.json"
 
 @dataclass(frozen=True)
 class TestDataRecord:
-    """The examples that a trained classifier is judged on, and how it reads them.
+    """The test data of a trained classifier, and how the classifier reads it.
 
     Attributes:
         name: Name of the task or file.
         fingerprint: Hash over all texts and labels.
         rows: Number of examples.
-        labels: The model's output that stands for each class: class of the data → name of the output.
-        max_length: Most tokens of a text that the model reads; None where nothing limits them.
-        cut: Number of texts that are longer and lose their end.
-        matched_by: How the outputs were found: by "name", "number", "position" or "option" (`--labels`).
-        known: Number of examples whose text is in the data that the run trained the classifier on; None where
-            no run tells.
+        labels: For each class of the data, the name of the output that stands for it.
+        max_length: Largest number of tokens of a text that the model reads; None without a limit.
+        cut: Number of texts that are longer than `max_length` and lose their end.
+        matched_by: How the outputs were matched to the classes: by "name", "number", "position" or "option"
+            (`--labels`).
+        known: Number of examples whose text is in the training data of the classifier's run; None if no run
+            is known.
     """
 
     name: str
@@ -43,18 +44,18 @@ class TestDataRecord:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """What `earlyrobust evaluate` measures.
+    """The settings and results of `earlyrobust evaluate`.
 
     Attributes:
         model: Name or folder of the classifier.
-        data: What it is judged on.
-        accuracy: Right answers of all.
-        environment: Where it was measured.
-        fingerprint: Hash over the classifier's weights; None where the record is not written into a file.
-        findings: What looks wrong, a sentence each.
-        choices: Which weights were chosen where there was a choice, a sentence each.
-        outputs: Names of the classifier's outputs; none in an older version's record.
-        confusion: Its answers by class, in the order of the outputs; None in an older version's record.
+        data: The test data.
+        accuracy: Accuracy on the test data.
+        environment: Hardware and software of the evaluation.
+        fingerprint: Hash over the weights of the classifier; None if the record is not saved to a file.
+        findings: Problems that were found, a sentence each.
+        choices: The weights that were chosen where there was a choice, a sentence each.
+        outputs: Names of the outputs of the classifier; empty in the record of an older version.
+        confusion: Confusion matrix, in the order of the outputs; None in the record of an older version.
         schema_version: Version of this layout.
     """
 
@@ -75,10 +76,10 @@ class EvaluationReport:
 
     @classmethod
     def load(cls, folder: Path) -> EvaluationReport:
-        """Read the record of an evaluation.
+        """Read the record of an evaluation from a folder.
 
         Raises:
-            OutputError: If there is none, it is damaged, or it was written by a newer version.
+            OutputError: If there is no record, it is damaged, or a newer version has written it.
         """
         missing = f"'{folder}' holds no evaluation: choose another --output."
         return read_record(folder / EVALUATION_NAME, cls, missing)
@@ -87,12 +88,12 @@ class EvaluationReport:
     def check_folder(
         cls, folder: Path, fingerprint: str | None = None, data: TestDataRecord | None = None
     ) -> None:
-        """Check that a record can be written into a folder and that nothing is lost by it.
+        """Check that a record can be written into a folder without loss of other results.
 
         Args:
-            folder: The folder, which need not be there.
-            fingerprint: Of the classifier whose record is to be written; None if it is not known yet.
-            data: What the classifier is judged on; None if it is not known yet.
+            folder: The folder; it need not exist.
+            fingerprint: Hash over the weights of the classifier; None if it is not known yet.
+            data: The test data; None if it is not known yet.
 
         Raises:
             OutputError: If the folder cannot be written to, or holds other files or another evaluation.

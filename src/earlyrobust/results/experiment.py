@@ -13,24 +13,25 @@ from earlyrobust.storage import write_json
 
 EXPERIMENT_NAME = "experiment.json"
 
-# What an experiment's page shows besides its tables: accuracy under attack against training time; against an
-# option's value; the distances between a search's masks; what each layer keeps.
+# The pictures on the page of an experiment, beside its tables. "frontier": accuracy under attack against
+# training time. "sweep": accuracy against the value of an option. "distances": distances between the masks of
+# a search. "layers": heads and neurons that each layer keeps.
 View = Literal["frontier", "sweep", "distances", "layers"]
 
 
 @dataclass(frozen=True)
 class ExperimentRecord:
-    """An experiment.
+    """The record of an experiment, which consists of comparisons.
 
     Attributes:
-        name: As in `EXPERIMENTS`.
-        title: What it shows, in a line.
-        notes: What is ours in it, and what differs from the paper at this scale; a sentence each.
-        scale: How large it is.
-        views: What its page shows.
-        sweep: The option that its arms vary, for the view of that name.
-        parts: Folders of its comparisons, relative to its own, by task.
-        command: The command that does it again.
+        name: Name of the experiment in `EXPERIMENTS`.
+        title: Title of the experiment, in a line.
+        notes: Additions to the paper, and differences from it at this scale; a sentence each.
+        scale: Name of the scale.
+        views: The pictures on the page of the experiment.
+        sweep: The option that the arms vary, for the view "sweep"; None without one.
+        parts: Folder of each comparison by task, relative to the folder of the experiment.
+        command: The command that repeats the experiment.
         schema_version: Version of this layout.
     """
 
@@ -50,18 +51,18 @@ class ExperimentRecord:
 
     @classmethod
     def load(cls, folder: Path) -> ExperimentRecord:
-        """Read the record of an experiment.
+        """Read the record of an experiment from a folder.
 
         Raises:
-            OutputError: If there is none, it is damaged, or it was written by a newer version.
+            OutputError: If there is no record, it is damaged, or a newer version has written it.
         """
         missing = f"There is no experiment in '{folder}': {EXPERIMENT_NAME} is missing."
         record = read_record(folder / EXPERIMENT_NAME, cls, missing)
-        # Reports are written into them.
+        # Reports are written into these folders, so a damaged record must not name a folder elsewhere.
         for part in record.parts.values():
             if Path(part).is_absolute() or ".." in Path(part).parts:
                 raise OutputError(
-                    f"The record '{folder / EXPERIMENT_NAME}' is damaged: '{part}' is no folder within its "
-                    "own."
+                    f"The record '{folder / EXPERIMENT_NAME}' is damaged: '{part}' is not a folder within "
+                    "the folder of the experiment."
                 )
         return record

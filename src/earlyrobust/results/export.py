@@ -18,30 +18,30 @@ EXPORT_NAME = "export.json"
 
 @dataclass(frozen=True)
 class Compared:
-    """What was measured of a model, and of what was made of it, on the same examples."""
+    """The accuracies of a model and of its export on the same examples."""
 
     model: Accuracy
     export: Accuracy
 
     @property
     def change(self) -> float:
-        """How much higher the export's share is."""
+        """Accuracy of the export minus accuracy of the model."""
         return self.export.value - self.model.value
 
 
 @dataclass(frozen=True)
 class CheckRecord:
-    """An export beside the model it was made of.
+    """The comparison of an export with its model.
 
     Attributes:
-        data: Name of the examples.
-        examples: Their number.
-        largest_difference: Of any logit.
-        predictions_changed: Examples that the export puts into another class.
-        accuracy: Clean accuracy; None where nothing says what the right answers are.
-        attacks: Both under each attack, by its name.
-        test_data: The examples and how the model reads them; None in the record of an older version.
-        findings: What looks wrong, a sentence each.
+        data: Name of the test data.
+        examples: Number of examples.
+        largest_difference: Largest absolute difference of a logit.
+        predictions_changed: Number of examples that the export assigns to another class.
+        accuracy: Clean accuracy of both; None if the examples have no labels.
+        attacks: For each attack by name, the records of the model and of the export.
+        test_data: The test data and how the model reads it; None in the record of an older version.
+        findings: Problems that were found, a sentence each.
     """
 
     data: str
@@ -56,19 +56,20 @@ class CheckRecord:
 
 @dataclass(frozen=True)
 class ExportRecord:
-    """What a classifier was exported to.
+    """The settings and results of `earlyrobust export`.
 
     Attributes:
         model: Name or folder of the classifier.
-        fingerprint: Hash over its weights.
-        to: The form: dense, remote-code, onnx, onnx-int8.
-        bytes: Size of the file that holds the weights.
-        config: How it was to be checked.
-        environment: Where it was made.
-        check: How it compares with the model; None before that is known.
-        inputs: Names of the inputs of an ONNX graph; none of other forms, and in an older version's record.
-        labels: Names of the outputs; none in an older version's record.
-        max_length: Most tokens of a text that the model reads; None where nothing limits them.
+        fingerprint: Hash over the weights of the classifier.
+        to: Form of the export: "dense", "remote-code", "onnx" or "onnx-int8".
+        bytes: Size of the file of weights, in bytes.
+        config: The options of the check.
+        environment: Hardware and software of the export.
+        check: The comparison with the model; None before it is made.
+        inputs: Names of the inputs of an ONNX graph; empty for other forms and in the record of an older
+            version.
+        labels: Names of the outputs; empty in the record of an older version.
+        max_length: Largest number of tokens of a text that the model reads; None without a limit.
         schema_version: Version of this layout.
     """
 
@@ -90,10 +91,10 @@ class ExportRecord:
 
     @classmethod
     def load(cls, folder: Path) -> ExportRecord:
-        """Read the record of an export.
+        """Read the record of an export from a folder.
 
         Raises:
-            OutputError: If there is none, it is damaged, or it was written by a newer version.
+            OutputError: If there is no record, it is damaged, or a newer version has written it.
         """
         missing = f"'{folder}' holds no export: choose another --output, or delete it."
         return read_record(folder / EXPORT_NAME, cls, missing)

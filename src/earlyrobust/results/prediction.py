@@ -9,21 +9,21 @@ from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord
 
 @dataclass(frozen=True)
 class PredictionReport:
-    """What `earlyrobust predict` did.
+    """The settings and results of `earlyrobust predict`.
 
     Attributes:
         model: Name or folder of the classifier.
         file: The file of texts.
         output: The file of predictions.
         rows: Number of rows.
-        named: Number of rows that were given each class, by the name of the class.
-        without_text: Number of rows without a text, which have no prediction.
+        named: For each class by name, the number of rows with this prediction.
+        without_text: Number of rows without a text; they have no prediction.
         cut: Number of texts that are longer than `max_length` and lose their end.
-        max_length: Most tokens of a text that the classifier reads; None where nothing limits them.
-        seconds: Time of the predictions, those before an interruption left out.
-        rows_per_second: Rows of this time for each of its seconds.
-        environment: Where they were made.
-        choices: Which weights were chosen where there was a choice, a sentence each.
+        max_length: Largest number of tokens of a text that the classifier reads; None without a limit.
+        seconds: Time of the predictions in seconds, without those made before an interruption.
+        rows_per_second: Number of rows per second, over the same predictions as `seconds`.
+        environment: Hardware and software of the predictions.
+        choices: The weights that were chosen where there was a choice, a sentence each.
         schema_version: Version of this layout.
     """
 

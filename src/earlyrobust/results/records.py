@@ -1,4 +1,4 @@
-"""How records are read, and what all of them tell."""
+"""Reads records from JSON, and holds the parts that all records share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True)
 class EnvironmentRecord:
-    """Where a run took place: versions of what computes, and the hardware."""
+    """The software and hardware of a run.
+
+    Attributes:
+        versions: Versions of Python and of each package, by name.
+        platform: Operating system.
+        processor: Name of the processor.
+        threads: Number of threads that PyTorch uses.
+        device: Name of the device, such as "cpu".
+    """
 
     versions: dict[str, str]
     platform: str
@@ -29,15 +37,15 @@ class EnvironmentRecord:
 
 
 def read_record(path: Path, kind: type[Record], missing: str) -> Record:
-    """Read a record.
+    """Read a record from a JSON file.
 
     Args:
         path: The file.
-        kind: The dataclass that it was made of.
-        missing: What to say if there is no such file.
+        kind: The dataclass of the record.
+        missing: Message of the error if the file does not exist.
 
     Raises:
-        OutputError: If there is none, it is damaged, or it was written by a newer version.
+        OutputError: If there is no record, it is damaged, or a newer version has written it.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -57,5 +65,5 @@ def read_record(path: Path, kind: type[Record], missing: str) -> Record:
 
 @functools.cache
 def _reader(kind: type[Any]) -> TypeAdapter[Any]:
-    """Return the validator of a kind of record, which takes longer to build than to use."""
+    """Return the validator of a dataclass; it is cached, because it takes longer to build than to use."""
     return TypeAdapter(kind)

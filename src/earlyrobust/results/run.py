@@ -17,26 +17,26 @@ from earlyrobust.tickets.drawing import mask_distance
 from earlyrobust.tickets.ticket import Miniepoch, Ticket
 
 RECORD_NAME = "result.json"
-# The folder of the classifier that a run made, within the folder of the run.
+# Folder of the trained classifier, within the folder of the run.
 MODEL_FOLDER = "model"
 
 
 @dataclass(frozen=True)
 class DataRecord:
-    """What a model was trained and tested on.
+    """The data of a run.
 
     Attributes:
-        name: Of the task or file.
-        fingerprint: Hash over all its content.
-        sizes: Rows of each split.
-        label_names: The classes.
+        name: Name of the task or file.
+        fingerprint: Hash over the content of the data.
+        sizes: Number of rows of each split.
+        label_names: Names of the classes.
         largest_class: Share of the largest class in the test split; None in the record of an older version.
-        classes: Rows of each class, by split.
-        merged_labels: Spellings of a label that count as another one: spelling → class.
+        classes: Number of rows of each class, by split.
+        merged_labels: For each spelling of a label that was merged into a class, the class.
         duplicates: Numbers of rows with repeated texts, within the splits and across them: see
             `earlyrobust.data.duplicates.count_repeats`.
-        max_length: Most tokens of a text that the model reads; None where nothing limits them.
-        cut: Number of texts that are longer and lose their end, by split.
+        max_length: Largest number of tokens of a text that the model reads; None without a limit.
+        cut: Number of texts that are longer than `max_length` and lose their end, by split.
     """
 
     name: str
@@ -53,20 +53,22 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """A trained classifier.
+    """The size and the results of a trained classifier.
 
     Attributes:
         test: Clean accuracy on the test split.
         selection: Clean accuracy on the selection split.
-        parameters: All weights, embeddings included.
-        encoder_parameters: The weights of the transformer layers, which is what a ticket cuts.
-        bytes: Size of the saved weights.
-        attacks: What each attack did to it, by the attack's name.
-        classes_named: Number of classes that it names on the test split; None in an older version's record.
-        swapped: Classes of the test split that it seems to take for one another: class → class that it names.
-        calibration_error: Expected calibration error on the test split, a share; None in an older version's
-            record.
-        confusion: Its answers on the test split by class; None in an older version's record.
+        parameters: Number of all weights, embeddings included.
+        encoder_parameters: Number of weights in the transformer layers, which a ticket cuts.
+        bytes: Size of the saved weights, in bytes.
+        attacks: The record of each attack, by name.
+        classes_named: Number of classes that the classifier predicts on the test split; None in the record of
+            an older version.
+        swapped: For each class of the test split that seems to be swapped, the class that is predicted
+            instead.
+        calibration_error: Expected calibration error on the test split, from 0 to 1; None in the record of an
+            older version.
+        confusion: Confusion matrix on the test split; None in the record of an older version.
     """
 
     test: Accuracy
@@ -83,7 +85,14 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class TicketRecord:
-    """A ticket in numbers: what each layer keeps, of how many."""
+    """The size of a ticket.
+
+    Attributes:
+        heads: Number of attention heads of a layer before the cut.
+        neurons: Number of FFN neurons of a layer before the cut.
+        heads_per_layer: Number of heads that each layer keeps.
+        neurons_per_layer: Number of neurons that each layer keeps.
+    """
 
     heads: int
     neurons: int
@@ -92,17 +101,17 @@ class TicketRecord:
 
     @property
     def heads_kept(self) -> tuple[int, int]:
-        """Heads kept, of all."""
+        """Number of kept heads, and number of all heads."""
         return sum(self.heads_per_layer), self.heads * len(self.heads_per_layer)
 
     @property
     def neurons_kept(self) -> tuple[int, int]:
-        """Neurons kept, of all."""
+        """Number of kept neurons, and number of all neurons."""
         return sum(self.neurons_per_layer), self.neurons * len(self.neurons_per_layer)
 
     @classmethod
     def of(cls, ticket: Ticket) -> TicketRecord:
-        """The numbers of a ticket."""
+        """Count the heads and neurons of a ticket."""
         return cls(
             heads=ticket.heads.shape[1],
             neurons=ticket.neurons.shape[1],
@@ -113,11 +122,11 @@ class TicketRecord:
 
 @dataclass(frozen=True)
 class WeightsRecord:
-    """A ticket over single weights in numbers.
+    """The size of a ticket over single weights.
 
     Attributes:
-        kept: Weights that are not zero.
-        total: Weights that the ticket is about.
+        kept: Number of weights that the ticket keeps.
+        total: Number of weights that the ticket covers.
     """
 
     kept: int
@@ -126,18 +135,20 @@ class WeightsRecord:
 
 @dataclass(frozen=True)
 class SearchRecord:
-    """How a search went.
+    """The course of a search.
 
     Attributes:
-        stop_reason: "converged", "fixed" or "limit".
-        epochs: Epochs of the training data that the search used.
-        steps_per_epoch: Optimiser steps of an epoch.
-        steps_per_miniepoch: Optimiser steps of a miniepoch.
-        miniepochs: Distances and streak at the end of each.
-        head_distances: Distance of the head masks of every two miniepochs (the paper's Figure 2).
-        neuron_distances: The same for the neuron masks.
-        settled_since: Epochs after which the first of the settled masks was drawn; None if they never
-            settled, or in the record of an older version.
+        stop_reason: Reason of the stop: "converged", "fixed" or "limit".
+        epochs: Number of epochs over the training data.
+        steps_per_epoch: Number of optimiser steps in an epoch.
+        steps_per_miniepoch: Number of optimiser steps in a miniepoch.
+        miniepochs: Mask distances and streak at the end of each miniepoch.
+        head_distances: Distances between the head masks of all pairs of miniepochs (the paper's Figure 2),
+            shape (miniepochs, miniepochs).
+        neuron_distances: Distances between the neuron masks of all pairs of miniepochs, shape (miniepochs,
+            miniepochs).
+        settled_since: Number of epochs after which the first of the settled masks was drawn; None if the
+            masks never settled, or in the record of an older version.
     """
 
     stop_reason: str
@@ -151,12 +162,12 @@ class SearchRecord:
 
     @property
     def has_distances(self) -> bool:
-        """Whether masks could be compared: it takes two miniepochs."""
+        """Whether the search has at least two miniepochs, so masks could be compared."""
         return len(self.miniepochs) > 1
 
     @classmethod
     def of(cls, ticket: Ticket) -> SearchRecord | None:
-        """The search that a ticket came from; None for a ticket that was not searched."""
+        """Return the search of a ticket; None for a ticket that was not searched."""
         trace = ticket.trace
         if trace is None:
             return None
@@ -174,12 +185,15 @@ class SearchRecord:
 
 @dataclass(frozen=True)
 class SpeedRecord:
-    """Forward pass of the cut model relative to the dense one, measured in turns on the same batches.
+    """The time of a forward pass of the cut model, relative to the dense model.
+
+    Both models are timed in turns on the same batches.
 
     Attributes:
         time_ratio: Median time of the cut model / median time of the dense model.
-        flops_ratio: The same ratio of floating-point operations in the transformer layers.
-        batch_size: Examples in a batch.
+        flops_ratio: Floating-point operations in the transformer layers of the cut model / of the dense
+            model.
+        batch_size: Number of examples in a batch.
         tokens: Length of the batches in tokens.
     """
 
@@ -191,26 +205,29 @@ class SpeedRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Everything about one run.
+    """The settings and results of a run.
 
     Attributes:
         method: Name of the method that trained `model`.
         config: The resolved options.
-        data: What it was trained and tested on.
-        environment: Where it ran.
-        seconds: Wall-clock seconds of each stage; preparing the data and evaluating have their own.
-        ticket: What the ticket keeps; None without one, or if it is one over single weights.
-        search: How it was found; None for a ticket that was not searched.
-        ticket_origin: Facts that travel with the ticket: its method, task, model, seed and settings.
-        model: The classifier that was trained by the method.
-        dense: The same encoder, fine-tuned whole, or the classifier that was given; None where there is none.
-        speed: The cut model against the dense encoder; None for a model that is not cut.
-        weights: What a ticket over single weights keeps; None without one.
-        needs_dense: Whether the ticket was searched on the dense model, whose training is then part of it.
-        findings: What has gone wrong, and what to try: see `find_faults`.
-        training: What the training of each stage logged; empty in the record of an older version.
-        choices: Which weights were chosen where there was a choice, and what was made up beside the head, a
-            sentence each.
+        data: The data of the run.
+        environment: Hardware and software of the run.
+        seconds: Wall-clock seconds of each stage, by name: "data" for the preparation of the data, "dense",
+            "ticket" and "model". The time of the evaluation is not included.
+        ticket: Size of the ticket; None without a ticket, or for a ticket over single weights.
+        search: The search of the ticket; None for a ticket that was not searched.
+        ticket_origin: Origin of the ticket, as saved with it: method, task, model, seed and settings.
+        model: The classifier that the method trained.
+        dense: The dense model: the whole encoder after plain fine-tuning, or the given classifier. None
+            without a dense model.
+        speed: Speed of the cut model relative to the dense encoder; None for a model that is not cut.
+        weights: Size of a ticket over single weights; None without such a ticket.
+        needs_dense: Whether the ticket was searched on the dense model. The training of the dense model then
+            counts as part of the method.
+        findings: Problems of the run, with advice: see `find_faults`.
+        training: The log of the training of each stage; empty in the record of an older version.
+        choices: Notes on the choices of the run, a sentence each: for example, which weights were loaded, and
+            which weights beside the head were initialised at random.
         given: Whether the training started from a trained classifier; `dense` is then this classifier without
             any training.
         schema_version: Version of this layout.
@@ -237,46 +254,47 @@ class RunRecord:
 
     @property
     def rival(self) -> str:
-        """The name of `dense` in a sentence."""
+        """Name of `dense` in a sentence."""
         return "classifier as it came" if self.given else "dense model"
 
     @property
     def column_of_dense(self) -> str:
-        """The heading of `dense` in a table."""
+        """Heading of `dense` in a table."""
         return "as given" if self.given else "dense"
 
     @property
     def training_seconds(self) -> float:
-        """Seconds of all training that `model` took, its search included, the data's preparation not."""
+        """Seconds of all training of `model`, with the search, without the preparation of the data."""
         stages = ("dense", "ticket", "model") if self.needs_dense else ("ticket", "model")
         return sum(self.seconds.get(stage, 0.0) for stage in stages)
 
     @property
     def is_guess(self) -> bool:
-        """Whether `model` may as well always name one class, as one does whose training has collapsed.
+        """Whether `model` is no more accurate than a classifier that always names one class.
 
-        No attack changes the answers of such a model: its accuracy under attack is high and means nothing.
+        This is the case after the training has collapsed. No attack changes the answers of such a model, so
+        its accuracy under attack is high and means nothing.
         """
         return self.guesses(self.model)
 
     def guesses(self, model: ModelRecord) -> bool:
-        """Whether one of the run's models may do so."""
+        """Return whether a model of the run is no more accurate than always naming one class."""
         return not model.test.beats(self.chance)
 
     @property
     def chance(self) -> float:
-        """The accuracy of always naming one class: the largest, if its share is known."""
+        """Accuracy of always naming one class: the largest one, if its share is known."""
         share = self.data.largest_class
         return 1 / len(self.data.label_names) if share is None else share
 
     @property
     def title(self) -> str:
-        """What the model is called beside the dense one: the ticket, or the method's name."""
+        """Name of `model` beside the dense model: "ticket", or the name of the method."""
         return self.method if self.ticket is None and self.weights is None else "ticket"
 
     @property
     def attacks(self) -> dict[str, AttackRecord]:
-        """What each attack did to the dense model and to the method's, by a title."""
+        """The records of all attacks on the dense model and on `model`, by a title."""
         title = "ticket" if self.title == "ticket" else f"{self.title} model"
         models = {self.rival: self.dense, title: self.model}
         return {
@@ -292,10 +310,10 @@ class RunRecord:
 
     @classmethod
     def load(cls, folder: Path) -> RunRecord:
-        """Read the record of a run.
+        """Read the record of a run from a folder.
 
         Raises:
-            OutputError: If there is none, it is damaged, or it was written by a newer version.
+            OutputError: If there is no record, it is damaged, or a newer version has written it.
         """
         missing = f"There is no finished run in '{folder}': {RECORD_NAME} is missing."
         return read_record(folder / RECORD_NAME, cls, missing)

@@ -1,8 +1,8 @@
 """The record of scrutiny: accuracy under variants of the attack against which a model seems robust.
 
-Some published defences are illusions. For example, an extreme temperature hides from the attack which edits
-help. A recalibrated attack is as strong as before (Raina et al., "Extreme Miscalibration and the Illusion of
-Adversarial Robustness", ACL 2024).
+Some published defences only seem robust. For example, an extreme temperature hides from the attack which
+edits help. A recalibrated attack is as strong as before (Raina et al., "Extreme Miscalibration and the
+Illusion of Adversarial Robustness", ACL 2024).
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class VariantRecord:
     Attributes:
         settings: Settings of the variant.
         under_attack: Accuracy under the variant.
-        queries: Mean number of queries per example that was right before; None if none was.
+        queries: Mean number of queries for an example that was right before the attack; None if no example
+            was right.
         only_variant: Number of examples that the variant breaks and the plain attack does not.
         only_plain: Number of examples that the plain attack breaks and the variant does not.
         p: McNemar's exact one-sided p: the probability of at least this `only_variant` by chance.
@@ -210,8 +211,8 @@ class ReplayReport:
         max_length: Most tokens of a text that the model reads.
         texts: Number of texts that broke the other model.
         clean: Share of these texts that the model classifies right before the attack.
-        transferred: Share of the texts that are right before the attack and wrong after it, of those that are
-            right before; None if none is.
+        transferred: Of the texts that are right before the attack, the share that is wrong after it; None if
+            no text is right before it.
         under_replay: Share of all texts that the model classifies right before and after the attack.
         environment: Hardware and software of the replay.
         choices: The weights that were chosen where there was a choice, a sentence each.

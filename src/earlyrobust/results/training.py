@@ -1,4 +1,4 @@
-"""What the training of a stage logged."""
+"""The log of the training of a stage."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# Points that are kept of a stage, as many as a picture can show.
+# Number of points that the log of a stage keeps; a picture cannot show more.
 _MOST = 200
 
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """Loss, gradient norm and learning rate of a training, at the steps that were logged.
+    """Loss, gradient norm and learning rate of a training, at the logged steps.
 
     Numbers that are not finite are None.
 
     Attributes:
-        steps: Optimiser steps, counted from 1.
-        loss: Mean loss of the steps since the one before, without the penalty.
-        gradient_norm: Norm of the gradient of all weights, before it is clipped.
-        learning_rate: As it was at the step.
-        penalty: Mean penalty of the steps since the one before; empty without a penalty.
+        steps: The logged optimiser steps, counted from 1.
+        loss: Mean loss since the previous logged step, without the penalty.
+        gradient_norm: Norm of the gradient of all weights, before clipping.
+        learning_rate: Learning rate at the step.
+        penalty: Mean penalty since the previous logged step; empty without a penalty.
         noise_level: Level of the noise, a factor of its rate; empty without noise.
-        clean_loss: Mean loss of the texts that the noise leaves as they are; empty without noise. If it is
-            above `noisy_loss`, the noise gives the classes of texts away.
+        clean_loss: Mean loss of the texts that the noise does not change; empty without noise. If it is above
+            `noisy_loss`, the noise reveals the classes of the texts.
         noisy_loss: Mean loss of the texts that were chosen for noise; empty without noise.
-        retreats: The steps at which the training went back to its last good state, because the model had come
-            to name one class.
-        epochs: The epochs after which the model was judged on the selection split; empty if it was not.
-        selection: Accuracy on the selection split after each of them, or macro-F1 with balanced classes.
-        kept_epoch: The epoch whose weights were kept; None if the model was not judged.
+        retreats: The steps at which the training went back to its last good state, because the model
+            predicted only one class.
+        epochs: The epochs after which the model was evaluated on the selection split; empty without such
+            evaluations.
+        selection: For each of `epochs`, accuracy on the selection split, or macro-F1 with balanced classes.
+        kept_epoch: The epoch whose weights were kept; None if the model was not evaluated.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -49,7 +50,13 @@ class TrainingLog:
 
     @classmethod
     def of(cls, history: Sequence[Mapping[str, Any]]) -> TrainingLog:
-        """Pick a trainer's log history; of a long one, points that are evenly apart, and the last."""
+        """Make the log from the log history of a trainer.
+
+        Of a long history, evenly spaced points are kept, the first and the last included.
+
+        Args:
+            history: The entries of `TrainerState.log_history`.
+        """
         points = [entry for entry in history if "loss" in entry]
         if len(points) > _MOST:
             last = len(points) - 1

@@ -20,7 +20,7 @@ class ValidityRecord:
     """Counts of the words and candidates that an attack could try, and of the texts that it attacked.
 
     Attributes:
-        attacked: Number of attacked examples: those that the classifier had right.
+        attacked: Number of attacked examples: those that the classifier classified right before the attack.
         counted: Number of attacked examples with counts: all, unless an older version began the journal. The
             counts below, down to `offered`, cover these examples.
         never_offered: Number of examples for which the classifier was not asked about any candidate.
@@ -41,7 +41,7 @@ class ValidityRecord:
         language: Counts that tell whether the texts of the sample are English.
         never_offered_share: `never_offered` / `counted`; None without examples.
         touchable_share: `touchable` / `words`; None without words.
-        candidates_per_word: `offered` / `tried`; None without positions.
+        candidates_per_word: `offered` / `tried`; None without tried positions.
     """
 
     attacked: int

@@ -1,4 +1,4 @@
-"""How sentences list things."""
+"""Writes lists and durations for sentences."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:
-    """Put names in a row, such as "a, b and c".
+    """Join names to a list, such as "a, b and c".
 
     Args:
-        names: At least one.
-        last: The word before the last of them.
+        names: At least one name.
+        last: The word before the last name.
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
 def duration(seconds: float) -> str:
-    """Write seconds, or minutes and seconds from one minute on."""
+    """Write a duration in seconds; from one minute on, in minutes and seconds."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,6 +1,6 @@
-"""How a ticket is searched, one file each.
+"""Searches for tickets, one file each.
 
-To add one: a new file with a configuration and a search, and one line in `SEARCHES`.
+To add a search, write a file with a configuration and a `Search`, and add a line to `SEARCHES`.
 """
 
 from __future__ import annotations

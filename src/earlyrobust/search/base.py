@@ -1,4 +1,4 @@
-"""The base class of all searches for tickets."""
+"""The base class of all searches for tickets, and the training arguments and trainer that they share."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from earlyrobust.tickets.ticket import Miniepoch
 
-# The classifier that a search needs: a pretrained one, or one that is fine-tuned already.
+# The classifier on which a search starts: the pretrained one, or the fine-tuned one.
 SearchedModel = Literal["pretrained", "finetuned"]
 ConfigT = TypeVar("ConfigT", bound="DataclassInstance")
 TicketT = TypeVar("TicketT")
@@ -38,36 +38,37 @@ PAPER_ADVERSARY = FreeLB()
 
 
 class Default(Enum):
-    """Stands for the adversary that a search has if none is given."""
+    """Marks an argument for which the search uses its own adversary."""
 
     ADVERSARY = "the adversary of the search"
 
 
 class Search(ABC, Generic[ConfigT, TicketT]):
-    """Finds a ticket: puts trainable importances on the parts of a classifier, trains, and ranks the parts.
+    """Finds a ticket: adds trainable importances to the parts of a classifier, trains, and ranks the parts.
 
-    This class trains, and checks what it is given. A search says which importances there are, how their size
-    is penalised, and how the ticket is drawn: it implements `_prepare`, `_attached`, `_penalty` and `_draw`.
+    This class trains, and checks its arguments. A subclass defines the importances, the penalty on their
+    size, and the way to draw the ticket: it implements `_arguments`, `_prepare`, `_attached`, `_penalty` and
+    `_draw`.
 
     Args:
         model: A classifier of a supported family.
         args: Training arguments. The search sets the number of epochs itself, and keeps the learning rate
-            constant: a rate that decays to zero would make any ranking settle.
+            constant, because any ranking would settle at a rate that decays to zero.
         train_dataset: Tokenised examples with labels.
         config: The settings of the search.
-        adversary: Perturbs the embeddings; None for no adversary. The default is that of the search.
+        adversary: Perturbs the embeddings; None for no adversary. The default is the adversary of the search.
         processing_class: The tokenizer, which pads batches.
         callbacks: More callbacks for the trainer.
-        trainer_class: The class of the trainer; a class of the user's may compute a loss of its own.
-        origin: Facts to keep with the ticket (task, name of the model, ...), JSON types only.
-        on_miniepoch: Called at the end of each miniepoch, in searches that have miniepochs.
+        trainer_class: The class of the trainer. The user's own class may compute a loss of its own.
+        origin: Facts to store in the ticket (task, name of the model, ...), JSON types only.
+        on_miniepoch: Called at the end of each miniepoch, if the search has miniepochs.
         **options: More arguments of the trainer, such as `data_collator`, `compute_loss_func`, `eval_dataset`
             or `compute_metrics`.
 
     Raises:
         ModelError: If the architecture of the model is not supported.
         ConfigError: If the settings do not fit the model, or the adversary replays batches.
-        DataError: If the length of the data set is unknown, or less than a batch.
+        DataError: If the data set has no known length, or is smaller than a batch.
     """
 
     name: ClassVar[str]
@@ -118,11 +119,11 @@ class Search(ABC, Generic[ConfigT, TicketT]):
             resume_from_checkpoint: Folder of a checkpoint of an interrupted search.
 
         Returns:
-            The ticket. The importances are off the model again, however the search ends.
+            The ticket. The importances are always removed from the model, even if the search fails.
 
         Raises:
             TicketError: If the importances rank nothing (too few steps) or diverged.
-            ModelError: If another search is under way on the model.
+            ModelError: If another search is running on the model.
         """
         checkpoint = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
         with self._attached(self.trainer.model):
@@ -131,7 +132,12 @@ class Search(ABC, Generic[ConfigT, TicketT]):
 
     @abstractmethod
     def _arguments(self, args: TrainingArguments, *, evaluates: bool) -> TrainingArguments:
-        """Return the training arguments of the search, see `search_arguments`."""
+        """Return the training arguments of the search, see `search_arguments`.
+
+        Args:
+            args: The user's training arguments, which do not change.
+            evaluates: Whether the user gives a data set to evaluate on.
+        """
 
     @abstractmethod
     def _prepare(
@@ -140,7 +146,7 @@ class Search(ABC, Generic[ConfigT, TicketT]):
         args: TrainingArguments,
         on_miniepoch: Callable[[Miniepoch], None] | None,
     ) -> list[TrainerCallback]:
-        """Make the importances of a model, and return the callbacks that watch them.
+        """Make the importances for a model, and return the callbacks that observe them.
 
         Args:
             model: The classifier.
@@ -150,26 +156,26 @@ class Search(ABC, Generic[ConfigT, TicketT]):
 
     @abstractmethod
     def _attached(self, model: PreTrainedModel) -> AbstractContextManager[None]:
-        """Put the importances on a model while the context lasts."""
+        """Attach the importances to a model while the context lasts."""
 
     @abstractmethod
     def _penalty(self) -> Tensor:
-        """Return what the size of the importances adds to the loss, shape ()."""
+        """Return the penalty on the size of the importances, which is added to the loss, shape ()."""
 
     @abstractmethod
     def _draw(self, origin: dict[str, Any]) -> TicketT:
         """Draw the ticket.
 
         Args:
-            origin: Facts to keep with the ticket.
+            origin: Facts to store in the ticket.
         """
 
 
 def check_adversary(adversary: Adversary | None) -> None:
-    """Check that an adversary can perturb a search.
+    """Check that a search can use an adversary.
 
     Raises:
-        ConfigError: If it replays batches.
+        ConfigError: If the adversary replays batches.
     """
     if adversary is not None and adversary.replays > 1:
         raise ConfigError(
@@ -183,10 +189,10 @@ def steps_of_epoch(dataset: Any, args: TrainingArguments) -> int:
 
     Args:
         dataset: Tokenised examples.
-        args: Training arguments, of one device for each process.
+        args: Training arguments, with one device for each process.
 
     Raises:
-        DataError: If they cannot be counted, or there are none.
+        DataError: If the data set has no known length, or is smaller than a batch.
     """
     if not hasattr(dataset, "__len__"):
         raise DataError("A search needs a train_dataset of known length: give it one, and not a stream.")
@@ -204,22 +210,21 @@ def steps_of_epoch(dataset: Any, args: TrainingArguments) -> int:
 def search_arguments(
     args: TrainingArguments, epochs: float, evaluates: bool = False, *, goes_on: bool = False
 ) -> TrainingArguments:
-    """Training arguments for a search of so many epochs, at a constant learning rate.
+    """Return the training arguments of a search: a number of epochs at a constant learning rate.
 
-    This deviates from the paper's release, where the rate rises over the first 10 % of an epoch and then
-    falls to zero. The release trains that whole epoch and looks for a settled mask afterwards. A search that
-    stops live does not know how long it will last, and where the rate is close to zero, any mask looks
-    settled.
+    This deviates from the paper's release. There the rate rises over the first 10 % of an epoch and then
+    falls to zero. The release trains this whole epoch, and looks for a settled mask afterwards. A search that
+    stops live does not know its length in advance. And at a rate close to zero, any mask looks settled.
 
-    A search switches off the options that it cannot follow: it does not go back to the best model, whose
-    masks are not the settled ones, and it keeps the batch size, in which its miniepochs are counted.
+    A search switches off the options that it cannot follow. It does not return to the best model, whose masks
+    are not the settled ones. It keeps the batch size, because the length of its miniepochs depends on it.
 
     Args:
-        args: The user's, which stay as they are.
-        epochs: Of the search.
-        evaluates: Whether there is something to evaluate on.
-        goes_on: Whether the training of the ticket goes on from the search. Then the user's epochs and
-            learning rates are those of both, and the search is their first part.
+        args: The user's training arguments, which do not change.
+        epochs: Number of epochs of the search.
+        evaluates: Whether there is a data set to evaluate on.
+        goes_on: Whether the training of the ticket continues from the search. Then the user's epochs and
+            learning rates are those of both together, and the search is their first part.
     """
     args = own_arguments(args)
     if not goes_on:
@@ -239,11 +244,11 @@ def search_arguments(
 
 
 def check_rest(args: TrainingArguments, steps: int, steps_per_epoch: int) -> None:
-    """Check that a search leaves something of a training that goes on from it.
+    """Check that a search leaves some steps for the training that continues from it.
 
     Args:
         args: Training arguments of the search and this training together.
-        steps: Optimiser steps that the search takes at most.
+        steps: Largest number of optimiser steps of the search.
         steps_per_epoch: Optimiser steps of an epoch.
 
     Raises:
@@ -252,24 +257,25 @@ def check_rest(args: TrainingArguments, steps: int, steps_per_epoch: int) -> Non
     total = args.max_steps if args.max_steps > 0 else args.num_train_epochs * steps_per_epoch
     if steps >= total:
         raise ConfigError(
-            f"The search may take {steps} steps, but it and the training that goes on from it have "
-            f"{total:g} together: train for more epochs, or let the search take fewer."
+            f"The search may take {steps} steps, but the search and the training that continues from it "
+            f"have {total:g} together: train for more epochs, or let the search take fewer."
         )
 
 
 def search_trainer(
     kind: type[Trainer], own: type[AdversarialTrainer], *, callbacks: Sequence[Any], **options: Any
 ) -> AdversarialTrainer:
-    """Make the trainer of a search from a trainer class of the user's.
+    """Make the trainer of a search, with a trainer class of the user.
 
     Args:
-        kind: The user's, which may compute a loss of its own.
-        own: What the search overrides.
-        callbacks: Those that would stop the search early are left out: it stops by itself.
-        **options: As for `AdversarialTrainer`.
+        kind: The user's trainer class, which may compute a loss of its own.
+        own: The trainer class of the search, whose methods take precedence.
+        callbacks: Callbacks of the trainer. Those that would stop the search early are left out, because the
+            search stops by itself.
+        **options: More arguments of `AdversarialTrainer`.
 
     Raises:
-        ConfigError: If it is no trainer class, or an option is not for searches.
+        ConfigError: If `kind` is no trainer class, or a search cannot use an option.
     """
     if not (inspect.isclass(kind) and issubclass(kind, Trainer)):
         raise ConfigError(
@@ -291,7 +297,7 @@ def search_trainer(
 
 
 def _check_init(kind: type[Trainer], options: Sequence[str]) -> None:
-    """Refuse a class of trainer whose own `__init__` does not hand on what it does not know."""
+    """Refuse a trainer class whose own `__init__` does not accept all options."""
     own: Any = kind.__init__
     if own in (Trainer.__init__, AdversarialTrainer.__init__):
         return
@@ -309,7 +315,7 @@ def _stops_early(callback: Any) -> bool:
 
 
 def facts(name: str, config: DataclassInstance, trainer: AdversarialTrainer) -> dict[str, Any]:
-    """Facts about a search that travel with its ticket, as JSON types."""
+    """Return the facts about a search that its ticket stores, as JSON types."""
     adversary = trainer.adversary
     return {
         "method": name,

@@ -1,8 +1,8 @@
-"""Going on from a search: a checkpoint of the cut model, from which its training resumes.
+"""Continuing from a search: a checkpoint of the cut model, from which its training resumes.
 
-A search trains weights, and an optimiser keeps moments of their gradients. Cut like the weights, they are the
-state of the smaller model's training. So training on is a resume: with the step, the learning rate, the order
-of the examples and the noise that the search ended with.
+A search trains weights, and the optimiser keeps moments of their gradients. Both are cut in the same way, and
+are then the state of the smaller model's training. So the training resumes at the step, with the learning
+rate, the order of the examples and the noise with which the search ended.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
 def save_cut_checkpoint(
     trainer: AdversarialTrainer, coefficients: ImportanceCoefficients, ticket: Ticket, folder: Path
 ) -> Path:
-    """Write a checkpoint of the cut model's training, as far as the search has come.
+    """Write a checkpoint of the cut model's training, at the step that the search has reached.
 
-    The coefficients of what stays become part of the weights. So the cut model computes what the searched one
-    computes with its other heads and neurons switched off.
+    The coefficients of the remaining parts are multiplied into the weights. So the cut model computes the
+    same as the searched model with its other heads and neurons switched off.
 
     Args:
         trainer: The trainer of the search, after its training.
-        coefficients: The coefficients, off the model again.
-        ticket: The ticket that was found.
-        folder: The folder for checkpoints of the training that goes on.
+        coefficients: The coefficients, detached from the model.
+        ticket: The ticket of the search.
+        folder: The folder for the checkpoints of the training that continues.
 
     Returns:
-        The folder of the checkpoint, which `Trainer.train(resume_from_checkpoint=...)` takes.
+        The folder of the checkpoint, for `Trainer.train(resume_from_checkpoint=...)`.
 
     Raises:
-        ConfigError: If the optimiser keeps something that cannot be cut, as Adafactor does.
+        ConfigError: If the optimiser keeps a state that cannot be cut, as Adafactor does.
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
     place = folder / f"checkpoint-{trainer.state.global_step}"
@@ -67,13 +67,13 @@ def save_cut_checkpoint(
             trainer.noise.save(place)
     processes.wait()
     trainer._save_scaler(str(place))
-    trainer._save_rng_state(str(place))  # each process has its own
+    trainer._save_rng_state(str(place))  # each process has a state of its own
     processes.wait()
     return place
 
 
 def _forget_the_search(file: Path) -> None:
-    """Take the log of the search, and its wish to stop, out of a saved trainer state."""
+    """Remove the log of the search, and its request to stop, from a saved trainer state."""
     state = json.loads(file.read_text(encoding="utf-8"))
     wishes = state["stateful_callbacks"]["TrainerControl"]["args"]
     wishes.update(dict.fromkeys(wishes, False))
@@ -119,7 +119,7 @@ def _cut_state(
 
 
 def _kept(model: PreTrainedModel, ticket: Ticket) -> dict[int, Tensor]:
-    """Return the flat indices of the entries that stay, for each weight that is cut, by its identity."""
+    """Return the flat indices of the remaining entries of each weight that is cut, by the weight's `id`."""
     family = family_of(model.config)
     size = family.dimensions(model.config)
     found: dict[int, Tensor] = {}
@@ -130,7 +130,7 @@ def _kept(model: PreTrainedModel, ticket: Ticket) -> dict[int, Tensor]:
 
 
 def _cut(value: Any, weight: nn.Parameter, kept: Tensor | None, shape: torch.Size) -> Any:
-    """Return what an optimiser keeps for a weight, for the weight that is left of it."""
+    """Return the part of an optimiser's value for a weight that belongs to the weight's remaining entries."""
     if not isinstance(value, Tensor) or value.dim() == 0 or (kept is None and value.shape == weight.shape):
         return value
     if value.shape != weight.shape:

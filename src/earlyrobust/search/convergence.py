@@ -1,7 +1,7 @@
-"""Watching the masks settle while a search trains: the paper's ticket convergence metric, live.
+"""Live convergence of a search: compares the masks of miniepochs by the paper's distance, and stops training.
 
-At the end of every miniepoch both masks are drawn and compared with earlier ones. As soon as a rule of
-`earlyrobust.settling` is met, training stops.
+Both masks are drawn at the end of every miniepoch and compared with earlier ones. Training stops as soon as
+they meet a rule of `earlyrobust.settling`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from earlyrobust.tickets.ticket import Miniepoch
 
 
 class MaskHistory(nn.Module):
-    """The masks of all miniepochs so far, as buffers of the model that is searched.
+    """The masks of all miniepochs so far, as buffers of the searched model.
 
-    As buffers they are in every checkpoint, whole or not at all, and a resumed search goes on with them.
+    As buffers they are part of every checkpoint, so a resumed search continues with them.
 
     Args:
-        limit: The most miniepochs there can be.
+        limit: Largest number of miniepochs.
         layers: Layers of the encoder.
         heads: Heads of a layer.
         neurons: Neurons of a layer.
-        kept_scores: Number of the last miniepochs whose coefficients are kept, too.
+        kept_scores: Number of the last miniepochs whose coefficients are stored, too.
     """
 
     NAME = "mask_history"
@@ -48,22 +48,22 @@ class MaskHistory(nn.Module):
         super().__init__()
         self._kept_scores = kept_scores
         if kept_scores:
-            # The scores of a miniepoch take the place of those that are no longer kept.
+            # The scores of a miniepoch overwrite those of the oldest stored miniepoch.
             self.register_buffer("head_scores", torch.zeros(kept_scores, layers, heads))
             self.register_buffer("neuron_scores", torch.zeros(kept_scores, layers, neurons))
         self.register_buffer("heads", torch.zeros(limit, layers, heads, dtype=torch.bool))
         self.register_buffer("neurons", torch.zeros(limit, layers, neurons, dtype=torch.bool))
-        # Optimiser steps at which each miniepoch ended; 0 for those still to come.
+        # The optimiser step at which each miniepoch ended; 0 for miniepochs that have not ended yet.
         self.register_buffer("steps", torch.zeros(limit, dtype=torch.int64))
 
     def __len__(self) -> int:
         return int(self.steps.count_nonzero())
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Take the masks of a search that had another limit, as far as there are any.
+        """Load the masks of a search that had another limit, if they fit into this limit.
 
         Raises:
-            ConfigError: If they are more than this search's limit allows for.
+            ConfigError: If the masks are more than the limit of this search.
         """
         limit = len(self.steps)
         saved = state_dict.get(f"{prefix}steps")
@@ -71,8 +71,8 @@ class MaskHistory(nn.Module):
             count = int(saved.count_nonzero())
             if count > limit:
                 raise ConfigError(
-                    f"The checkpoint is that of a search of {count} miniepochs so far, but this one ends "
-                    f"after {limit}: give it the limit that it began with."
+                    f"The checkpoint holds {count} miniepochs of a search, but this search ends "
+                    f"after {limit}: use the limit that the search began with."
                 )
             for name in ("heads", "neurons", "steps"):
                 part = state_dict[f"{prefix}{name}"][:limit]
@@ -82,20 +82,20 @@ class MaskHistory(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def clear(self) -> None:
-        """Forget a search before this one."""
+        """Remove all masks and scores of an earlier search."""
         for buffer in self.buffers():
             buffer.zero_()
 
     def append(
         self, step: int, heads: Mask, neurons: Mask, scores: tuple[Scores, Scores] | None = None
     ) -> None:
-        """Add the masks drawn after optimiser step `step`; empty ones where none could be drawn.
+        """Add the masks of a miniepoch; empty masks if none could be drawn.
 
         Args:
             step: Optimiser steps taken so far.
             heads: Shape (layers, heads).
             neurons: Shape (layers, neurons).
-            scores: The coefficients that both were drawn from; needed where they are kept.
+            scores: The coefficients from which both masks were drawn; needed if coefficients are stored.
         """
         index = len(self)
         if scores is not None and self._kept_scores:
@@ -106,19 +106,27 @@ class MaskHistory(nn.Module):
         self.steps[index] = step
 
     def masks(self) -> tuple[Mask, Mask]:
-        """Head masks (miniepochs, layers, heads) and neuron masks (miniepochs, layers, neurons)."""
+        """Return head masks (miniepochs, layers, heads) and neuron masks (miniepochs, layers, neurons)."""
         count = len(self)
         return self.heads[:count].cpu().numpy(), self.neurons[:count].cpu().numpy()
 
     def scores(self, index: int) -> tuple[Scores, Scores]:
-        """The coefficients of one of the miniepochs whose coefficients are kept, heads and neurons."""
+        """Return the stored coefficients of a miniepoch, those of heads and those of neurons.
+
+        Args:
+            index: Index of the miniepoch, one of the last `kept_scores`.
+        """
         heads, neurons = (
             kept[index % self._kept_scores].cpu().numpy() for kept in (self.head_scores, self.neuron_scores)
         )
         return heads, neurons
 
     def miniepochs(self, rule: SettlingRule) -> tuple[Miniepoch, ...]:
-        """The distances between consecutive masks, and for how long they have been settled by a rule."""
+        """Return the miniepochs, with the distances of their masks and the lengths of their streaks.
+
+        Args:
+            rule: Decides when masks have settled.
+        """
         steps: NDArray[np.int64] = self.steps[: len(self)].cpu().numpy()
         heads, neurons = self.masks()
         drawn = [bool(one.any() and other.any()) for one, other in zip(heads, neurons, strict=True)]
@@ -140,14 +148,14 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
     """Draws and compares masks at the end of every miniepoch, and stops training when they have settled.
 
     Args:
-        coefficients: The coefficients that are trained.
-        history: Where the masks are kept.
+        coefficients: The trained coefficients.
+        history: Stores the masks.
         draw: Draws both masks from the coefficients.
-        rule: When masks count as settled.
-        stops: Whether training stops then; False to watch only.
+        rule: Decides when masks have settled.
+        stops: Whether training stops when masks have settled; False to observe only.
         steps_per_miniepoch: Optimiser steps of one miniepoch.
         limit: Optimiser steps after which training stops anyway.
-        report: Called with every miniepoch as it ends.
+        report: Called with every miniepoch when it ends.
     """
 
     def __init__(
@@ -175,13 +183,13 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Forget a search before this one."""
+        """Reset the result of an earlier search."""
         self.converged = False
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Take stock if this step ends a miniepoch."""
+        """Draw and compare masks if this step ends a miniepoch, and stop when they have settled."""
         if state.global_step % self._steps_per_miniepoch == 0:
             scores = scores_of(self._coefficients)
             self._history.append(state.global_step, *self._draw_or_none(scores), scores)
@@ -198,11 +206,11 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Stopping ends the epoch, too."""
+        """Prevent a checkpoint at the end of the epoch if the search stops there."""
         self._save_only_before_the_stop(control)
 
     def _draw_or_none(self, scores: tuple[Scores, Scores]) -> tuple[Mask, Mask]:
-        """Both masks, or two empty ones while the coefficients rank nothing."""
+        """Return both masks; empty masks while the coefficients rank nothing."""
         try:
             return self._draw(*scores)
         except TicketError:
@@ -210,19 +218,20 @@ class ConvergenceCallback(TrainerCallback):  # type: ignore[misc]
             return heads, neurons
 
     def _save_only_before_the_stop(self, control: TrainerControl) -> None:
-        # The ticket is about to be saved; a checkpoint of the last step would resume past it.
+        # The ticket is drawn now. A search that resumed from a checkpoint of this step would continue past
+        # the stop.
         if control.should_training_stop:
             control.should_save = False
 
 
 def scores_of(coefficients: ImportanceCoefficients) -> tuple[Scores, Scores]:
-    """The coefficients as arrays: heads (layers, heads) and neurons (layers, neurons).
+    """Return the coefficients as arrays: heads (layers, heads) and neurons (layers, neurons).
 
-    Processes that share a search all see those of the first, so that they stop at the same step and draw the
-    same ticket, even if their hardware does not round alike.
+    All processes of a search get the coefficients of the first process. So they stop at the same step and
+    draw the same ticket, even if their hardware rounds differently.
 
     Raises:
-        TicketError: If training has made them NaN or infinite.
+        TicketError: If training has made the coefficients NaN or infinite.
     """
     parts = (coefficients.heads, coefficients.neurons)
     heads, neurons = (

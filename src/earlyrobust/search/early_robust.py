@@ -1,7 +1,7 @@
-"""The robust early-bird search: the searching stage of the paper.
+"""The robust early-bird search, the first stage of the paper's method.
 
 Weights θ and coefficients c are trained together on L_adv(θ, c) + λ_head‖c_head‖₁ + λ_neuron‖c_neuron‖₁ until
-the masks that c ranks have settled, which takes a fraction of an epoch. Then the ticket is drawn.
+the masks drawn from c have settled. This takes a fraction of an epoch. Then the ticket is drawn.
 """
 
 from __future__ import annotations
@@ -42,26 +42,30 @@ class SearchConfig:
     """Settings of the robust early-bird search.
 
     Attributes:
-        head_ratio: Share of all heads to cut (1/6: the paper).
-        neuron_ratio: Share of all FFN neurons to cut (0.3: the paper for SST-2, QNLI and QQP).
-        head_penalty: λ_head, weight of the coefficients' L1 norm (1e-5: the paper's release for IMDB).
-        neuron_penalty: λ_neuron (2e-4: the same).
-        gamma: γ, mask distance below which masks count as settled (0.1: the paper).
-        patience: Miniepochs for which both masks must be settled (5: the paper).
-        settling: The rule by which they are. By "streak" each mask is close to the one before, and the last
-            mask is drawn (the paper's text); by "window" each is close to the first of them, and that first
-            mask is drawn (the paper's release).
-        miniepoch: Length of a miniepoch in epochs (0.05: the paper).
-        min_steps: Fewest optimiser steps of a miniepoch (ours). On small data 0.05 epoch is a handful of
-            steps in which coefficients hardly move, so that masks look settled when nothing was learnt.
-        max_epochs: Epochs after which the search stops anyway (1: ours).
-        head_scope: Rank the heads of all layers together ("global": the paper), or cut the same share of
-            every layer ("layerwise").
-        neuron_scope: The same for neurons ("global": the paper).
-        neuron_multiple: Every layer keeps a multiple of so many neurons, see `draw_mask` (1: the paper). GPUs
-            compute matrices fastest whose sides are multiples of 64.
-        draw_after: Epochs after which the ticket is drawn, settled or not; None to draw it when the masks
-            have settled (None: the paper).
+        head_ratio: Share of all heads to cut. Default: 1/6 (the paper).
+        neuron_ratio: Share of all FFN neurons to cut. Default: 0.3 (the paper for SST-2, QNLI and QQP).
+        head_penalty: λ_head, the weight of the L1 norm of the heads' coefficients. Default: 1e-5 (the paper's
+            release for IMDB).
+        neuron_penalty: λ_neuron, the weight of the L1 norm of the neurons' coefficients. Default: 2e-4 (the
+            paper's release for IMDB).
+        gamma: γ, the mask distance below which two masks are close. Default: 0.1 (the paper).
+        patience: Number of miniepochs during which both masks must stay settled. Default: 5 (the paper).
+        settling: The rule that decides when masks have settled. By "streak" each mask is close to the one
+            before, and the ticket is the last mask (the paper's text). By "window" each mask is close to the
+            first of them, and the ticket is this first mask (the paper's release). Default: "streak".
+        miniepoch: Length of a miniepoch in epochs. Default: 0.05 (the paper).
+        min_steps: Smallest number of optimiser steps of a miniepoch. Default: 20 (our choice). On small data
+            0.05 epoch is a handful of steps. Coefficients hardly move in them, so masks look settled although
+            nothing was learnt.
+        max_epochs: Epochs after which the search stops in any case. Default: 1 (our choice).
+        head_scope: "global" to rank the heads of all layers together, "layerwise" to cut the same share of
+            every layer. Default: "global" (the paper).
+        neuron_scope: "global" to rank the neurons of all layers together, "layerwise" to cut the same share
+            of every layer. Default: "global" (the paper).
+        neuron_multiple: Every layer keeps a multiple of this number of neurons, see `draw_mask`. GPUs compute
+            fastest with matrices whose sides are multiples of 64. Default: 1 (the paper).
+        draw_after: Epochs after which the ticket is drawn, settled or not. None to draw it when the masks
+            have settled. Default: None (the paper).
     """
 
     head_ratio: float = 1 / 6
@@ -98,12 +102,12 @@ class SearchConfig:
 
     @property
     def epochs(self) -> float:
-        """Epochs after which the search ends at the latest."""
+        """Return the number of epochs after which the search ends at the latest."""
         return self.max_epochs if self.draw_after is None else self.draw_after
 
     @property
     def rule(self) -> SettlingRule:
-        """When masks count as settled."""
+        """Return the rule that decides when masks have settled."""
         return SettlingRule(self.gamma, self.patience, self.settling)
 
     def draw(self, heads: Scores, neurons: Scores) -> tuple[Mask, Mask]:
@@ -113,8 +117,11 @@ class SearchConfig:
             heads: Coefficients, shape (layers, heads).
             neurons: Coefficients, shape (layers, neurons).
 
+        Returns:
+            The head mask and the neuron mask, of the same shapes.
+
         Raises:
-            TicketError: If they rank nothing.
+            TicketError: If the coefficients rank nothing.
         """
         return (
             draw_mask(heads, self.head_ratio, self.head_scope),
@@ -122,18 +129,22 @@ class SearchConfig:
         )
 
     def steps_per_miniepoch(self, steps_per_epoch: int) -> int:
-        """Optimiser steps of one miniepoch, given those of an epoch."""
+        """Return the optimiser steps of one miniepoch, given those of an epoch."""
         return max(self.min_steps, round(self.miniepoch * steps_per_epoch))
 
     def epochs_to_settle(self, steps_per_epoch: int) -> float:
-        """Epochs that masks need to settle: as many miniepochs as the patience, and two.
+        """Return the epochs that masks need to settle: the patience in miniepochs, and two miniepochs more.
 
-        The masks of the first have none to be compared with, and the search still begins to learn there.
+        The masks of the first miniepoch have no earlier masks to be compared with, and the search has hardly
+        learned there.
+
+        Args:
+            steps_per_epoch: Optimiser steps of an epoch.
         """
         return (self.patience + 2) * self.steps_per_miniepoch(steps_per_epoch) / steps_per_epoch
 
     def describe_haste(self, steps_per_epoch: int) -> str | None:
-        """The beginning of a sentence on why masks cannot settle within the limit; None if they can.
+        """Return the beginning of a sentence on why masks cannot settle in time; None if they can.
 
         Args:
             steps_per_epoch: Optimiser steps of an epoch.
@@ -148,7 +159,7 @@ class SearchConfig:
 
 
 class _SearchTrainer(AdversarialTrainer):
-    """Keeps weight decay off the coefficients: it would pull them to zero whatever the data says."""
+    """Excludes the coefficients from weight decay, which would pull them to zero whatever the data are."""
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         names: list[str] = super().get_decay_parameter_names(model)
@@ -158,23 +169,23 @@ class _SearchTrainer(AdversarialTrainer):
 class EarlyRobustSearch(Search[SearchConfig, Ticket]):
     """Searches a ticket over heads and neurons on a pretrained classifier.
 
-    The search trains the weights of the classifier, too. To cut and fine-tune the classifier, load the
-    pretrained model afresh, or continue the training from `save_checkpoint`. A subclass gives the search
-    another name and other defaults.
+    The search also trains the weights of the classifier. To cut and fine-tune the classifier, load the
+    pretrained model afresh, or continue the training from `save_checkpoint`. A subclass can change the name
+    of the search and its defaults.
 
     Args:
         model: A classifier of a supported family that is not cut.
         args: Training arguments, see `Search`.
         train_dataset: Tokenised examples with labels.
-        goes_on: Whether the training of the ticket goes on from the search, see `save_checkpoint`. Then the
+        goes_on: Whether the training of the ticket continues from the search, see `save_checkpoint`. Then the
             epochs and the learning rates of `args` are those of the search and this training together.
         **options: More arguments of `Search`.
 
     Raises:
-        ModelError: If the model is cut already, or its architecture is not supported.
-        ConfigError: If the ratios leave some layer without any head or neuron, the adversary replays
-            batches, or training goes on from a search that takes all its epochs.
-        DataError: If the length of the data set is unknown, or less than a batch.
+        ModelError: If the model is already cut, or its architecture is not supported.
+        ConfigError: If the ratios leave some layer without any head or neuron, the adversary replays batches,
+            or the search takes all epochs of a training that continues from it.
+        DataError: If the data set has no known length, or is smaller than a batch.
     """
 
     name = "earlyrobust"
@@ -212,7 +223,7 @@ class EarlyRobustSearch(Search[SearchConfig, Ticket]):
         if self._goes_on:
             check_rest(args, steps, self._steps_per_epoch)
         stops = self.config.draw_after is None
-        # A window's ticket is drawn from the coefficients of its start, those before all that followed it.
+        # The ticket of a window is drawn from the coefficients of its first miniepoch, so those are stored.
         kept_scores = self.config.patience + 1 if stops and self.config.settling == "window" else 0
         self._history = MaskHistory(
             steps // self._steps_per_miniepoch, size.layers, size.heads, size.neurons, kept_scores
@@ -250,20 +261,21 @@ class EarlyRobustSearch(Search[SearchConfig, Ticket]):
         return self._coefficients.penalty(self.config.head_penalty, self.config.neuron_penalty)
 
     def save_checkpoint(self, ticket: Ticket, folder: str | Path) -> Path:
-        """Write a checkpoint of the cut model, from which its training goes on where the search ended.
+        """Write a checkpoint of the cut model, from which its training continues where the search ended.
 
-        Train `prune(model, ticket)` with the `args` of this search, and resume from the checkpoint: the
-        weights, the optimiser's moments, the learning rate, the order of the examples and the noise go on.
+        Train `prune(model, ticket)` with the `args` of this search, and resume from the checkpoint. The
+        training then continues with the weights, the optimiser's moments, the learning rate, the order of the
+        examples and the noise of the search.
 
         Args:
             ticket: The ticket that `run` returned.
-            folder: The folder for checkpoints of that training.
+            folder: The folder for the checkpoints of this training.
 
         Returns:
             The folder of the checkpoint, for `Trainer.train(resume_from_checkpoint=...)`.
 
         Raises:
-            ConfigError: If the optimiser keeps something that cannot be cut, as Adafactor does.
+            ConfigError: If the optimiser keeps a state that cannot be cut, as Adafactor does.
         """
         return save_cut_checkpoint(self.trainer, self._coefficients, ticket, Path(folder))
 

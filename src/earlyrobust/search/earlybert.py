@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyBERTConfig(SearchConfig):
-    """Settings of EarlyBERT's search, where they differ from those of the robust one.
+    """Settings of EarlyBERT's search. The other settings are those of `SearchConfig`.
 
     Attributes:
-        head_penalty: λ_head (1e-4: EarlyBERT).
-        neuron_penalty: λ_neuron (1e-4: EarlyBERT).
-        head_scope: How heads are ranked ("layerwise": EarlyBERT).
-        draw_after: Epochs after which the ticket is drawn; None to draw it when the masks have settled (0.2:
-            EarlyBERT).
+        head_penalty: λ_head, the weight of the L1 norm of the heads' coefficients. Default: 1e-4 (EarlyBERT).
+        neuron_penalty: λ_neuron, the weight of the L1 norm of the neurons' coefficients. Default: 1e-4
+            (EarlyBERT).
+        head_scope: "global" to rank the heads of all layers together, "layerwise" to cut the same share of
+            every layer. Default: "layerwise" (EarlyBERT).
+        draw_after: Epochs after which the ticket is drawn; None to draw it when the masks have settled.
+            Default: 0.2 (EarlyBERT).
     """
 
     head_penalty: float = 1e-4

@@ -1,8 +1,8 @@
-"""RobusT's search (Zheng et al., ACL 2022): robust tickets of single weights, by hard-concrete masks.
+"""RobusT's search (Zheng et al., ACL 2022): robust tickets over single weights, by hard-concrete masks.
 
-The weights of a fine-tuned model are frozen; trained are masks over the entries of its matrices, on the
-adversarial loss, with a penalty on how many stay open. The ticket keeps the entries whose masks are likeliest
-to be open, and is trained again from the pretrained weights.
+The weights of a fine-tuned model are frozen. The search trains masks over the entries of its matrices on the
+adversarial loss, with a penalty on the share of open masks. The ticket keeps the entries whose masks are most
+likely to be open. It is then trained from the pretrained weights.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from earlyrobust.trainer import AdversarialTrainer
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# The hard-concrete distribution: a stretched sigmoid of logistic noise, cut off at 0 and 1.
+# Parameters l, h and β of the hard-concrete distribution: a stretched sigmoid of logistic noise, clamped to
+# [0, 1].
 _LOW, _HIGH, _TEMPERATURE = -0.1, 1.1, 2 / 3
 
 
@@ -38,11 +39,11 @@ class RobustTicketConfig:
     """Settings of RobusT's search.
 
     Attributes:
-        weight_ratio: Share of the weights to set to zero (0.3: ours).
-        penalty: Weight of the expected share of open masks in the loss (0.1: ours).
-        open_probability: α / (1 + α) of every mask at the start (0.9: RobusT).
-        learning_rate: Of the masks (0.05: ours).
-        epochs: Of the search (1: ours).
+        weight_ratio: Share of the weights to set to zero. Default: 0.3 (our choice).
+        penalty: Weight of the expected share of open masks in the loss. Default: 0.1 (our choice).
+        open_probability: α / (1 + α) of every mask at the start. Default: 0.9 (RobusT).
+        learning_rate: Learning rate of the masks. Default: 0.05 (our choice).
+        epochs: Number of epochs of the search. Default: 1 (our choice).
     """
 
     weight_ratio: float = 0.3
@@ -64,15 +65,15 @@ class RobustTicketConfig:
 
 
 class HardConcrete(nn.Module):
-    """Random masks over the entries of a matrix, which multiply them (Louizos et al., ICLR 2018).
+    """Random masks that multiply the entries of a matrix (Louizos et al., ICLR 2018).
 
     u ~ U(0, 1);  s = σ((log u − log(1 − u) + log α) / β);  m = min(1, max(0, s (h − l) + l)).
 
-    In training mode the masks that were drawn serve until they are to be forgotten; in evaluation mode u is ½
-    and β is 1.
+    In training mode the drawn masks stay in use until `forget` is called. In evaluation mode u is ½ and β is
+    1.
 
     Args:
-        shape: Of the matrix.
+        shape: Shape of the matrix.
         open_probability: α / (1 + α) at the start.
     """
 
@@ -82,12 +83,16 @@ class HardConcrete(nn.Module):
         self.open(open_probability)
 
     def open(self, probability: float) -> None:
-        """Start again from masks that are open with a probability, α / (1 + α)."""
+        """Reset all masks to an open probability, α / (1 + α)."""
         nn.init.constant_(self.log_alpha, math.log(probability / (1 - probability)))
         self._drawn: tuple[Tensor, Tensor] | None = None
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The matrix, which is frozen, masked."""
+        """Return the masked matrix.
+
+        Args:
+            weight: The matrix, which is frozen.
+        """
         if not self.training:
             gate = torch.sigmoid(self.log_alpha)
             return weight * (gate * (_HIGH - _LOW) + _LOW).clamp(0, 1).to(weight.dtype)
@@ -97,16 +102,19 @@ class HardConcrete(nn.Module):
         return masked
 
     def forget(self) -> None:
-        """Draw new masks the next time."""
+        """Discard the drawn masks, so that the next forward pass draws new ones."""
         self._drawn = None
 
     def open_probabilities(self) -> Tensor:
-        """P(m > 0) = σ(log α − β log(−l / h)) of each entry."""
+        """Return P(m > 0) = σ(log α − β log(−l / h)) of each entry."""
         return torch.sigmoid(self.log_alpha - _TEMPERATURE * math.log(-_LOW / _HIGH))
 
     @torch.no_grad()
     def _draw(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """The masked matrix, and its derivative by log α; in place, as there is a number for every weight."""
+        """Return the masked matrix, and its derivative with respect to log α.
+
+        The operations work in place, because the masks hold a number for every weight.
+        """
         noise = torch.rand_like(self.log_alpha).clamp_(1e-6, 1 - 1e-6)
         gate = noise.logit_().add_(self.log_alpha).div_(_TEMPERATURE).sigmoid_()
         mask = gate * (_HIGH - _LOW) + _LOW
@@ -116,7 +124,7 @@ class HardConcrete(nn.Module):
 
 
 class _Masked(torch.autograd.Function):
-    """Gives log α its gradient through a masked matrix that is known already."""
+    """Returns a masked matrix that is already computed, and passes its gradient to log α."""
 
     @staticmethod
     def forward(ctx: Any, log_alpha: Tensor, masked: Tensor, slope: Tensor) -> Tensor:
@@ -130,7 +138,7 @@ class _Masked(torch.autograd.Function):
 
 
 class _MaskTrainer(AdversarialTrainer):
-    """Draws the masks once a training step: the adversary's passes all attack the same network."""
+    """Draws the masks once per training step, so that all passes of the adversary attack the same network."""
 
     masks: Iterable[HardConcrete] = ()
 
@@ -143,7 +151,7 @@ class _MaskTrainer(AdversarialTrainer):
 class RobustTicketSearch(Search[RobustTicketConfig, WeightTicket]):
     """Searches a ticket over the single weights of a fine-tuned classifier.
 
-    The search trains masks over the weights, and leaves the weights as they are. It sets the learning rate
+    The search trains masks over the weights, and does not change the weights. It sets the learning rate
     itself. For the arguments see `Search`.
     """
 
@@ -171,7 +179,7 @@ class RobustTicketSearch(Search[RobustTicketConfig, WeightTicket]):
 
     @contextmanager
     def _attached(self, model: PreTrainedModel) -> Iterator[None]:
-        """Freeze the weights and put the masks on them while the context lasts."""
+        """Freeze the weights and attach the masks to them while the context lasts."""
         cast("_MaskTrainer", self.trainer).masks = self._masks.values()
         if any(parametrize.is_parametrized(linear, "weight") for linear in self._matrices.values()):
             raise ModelError(

@@ -1,4 +1,4 @@
-"""What is measured, with how sure one can be of it."""
+"""Accuracies and means with their 95 % intervals, and the names of all measures."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Names of measures, as tables show them; those of an attack are named by `of_attack`.
+# Names of measures in tables. `of_attack` adds the name of an attack.
 CLEAN, AUA, QUERIES, SECONDS = "Clean%", "Aua%", "#Query", "Training s"
 SUCCESS, WORDS_CHANGED, SIMILARITY = "Attack success rate %", "Words changed %", "Similarity"
 # Expected calibration error on the test split, in percent.
 CALIBRATION = "ECE%"
-# The accuracy of a classifier that always names the largest class; the mean F1 of the classes, in percent.
+# Accuracy of a classifier that always names the largest class, and mean F1 over the classes, both in percent.
 LARGEST_CLASS, MACRO_F1 = "Largest class %", "Macro-F1 %"
 PARAMETERS, MEGABYTES, LATENCY = "Parameters", "MB", "Latency"
 # Clean accuracy on the attacked examples alone, where answers can be compared one by one.
 CLEAN_OF_ATTACKED = "Clean%, attacked"
-# Beside those of each attack: the mean over all of them.
+# Stands for the mean over all attacks, in place of the name of an attack.
 OVERALL = "mean"
 
 
 def of_attack(measure: str, attack: str) -> str:
-    """The name of an attack's measure."""
+    """Return the name of a measure under an attack, such as "Aua%, textfooler"."""
     return f"{measure}, {attack}"
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Share of examples that are classified right.
+    """The share of examples that are classified right, with its 95 % interval.
 
     Attributes:
-        correct: Examples classified right.
-        total: Examples in all.
-        low: Lower end of the 95 % Wilson interval of the share.
-        high: Upper end.
+        correct: Number of examples that are classified right.
+        total: Number of all examples.
+        low: Lower end of the 95 % Wilson interval of the share, from 0 to 1.
+        high: Upper end of the interval, from 0 to 1.
     """
 
     correct: int
@@ -44,7 +44,12 @@ class Accuracy:
 
     @classmethod
     def of(cls, correct: int, total: int) -> Accuracy:
-        """Count and interval from the two numbers."""
+        """Compute an accuracy and its interval.
+
+        Args:
+            correct: Number of examples that are classified right.
+            total: Number of all examples.
+        """
         from scipy.stats import binomtest
 
         interval = binomtest(correct, total).proportion_ci(method="wilson")
@@ -52,23 +57,23 @@ class Accuracy:
 
     @property
     def value(self) -> float:
-        """Correct / total."""
+        """The share of right answers, from 0 to 1."""
         return self.correct / self.total
 
     def beats(self, chance: float) -> bool:
-        """Whether the whole interval is above a share, such as that of the largest class."""
+        """Return whether the whole interval is above a share, such as the share of the largest class."""
         return self.low > chance
 
 
 @dataclass(frozen=True)
 class Mean:
-    """Mean of a measurement over examples.
+    """The mean of a measurement, with its 95 % interval.
 
     Attributes:
         value: The mean.
-        low: Lower end of its 95 % interval (Student's t).
-        high: Upper end.
-        count: Examples.
+        low: Lower end of the 95 % interval (Student's t, unless the maker of the mean says otherwise).
+        high: Upper end of the interval.
+        count: Number of values.
     """
 
     value: float
@@ -78,12 +83,15 @@ class Mean:
 
     @classmethod
     def of(cls, values: Sequence[float], least: float = 0.0, most: float = math.inf) -> Mean | None:
-        """Mean and interval of some values; None of none.
+        """Compute the mean of some values and its Student interval.
 
         Args:
             values: The values.
-            least: What none can be below, so the interval begins there at the lowest.
-            most: What none can be above, so the interval ends there at the highest.
+            least: Smallest possible value, which bounds the interval from below.
+            most: Largest possible value, which bounds the interval from above.
+
+        Returns:
+            The mean; None without values. A single value has an interval of width 0.
         """
         from scipy.stats import t
 

@@ -24,9 +24,9 @@ def sign_flip_p(sums: NDArray[np.int64]) -> float:
     """Return the two-sided p of the exact sign-flip test on paired differences.
 
     The null hypothesis says that the two classifiers are exchangeable on every example: the sum of an
-    example's differences is as likely to be d as -d. The p is the share of all ways to set the signs whose
-    total is at least as far from 0 as the observed one. If every sum is -1, 0 or 1, this is McNemar's exact
-    test.
+    example's differences is as likely to be d as -d. The test considers all ways to set the signs of the
+    sums. The p is the share of them whose total is at least as far from 0 as the observed total. If every sum
+    is -1, 0 or 1, this is McNemar's exact test.
 
     Args:
         sums: For each distinct example, the sum of its differences, shape (examples,).
@@ -47,9 +47,9 @@ def sign_flip_p(sums: NDArray[np.int64]) -> float:
 def bootstrap_interval(sums: NDArray[np.int64], answers: NDArray[np.int64]) -> tuple[float, float]:
     """Return the 95 % percentile interval of a mean difference, by a bootstrap of the examples.
 
-    Each resample draws as many distinct examples as there are, with replacement, each with all its answers.
-    All examples with the same sum and the same number of answers form one kind. The number of draws of each
-    kind is multinomial. So drawing kinds gives the same distribution in a fraction of the time.
+    Each resample draws distinct examples with replacement, as many as the sample has, each with all its
+    answers. All examples with the same sum and the same number of answers form one kind. The numbers of draws
+    of the kinds are multinomial. So drawing kinds gives the same distribution in a fraction of the time.
 
     Args:
         sums: For each distinct example, the sum of its differences, shape (examples,).
@@ -71,8 +71,8 @@ def two_way(
     """Return half of the 95 % interval of a mean difference, and its p; both cover seeds and examples.
 
     The variance is that of two-way clustering (Cameron, Gelbach and Miller, 2011): the variance between seeds
-    plus the variance between examples, minus the variance that both count. The result is never smaller than
-    either of the two. The interval and the two-sided p are Student's. The degrees of freedom are the number
+    plus the variance between examples, minus the variance that both include. It is never smaller than one of
+    these two variances. The interval and the two-sided p are Student's. The degrees of freedom are the number
     of seeds minus one.
 
     Args:
@@ -109,7 +109,7 @@ def unpaired(share: float, total: int, other: float, other_total: int) -> tuple[
     """Compare two shares by their counts alone, without the answers to single examples.
 
     Both arms answer the same examples, and an example that is hard for one arm tends to be hard for the
-    other. So an unpaired comparison is, if anything, too careful.
+    other. So an unpaired comparison tends to be too careful.
 
     Args:
         share: Share of the first arm, from 0 to 1.
@@ -139,7 +139,7 @@ def breaks_more_p(more: int, fewer: int) -> float:
 
     Returns:
         The probability that the first attack breaks at least `more` of these `more + fewer` examples, if both
-        attacks are equally likely to break each of them; 1 if there is no such example.
+        attacks are equally likely to break each of them; 1 without such examples.
     """
     from scipy.stats import binomtest
 
@@ -149,7 +149,8 @@ def breaks_more_p(more: int, fewer: int) -> float:
 def holm(raw: Mapping[Key, float]) -> dict[Key, float]:
     """Correct the p of several tests for the number of tests, by the method of Holm (1979).
 
-    Whichever null hypotheses are true, the probability to reject any of them at a level is at most the level.
+    The probability to reject at least one true null hypothesis is at most the level of the tests, whichever
+    hypotheses are true.
 
     Args:
         raw: The p of each test.

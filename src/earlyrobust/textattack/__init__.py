@@ -1,6 +1,6 @@
 """Reads TextAttack's logs as attacked examples, and wraps classifiers for TextAttack's recipes.
 
-This package never imports TextAttack, so neither needs it to be installed.
+This package never imports TextAttack, so TextAttack need not be installed for either purpose.
 """
 
 from __future__ import annotations

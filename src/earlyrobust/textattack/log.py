@@ -54,7 +54,7 @@ def read_attacked(path: Path, note: Note | None = None) -> tuple[dict[str, Any],
 
     Args:
         path: The file.
-        note: As for `read_textattack_csv`.
+        note: Receives sentences on how a log was read, see `read_textattack_csv`; None to ignore them.
 
     Returns:
         The header of the journal (for a log, `{"attack": "textattack"}`) and the examples in the order of
@@ -77,8 +77,8 @@ def read_textattack_csv(path: Path, note: Note | None = None) -> list[AttackedEx
 
     Args:
         path: The log, in the style "file" (in old versions "fancy") or "plain".
-        note: Receives a sentence on whether the texts were read as pairs, and one on how many rows have
-            marked words; None to ignore them.
+        note: Receives a sentence on whether the texts were read as pairs, one on how many rows have marked
+            words and, if brackets stay in some texts, one on these; None to ignore them.
 
     Returns:
         The examples in the order of the log; `index` counts them from 0.

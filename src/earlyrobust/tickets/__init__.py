@@ -1,6 +1,6 @@
 """Tickets: which parts of an encoder stay. They need neither PyTorch nor a model.
 
-The names below are loaded when they are first used.
+The names below are loaded on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Drawing masks from importance coefficients, and the distance of two masks."""
+"""Functions that draw masks from importance coefficients, and measure the distance between two masks."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ Scores = NDArray[np.float32]
 
 
 def draw_mask(scores: Scores, ratio: float, scope: Scope = "global", multiple: int = 1) -> Mask:
-    """Draw a mask: cut the entries with the smallest absolute importance, as the paper draws its tickets.
+    """Draw a mask that cuts the entries with the smallest absolute importance, as the paper draws tickets.
 
-    Exactly `round(ratio * scores.size)` entries are cut. Entries that tie are cut in the order of
-    (layer, index). Every layer keeps its best entry; where that saves one, the next-worst goes instead.
+    Exactly `round(ratio * scores.size)` entries are cut. Entries that tie are cut in the order of (layer,
+    index). Every layer keeps its best entry; if this saves an entry, the next-worst entry is cut instead.
 
     Args:
         scores: Importance coefficients, shape (layers, entries per layer).
         ratio: Share of all entries to cut, 0 <= ratio < 1.
-        scope: Rank all layers together ("global"), or cut the same share of every layer ("layerwise").
-        multiple: Every layer keeps a multiple of so many entries, as near to the number that it would keep
-            as the multiples allow. The number of entries that are cut in all is then within half a multiple.
-            It counts only if the entries of a layer are such a multiple, and more than one.
+        scope: "global" to rank all layers together, "layerwise" to cut the same share of every layer.
+        multiple: Every layer keeps a multiple of this number of entries, as near as possible to the number
+            that it would keep otherwise. The total number of cut entries changes by at most half a multiple.
+            The argument has no effect unless the number of entries of a layer is a multiple of this number
+            and larger than it.
 
     Returns:
         The mask, same shape, True where an entry stays.
@@ -50,7 +51,8 @@ def draw_mask(scores: Scores, ratio: float, scope: Scope = "global", multiple: i
     if scope == "global":
         mask.flat[_worst(magnitude, cut)] = False
     else:
-        # Rounding the running total, not each layer, makes the layers add up to exactly `cut`.
+        # The running total is rounded, not the number of each layer, so that the layers add up to exactly
+        # `cut`.
         bounds = [cut * layer // layers for layer in range(layers + 1)]
         for layer in range(layers):
             mask[layer, _worst(magnitude[layer : layer + 1], bounds[layer + 1] - bounds[layer])] = False
@@ -60,13 +62,13 @@ def draw_mask(scores: Scores, ratio: float, scope: Scope = "global", multiple: i
 
 
 def _in_multiples(mask: Mask, magnitude: Scores, multiple: int) -> Mask:
-    """Keep a multiple of so many entries in every layer: the best ones of each."""
+    """Change a mask so that every layer keeps a multiple of a number of entries, its best ones."""
     layers, width = mask.shape
     kept = mask.sum(axis=1) / multiple
     blocks = np.maximum(np.floor(kept), 1).astype(int)
     total = max(layers, round(kept.sum()))
-    # The layers with the largest remainders are rounded up, the others down, until the blocks add up. Layers
-    # that were given their only block may make that one too many.
+    # The layers with the largest remainders are rounded up and the others down, so that the blocks add up to
+    # `total`. Layers that got their only block by the minimum of one may raise the sum above it.
     for layer in np.argsort(blocks - kept, kind="stable"):
         if blocks.sum() < total and blocks[layer] < width // multiple:
             blocks[layer] += 1
@@ -78,14 +80,18 @@ def _in_multiples(mask: Mask, magnitude: Scores, multiple: int) -> Mask:
 
 
 def draw_at_random(shape: tuple[int, int], ratio: float, scope: Scope, seed: int, multiple: int = 1) -> Mask:
-    """Draw a mask by chance: the comparison that any search must win.
+    """Draw a mask at random, as a baseline for searches.
 
     Args:
-        shape: Layers, and entries per layer.
-        ratio: As for `draw`.
-        scope: As for `draw`; either way every layer keeps an entry.
-        seed: Of the draw.
-        multiple: As for `draw_mask`.
+        shape: Number of layers, and of entries per layer.
+        ratio: Share of all entries to cut, 0 <= ratio < 1.
+        scope: "global" to draw from all layers together, "layerwise" to cut the same share of every layer.
+            Every layer keeps at least one entry.
+        seed: Seed of the random numbers.
+        multiple: Every layer keeps a multiple of this number of entries, see `draw_mask`.
+
+    Returns:
+        The mask, True where an entry stays.
 
     Raises:
         ConfigError: If the ratio leaves some layer without any entry.
@@ -94,9 +100,10 @@ def draw_at_random(shape: tuple[int, int], ratio: float, scope: Scope, seed: int
 
 
 def _worst(magnitude: Scores, count: int) -> NDArray[np.intp]:
-    """Flat indices of the `count` smallest entries, leaving out the best one of every layer."""
+    """Return the flat indices of the `count` smallest entries, without the best entry of every layer."""
     width = magnitude.shape[1]
-    # A stable sort ranks ties by (layer, index), so of a layer's equal best entries the last one is kept.
+    # A stable sort cuts ties in the order of (layer, index), so the last of a layer's equal best entries is
+    # kept.
     best = width - 1 - np.argmax(magnitude[:, ::-1], axis=1)
     protected = best + width * np.arange(len(magnitude))
     order = np.argsort(magnitude, axis=None, kind="stable")
@@ -104,7 +111,7 @@ def _worst(magnitude: Scores, count: int) -> NDArray[np.intp]:
 
 
 def entries_to_cut(ratio: float, layers: int, width: int) -> int:
-    """How many entries a ratio cuts, if every one of the layers can keep one.
+    """Return how many entries a ratio cuts, if every layer can keep one.
 
     Args:
         ratio: Share of all entries to cut.
@@ -127,12 +134,14 @@ def entries_to_cut(ratio: float, layers: int, width: int) -> int:
 
 
 def is_undecided(scores: Scores) -> bool:
-    """Whether all magnitudes are equal, as at the start of a search, so that they rank nothing yet."""
+    """Return whether all magnitudes are equal, as at the start of a search, so that they give no ranking."""
     return bool(np.ptp(np.abs(scores)) == 0)
 
 
 def mask_distance(first: Mask, second: Mask) -> float:
-    """Normalised Hamming distance of two masks, the paper's convergence metric: differing entries / entries.
+    """Return the normalised Hamming distance of two masks: differing entries / entries.
+
+    It is the paper's convergence metric.
 
     Raises:
         TicketError: If the masks have different shapes.

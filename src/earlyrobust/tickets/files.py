@@ -16,13 +16,13 @@ from earlyrobust.tickets import hub
 
 
 class SavedTicket(ABC):
-    """Saves and loads tickets as models are saved and loaded: in folders, and on the Hugging Face hub.
+    """Base class that saves and loads tickets as models are saved and loaded, in folders and on the hub.
 
     Class attributes:
         FORMAT_VERSION: The newest format that this version reads.
         FILES: Names of the JSON file and of the file of arrays.
         KIND: The name of the ticket in messages.
-        APPLY: The function that makes a classifier by the ticket.
+        APPLY: The function that applies the ticket to a classifier.
     """
 
     FORMAT_VERSION: ClassVar[int]
@@ -34,7 +34,7 @@ class SavedTicket(ABC):
         """Write the ticket into a folder as a JSON file and a safetensors file.
 
         Args:
-            folder: It is made if it is missing. Other files in it are left alone.
+            folder: The folder. It is created if it does not exist. Its other files do not change.
         """
         from safetensors.numpy import save_file
 
@@ -46,8 +46,8 @@ class SavedTicket(ABC):
             write_json(path, content)
             write_atomically(place / tensors_name, lambda path: save_file(tensors, path))
 
-        # Both files are complete before either is put in place, and the JSON file comes last: a folder
-        # without it holds no ticket.
+        # Both files are complete before either is moved into place. The JSON file comes last, because a
+        # folder without it holds no ticket.
         write_atomically(place / json_name, write)
 
     @classmethod
@@ -60,12 +60,12 @@ class SavedTicket(ABC):
     ) -> Self:
         """Read a ticket from a folder or from the Hugging Face hub.
 
-        The folder of a cut model holds its ticket, so the name of a cut model is the name of a ticket, too.
+        The folder of a cut model holds its ticket, so the name of a cut model is also the name of a ticket.
 
         Args:
             name_or_path: A folder, or the name of a repository on the hub, such as "me/my-ticket".
             revision: Branch, tag or commit of the repository; None for its main branch.
-            token: Token for a private repository; None for the token that is logged in.
+            token: Token for a private repository; None for the token of the current login.
 
         Returns:
             The ticket.
@@ -90,14 +90,14 @@ class SavedTicket(ABC):
     ) -> str:
         """Upload the ticket to the Hugging Face hub.
 
-        The repository is made if it is missing. It gets a card if it has none.
+        The repository is created if it does not exist. It gets a card if it has none.
 
         Args:
             repo_id: Name of the repository, such as "me/my-ticket".
             private: Whether a new repository is private; None for the default of its owner.
-            token: Token with the right to write; None for the token that is logged in.
+            token: Token with the right to write; None for the token of the current login.
             revision: Branch to upload to; None for the main branch.
-            commit_message: Message of the commit; None for a usual one.
+            commit_message: Message of the commit; None for a default message.
 
         Returns:
             The address of the commit.
@@ -115,18 +115,18 @@ class SavedTicket(ABC):
         """Return the card of the ticket in Markdown, as the hub shows it.
 
         Args:
-            name: The name that the card loads the ticket by.
+            name: The name by which the card loads the ticket.
         """
         return hub.card(name, type(self).__name__, self.APPLY, self.summary, self._to_json())
 
     @property
     @abstractmethod
     def summary(self) -> str:
-        """What the ticket keeps, in a sentence."""
+        """Return a sentence on the parts that the ticket keeps."""
 
     @abstractmethod
     def _to_json(self) -> dict[str, Any]:
-        """Return the content of the JSON file, its `format_version` included."""
+        """Return the content of the JSON file, including its `format_version`."""
 
     @abstractmethod
     def _to_tensors(self) -> dict[str, NDArray[Any]]:
@@ -135,7 +135,7 @@ class SavedTicket(ABC):
     @classmethod
     @abstractmethod
     def _from_parts(cls, content: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Self:
-        """Make a ticket of the content of both files; any error means that they are damaged."""
+        """Make a ticket from the content of both files; any error means that they are damaged."""
 
     @classmethod
     def _load(cls, folder: Path, name: str) -> Self:
@@ -148,9 +148,9 @@ class SavedTicket(ABC):
         try:
             content = json.loads((folder / json_name).read_text(encoding="utf-8"))
             newer = content["format_version"] > cls.FORMAT_VERSION
-            json.dumps(content, allow_nan=False)  # it is written again wherever the ticket goes
+            json.dumps(content, allow_nan=False)  # saving the ticket again must not fail
             ticket = None if newer else cls._from_parts(content, load_file(folder / tensors_name))
-        except Exception as error:  # whatever a damaged file makes its reader raise
+        except Exception as error:  # the reader of a damaged file can raise anything
             raise TicketError(f"The ticket in '{name}' is damaged and cannot be read.") from error
         if ticket is None:
             raise TicketError(

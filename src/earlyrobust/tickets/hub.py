@@ -1,4 +1,4 @@
-"""Tickets on the Hugging Face hub: fetching, uploading, and their cards."""
+"""Tickets on the Hugging Face hub: download, upload, and cards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CARD = """\
 
 {summary}
 {facts}
-The ticket makes a classifier of a pretrained encoder, which is then fine-tuned:
+Apply the ticket to a pretrained encoder, then fine-tune the result:
 
 ```python
 from transformers import AutoModelForSequenceClassification
@@ -32,12 +32,12 @@ model = {function}(model, ticket)
 ```
 """
 _METADATA = {"library_name": "earlyrobust", "tags": ["earlyrobust", "early-bird-ticket"]}
-# Facts of a ticket's origin that its card shows, if they are short.
+# Facts of a ticket's origin that its card shows, if they are strings or whole numbers.
 _FACTS = ("method", "model", "task", "seed")
 
 
 def is_name(name: str) -> bool:
-    """Whether a string is the name of a repository on the hub, and not a folder here."""
+    """Return whether a string is the name of a repository on the hub, and not a local folder."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
@@ -59,10 +59,10 @@ def fetch(
         name: Name of the repository.
         files: Names of the files.
         revision: Branch, tag or commit; None for the main branch.
-        token: Token for a private repository; None for the token that is logged in.
+        token: Token for a private repository; None for the token of the current login.
 
     Returns:
-        The folder in the cache that holds those of the files that the repository has.
+        The folder of the cache with those of the files that the repository has.
 
     Raises:
         TicketError: If the repository cannot be fetched, or has none of the files.
@@ -79,7 +79,7 @@ def fetch(
             continue
         except LocalEntryNotFoundError as error:  # offline, and not in the cache
             offline = error
-        except Exception as error:  # of the hub, of the network, or of the disk
+        except Exception as error:  # an error of the hub, the network, or the disk
             raise _unreachable(name) from error
     if found:
         return Path(found[0]).parent
@@ -119,7 +119,7 @@ def push(
             revision=revision,
             commit_message=message or "Upload a ticket",
         )
-    except Exception as error:  # of the hub, or of the network
+    except Exception as error:  # an error of the hub or the network
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise TicketError(
             f"The ticket could not be uploaded to '{name}' ({reason}): check the name, the network and your "
@@ -132,11 +132,11 @@ def card(name: str, kind: str, function: str, summary: str, content: dict[str, A
     """Return the card of a ticket in Markdown; see `SavedTicket.card`.
 
     Args:
-        name: The name that the card loads the ticket by.
+        name: The name by which the card loads the ticket.
         kind: The class of the ticket.
-        function: The function that makes a classifier by the ticket.
-        summary: What the ticket keeps, in a sentence.
-        content: The JSON file of the ticket.
+        function: The function that applies the ticket to a classifier.
+        summary: A sentence on the parts that the ticket keeps.
+        content: The content of the ticket's JSON file.
     """
     origin = content["origin"]
     facts = [

@@ -1,8 +1,8 @@
-"""Over which layers the parts of an encoder are ranked. This module imports no NumPy."""
+"""The scopes in which the parts of an encoder are ranked. This module does not import NumPy."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-# "global": all layers together; "layerwise": each layer by itself.
+# "global" ranks all layers together; "layerwise" ranks each layer by itself.
 Scope = Literal["global", "layerwise"]

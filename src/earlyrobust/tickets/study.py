@@ -1,4 +1,4 @@
-"""Tickets as objects of study: how alike they are, and new ones out of those that are there already."""
+"""Functions that compare tickets, and make new tickets from existing ones."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ How = Literal["scores", "union", "intersection"]
 
 @dataclass(frozen=True)
 class Overlap:
-    """How alike two masks are.
+    """The similarity of two masks.
 
     Attributes:
-        distance: Share of the entries on which they differ (normalised Hamming distance).
+        distance: Share of the entries at which they differ (normalised Hamming distance).
         jaccard: Entries that both keep / entries that either keeps.
-        by_chance: What that would be on average for masks drawn by chance that keep as many entries.
-        correlation: Spearman's rank correlation of the importance coefficients' magnitudes; None where a
-            ticket has none, or they rank nothing.
+        by_chance: The `jaccard` to expect of random masks that keep as many entries.
+        correlation: Spearman's rank correlation of the importance coefficients' magnitudes; None if a ticket
+            has no coefficients, or they rank nothing.
     """
 
     distance: float
@@ -41,7 +41,7 @@ def compare_tickets(first: Ticket, second: Ticket) -> tuple[Overlap, Overlap]:
         The overlap of their heads, and of their neurons.
 
     Raises:
-        TicketError: If they are of different architectures.
+        TicketError: If their architectures differ.
     """
     check_alike([first, second])
     return (
@@ -72,10 +72,10 @@ def _correlation(first: Scores | None, second: Scores | None) -> float | None:
 
 
 def check_alike(tickets: Sequence[Ticket]) -> None:
-    """Check that tickets are of the same architecture.
+    """Check that tickets fit the same architecture.
 
     Raises:
-        TicketError: If one is of another than the first.
+        TicketError: If the architecture of one differs from that of the first.
     """
     kinds = [(ticket.model_type, ticket.heads.shape, ticket.neurons.shape) for ticket in tickets]
     for kind in kinds:
@@ -94,21 +94,22 @@ def redraw_ticket(
     head_scope: Scope | None = None,
     neuron_scope: Scope | None = None,
 ) -> Ticket:
-    """Draw a ticket of other ratios from the importance coefficients that a search left: no new search.
+    """Draw a ticket of other ratios from the importance coefficients of a ticket, without a new search.
 
     Args:
-        ticket: One that was searched.
-        heads: Share of all heads to cut; None for as many as it cuts.
-        neurons: The same for neurons.
-        head_scope: Rank heads over all layers together ("global"), or cut the same share of every layer
-            ("layerwise"); None for how the ticket was drawn.
-        neuron_scope: The same for neurons.
+        ticket: A ticket from a search.
+        heads: Share of all heads to cut; None for the share that the ticket cuts.
+        neurons: Share of all FFN neurons to cut; None for the share that the ticket cuts.
+        head_scope: "global" to rank the heads of all layers together, "layerwise" to cut the same share of
+            every layer; None for the scope of the ticket.
+        neuron_scope: "global" to rank the neurons of all layers together, "layerwise" to cut the same share
+            of every layer; None for the scope of the ticket.
 
     Returns:
-        The ticket; how its coefficients came about stays with it.
+        The new ticket. It keeps the record of the search.
 
     Raises:
-        TicketError: If the ticket was not searched.
+        TicketError: If the ticket does not come from a search.
         ConfigError: If a ratio leaves some layer without any entry.
     """
     if ticket.head_scores is None or ticket.neuron_scores is None:
@@ -126,9 +127,9 @@ def redraw_ticket(
 
 
 def scopes_of(ticket: Ticket) -> tuple[Scope, Scope]:
-    """How a ticket's heads and its neurons were ranked: over all layers together, or in each layer.
+    """Return the scopes in which a ticket's heads and neurons were ranked.
 
-    Where its origin does not say, it was over all layers.
+    A ticket whose origin does not record a scope counts as "global".
     """
     drawn = _told_of(ticket)
     head_scope, neuron_scope = (drawn.get(f"{part}_scope", "global") for part in ("head", "neuron"))
@@ -136,12 +137,12 @@ def scopes_of(ticket: Ticket) -> tuple[Scope, Scope]:
 
 
 def multiple_of(ticket: Ticket) -> int:
-    """Return m, if each layer of a ticket was drawn to keep a multiple of m neurons; 1 for any number."""
+    """Return m if each layer of a ticket was drawn to keep a multiple of m neurons; 1 for any number."""
     return int(_told_of(ticket).get("neuron_multiple", 1))
 
 
 def _told_of(ticket: Ticket) -> dict[str, Any]:
-    """What a ticket's origin says of how it was drawn; the latest drawing counts."""
+    """Return what a ticket's origin records of its drawing; the latest drawing takes precedence."""
     drawn: dict[str, Any] = {}
     for step in ("search", "redrawn"):
         told = ticket.origin.get(step)
@@ -151,7 +152,7 @@ def _told_of(ticket: Ticket) -> dict[str, Any]:
 
 
 def _drawn(heads: float, neurons: float, scopes: tuple[Scope, Scope], multiple: int) -> dict[str, Any]:
-    """What a ticket's origin keeps of a drawing that no search has done."""
+    """Return the record of a drawing without a search, for a ticket's origin."""
     return {
         "head_ratio": heads,
         "neuron_ratio": neurons,
@@ -164,26 +165,27 @@ def _drawn(heads: float, neurons: float, scopes: tuple[Scope, Scope], multiple: 
 def merge_tickets(
     tickets: Sequence[Ticket], how: How = "scores", heads: float | None = None, neurons: float | None = None
 ) -> Ticket:
-    """Make one ticket of several, of different seeds, tasks or methods.
+    """Merge several tickets of different seeds, tasks or methods into one.
 
     Args:
-        tickets: Two or more of the same architecture.
-        how: "scores" draws by the mean of the coefficients' magnitudes, each ticket's divided by their own
-            mean, in the scopes that the tickets were drawn in; "union" keeps what any of them keeps,
-            "intersection" what all of them keep.
-        heads: Share of all heads to cut, for "scores"; None for the mean of theirs.
-        neurons: The same for neurons.
+        tickets: Two or more tickets of the same architecture.
+        how: "scores" draws the ticket from the mean of the coefficients' magnitudes, in the scopes of the
+            tickets. Each ticket's magnitudes are divided by their own mean first. "union" keeps the entries
+            that any ticket keeps, "intersection" those that all tickets keep.
+        heads: Share of all heads to cut, for "scores"; None for the mean of the tickets' shares.
+        neurons: Share of all FFN neurons to cut, for "scores"; None for the mean of the tickets' shares.
 
     Returns:
-        The ticket, whose origin names theirs.
+        The ticket. Its origin holds the origins of the merged tickets.
 
     Raises:
-        TicketError: If there are fewer than two, they are of different architectures, were not searched or
-            were drawn in different scopes, or an intersection leaves some layer without any entry.
+        TicketError: If there are fewer than two tickets, or their architectures differ. By "scores" also if a
+            ticket does not come from a search, or the scopes differ. By "intersection" also if some layer
+            would keep no entry.
         ConfigError: If a ratio leaves some layer without any entry.
     """
     if len(tickets) < 2:
-        raise TicketError("One ticket cannot be merged with nothing: name two or more.")
+        raise TicketError("One ticket cannot be merged alone: name two or more.")
     check_alike(tickets)
     origin = {"method": f"merged by {how}", "merged": [ticket.origin for ticket in tickets]}
     if how != "scores":
@@ -213,7 +215,7 @@ def merge_tickets(
 
 
 def _common_scopes(tickets: Sequence[Ticket]) -> tuple[Scope, Scope]:
-    """The scopes of tickets that are to be merged, which must be the same."""
+    """Return the scopes of tickets that are to be merged, which must be the same."""
     found = [scopes_of(ticket) for ticket in tickets]
     for scopes in found:
         if scopes != found[0]:
@@ -226,7 +228,7 @@ def _common_scopes(tickets: Sequence[Ticket]) -> tuple[Scope, Scope]:
 
 
 def _mean(parts: Sequence[Scores | None]) -> Scores:
-    """The mean of coefficients' magnitudes, those of each ticket divided by their own mean."""
+    """Return the mean of the coefficients' magnitudes, each ticket's divided by their own mean."""
     sizes = []
     for part in parts:
         if part is None:

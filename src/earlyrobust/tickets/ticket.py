@@ -1,8 +1,8 @@
-"""Tickets: which heads and neurons of an encoder stay, and how that came about.
+"""Tickets over heads and neurons: which ones of an encoder stay, and the record of the search.
 
-A ticket is a small artefact on its own. It needs neither PyTorch nor the model it was searched on, so it can
-be read, compared and reported anywhere. On disk it is two files: `ticket.json` (everything a person would
-read) and `ticket.safetensors` (masks, coefficients, and the masks of every miniepoch).
+A ticket is a small artefact on its own. It needs neither PyTorch nor the searched model, so it can be read,
+compared and reported anywhere. On disk it is two files. `ticket.json` holds everything that a person would
+read. `ticket.safetensors` holds the masks, the coefficients, and the masks of every miniepoch.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ StopReason = Literal["converged", "fixed", "limit"]
 
 @dataclass(frozen=True)
 class Miniepoch:
-    """What the search saw at the end of one miniepoch.
+    """The state of a search at the end of one miniepoch.
 
     Attributes:
         step: Optimiser steps taken so far.
-        heads: Distance of the head mask to that of the miniepoch before; None where there is none to compare.
-        neurons: The same for the neuron mask.
-        streak: For how many miniepochs in a row both masks have been settled.
+        heads: Distance of the head mask to that of the miniepoch before; None if either mask is missing.
+        neurons: Distance of the neuron mask to that of the miniepoch before; None if either mask is missing.
+        streak: Number of miniepochs in a row for which both masks have been settled.
     """
 
     step: int
@@ -45,14 +45,14 @@ class Miniepoch:
 
 @dataclass(frozen=True)
 class SearchTrace:
-    """How a search went.
+    """The course of a search.
 
     Attributes:
-        miniepochs: One entry each, in order.
-        head_masks: Shape (miniepochs, layers, heads); all False where the coefficients ranked nothing yet.
-        neuron_masks: Shape (miniepochs, layers, neurons).
-        stop_reason: "converged"; "limit" if the masks had not settled when the epochs were used up; "fixed"
-            if the ticket was drawn after a fixed time, settled or not.
+        miniepochs: The miniepochs, in order.
+        head_masks: Shape (miniepochs, layers, heads); all False while the coefficients ranked nothing.
+        neuron_masks: Shape (miniepochs, layers, neurons); all False while the coefficients ranked nothing.
+        stop_reason: "converged" if the masks settled; "limit" if they had not settled when the epochs were
+            used up; "fixed" if the ticket was drawn after a fixed time, settled or not.
         epochs: Epochs of the training data that the search used.
         steps_per_miniepoch: Optimiser steps of one miniepoch.
         steps_per_epoch: Optimiser steps of one epoch.
@@ -72,16 +72,21 @@ class SearchTrace:
 
 @dataclass(frozen=True)
 class Ticket(SavedTicket):
-    """The masks over an encoder's heads and neurons, with how they came about.
+    """The masks over an encoder's heads and neurons, with the record of their search.
 
     Attributes:
         model_type: Family of the encoder that the ticket fits.
         heads: Shape (layers, heads), True where a head stays.
         neurons: Shape (layers, neurons), True where a neuron stays.
-        head_scores: Final importance coefficients of the heads, shape as `heads`; None if not searched.
-        neuron_scores: The same for the neurons.
-        trace: How the search went; None for a ticket not searched.
-        origin: Free-form facts: method, model, task, seed, settings, versions. JSON types only.
+        head_scores: Final importance coefficients of the heads, shape (layers, heads); None without a search.
+        neuron_scores: Final importance coefficients of the neurons, shape (layers, neurons); None without a
+            search.
+        trace: The course of the search; None without a search.
+        origin: Any facts: method, model, task, seed, settings, versions. JSON types only.
+
+    Raises:
+        TicketError: If a mask is not boolean, has another shape or leaves some layer without any entry, or
+            the shapes of the arrays do not fit one another.
     """
 
     model_type: str
@@ -114,23 +119,26 @@ class Ticket(SavedTicket):
 
     @property
     def head_sparsity(self) -> float:
-        """Share of all heads that the ticket cuts."""
+        """Return the share of all heads that the ticket cuts."""
         return float(1 - self.heads.mean())
 
     @property
     def neuron_sparsity(self) -> float:
-        """Share of all FFN neurons that the ticket cuts."""
+        """Return the share of all FFN neurons that the ticket cuts."""
         return float(1 - self.neurons.mean())
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the family and both masks: what the ticket makes of a model, however it came about."""
+        """Return the SHA-256 of the family and both masks.
+
+        Tickets with the same fingerprint cut a model in the same way, whatever their origins.
+        """
         parts = (self.model_type, str(self.heads.shape), self.heads.tobytes(), self.neurons.tobytes())
         return hashlib.sha256(b"|".join(p if isinstance(p, bytes) else p.encode() for p in parts)).hexdigest()
 
     @property
     def summary(self) -> str:
-        """What the ticket keeps, in a sentence."""
+        """Return a sentence on the numbers of heads and neurons that the ticket keeps."""
         return (
             f"It keeps {self.heads.sum():,} of {self.heads.size:,} attention heads and "
             f"{self.neurons.sum():,} of {self.neurons.size:,} FFN neurons."
@@ -138,16 +146,16 @@ class Ticket(SavedTicket):
 
     @property
     def heads_per_layer(self) -> list[int]:
-        """Heads that stay in each layer, first to last."""
+        """Return the number of heads that stay in each layer, first to last."""
         return [int(count) for count in self.heads.sum(axis=1)]
 
     @property
     def neurons_per_layer(self) -> list[int]:
-        """Neurons that stay in each layer, first to last."""
+        """Return the number of neurons that stay in each layer, first to last."""
         return [int(count) for count in self.neurons.sum(axis=1)]
 
     def _companions(self) -> Iterator[tuple[str, NDArray[Any], tuple[int, ...]]]:
-        """The arrays that not every ticket has: name in the file, content, shape that the masks ask for."""
+        """Yield the optional arrays: the name in the file, the array, and the shape that fits the masks."""
         if self.head_scores is not None:
             yield "head_scores", self.head_scores, self.heads.shape
         if self.neuron_scores is not None:
@@ -160,7 +168,7 @@ class Ticket(SavedTicket):
     def _to_tensors(self) -> dict[str, NDArray[Any]]:
         arrays = {"heads": self.heads, "neurons": self.neurons}
         arrays |= {name: array for name, array, _ in self._companions()}
-        # safetensors writes the memory of an array as it lies, whatever its order.
+        # safetensors writes the memory of an array as it is, in whatever order its entries lie.
         return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
     def _to_json(self) -> dict[str, Any]:
@@ -218,7 +226,7 @@ class Ticket(SavedTicket):
 
 @dataclass(frozen=True)
 class _TraceFacts:
-    """What `ticket.json` says of a search."""
+    """The facts on a search in `ticket.json`."""
 
     miniepochs: tuple[Miniepoch, ...]
     stop_reason: StopReason
@@ -230,7 +238,7 @@ class _TraceFacts:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What only `ticket.json` says; the rest of it repeats the masks for the reader."""
+    """The facts that only `ticket.json` holds; the rest of the file repeats the masks for human readers."""
 
     model_type: str
     trace: _TraceFacts | None

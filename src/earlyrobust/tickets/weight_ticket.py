@@ -1,7 +1,7 @@
-"""Tickets over single weights: which entries of an encoder's matrices stay, and which are zero.
+"""Tickets over single weights: which entries of an encoder's matrices stay, and which are set to zero.
 
-Unlike a `Ticket`, which makes a model smaller, such a ticket only sets weights to zero. On disk it is two
-files, `weight_ticket.json` and `weight_ticket.safetensors`, which holds the masks as packed bits.
+A `Ticket` makes a model smaller. A `WeightTicket` only sets weights to zero. On disk it is two files,
+`weight_ticket.json` and `weight_ticket.safetensors`, which holds the masks as packed bits.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ TENSORS_NAME = "weight_ticket.safetensors"
 
 
 def draw_weights(scores: Mapping[str, Scores], ratio: float) -> dict[str, Mask]:
-    """Draw masks over weights: exactly `round(ratio * weights)` of all go, those of the smallest scores.
+    """Draw masks that cut the weights with the smallest scores, over all matrices together.
 
-    Weights that tie go in the order of the matrices, then of their entries.
+    Exactly `round(ratio * weights)` of all weights are cut. Weights that tie are cut in the order of the
+    matrices, then of their entries.
 
     Args:
-        scores: For each matrix the scores of its entries.
+        scores: The scores of the entries of each matrix, by the name of its parameter.
         ratio: Share of all entries to cut, 0 <= ratio < 1.
 
     Returns:
@@ -38,7 +39,7 @@ def draw_weights(scores: Mapping[str, Scores], ratio: float) -> dict[str, Mask]:
 
     Raises:
         ConfigError: If the ratio is not in [0, 1).
-        TicketError: If the scores rank nothing: all equal, or not finite.
+        TicketError: If the scores give no ranking: all equal, or not finite.
     """
     if not 0 <= ratio < 1:
         raise ConfigError(f"A ratio of {ratio:g} cannot be cut: choose one of at least 0 and below 1.")
@@ -59,12 +60,12 @@ def draw_weights(scores: Mapping[str, Scores], ratio: float) -> dict[str, Mask]:
 
 @dataclass(frozen=True)
 class WeightTicket(SavedTicket):
-    """Masks over an encoder's weights, with how they came about.
+    """Masks over an encoder's weights, with facts on their origin.
 
     Attributes:
         model_type: Family of the encoder that the ticket fits.
         masks: For each weight matrix, by the name of its parameter, True where an entry stays.
-        origin: Free-form facts: method, model, task, seed, settings, versions. JSON types only.
+        origin: Any facts: method, model, task, seed, settings, versions. JSON types only.
     """
 
     model_type: str
@@ -78,22 +79,22 @@ class WeightTicket(SavedTicket):
 
     @property
     def weights(self) -> int:
-        """Weights that the ticket is about."""
+        """Return the number of weights that the masks cover."""
         return sum(mask.size for mask in self.masks.values())
 
     @property
     def kept(self) -> int:
-        """Weights that stay."""
+        """Return the number of weights that stay."""
         return sum(int(mask.sum()) for mask in self.masks.values())
 
     @property
     def sparsity(self) -> float:
-        """Share of the weights that are zero."""
+        """Return the share of the weights that are zero."""
         return 1 - self.kept / self.weights
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the family and the masks, however they came about."""
+        """Return the SHA-256 of the family and the masks, whatever the ticket's origin."""
         digest = hashlib.sha256(self.model_type.encode())
         for name, mask in sorted(self.masks.items()):
             digest.update(f"|{name}{mask.shape}".encode())
@@ -102,7 +103,7 @@ class WeightTicket(SavedTicket):
 
     @property
     def summary(self) -> str:
-        """What the ticket keeps, in a sentence."""
+        """Return a sentence on the number of weights that the ticket keeps."""
         return f"It keeps {self.kept:,} of {self.weights:,} weights."
 
     def _to_tensors(self) -> dict[str, NDArray[Any]]:
@@ -122,17 +123,17 @@ class WeightTicket(SavedTicket):
     @classmethod
     def _from_parts(cls, content: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> WeightTicket:
         for name, shape in content["shapes"].items():
-            # Bits that are not there would be made up, and take what memory the shape asks for.
+            # NumPy would fill missing bits with zeros, and allocate as much memory as the shape requires.
             if math.prod(shape) > 8 * tensors[name].size:
-                raise TicketError(f"{TENSORS_NAME} holds too little.")
+                raise TicketError(f"{TENSORS_NAME} holds fewer bits than the shapes require.")
         masks = {
             name: np.unpackbits(tensors[name], count=math.prod(shape)).astype(np.bool_).reshape(shape)
             for name, shape in content["shapes"].items()
         }
         ticket = cls(content["model_type"], masks, dict(content["origin"]))
         if not ticket.weights:
-            raise TicketError(f"{JSON_NAME} is about no weights.")
-        # Counts alone would not tell tickets of the same model and ratio apart; the fingerprint does.
+            raise TicketError(f"{JSON_NAME} names no weights.")
+        # The fingerprint distinguishes tickets of the same model and ratio, whose counts are equal.
         if content | ticket._to_json() != content:
             raise TicketError(f"{JSON_NAME} and {TENSORS_NAME} are not of the same ticket.")
         return ticket

@@ -1,4 +1,4 @@
-"""Training a classifier under an adversary, by transformers' Trainer."""
+"""`AdversarialTrainer`, which trains a classifier under an adversary with transformers' Trainer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments of a trainer as they fit models that adversaries and searches train."""
+"""Training arguments and tokenizers, adjusted to models that adversaries and searches train."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _LOG = logging.getLogger(__name__)
 
 
 def on_one_device(args: TrainingArguments) -> TrainingArguments:
-    """Copy training arguments, such that a process uses one device, whatever number it sees.
+    """Copy training arguments so that a process uses one device, even if it sees several.
 
-    Where a lone process sees several GPUs, Trainer copies the model to all of them for every pass, and
-    multiplies the batch size by their number. Adversaries and coefficients hook into the one model.
+    If a single process sees several GPUs, Trainer copies the model to all of them for every pass, and
+    multiplies the batch size by their number. Adversaries and coefficients put hooks on one model only.
 
     Args:
-        args: Left as they are.
+        args: The training arguments, which do not change.
     """
     several = args.n_gpu > 1
     args = copy.copy(args)
@@ -30,7 +30,7 @@ def on_one_device(args: TrainingArguments) -> TrainingArguments:
 
 
 def own_arguments(args: TrainingArguments) -> TrainingArguments:
-    """Copy a user's training arguments as `on_one_device` does, and say so where it makes a difference."""
+    """Copy a user's training arguments as `on_one_device` does, and warn if the process sees several GPUs."""
     if args.n_gpu > 1:
         _LOG.warning(
             "This process trains on one of %d devices, with the batch size that was asked for: start the "
@@ -41,10 +41,11 @@ def own_arguments(args: TrainingArguments) -> TrainingArguments:
 
 
 def own_tokenizer(tokenizer: Any, config: Any) -> Any:
-    """Copy a tokenizer such that it pads where a model's answers stay as they are, and say so if it did not.
+    """Copy a tokenizer so that it pads on the side where a model's outputs stay as they are.
 
     Args:
-        tokenizer: Left as it is. What is no tokenizer, or pads where it should, is returned itself.
+        tokenizer: The tokenizer, which does not change. It is returned itself if it already pads on this
+            side, or is no tokenizer. Otherwise a warning says so.
         config: The configuration of the model.
     """
     side = padding_side(config)

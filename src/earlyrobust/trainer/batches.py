@@ -1,4 +1,4 @@
-"""What a training step must know of its batch: which tokens are no padding, and whether the labels exist."""
+"""Checks of batches: which tokens are valid, and whether the labels are classes of the model."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from earlyrobust.errors import DataError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# The label of examples that losses leave out, in torch and in transformers.
+# The losses of torch and transformers ignore examples with this label.
 _IGNORED = -100
 _COLUMNS = ("labels", "label")
 
 
 def valid_tokens(inputs: dict[str, Any], padding: int | None) -> Tensor:
-    """Which tokens of a batch are no padding: its attention mask, or all tokens but the padding one.
+    """Return which tokens of a batch are valid: the attention mask, or else all tokens but padding.
 
     Args:
-        inputs: Of the model.
-        padding: Index of the padding token; None if there is none, so that every token counts.
+        inputs: The inputs of the model.
+        padding: Id of the padding token; None if there is none, so that all tokens are valid.
 
     Returns:
         Shape (B, T), 0 at padding.
 
     Raises:
-        DataError: If there are no token ids, or the mask is not of their shape.
+        DataError: If the batch has no token ids, or its mask has another shape than they.
     """
     tokens = inputs.get("input_ids")
     if tokens is None:
         raise DataError(
             f"The batches hold no input_ids, only {', '.join(inputs)}: an adversary perturbs the "
-            "embeddings of tokens, so leave input_ids in what the data collator returns."
+            "embeddings of tokens, so keep input_ids in the batches of the data collator."
         )
     mask = inputs.get("attention_mask")
     if mask is None:
@@ -49,16 +49,16 @@ def valid_tokens(inputs: dict[str, Any], padding: int | None) -> Tensor:
 
 
 def check_labels(labels: Any, model: PreTrainedModel) -> None:
-    """Check that labels are classes of a classifier, or -100, which losses leave out.
+    """Check that labels are classes of a classifier, or -100, which losses ignore.
 
-    Labels of other kinds, such as those of a regression or of several labels an example, may be anything.
+    Labels of other kinds are not checked, such as those of a regression, or several labels per example.
 
     Args:
-        labels: Of some examples.
+        labels: The labels of some examples.
         model: The classifier.
 
     Raises:
-        DataError: If one is not.
+        DataError: If a label is neither a class nor -100.
     """
     classes = model.config.num_labels
     if model.config.problem_type not in (None, "single_label_classification") or classes == 1:
@@ -76,13 +76,17 @@ def check_labels(labels: Any, model: PreTrainedModel) -> None:
 
 
 def check_labels_of(dataset: Any, model: PreTrainedModel) -> bool:
-    """Check the labels of a whole data set, where they are a column that can be read at once.
+    """Check the labels of a whole data set, if they are a column that can be read at once.
+
+    Args:
+        dataset: The data set.
+        model: The classifier.
 
     Returns:
-        Whether they could be checked.
+        Whether later batches need no check of their labels.
 
     Raises:
-        DataError: If one is no class of the model.
+        DataError: If a label is no class of the model.
     """
     features = getattr(dataset, "features", None) or {}
     name = next((name for name in _COLUMNS if name in features), None)

@@ -1,4 +1,4 @@
-"""Keeping the best weights of a training, and stopping a training that gets no better."""
+"""A callback that keeps the best weights of a training, and stops a training that no longer improves."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from earlyrobust.storage import write_folder
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# The entry of the log that holds the value of an epoch's model.
+# The key of the log that holds the value of the model after an epoch.
 VALUE = "selection"
 _BEST, _WEIGHTS = "best", "model.safetensors"
 
 
 class BestWeightsCallback(TrainerCallback):  # type: ignore[misc]
-    """Judges the model after each epoch, and ends the training with the weights of the best epoch.
+    """Evaluates the model after each epoch, and ends the training with the weights of the best epoch.
 
-    The training stops early if its model has not become better for some epochs. The values stand in the log
-    of the training, so a training that is resumed goes on with them. Of equal values the first counts.
+    The training stops early if the model has not improved for `patience` epochs. The log of the training
+    holds the values, so a resumed training continues with them. Among equal values the first one counts as
+    the best.
 
     Args:
         judge: Returns the value of a model; greater is better.
-        patience: Epochs in a row without a better model after which the training stops.
-        report: Is told the epoch and the value of each model.
+        patience: Epochs in a row without improvement after which the training stops.
+        report: Receives the epoch and the value of each model.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class BestWeightsCallback(TrainerCallback):  # type: ignore[misc]
         model: PreTrainedModel,
         **kwargs: Any,
     ) -> None:
-        """Judge the model of a checkpoint that was written at the end of an epoch, before it was judged."""
+        """Evaluate the model of a checkpoint that was written after an epoch, but before its evaluation."""
         steps = math.ceil(state.max_steps / args.num_train_epochs)
         judged = {entry["step"] for entry in state.log_history if VALUE in entry}
         if state.global_step and state.global_step % steps == 0 and state.global_step not in judged:
@@ -68,7 +69,7 @@ class BestWeightsCallback(TrainerCallback):  # type: ignore[misc]
         model: PreTrainedModel,
         **kwargs: Any,
     ) -> None:
-        """Judge the model, keep its weights if they are the best so far, and stop if they no longer are."""
+        """Evaluate the model, keep its weights if they are the best so far, and stop without improvement."""
         before = _values(state)
         value = self._judge(model)
         state.log_history.append({VALUE: value, "epoch": state.epoch, "step": state.global_step})
@@ -92,7 +93,7 @@ class BestWeightsCallback(TrainerCallback):  # type: ignore[misc]
         model: PreTrainedModel,
         **kwargs: Any,
     ) -> None:
-        """Put the weights of the best epoch back into the model."""
+        """Load the weights of the best epoch into the model."""
         values = _values(state)
         if values and values.index(max(values)) < len(values) - 1:
             load_model(model, Path(args.output_dir) / _BEST / _WEIGHTS, device=str(model.device))

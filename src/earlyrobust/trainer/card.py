@@ -1,4 +1,4 @@
-"""The section on the training under an adversary in the card that transformers' Trainer writes."""
+"""The section on robustness in the model card that transformers' Trainer writes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from huggingface_hub.constants import REPOCARD_NAME
 if TYPE_CHECKING:
     from earlyrobust.trainer.trainer import AdversarialTrainer
 
-# The heading of Trainer's card before which the section stands.
+# The section is inserted before this heading of Trainer's card.
 _NEXT = "\n## Training procedure"
 _LOAD = """\
-The classifier has lost heads and neurons, so transformers loads it only after `import earlyrobust`:
+Heads and neurons are cut out of this classifier, so transformers loads it only after `import earlyrobust`:
 
 ```python
 import earlyrobust
@@ -28,7 +28,7 @@ classify = pipeline("text-classification", model="{name}")
 
 
 def extend_card(trainer: AdversarialTrainer, folder: Path) -> None:
-    """Add the adversary, the noise and the ticket to the card in a folder.
+    """Add the adversary, the noise and the ticket to the model card in a folder.
 
     Args:
         trainer: The trainer that has written the card.

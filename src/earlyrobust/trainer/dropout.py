@@ -16,19 +16,19 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import dropout, scaled_dot_product_attention, softmax
 
-# Bits of a random number that decide about one entry, and the values that they take.
+# Number of random bits that decide about one entry, and the number of values of these bits.
 _BITS = 16
 _VALUES = 2**_BITS
 
 
 @contextmanager
 def cheap_dropout() -> Iterator[None]:
-    """While the context lasts, dropout on the CPU draws cheap masks; everything else stays as it is.
+    """Make dropout on the CPU draw cheap masks while the context lasts; nothing else changes.
 
-    `torch.nn.functional.dropout` and the dropout within `scaled_dot_product_attention` are exchanged for the
-    whole process. So activations that are computed a second time, in a backward pass, have the same masks.
-    The masks are drawn by PyTorch's own random generator, so they depend on the seed. They are other masks
-    than those of PyTorch.
+    The context replaces `torch.nn.functional.dropout` and the dropout within `scaled_dot_product_attention`
+    for the whole process. So activations that a backward pass computes a second time have the same masks.
+    PyTorch's own random generator draws the masks, so they depend on the seed. They differ from the masks
+    that PyTorch itself would draw.
     """
     functional.dropout = _dropout
     functional.scaled_dot_product_attention = _attention  # type: ignore[assignment]
@@ -40,18 +40,18 @@ def cheap_dropout() -> Iterator[None]:
 
 
 def keep_mask(shape: Sequence[int], rate: float) -> Tensor:
-    """Draw which entries stay.
+    """Draw which entries dropout keeps.
 
     Args:
         shape: Shape of the mask.
-        rate: Share of the entries that go, 0 < rate < 1. It is rounded to a multiple of 1 / 65,536.
+        rate: Share of the entries to drop, 0 < rate < 1. It is rounded to a multiple of 1 / 65,536.
 
     Returns:
-        1 / (1 - rate) where an entry stays, else 0, in float32. The mean of the entries is 1.
+        1 / (1 - rate) at entries to keep, else 0, in float32. The expected mean of the entries is 1.
     """
     count = math.prod(shape)
     words = torch.empty(-(-count * _BITS // 64), dtype=torch.int64)
-    words.random_(-(2**63), None)  # all of the 64 bits
+    words.random_(-(2**63), None)  # all 64 bits are random
     values = words.view(torch.int16)[:count].view(*shape)
     dropped = min(max(round(rate * _VALUES), 1), _VALUES - 1)
     kept: Tensor = (values >= dropped - _VALUES // 2).to(torch.float32)

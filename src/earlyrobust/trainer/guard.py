@@ -1,4 +1,4 @@
-"""Refusing trainings that would go on without their adversary, or without a part of it."""
+"""Checks that refuse a training which would leave out its adversary, or a part of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from earlyrobust.errors import ConfigError
 
 
 class StepGuard(TrainerCallback):  # type: ignore[misc]
-    """Refuses a trainer class whose own training step passes the adversary, the penalty or the noise by.
+    """Refuses a trainer class whose own training step bypasses the adversary, the penalty or the noise.
 
     Args:
         kind: The class of the trainer, for the message.
 
     Attributes:
-        taken: Whether the step that belongs around the user's has been taken since the last optimiser step.
+        taken: Whether the training step of `AdversarialTrainer` has run since the last optimiser step.
     """
 
     def __init__(self, kind: type) -> None:
@@ -29,25 +29,24 @@ class StepGuard(TrainerCallback):  # type: ignore[misc]
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Check that the gradients are those of the adversary's step.
+        """Check that the gradients come from the training step of `AdversarialTrainer`.
 
         Raises:
-            ConfigError: If they are not.
+            ConfigError: If they do not.
         """
         if not self.taken:
             raise ConfigError(
-                f"{self._kind.__name__}.training_step passes the adversary, the penalty and the noise by: "
-                "let it call super().training_step(model, inputs, num_items_in_batch), and return what that "
-                "returns."
+                f"{self._kind.__name__}.training_step bypasses the adversary, the penalty and the noise: "
+                "let it call super().training_step(model, inputs, num_items_in_batch), and return its result."
             )
         self.taken = False
 
 
 def check_signature(kind: type[Trainer]) -> None:
-    """Refuse a `compute_loss` that does not take what Trainer gives it, as was usual in older days.
+    """Refuse a `compute_loss` that does not accept all arguments of Trainer, as in older versions of it.
 
     Raises:
-        ConfigError: If it does not.
+        ConfigError: If an argument is missing.
     """
     taken = inspect.signature(kind.compute_loss).parameters
     takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
@@ -60,37 +59,38 @@ def check_signature(kind: type[Trainer]) -> None:
 
 
 def check_model(model: nn.Module, args: TrainingArguments) -> None:
-    """Refuse a compiled model, which passes the hooks by that perturb, scale and watch it.
+    """Refuse a compiled model, because it ignores the hooks of adversaries, coefficients and noise.
 
     Raises:
-        ConfigError: If it is compiled, or is to be.
+        ConfigError: If the model is compiled, or the arguments compile it.
     """
     in_place = getattr(model, "_compiled_call_impl", None) is not None
     if args.torch_compile or in_place or is_compiled_module(model):
         raise ConfigError(
-            "A compiled model does not see what adversaries, coefficients and noise do to it: leave out "
-            "torch_compile, and hand over the model as it was before torch.compile."
+            "A compiled model ignores the hooks of adversaries, coefficients and noise: leave out "
+            "torch_compile, and pass the model as it was before torch.compile."
         )
 
 
 def check_parts(trainer: Any, parts: nn.Module) -> None:
-    """Refuse what would go on without the parts that an adversary has beside the model.
+    """Refuse trainings that would lose the module that an adversary trains beside the model.
 
     Args:
         trainer: An `AdversarialTrainer`.
-        parts: Those of its adversary.
+        parts: The module of its adversary.
 
     Raises:
-        ConfigError: If the model is made anew without them, or the optimiser does not know their weights.
+        ConfigError: If `model_init` would make a model without the module, or a given optimiser does not
+            update the weights of the module.
     """
     name = type(trainer.adversary).__name__
     if trainer.model_init is not None:
         raise ConfigError(
-            f"{name} keeps something beside the model, which model_init would make anew without it: hand "
-            "over the model itself."
+            f"{name} adds a module to the model, which a model made by model_init would lack: pass the "
+            "model itself."
         )
     if trainer.optimizer is not None and any(True for _ in parts.parameters()):
         raise ConfigError(
-            f"{name} trains weights beside the model's, which the optimizers that were given do not know: "
+            f"{name} trains weights beside the model's, which the given optimizers do not update: "
             "choose the optimiser by TrainingArguments(optim=...) or optimizer_cls_and_kwargs."
         )

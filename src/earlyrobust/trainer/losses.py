@@ -1,4 +1,4 @@
-"""The loss of a trainer: an objective, a weight and a penalty around any loss that the user computes."""
+"""A trainer that adds an objective, a weight and a penalty to any loss that the user computes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class LossTrainer(Trainer):  # type: ignore[misc]
     Args:
         model: The classifier.
         args: Training arguments.
-        penalty: A differentiable scalar that is added to the loss; None for none.
-        **kwargs: As for `transformers.Trainer`.
+        penalty: Returns a differentiable scalar that is added to the loss; None for no penalty.
+        **kwargs: More arguments of `transformers.Trainer`.
     """
 
     adversary: Adversary | None
@@ -41,8 +41,8 @@ class LossTrainer(Trainer):  # type: ignore[misc]
         self.forget_penalties()
 
     def forget_penalties(self) -> None:
-        """Begin the mean of penalties anew, which the next log shows."""
-        # Their sum since the last log, and the number of optimiser steps.
+        """Reset the mean of the penalties that the next log shows."""
+        # The sum of the penalties since the last log, and the number of optimiser steps.
         self._penalties: tuple[Tensor | float, float] = (0.0, 0.0)
 
     def plain_step(
@@ -55,9 +55,16 @@ class LossTrainer(Trainer):  # type: ignore[misc]
     ) -> Tensor:
         """Run one forward and backward pass by transformers' own training step.
 
-        Trainer asks `compute_loss` for the loss. That method is the user's to override, so all that belongs
-        around any loss is put around its answer here: the objective, the weight, and the penalty once a
-        training step.
+        Trainer calls `compute_loss` for the loss, and users may override that method. So this method wraps
+        its result: it applies the objective and the weight, and adds the penalty once per training step.
+
+        Args:
+            model: The model, possibly wrapped for several processes.
+            inputs: The batch.
+            weight: Factor of the loss.
+            objective: Computes the scalar to minimise from the loss and the model's outputs. None minimises
+                the loss itself.
+            num_items_in_batch: Number of examples of the whole optimiser step; None if it is unknown.
 
         Returns:
             The weighted loss without the penalty, a detached scalar.
@@ -72,8 +79,9 @@ class LossTrainer(Trainer):  # type: ignore[misc]
 
         def surrounded(model: nn.Module, inputs: dict[str, Any], **options: Any) -> Tensor:
             nonlocal penalty
-            restore()  # the objective may need passes of its own
-            # Trainer divides by the accumulation steps, unless the loss is that of all of them already.
+            restore()  # because the objective may run passes of its own
+            # Trainer divides the loss by the accumulation steps, unless the loss is normalised over all of
+            # them.
             parts = self.current_gradient_accumulation_steps if self._normalises_its_loss else 1
             loss = self._loss(model, inputs, objective, parts, **options) * weight
             if self._penalty is not None and self._penalty_is_due:
@@ -103,7 +111,7 @@ class LossTrainer(Trainer):  # type: ignore[misc]
     def outputs(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
     ) -> Any:
-        """Return the outputs of the model from which the loss is computed; they can be differentiated."""
+        """Return the outputs from which the loss is computed; they can be differentiated."""
         with self.compute_loss_context_manager():
             return self._loss_and_outputs(model, dict(inputs), num_items_in_batch=num_items_in_batch)[1]
 
@@ -139,13 +147,16 @@ class LossTrainer(Trainer):  # type: ignore[misc]
         return self.compute_loss_func is not None if told is None else told
 
     def _noted(self, penalty: Tensor) -> Tensor:
-        """Keep a penalty for the log; its share of the loss that Trainer sums up over accumulated batches."""
+        """Record a penalty for the log, and return its share of the loss.
+
+        Trainer sums up these shares over the accumulated batches.
+        """
         parts: int = self.current_gradient_accumulation_steps
         self._penalties = (self._penalties[0] + penalty / parts, self._penalties[1] + 1 / parts)
         return penalty / parts
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Log, and with the loss the penalty: both are means over the steps since the last time."""
+        """Log the values; an entry with the loss also gets the mean penalty since the last log."""
         total, steps = self._penalties
         if "loss" in logs and isinstance(total, Tensor):
             logs["penalty"] = total.item() / steps

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from earlyrobust.noise import Aim, NoisyBatch, TextNoise
 
-# The entry of a batch that holds its texts.
+# The key of a batch that holds its texts.
 _TEXTS = "texts"
 
 
 class TextCarrier:
-    """A data collator that hands on the texts of examples beside the batch of another collator.
+    """A data collator that adds the texts of the examples to the batch of another collator.
 
     Args:
-        collator: The other collator, which does not get the texts.
+        collator: The other collator. It receives the examples without their texts.
     """
 
     def __init__(self, collator: Callable[[list[dict[str, Any]]], Any]) -> None:
@@ -44,12 +44,12 @@ class TextCarrier:
 
 
 class TextsOfBatch:
-    """The texts of one batch, from which noise makes its tokens.
+    """Makes the tokens of one batch from its texts, with noise.
 
     Args:
         inputs: A batch that a `TextCarrier` made.
         noise: The noise.
-        model: The model, whose configuration decides on the side of the padding.
+        model: The model, whose configuration decides the side of the padding.
         epoch: Number of the epoch, from 0.
 
     Raises:
@@ -71,14 +71,14 @@ class TextsOfBatch:
         self._side = padding_side(model.config)
 
     def draft(self) -> tuple[dict[str, Any], NoisyBatch]:
-        """Return the batch with misspellings alone: as the model takes it, and as the noise made it."""
+        """Return the batch with misspellings only, as inputs of the model and as a `NoisyBatch`."""
         return self._with(None, exchanges=False)
 
     def final(self, aims: Sequence[Aim] | None) -> tuple[dict[str, Any], NoisyBatch]:
-        """Return the batch with all its noise: as the model takes it, and as the noise made it.
+        """Return the batch with all its noise, as inputs of the model and as a `NoisyBatch`.
 
         Args:
-            aims: The neighbours that exchanges prefer, for each text; None for the choice of the noise.
+            aims: The neighbours that exchanges prefer, for each text; None for those that the noise prefers.
         """
         return self._with(aims, exchanges=True)
 
@@ -90,12 +90,12 @@ class TextsOfBatch:
 
 
 def without_texts(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Return a batch without the texts that a `TextCarrier` put into it."""
+    """Return a batch without the texts that a `TextCarrier` added to it."""
     return {name: inputs[name] for name in inputs if name != _TEXTS}
 
 
 def _classes_of(labels: Any, examples: int, classes: int) -> list[int]:
-    """Return the class of each example; 0 where a label is no class, as in a regression."""
+    """Return the class of each example; 0 if a label is no class, as in a regression."""
     if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.shape != (examples,):
         return [0] * examples
     return [label if 0 <= label < classes else 0 for label in labels.tolist()]
@@ -107,10 +107,10 @@ def gradients_at(embedding: nn.Module, *, wanted: bool = True) -> Iterator[list[
 
     Args:
         embedding: The layer.
-        wanted: Whether they are collected; otherwise the list stays empty.
+        wanted: Whether to collect them; otherwise the list stays empty.
 
     Yields:
-        A list that gets one gradient for each backward pass, of shape (B, T, D).
+        A list to which each backward pass adds one gradient, of shape (B, T, D).
     """
     gradients: list[Tensor] = []
 
@@ -129,10 +129,10 @@ def gradients_at(embedding: nn.Module, *, wanted: bool = True) -> Iterator[list[
 
 @contextmanager
 def logits_of(model: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect the logits of the passes of a model that train it, while the context lasts.
+    """Collect the logits of a model's training passes while the context lasts.
 
     Yields:
-        A list that gets one tensor of shape (B, C) for each such pass.
+        A list to which each such pass adds one tensor of shape (B, C).
     """
     found: list[Tensor] = []
 
@@ -149,11 +149,14 @@ def logits_of(model: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def losses_of(logits: Tensor, labels: Any) -> NDArray[np.float64] | None:
-    """Compute the cross-entropy of each text; None where the labels are no classes.
+    """Compute the cross-entropy of each text; None if the labels are no classes.
 
     Args:
-        logits: Shape (B, C).
-        labels: Classes, shape (B,).
+        logits: The logits, shape (B, C).
+        labels: The classes, shape (B,).
+
+    Returns:
+        The losses, shape (B,).
     """
     if not isinstance(labels, Tensor) or labels.is_floating_point() or logits.shape[:-1] != labels.shape:
         return None

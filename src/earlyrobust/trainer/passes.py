@@ -1,4 +1,4 @@
-"""What an adversary can have done with a batch, by the means of transformers' Trainer."""
+"""The model passes of an adversary over one batch, which run through transformers' Trainer."""
 
 from __future__ import annotations
 
@@ -17,17 +17,25 @@ if TYPE_CHECKING:
 
     from earlyrobust.trainer.losses import LossTrainer
 
-# The name of the submodule that holds what an adversary trains beside the model.
+# During training, the adversary's own module is a submodule of the model by this name.
 PARTS_NAME = "adversary"
-# As far as the weights of a step's passes may miss one by rounding.
+# Largest rounding error of the sum of the weights of a step's passes, which must be one.
 _ROUNDING = 1e-6
 
 
 class TrainerPasses(Passes):
-    """Runs a batch through the trainer's own step, whose business precision, scaling and devices are.
+    """Runs a batch through the trainer's own step, which handles precision, loss scaling and devices.
 
     Several processes exchange the weights' gradients once a step, in the pass that completes them. Passes
-    that leave them alone go around what wraps the model for several processes.
+    that compute no gradients of weights run on the model without its wrapper for several processes.
+
+    Args:
+        trainer: The trainer.
+        model: The model, possibly wrapped for several processes.
+        bare: The model without its wrapper.
+        inputs: The batch.
+        num_items_in_batch: Number of examples of the whole optimiser step; None if it is unknown.
+        memory: The tensors that the adversary keeps for this batch.
     """
 
     def __init__(
@@ -50,7 +58,7 @@ class TrainerPasses(Passes):
 
     @property
     def tokens(self) -> Tensor:
-        """Return the tokens of the batch, shape (B, T)."""
+        """Return the token ids of the batch, shape (B, T)."""
         return cast("Tensor", self._inputs["input_ids"])
 
     def accumulate(self, weight: float = 1.0, objective: Objective | None = None, **options: Any) -> Tensor:
@@ -66,7 +74,7 @@ class TrainerPasses(Passes):
         return self._done > 1 - _ROUNDING
 
     def check_complete(self) -> None:
-        """Check that the weights of the passes add up to one: only then the processes have gone on alike.
+        """Check that the weights of the passes add up to one, so that the processes have exchanged gradients.
 
         Raises:
             RuntimeError: If they do not.
@@ -78,10 +86,10 @@ class TrainerPasses(Passes):
 
     @contextmanager
     def _with_parts_in_outputs(self) -> Iterator[None]:
-        """Add zero times the parts' weights to the outputs, where several processes share the training.
+        """Add zero times the weights of `parts` to the model's outputs if several processes train together.
 
-        What wraps the model looks up there which weights will have a gradient. An objective uses the parts
-        only afterwards, and perhaps not for every batch.
+        The wrapper for several processes reads from the outputs which weights will get a gradient. An
+        objective uses the parts only after the forward pass, and perhaps not for every batch.
         """
         weights = [] if self.parts is None or self._model is self._bare else [*self.parts.parameters()]
         if not weights:
@@ -102,12 +110,12 @@ class TrainerPasses(Passes):
             handle.remove()
 
     def gradient(self, of: Tensor, objective: Objective | None = None) -> Tensor:
-        """Run forward and backward as far as one tensor, on the model without its wrapper."""
+        """Return the gradient with respect to one tensor, on the model without its wrapper."""
         loss = self._trainer.task_loss(self._bare, self._inputs, objective, self._items)
         return self._gradient(loss, of, keep=False)
 
     def gradient_of(self, loss: Tensor, of: Tensor) -> Tensor:
-        """Differentiate a loss that is computed already with respect to one tensor."""
+        """Differentiate a loss that is already computed with respect to one tensor."""
         return self._gradient(loss, of, keep=True)
 
     def _gradient(self, loss: Tensor, of: Tensor, *, keep: bool) -> Tensor:
@@ -122,11 +130,15 @@ class TrainerPasses(Passes):
         return self._trainer.outputs(self._bare, self._inputs, self._items)
 
     def first_layer(self) -> nn.Module:
-        """Return the first of the encoder's layers; `ModelError` if the architecture is not supported."""
+        """Return the first layer of the encoder.
+
+        Raises:
+            ModelError: If the architecture is not supported.
+        """
         return family_of(self._bare.config).layers(self._bare)[0]
 
     def output_of(self, module: nn.Module) -> Tensor:
-        """Run forward until a part of the model is computed, and return its output."""
+        """Run forward until a module is computed, and return its output."""
 
         def stop(_module: nn.Module, _inputs: Any, output: Tensor | tuple[Tensor, ...]) -> None:
             raise _ReachedError(output if isinstance(output, Tensor) else output[0])
@@ -138,11 +150,11 @@ class TrainerPasses(Passes):
             return reached.output
         finally:
             handle.remove()
-        raise RuntimeError("The model was run, but the part of it that was asked for was not.")
+        raise RuntimeError("The forward pass of the model did not run the requested module.")
 
 
 class _ReachedError(Exception):
-    """Ends a forward pass whose further outputs nobody needs."""
+    """Ends a forward pass when its remaining outputs are not needed."""
 
     def __init__(self, output: Tensor) -> None:
         self.output = output

@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
 
 class RepeatedGroups(Sampler[int]):
-    """Yields groups of examples several times in a row.
+    """Yields groups of examples, each group several times in a row.
 
-    The last group of an epoch is filled up with examples from its beginning, so that batches stay what they
-    are when they are repeated.
+    The last group of an epoch is filled up with examples from the beginning of the epoch. So all batches have
+    the same examples each time they are repeated.
+
+    Args:
+        sampler: Yields the indices of the examples in the order of the epoch.
+        size: Examples of a group.
+        times: How often each group is repeated.
     """
 
     def __init__(self, sampler: Sampler[int], size: int, times: int) -> None:
@@ -38,18 +43,18 @@ class RepeatedGroups(Sampler[int]):
                 yield from filled[begin : begin + self._size]
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next order that of an epoch, if epochs differ."""
+        """Set the epoch of the next order, if the sampler's order depends on the epoch."""
         if hasattr(self._sampler, "set_epoch"):
             self._sampler.set_epoch(epoch)
 
 
 @dataclass
 class Memory:
-    """The memory of one batch, until its last replay.
+    """The data that are kept for one batch until its last replay.
 
     Attributes:
         adversary: The tensors that the adversary keeps.
-        noisy: The batch with its noise, as the model takes it and as the noise made it; None before the first
+        noisy: The batch with its noise, as inputs of the model and as a `NoisyBatch`; None before the first
             replay.
     """
 
@@ -58,10 +63,13 @@ class Memory:
 
 
 class Memories(TrainerCallback):  # type: ignore[misc]
-    """The memories of all batches of an optimiser step, each until the batch has had its last replay.
+    """Keeps the memories of all batches of an optimiser step, each until the last replay of its batch.
 
-    It is not saved, so checkpoints are put off until then, and so are evaluations: to load the best model, it
-    must have been saved when it was evaluated.
+    Checkpoints do not hold the memories. So this callback delays checkpoints until the last replay. It delays
+    evaluations, too, because loading the best model requires that it was saved when it was evaluated.
+
+    Args:
+        replays: How often each batch is trained on.
     """
 
     def __init__(self, replays: int) -> None:
@@ -75,7 +83,11 @@ class Memories(TrainerCallback):  # type: ignore[misc]
         self._put_off = {"should_save": False, "should_evaluate": False}
 
     def of_next_batch(self, step: int) -> Memory:
-        """Return the memory of the next batch of an optimiser step, counted from the start of training."""
+        """Return the memory of the next batch of an optimiser step.
+
+        Args:
+            step: Number of the optimiser step, counted from the start of the training.
+        """
         if step != self._step:
             self._step, self._next = step, 0
             if step % self._replays == 0:
@@ -88,13 +100,13 @@ class Memories(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Forget a training before this one."""
+        """Drop the memories of an earlier training."""
         self._forget()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Put off what is asked for within replays, and ask for it after them."""
+        """Delay checkpoints and evaluations that are due between replays until the last replay."""
         now = state.global_step % self._replays == 0 or control.should_training_stop
         for wish, put_off in self._put_off.items():
             wanted = getattr(control, wish) or put_off

@@ -1,4 +1,4 @@
-"""Going back to the last good state when a training under noise comes to name one class."""
+"""Returns a training under noise to its last good state when the model predicts only one class."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 
     from earlyrobust.noise import TextNoise
 
-# The entry of the log by which a training remembers that it went back.
+# The key of the log that records that the training went back.
 _RETREAT = "retreat"
 _GOOD, _WEIGHTS, _MOMENTS = "good", "model.safetensors", "optimizer.safetensors"
-# A training is judged after each of its quarters.
+# Number of parts of a training; the model is judged after each part.
 _QUARTERS = 4
-# A training goes back at most this many times.
+# Largest number of times that a training goes back.
 _MOST = 2
 
 
 class RetreatCallback(TrainerCallback):  # type: ignore[misc]
-    """Judges a training after each of its quarters, and takes it back to the last good quarter if it fails.
+    """Judges the model after each quarter of the training, and returns to the last good quarter if it fails.
 
-    The training then goes on at the step that it has reached, from the weights and the optimiser's state of
-    the last good quarter, with half of the noise and half of the learning rate. It goes back at most twice.
-    Without a good quarter there is nothing to go back to, and the training goes on as it is.
+    The training then continues at its current step, with the weights and the optimiser's state of the last
+    good quarter. The noise and the learning rate are halved. The training goes back at most twice. Without a
+    good quarter the training continues unchanged.
 
     Args:
-        judge: Judges the model: True for good, False for a model that has come to name one class, None for a
-            model that has learned too little to tell.
+        judge: Judges the model: True if it is good, False if it has failed, for example because it predicts
+            only one class, None if it has learned too little to tell.
         noise: The noise in the training texts.
-        report: Is told the step whenever the training goes back.
+        report: Receives the step whenever the training goes back.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class RetreatCallback(TrainerCallback):  # type: ignore[misc]
                 moment.copy_(saved[name])
             schedule = getattr(lr_scheduler, "scheduler", lr_scheduler)
             schedule.base_lrs = [rate / 2 for rate in schedule.base_lrs]
-            for group in optimizer.param_groups:  # the schedule has set the rate of the next step already
+            for group in optimizer.param_groups:  # the schedule has already set the rate of the next step
                 group["lr"] /= 2
             self._noise.rate.limit /= 2
             state.log_history.append({_RETREAT: 1.0, "step": state.global_step})
@@ -99,7 +99,7 @@ def _write(folder: Path, model: PreTrainedModel, optimizer: Any) -> None:
 
 
 def _moments(optimizer: Any) -> dict[str, Tensor]:
-    """Return the tensors that an optimiser keeps for the weights, themselves and not copies."""
+    """Return the tensors that an optimiser keeps for the weights, not copies of them."""
     return {
         f"{number}.{name}": value
         for number, kept in optimizer.state_dict()["state"].items()

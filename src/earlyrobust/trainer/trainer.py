@@ -1,4 +1,4 @@
-"""`AdversarialTrainer`: transformers' Trainer, with an adversary in its training step."""
+"""`AdversarialTrainer`: transformers' Trainer with an adversary in its training step."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from earlyrobust.noise import Aim, NoisyBatch, TextNoise
 
-# What a loss may be instead of finite, the worst last.
+# Values of a loss that is not finite, the worst one last. The first entry is for a finite loss.
 _FAULTS = ("", "inf", "nan")
 
 
@@ -49,34 +49,36 @@ class AdversarialTrainer(LossTrainer):
     """Trains a classifier under an adversary; everything else is transformers' own Trainer.
 
     Checkpoints and resuming, mixed precision, gradient accumulation, callbacks, reporting and length grouping
-    work as they do there.
+    work as in Trainer.
 
-    A subclass may compute a loss of its own in `compute_loss`, as with Trainer. The adversary's weights and
-    objectives and the penalty are put around that loss, and δ ascends it. It is taken for the mean of the
-    batch at hand and divided by the accumulation steps; a class that divides its loss by
-    `num_items_in_batch` says so by the attribute `loss_is_scaled_for_ga = True`.
+    A subclass may compute a loss of its own in `compute_loss`, as with Trainer. The trainer applies the
+    weights and objectives of the adversary and the penalty to this loss, and δ ascends it. The trainer
+    assumes that the loss is the mean of the batch at hand, and divides it by the accumulation steps. A class
+    that divides its loss by `num_items_in_batch` sets the attribute `loss_is_scaled_for_ga = True`.
 
-    The adversary and the penalty are part of `training_step`. A subclass that overrides it calls
-    `super().training_step(...)` for each batch; one that does not is refused before its first optimiser step.
+    The adversary and the penalty are part of `training_step`. A subclass that overrides it must call
+    `super().training_step(...)` for each batch. Otherwise the trainer raises an error before the first
+    optimiser step.
 
     Args:
         model: The classifier.
-        args: Training arguments. Under an adversary that replays batches the epochs are divided by its
-            replays. A process trains on one device, whatever number it sees: `torchrun` uses more.
+        args: Training arguments. Under an adversary that replays batches, the number of epochs is divided by
+            the number of replays. A process trains on one device, even if it sees several: start several
+            processes with `torchrun` to use more.
         adversary: Perturbs the embeddings in every training step; None for plain training.
-        penalty: A differentiable scalar that is added to the training loss, once per optimiser step. It is
-            logged apart from the loss, as `penalty`.
+        penalty: Returns a differentiable scalar that is added to the training loss, once per optimiser step.
+            The log shows it apart from the loss, as `penalty`.
         noise: Changes the texts of every training batch; None for no noise. The training data keep their
             columns `text` and, for pairs, `pair`.
-        **kwargs: As for `transformers.Trainer`.
+        **kwargs: More arguments of `transformers.Trainer`.
 
     Raises:
-        ConfigError: If `compute_loss` does not take what Trainer gives it; the adversary replays batches and
-            the data set has no known length, or keeps or trains something beside the model that `model_init`
-            or `optimizers` would leave out; or the model is compiled under an adversary, a penalty or noise.
+        ConfigError: If `compute_loss` does not accept all arguments of Trainer; the adversary replays batches
+            and the data set has no known length; `model_init` or `optimizers` would leave out a module that
+            the adversary adds to the model; or the model is compiled under an adversary, a penalty or noise.
     """
 
-    # Trainer's own: the columns of a data set that reach the data collator.
+    # An attribute of Trainer: the columns of a data set that reach the data collator.
     _signature_columns: list[str]
 
     def __init__(
@@ -92,7 +94,7 @@ class AdversarialTrainer(LossTrainer):
         self._replays = 1 if adversary is None else adversary.replays
         args = own_arguments(args)
         if self._replays > 1:
-            # Rounded down: Trainer rounds the number of steps up.
+            # The quotient is rounded down, because Trainer rounds the number of steps up.
             args.num_train_epochs = math.nextafter(args.num_train_epochs / self._replays, 0)
         check_signature(type(self))
         if model is not None and "processing_class" in kwargs:
@@ -103,7 +105,7 @@ class AdversarialTrainer(LossTrainer):
         if noise is not None:
             self.data_collator: Any = TextCarrier(self.data_collator)
         self._labels_are_checked = False
-        self._fault = 0  # the worst of the losses since the last optimiser step: an index of _FAULTS
+        self._fault = 0  # the worst loss since the last optimiser step, as an index of _FAULTS
         self._memories = Memories(self._replays)
         if self._replays > 1:
             if isinstance(self.train_dataset, IterableDataset):
@@ -114,12 +116,13 @@ class AdversarialTrainer(LossTrainer):
         self._steps = StepGuard(type(self))
         if adversary is not None or penalty is not None or noise is not None:
             self.add_callback(self._steps)
-        # Classifiers average their loss over the batch they are given. Trainer takes any model that accepts
-        # keyword arguments to have normalised the loss over the whole accumulated batch, and would then not
-        # divide by the accumulation steps. A class that says it does so needs the number of items.
+        # Classifiers average their loss over the batch at hand. Trainer assumes that any model that accepts
+        # keyword arguments normalises the loss over the whole accumulated batch, and would then not divide by
+        # the accumulation steps. A class that does normalise in this way needs the number of items.
         if getattr(self, "loss_is_scaled_for_ga", None) is not True:
             self.model_accepts_loss_kwargs = False
-        # Trainer has just seeded the random generators; training goes on with them as without parts.
+        # Trainer has just seeded the random generators. The training draws from them as it does without
+        # parts.
         with torch.random.fork_rng(devices=[]):
             self._parts = None if adversary is None else adversary.parts(self.model)
         if adversary is not None or penalty is not None or noise is not None:
@@ -129,12 +132,13 @@ class AdversarialTrainer(LossTrainer):
 
     @property
     def examples_per_step(self) -> int:
-        """Examples of an optimiser step, those of all processes and accumulated batches together."""
-        # The trainer's own batch size: the arguments' is not what `auto_find_batch_size` found.
+        """Return the examples of an optimiser step, over all processes and accumulated batches."""
+        # The trainer's own batch size includes the result of `auto_find_batch_size`; that of the arguments
+        # does not.
         return int(self._train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Train; what the adversary trains beside the model is a submodule of it meanwhile.
+        """Train the model; meanwhile the module that the adversary trains is a submodule of it.
 
         Raises:
             DataError: If a label is no class of the model.
@@ -153,7 +157,7 @@ class AdversarialTrainer(LossTrainer):
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
-        """Accumulate the gradients of one batch, under the adversary where there is one.
+        """Accumulate the gradients of one batch, under the adversary if there is one.
 
         Returns:
             The loss, a detached scalar.
@@ -162,7 +166,7 @@ class AdversarialTrainer(LossTrainer):
             TrainingError: If the loss is NaN or infinite.
             DataError: If a label is no class of the model, or an adversary cannot perturb the batch.
         """
-        if not self._labels_are_checked:  # which costs a synchronisation
+        if not self._labels_are_checked:  # the check synchronises the device, so it is skipped if possible
             check_labels(inputs.get("labels"), self.model)
         self._steps.taken = True
         self._penalty_is_due = True
@@ -171,7 +175,7 @@ class AdversarialTrainer(LossTrainer):
             loss = self._adversarial_step(model, inputs, num_items_in_batch, memory)
         else:
             loss = self._noisy_step(model, inputs, num_items_in_batch, memory, self.noise)
-        # A loss scaler, which half precision has, expects infinite gradients and mends them by itself.
+        # Half precision uses a loss scaler, which handles infinite gradients itself.
         if self.accelerator.scaler is None:
             self._check(loss)
         return loss
@@ -180,7 +184,7 @@ class AdversarialTrainer(LossTrainer):
         self._fault = max(self._fault, _fault_of(loss))
         if not self.accelerator.sync_gradients:
             return
-        # One process may see it alone, and would leave the others waiting.
+        # All processes must raise the error: if only one did, the others would wait for it.
         worst, self._fault = processes.largest(self._fault), 0
         if worst:
             raise TrainingError(
@@ -197,9 +201,9 @@ class AdversarialTrainer(LossTrainer):
         memory: Memory,
         noise: TextNoise,
     ) -> Tensor:
-        """Put noise into a batch, train on it, and let the noise learn from the gradients and losses."""
+        """Add noise to a batch, train on it, and let the noise learn from the gradients and losses."""
         bare = self.accelerator.unwrap_model(model)
-        # Replays of a batch share its noise, because the adversary keeps a perturbation of its shape.
+        # Replays of a batch share its noise, because the adversary keeps a perturbation of this shape.
         if memory.noisy is None:
             texts = TextsOfBatch(inputs, noise, bare, int(self.state.epoch or 0))
             aims = self._aims(texts.draft(), model, bare, noise) if noise.looks_ahead else None
@@ -241,7 +245,7 @@ class AdversarialTrainer(LossTrainer):
         return noise.aims(gradient, inputs["input_ids"], embedding.weight, draft[1].found)
 
     def _scale_of_gradients(self, examples: int, num_items_in_batch: Tensor | int | None) -> float:
-        """Return the factor that turns gradients of a batch's loss into those of each example's own loss."""
+        """Return the factor that turns the gradient of a batch's loss into those of its examples' losses."""
         if self._normalises_its_loss and num_items_in_batch is not None:
             factor = float(num_items_in_batch)
         else:
@@ -274,7 +278,7 @@ class AdversarialTrainer(LossTrainer):
             self._signature_columns = [*known, *(name for name in TEXT_COLUMNS if name not in known)]
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Log; an entry with a loss also gets the level of the noise and its losses."""
+        """Log the values; an entry with a loss also gets the level of the noise and its losses."""
         if "loss" in logs and self.noise is not None:
             logs["noise_level"] = self.noise.rate.level
             for kind, loss in zip(("clean", "noisy"), self.noise.rate.losses.tolist(), strict=True):
@@ -283,13 +287,13 @@ class AdversarialTrainer(LossTrainer):
         super().log(logs, *args, **kwargs)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Write the card that Trainer writes, with the adversary, the noise and the ticket of the model."""
+        """Write Trainer's model card, and add the adversary, the noise and the ticket of the model to it."""
         super().create_model_card(*args, **kwargs)
         if self.is_world_process_zero():
             extend_card(self, Path(self.args.output_dir))
 
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Evaluate a batch, which gets no noise."""
+        """Evaluate a batch, without noise."""
         return super().prediction_step(model, without_texts(inputs), *args, **kwargs)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
@@ -303,15 +307,16 @@ class AdversarialTrainer(LossTrainer):
             self.noise.load(Path(resume_from_checkpoint))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        # Trainer hands over the data set without the columns that the model does not take, the lengths that
-        # length grouping needs among them, and would then read every example to measure it.
+        # Trainer passes the data set without the columns that the model does not take. These include the
+        # lengths for length grouping, so Trainer would read every example to measure it.
         sampler = super()._get_train_sampler(self.train_dataset)
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         if isinstance(sampler, LengthGroupedSampler):
             sampler = ReplayableSampler(sampler, self.examples_per_step, seed)
         if self._replays > 1:
             if isinstance(sampler, RandomSampler):
-                # What accelerate makes of Trainer's own, which it would not recognise within another.
+                # Accelerate replaces Trainer's sampler by this one, but does not recognise it within another
+                # sampler.
                 sampler = SeedableRandomSampler(self.train_dataset, data_seed=seed)
             elif not isinstance(sampler, (ReplayableSampler, SequentialSampler)):
                 raise ConfigError(

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 def balanced_weights(counts: Sequence[int]) -> list[float]:
     """Return the weight of each class, inversely proportional to its number of examples.
 
-    The mean weight of the examples is 1: the weight of a class is examples / (classes * its examples).
+    The mean weight of the examples is 1. The weight of a class is examples / (classes * its examples).
 
     Args:
         counts: Number of examples of each class, at least 1.
@@ -22,9 +22,9 @@ def balanced_weights(counts: Sequence[int]) -> list[float]:
 
 
 class WeightedLoss:
-    """The mean over examples of their cross-entropies, each times the weight of its class.
+    """The mean of the cross-entropies of the examples, each multiplied by the weight of its class.
 
-    `Trainer` takes it as `compute_loss_func`.
+    `Trainer` accepts it as `compute_loss_func`.
 
     Args:
         weights: The weight of each class.
@@ -40,8 +40,8 @@ class WeightedLoss:
 
         Args:
             outputs: The outputs of the model, with logits of shape (examples, classes).
-            labels: The right classes, shape (examples,).
-            num_items_in_batch: Number of examples of the whole optimiser step; None for those at hand.
+            labels: The correct classes, shape (examples,).
+            num_items_in_batch: Number of examples of the whole optimiser step; None for those of this batch.
         """
         logits = outputs.logits.float()
         losses = cross_entropy(logits, labels, weight=self._weights.to(logits.device), reduction="none")

@@ -1,3 +1,3 @@
-"""The place of a job: its folder, its progress, its interrupts, its machine."""
+"""Manages the folder, the progress and the interrupts of a job, and describes its machine."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a run takes place: versions and hardware, for its record."""
+"""Describes the versions and the hardware of a run, for its record."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "nu
 
 
 def describe_environment() -> EnvironmentRecord:
-    """Versions of what computes, and the hardware it computes on."""
+    """Return the versions of the software, and the hardware."""
     return EnvironmentRecord(
-        # Our own is also known where only the source code is on the path.
+        # `__version__` is also known if only the source code is on the path.
         versions={
             "python": platform.python_version(),
             "earlyrobust": __version__,
@@ -33,7 +33,11 @@ def describe_environment() -> EnvironmentRecord:
 
 
 def note_idle_devices(observer: Observer) -> None:
-    """Say how all devices of the machine could be used, if a lone process sees several."""
+    """Tell the observer how to use all devices of the machine, if a single process sees several.
+
+    Args:
+        observer: Receives the message.
+    """
     count = torch.accelerator.device_count() if torch.accelerator.is_available() else 1
     if processes.is_alone() and count > 1:
         observer.note(
@@ -44,7 +48,7 @@ def note_idle_devices(observer: Observer) -> None:
 
 
 def _processor() -> str:
-    """The processor's name; Linux tells it only in a file."""
+    """Return the name of the processor, which Linux gives only in a file."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Finds what a run has left in its folder: its options, its models, its ticket, its fingerprints."""
+"""Finds the options, the models, the ticket and the fingerprints of a run in its folder."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ from earlyrobust.workspace.folder import CONFIG_NAME, DENSE, MODEL, PROGRESS_NAM
 
 
 def run_of(model: str) -> Path | None:
-    """The folder of the run that a model or an export of it lies in, or is; None where there is none."""
-    if not Path(model).is_dir():  # a name on the hub lies nowhere
+    """Return the folder of the run to which a model belongs; None if it belongs to no run.
+
+    Args:
+        model: The folder of a run, of a model or of an export in it, or a name on the Hugging Face hub.
+    """
+    if not Path(model).is_dir():  # a name on the hub
         return None
     for place in dict.fromkeys((Path(os.path.abspath(model)), Path(model).resolve())):
         for folder in (place, *list(place.parents)[:2]):
@@ -32,13 +36,21 @@ def run_of(model: str) -> Path | None:
 
 
 def model_in(name: str) -> str:
-    """Where a classifier is: that of a run lies in a folder of the run's."""
+    """Return the folder of a classifier, or its name on the hub.
+
+    Args:
+        name: A folder of a model or a run, or a name on the hub. A run's classifier is in a subfolder.
+    """
     of_run = Path(name) / MODEL
     return str(of_run) if of_run.is_dir() and not (Path(name) / "config.json").exists() else name
 
 
 def name_of(model: str) -> str:
-    """A short name of a classifier, for a folder: that of its run, with its own if it is not the run's."""
+    """Return a short name of a classifier, for folders.
+
+    For the main model of a run, it is the name of the run. For another model of a run, it is the names of run
+    and model. For any other classifier, it is the name of its folder.
+    """
     place, run = Path(os.path.abspath(model)), run_of(model)
     if run is None or place.resolve() in (run.resolve(), (run / MODEL).resolve()):
         return (run or place).name
@@ -46,18 +58,18 @@ def name_of(model: str) -> str:
 
 
 def options_of(run: Path) -> RunConfig:
-    """Read the options that a run was begun with from its folder."""
+    """Read the original options of a run from its folder."""
     return RunConfig.parse({}, run / CONFIG_NAME).resolved()
 
 
 def find_ticket(folder: Path) -> AnyTicket:
-    """Read the ticket of a folder, whichever kind it is: its own, or that of a run.
+    """Read the ticket in a folder, or in the folder of a run, of either kind.
 
     Args:
         folder: A folder, or the name of a repository on the Hugging Face hub.
 
     Raises:
-        TicketError: If there is none, or it is damaged or of a newer format.
+        TicketError: If the folder has no ticket, or the ticket is damaged or has a newer format.
     """
     if hub.is_name(str(folder)):
         folder = hub.fetch(str(folder), (*Ticket.FILES, *WeightTicket.FILES))
@@ -68,13 +80,14 @@ def find_ticket(folder: Path) -> AnyTicket:
 
 
 def fingerprints_of(folder: Path) -> dict[str, str]:
-    """Read the fingerprints that a run was begun with from its folder.
+    """Read the original fingerprints of a run's data and model from its folder.
 
     Args:
-        folder: Of the run, finished or not.
+        folder: The folder of the run, which may be unfinished.
 
     Returns:
-        Hashes of its `data` and its `model`; in the folders of older versions that of the model is missing.
+        The hashes under `data` and `model`. In the folders of older versions, the hash of the model is
+        missing.
     """
     found: dict[str, Any] = {}
     with suppress(OSError, ValueError, TypeError, AttributeError):
@@ -86,7 +99,7 @@ def fingerprints_of(folder: Path) -> dict[str, str]:
 
 
 def bytes_of_weights(folder: Path) -> int:
-    """Size of the files that hold a model's weights, or of its ONNX graph if it has no others."""
+    """Return the size in bytes of a model's files of weights, or of its ONNX graph; 0 without either."""
     for kind in ("model*.safetensors", "pytorch_model*.bin", "model.onnx*"):
         if files := list(folder.glob(kind)):
             return sum(file.stat().st_size for file in files)

@@ -1,7 +1,7 @@
-"""The folder of a run: claimed once, continued by the same command, never overwritten by another.
+"""Manages the folder of a run: the same command continues the run, and another command never overwrites it.
 
-Stages that are finished are noted in `progress.json`. An interrupted run goes on with the first stage that is
-not, from its last checkpoint.
+The file `progress.json` lists the finished stages. An interrupted run continues with its first unfinished
+stage, from the last checkpoint of this stage.
 """
 
 from __future__ import annotations
@@ -36,44 +36,45 @@ AnyTicket = Ticket | WeightTicket
 CONFIG_NAME = "config.yaml"
 PROGRESS_NAME = "progress.json"
 CHECKPOINTS = "checkpoints"
-# The data and the model of a run on objects in memory.
+# The subfolder with the data and the model of a run on objects in memory.
 INPUTS = "inputs"
-# What a finished run holds: the model that is only fine-tuned, the ticket, and the model that it made.
+# The subfolders of a finished run: the dense model, the ticket, and the trained model.
 DENSE, TICKET, MODEL = "dense", "ticket", MODEL_FOLDER
-# The model that a ticket was searched on, kept until the fine-tuning has started from its weights.
+# The subfolder with the model after the search, kept until the run is finished.
 SEARCHED = "searched"
-# Options that change no result, and scrutiny, which only adds to it.
+# Options that change no result, and scrutiny, which only adds to the results.
 _NO_MATTER = {"token_budget", "in_flight", "gradient_checkpointing", "report_to", "scrutiny"}
-# Written into a checkpoint when all else is there, so a checkpoint without it is not whole.
+# This file is written into a checkpoint last, so a checkpoint without it is incomplete.
 ELAPSED_NAME = "elapsed.json"
 
 
 class RunFolder:
-    """One run's folder.
+    """The folder of one run.
 
     Args:
         path: The folder.
-        command: What is run there, such as {"command": "run"}; another command is another run.
+        command: The command of the run, such as {"command": "run"}; another command is another run.
         options: The resolved options; a run with other options is another run.
     """
 
     def __init__(self, path: Path, command: dict[str, str], options: dict[str, Any]) -> None:
-        """Look whether the folder is free for this run; nothing is written yet.
+        """Check that this run can use the folder; nothing is written yet.
 
         Raises:
             OutputError: If the folder holds anything else, or cannot be made or written to.
         """
         self.path = path
-        # Whether files that the options name may only have moved: data and model tell, as they are loaded.
+        # Whether files in the options may only have moved. The fingerprints of data and model decide, once
+        # both are loaded.
         self.has_moved = False
         self._command = anchored(command)
         self._options = anchored({name: value for name, value in options.items() if name != "output"})
-        check_can_be_made(path)  # said now rather than after the data is prepared, which may take long
+        check_can_be_made(path)  # before the data is prepared, which may take long
         self._progress = self._look()
 
     def _look(self) -> dict[str, Any]:
-        """How far this run has come in the folder; `OutputError` if the folder holds anything else."""
-        # A process killed while it claimed the folder leaves no more than progress of nothing.
+        """Return the progress of this run; raise `OutputError` if the folder holds anything else."""
+        # A process that is killed while it claims the folder leaves at most these two.
         if all(file.name in (PROGRESS_NAME, INPUTS) for file in content_of(self.path)):
             return {**self._command, "seconds": {}}
         options = what_matters(self._read_config(self.path / CONFIG_NAME))
@@ -110,21 +111,21 @@ class RunFolder:
 
     @contextmanager
     def claimed(self, fingerprint: str, model: str | None = None) -> Iterator[None]:
-        """Make the folder this run's, and keep others out while the context lasts.
+        """Claim the folder for this run, and lock it while the context lasts.
 
         Args:
-            fingerprint: Hash of the data; a run that was begun on other data cannot go on.
-            model: The same of the encoder that is trained; None if it is not known.
+            fingerprint: Hash of the data; a run with other data cannot continue.
+            model: Hash of the encoder; a run with another encoder cannot continue. None if it is unknown.
 
         Raises:
-            OutputError: If the data or the encoder has changed, another command is at work in the folder, or
-                it cannot be written to.
+            OutputError: If the data or the encoder has changed, another command is working in the folder, or
+                the folder cannot be written to.
         """
         with ExitStack() as stack:
 
             def claim() -> dict[str, Any]:
                 stack.enter_context(locked(self.path))
-                self._progress = self._look()  # another command may have been at work since
+                self._progress = self._look()  # another command may have changed the folder
                 self._claim(fingerprint, model)
                 _tidy(self.path)
                 return self._progress
@@ -133,13 +134,13 @@ class RunFolder:
             yield
 
     def check_model(self, fingerprint: str | None) -> None:
-        """Refuse to go on with another encoder than the run was begun with.
+        """Refuse to continue with another encoder than the original one.
 
         Args:
-            fingerprint: Of the encoder there is now; None if it is not known, which is no reason to refuse.
+            fingerprint: Hash of the current encoder; None if it is unknown, which is accepted.
 
         Raises:
-            OutputError: If it is another one.
+            OutputError: If the encoder has changed.
         """
         begun = self._progress.get("model_fingerprint")
         if None not in (begun, fingerprint) and begun != fingerprint:
@@ -151,25 +152,25 @@ class RunFolder:
 
     @property
     def bf16(self) -> bool | None:
-        """Whether the run computes in bfloat16; None if it is not decided yet."""
+        """Whether the run computes in bfloat16; None before the decision."""
         found = self._progress.get("bf16")
         return found if isinstance(found, bool) else None
 
     def keep_bf16(self, chosen: bool) -> None:
-        """Note which numbers the run computes in."""
+        """Record whether the run computes in bfloat16, unless it is recorded already."""
         if self.bf16 is None:
             self._progress["bf16"] = chosen
             if processes.is_first():
                 write_json(self.path / PROGRESS_NAME, self._progress)
 
     def check_data(self, fingerprint: str | None) -> None:
-        """Refuse to go on with other data than the run was begun with.
+        """Refuse to continue with other data than the original data.
 
         Args:
-            fingerprint: Of the data there is now; None if it is not known, which is no reason to refuse.
+            fingerprint: Hash of the current data; None if it is unknown, which is accepted.
 
         Raises:
-            OutputError: If it is other data.
+            OutputError: If the data has changed.
         """
         begun = self._progress.get("data_fingerprint")
         if None not in (begun, fingerprint) and begun != fingerprint:
@@ -185,7 +186,7 @@ class RunFolder:
             self._progress["model_fingerprint"] = model
         text = yaml.safe_dump(self._options, sort_keys=False, allow_unicode=True)
         try:
-            # The options come last: a folder without them holds no run.
+            # The options are written last, because a folder without them counts as holding no run.
             write_json(self.path / PROGRESS_NAME, self._progress)
             write_atomically(self.path / CONFIG_NAME, lambda file: file.write_text(text, encoding="utf-8"))
         except OSError as error:
@@ -219,7 +220,7 @@ class RunFolder:
         return dict(self._progress.get("seconds", {}))
 
     def is_finished(self, stage: str) -> bool:
-        """Whether a stage has been finished, in this process or an earlier one."""
+        """Return whether a stage is finished, by this process or an earlier one."""
         return stage in self.seconds
 
     @property
@@ -228,27 +229,32 @@ class RunFolder:
         return {stage: TrainingLog(**log) for stage, log in self._progress.get("training", {}).items()}
 
     def keep_log(self, stage: str, log: TrainingLog) -> None:
-        """Keep what the training of a stage logged; it is written when the stage is finished."""
+        """Keep the training log of a stage, which is written when the stage is finished."""
         self._progress["training"] = {**self._progress.get("training", {}), stage: asdict(log)}
 
     def finish(self, stage: str, seconds: float) -> None:
-        """Note that all that a stage leaves behind is in place, and drop its checkpoints."""
+        """Record that a stage is finished, and remove its checkpoints.
+
+        Args:
+            stage: The stage, whose results are already in the folder.
+            seconds: Wall-clock seconds of the stage.
+        """
         self._progress["seconds"] = {**self.seconds, stage: seconds}
         if processes.is_first():
             write_json(self.path / PROGRESS_NAME, self._progress)
             shutil.rmtree(self.checkpoints(stage), ignore_errors=True)
 
     def close(self) -> None:
-        """Remove what only an unfinished run needs."""
+        """Remove the files that only an unfinished run needs."""
         if processes.is_first():
             _close(self.path)
 
     def checkpoints(self, stage: str) -> Path:
-        """Where a stage keeps its checkpoints while it trains."""
+        """Return the folder of a stage's checkpoints."""
         return self.path / CHECKPOINTS / stage
 
     def last_checkpoint(self, stage: str) -> Path | None:
-        """The newest whole checkpoint of a stage, None if there is none."""
+        """Return the newest complete checkpoint of a stage; None if there is none."""
         found = self.checkpoints(stage).glob(f"checkpoint-*/{ELAPSED_NAME}")
         return max(
             (file.parent for file in found), key=lambda folder: int(folder.name.split("-")[1]), default=None
@@ -256,21 +262,22 @@ class RunFolder:
 
 
 def close_again(folder: Path) -> None:
-    """Remove what a process left behind that was killed when its run was all but finished.
+    """Remove files of a process that was killed after its run was finished but before it had cleaned up.
 
     Args:
-        folder: Of a finished run.
+        folder: The folder of a finished run.
     """
     if processes.is_first():
-        with suppress(OutputError), locked(folder):  # it may lie where nothing can be written any more
+        with suppress(OutputError), locked(folder):  # The folder may be read-only by now.
             _tidy(folder)
             _close(folder)
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what killed processes were writing: it takes room."""
+    """Remove the unfinished files of killed processes, to free disk space."""
     remove_leftovers(folder)
-    for name in (DENSE, TICKET, MODEL, ATTACKS_FOLDER, CHECKPOINTS):  # elsewhere others may be at work
+    # Other commands may be writing to other subfolders.
+    for name in (DENSE, TICKET, MODEL, ATTACKS_FOLDER, CHECKPOINTS):
         remove_leftovers(folder / name, within=True)
     for checkpoint in (folder / CHECKPOINTS).glob("*/checkpoint-*"):
         if not (checkpoint / ELAPSED_NAME).exists():
@@ -283,13 +290,17 @@ def _close(folder: Path) -> None:
 
 
 def what_matters(options: Any) -> Any:
-    """Options without those that another run with the same results may have otherwise.
+    """Return the options that affect the results of a run.
 
-    Options that are None are as good as absent: those that a later version adds are None at first. A run
-    without bfloat16 may be one of an earlier version, which had no choice; the folder keeps what was chosen.
+    Options that are None count as absent, because options of later versions are None by default. The option
+    `bf16` counts as absent if it is False, because earlier versions had no such choice. The folder records
+    the choice.
+
+    Args:
+        options: The options by name; any other value gives None.
     """
     if not isinstance(options, dict):
-        return None  # no run's options
+        return None
     return {
         name: value
         for name, value in options.items()

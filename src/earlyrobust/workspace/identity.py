@@ -1,4 +1,4 @@
-"""Whether a command is the one that a folder was begun by: options are compared, files by their places."""
+"""Compares the options of a command with the original options of a folder; files are compared by path."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Options that name files or folders, and those that may also name something else, as on the hub.
+# Options that name files or folders, and options that may instead be a name, as on the hub.
 _FILES = {"train_file", "test_file", "data_dir", "nltk_data"}
 _PERHAPS_FILES = {"model", "neighbours", "sentence_encoder", "masked_lm"}
-# What comes with the package or its extras goes by these names, whatever the working folder holds.
+# These names mean the resources of the package or its extras, even if the working folder holds such files.
 _NAMES = {"minilm", "counter-fitted", "use"}
 # Earlier versions wrote down columns that were not given.
 _DEFAULT_COLUMNS = {"text_column": "text", "label_column": "label"}
-# So many differences are named, and so much is shown of a value.
+# The largest number of differences in a message, and the largest number of characters of a value.
 _MOST_NAMED, _LONGEST = 3, 160
 
 
 @dataclass(frozen=True)
 class Difference:
-    """An option that is another one now than it was when a folder was begun.
+    """An option whose value differs from the original value in a folder.
 
     Attributes:
-        option: Its name.
-        then: Its value when the folder was begun.
-        now: Its value now.
+        option: Name of the option.
+        then: The original value.
+        now: The current value.
     """
 
     option: str
@@ -37,11 +37,11 @@ class Difference:
 
     @property
     def may_have_moved(self) -> bool:
-        """Whether both may be one file, which is no longer where it was."""
+        """Whether both values may be the same file, which has moved."""
         if self.option not in _FILES | _PERHAPS_FILES or self.then is None or self.now is None:
             return False
         then, now = Path(str(self.then)), Path(str(self.now))
-        # What is no absolute path and not in the working folder may be a name on the hub.
+        # A value that is not an absolute path may be a name on the hub.
         is_path = then.is_absolute() or self.option in _FILES
         return is_path and not then.exists() and now.exists() and then.name == now.name
 
@@ -51,23 +51,23 @@ class Difference:
 
 
 def anchored(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as they hold in any working folder: paths are absolute.
+    """Return options with absolute paths, which are valid in any working folder.
 
     Args:
-        options: Of a command, by name; values are JSON types or paths.
+        options: The options of a command by name; values are JSON types or paths.
     """
     return {name: _anchor(name, value) for name, value in options.items()}
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
-    """The options in which two commands differ.
+    """Return the options in which two commands differ.
 
     Args:
-        then: Those that a folder was begun with; relative paths are taken from the working folder.
-        now: Those of the command at hand.
+        then: The original options of a folder; relative paths are relative to the working folder.
+        now: The options of the current command.
 
     Returns:
-        What differs, options that are None being as good as absent.
+        The differences. Options that are None count as absent.
     """
     return [
         Difference(name, then.get(name), now.get(name))
@@ -77,7 +77,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Differe
 
 
 def told(differing: Iterable[Difference]) -> str:
-    """Name the first differences, with both values, as part of a sentence."""
+    """Return the first differences, with both values, as part of a sentence; "" if there are none."""
     sentences = [str(difference) for difference in differing]
     more = len(sentences) - _MOST_NAMED
     named = ", ".join(sentences[:_MOST_NAMED])
@@ -85,10 +85,10 @@ def told(differing: Iterable[Difference]) -> str:
 
 
 def facts_of_test_data(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that an attack or export was begun with, whichever version wrote them.
+    """Return the original options of an attack or export in one form, for records of any version.
 
     Args:
-        options: Its options; those of its data may be in JSON.
+        options: The options; those of the data may be a JSON string under `data`.
     """
     facts = {name: value for name, value in options.items() if name != "data"}
     try:
@@ -99,10 +99,10 @@ def facts_of_test_data(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def key_of(*facts: Any) -> str:
-    """A few letters that stand for facts, to tell folders of one name apart.
+    """Return six hexadecimal digits of a hash of facts, to distinguish folders with the same name.
 
     Args:
-        facts: JSON types or paths.
+        *facts: JSON types or paths.
     """
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:6]
 
@@ -121,18 +121,19 @@ def _is_same(name: str, then: Any, now: Any) -> bool:
         return False
     try:
         places = {os.path.realpath(_anchor(name, value)) for value in (then, now)}
-    except ValueError:  # no path has such characters
+    except ValueError:  # A path cannot hold such characters.
         return False
     return len(places) == 1
 
 
 def shown(value: Any) -> str:
-    """A value of an option, as part of a sentence."""
+    """Return the value of an option as part of a sentence."""
     if value is None:
         return "not given"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return shown(",".join(map(str, value)) or "empty")
-    text = str(value).encode("utf-8", "backslashreplace").decode()  # a file may hold half a character
+    # A value from a file may hold half a surrogate pair.
+    text = str(value).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

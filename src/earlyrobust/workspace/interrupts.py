@@ -1,4 +1,4 @@
-"""Interrupts that wait for a checkpoint, so that no work is lost."""
+"""Delays interrupts until the next checkpoint, so that no work is lost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class DelayedInterrupt:
     """Holds back the first interrupt (Ctrl-C) or termination until the training has written a checkpoint.
 
-    While the context lasts, the first signal is only noted. A second one ends the program at once. Python
-    delivers signals to the main thread alone; in other threads this does nothing.
+    While the context lasts, the first signal is only recorded. A second signal ends the program at once.
+    Python delivers signals only to the main thread; in other threads this context does nothing.
 
     Args:
-        report: Is told that the training is interrupted and ends after the next checkpoint.
+        report: Receives a message that the training is interrupted and ends after the next checkpoint.
     """
 
     def __init__(self, report: Callable[[str], object]) -> None:
@@ -34,7 +34,7 @@ class DelayedInterrupt:
         return None if self._signal is None else time.monotonic() - self._since
 
     def deliver(self) -> None:
-        """Hand a signal that was held back to the handler that it was meant for."""
+        """Pass a signal that was held back to its original handler."""
         if self._signal is not None:
             number, self._signal = self._signal, None
             self._act(number, None)
@@ -42,7 +42,7 @@ class DelayedInterrupt:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
-                # A handler that another language has set is None, and cannot be put back.
+                # A handler that was not set from Python is None, and Python cannot restore it.
                 if callable(handler := signal.getsignal(number)):
                     self._handlers[number] = handler
                     signal.signal(number, self._note)
@@ -53,7 +53,7 @@ class DelayedInterrupt:
     ) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        if kind is None:  # the stage has ended before it could write a checkpoint
+        if kind is None:  # The stage has ended without another checkpoint.
             self.deliver()
         self._signal = None
 

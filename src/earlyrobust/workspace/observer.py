@@ -1,4 +1,4 @@
-"""What a run tells about itself while it goes on."""
+"""Defines the interface through which a job reports its progress and messages."""
 
 from __future__ import annotations
 
@@ -14,40 +14,49 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Is told what a run is doing; this one does not listen. The command line's shows it."""
+    """Receives progress and messages of a job. This base class ignores them; the command line shows them."""
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
-        """Surrounds one stage of the run."""
+        """Surround one stage of the job.
+
+        Args:
+            title: Title of the stage.
+        """
         yield
 
     def callbacks(self) -> list[TrainerCallback]:
-        """Trainer callbacks for the training of the stage at hand."""
+        """Return Trainer callbacks for the training of the current stage."""
         return []
 
     def miniepoch(self, miniepoch: Miniepoch) -> None:
-        """Told at the end of every miniepoch of a search."""
+        """Receive a miniepoch of a search, at its end."""
 
     def attacked(self, done: Sequence[AttackedExample], total: int) -> None:
-        """Told of every example that an attack is done with: all of them so far, of how many."""
-
-    def moved(self, done: int, total: int, before: int = 0) -> None:
-        """Is told the progress of the stage at hand.
+        """Receive the attacked examples after each example.
 
         Args:
-            done: Parts that are done.
-            total: All parts.
-            before: Those of them that were done before an interruption.
+            done: All attacked examples so far.
+            total: Number of examples to attack.
+        """
+
+    def moved(self, done: int, total: int, before: int = 0) -> None:
+        """Receive the progress of the current stage.
+
+        Args:
+            done: Number of finished parts.
+            total: Number of all parts.
+            before: Number of parts that were finished before an interruption.
         """
 
     def note(self, message: str) -> None:
-        """Told something worth knowing."""
+        """Receive a message for the user."""
 
     def noting(self, kept: list[str]) -> Callable[[str], None]:
-        """A function that tells what it is told, and keeps it for the record.
+        """Return a function that passes messages to `note` and keeps them for the record.
 
         Args:
-            kept: Where it is kept.
+            kept: Receives the messages.
         """
 
         def note(message: str) -> None:

@@ -1,4 +1,4 @@
-"""Progress in lines of text, for logs and for Python programs."""
+"""Reports progress in lines of text, for logs and for Python programs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from earlyrobust.workspace.observer import Observer
 if TYPE_CHECKING:
     from earlyrobust.journal import AttackedExample
 
-# Between two lines on the progress of a stage.
+# Fewest seconds between two lines on the progress of a stage.
 SECONDS = 15.0
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence the reports and bars of libraries, and warnings of this package that observers are told of."""
+    """Silence the messages and bars of libraries, and warnings of this package that observers receive."""
     loggers = [logging.getLogger(name) for name in ("earlyrobust", "huggingface_hub")]
     levels = [logger.level for logger in loggers]
     verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
@@ -43,11 +43,11 @@ def quiet_libraries() -> Iterator[None]:
 
 
 class Pace:
-    """Says from time to time how far a stage is, and about how long the rest takes.
+    """Reports the progress of a stage from time to time, with an estimate of the remaining time.
 
     Args:
-        title: Name of the stage.
-        say: Is told each line.
+        title: Title of the stage.
+        say: Receives each line.
     """
 
     def __init__(self, title: str, say: Callable[[str], object]) -> None:
@@ -60,20 +60,22 @@ class Pace:
 
         Args:
             total: Number of parts of the stage.
-            done: Number of those that were done before; the estimate leaves them out.
+            done: Number of parts that are finished already; the estimate leaves them out.
         """
         self._total, self._before = total, done
         self._began = self._said = time.perf_counter()
 
     def move(self, done: int, total: int, unit: str, note: str = "", before: int = 0) -> None:
-        """Take note of the parts that are done; a line is said if the last one is some time ago.
+        """Report the finished parts, unless the last line is less than 15 seconds old.
+
+        The first call begins to count.
 
         Args:
-            done: Parts that are done.
-            total: Number of parts of the stage. The first call begins to count.
-            unit: The name of the parts, such as "steps".
-            note: More to tell; empty for nothing.
-            before: Number of parts that were done before the stage began.
+            done: Number of finished parts.
+            total: Number of parts of the stage.
+            unit: Name of the parts, such as "steps".
+            note: Another remark; empty for none.
+            before: Number of parts that were finished before the stage began.
         """
         if not self._total:
             self.start(total, before)
@@ -87,7 +89,7 @@ class Pace:
 
 
 class PaceCallback(TrainerCallback):  # type: ignore[misc]
-    """Tells a `Pace` of the optimiser steps of a training."""
+    """Reports the optimiser steps of a training to a `Pace`."""
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
@@ -95,7 +97,7 @@ class PaceCallback(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Begin to count, with the steps before an interruption."""
+        """Begin to count; the steps before an interruption are finished."""
         self._pace.start(state.max_steps, state.global_step)
 
     def on_step_end(
@@ -106,10 +108,10 @@ class PaceCallback(TrainerCallback):  # type: ignore[misc]
 
 
 class ProgressLines(Observer):
-    """Tells of a job in lines: the stages with their times, and a line on their progress now and then.
+    """Reports a job in lines: its stages with their times, and their progress from time to time.
 
     Args:
-        say: Is told each line; None to print it to standard error.
+        say: Receives each line; None to print the lines to standard error.
     """
 
     def __init__(self, say: Callable[[str], object] | None = None) -> None:
@@ -118,7 +120,7 @@ class ProgressLines(Observer):
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
-        """Say the title of a stage, and its time at its end."""
+        """Report the title of a stage, and its time at its end."""
         began = time.perf_counter()
         self._pace = Pace(title, self._say)
         self._say(f"{title} ...")
@@ -126,24 +128,24 @@ class ProgressLines(Observer):
         self._say(f"{title}: done in {duration(time.perf_counter() - began)}")
 
     def callbacks(self) -> list[TrainerCallback]:
-        """A callback that tells of the steps of the stage at hand."""
+        """Return a callback that reports the steps of the current stage."""
         return [PaceCallback(self._pace)]
 
     def attacked(self, done: Sequence[AttackedExample], total: int) -> None:
-        """Tell of attacked examples, with the accuracy under attack so far."""
+        """Report the attacked examples, with the accuracy under attack so far."""
         self._pace.move(len(done), total, "texts", still_right(done), before=len(done) - 1)
 
     def moved(self, done: int, total: int, before: int = 0) -> None:
-        """Tell how many parts of the stage at hand are done."""
+        """Report the finished rows of the current stage."""
         self._pace.move(done, total, "rows", before=before)
 
     def note(self, message: str) -> None:
-        """Say a remark."""
+        """Report a message."""
         self._say(message)
 
 
 def still_right(done: Sequence[AttackedExample]) -> str:
-    """Tell the accuracy under attack of the examples so far."""
+    """Return the accuracy under attack of the examples so far, as part of a line."""
     robust = sum(example.status == "failed" for example in done)
     return f"under attack {100 * robust / len(done):.1f} % right"
 

@@ -1,4 +1,4 @@
-"""What attacks lean on besides the model: neighbours of words, part-of-speech taggers, stop words."""
+"""Resources that attacks use besides the victim: neighbours of words, taggers, stop words, and models."""
 
 from earlyrobust.attacks.resources.antonyms import WithoutAntonyms, load_antonyms
 from earlyrobust.attacks.resources.collection import Resources

@@ -1,4 +1,4 @@
-"""Antonyms of English words, and neighbours without them."""
+"""Loads antonyms of English words, and removes them from the neighbours of a word."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from earlyrobust.attacks.resources.neighbours import Neighbours
 
 @cache
 def load_antonyms() -> Mapping[str, frozenset[str]]:
-    """Return the antonyms from WordNet 3.0 that the package carries, by word in lower case.
+    """Return the antonyms from WordNet 3.0 that come with the package, by word in lower case.
 
-    An antonym has the form of its word: "loves" has "hates". If a is an antonym of b, b is one of a.
+    An antonym has the same inflection as its word: "hates" is an antonym of "loves". If a is an antonym of
+    b, b is an antonym of a.
     """
     with as_file(files("earlyrobust.attacks.resources") / "wordnet" / "antonyms.parquet") as path:
         table = pq.read_table(path).to_pydict()
@@ -26,7 +27,7 @@ class WithoutAntonyms:
     """A source of neighbours that leaves the antonyms of a word out of the neighbours of another source.
 
     Args:
-        neighbours: The other source. It also gives the cosines.
+        neighbours: The other source. It also provides the cosines.
     """
 
     def __init__(self, neighbours: Neighbours) -> None:
@@ -43,5 +44,5 @@ class WithoutAntonyms:
         return [other for other in found if other.lower() not in antonyms][:count]
 
     def cosine(self, a: str, b: str) -> float | None:
-        """Return the cosine that the other source gives for two words."""
+        """Return the cosine of two words' vectors in the other source; None if that source has no cosine."""
         return self._neighbours.cosine(a, b)

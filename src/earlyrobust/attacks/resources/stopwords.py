@@ -1,4 +1,4 @@
-"""Words that attacks leave alone."""
+"""Loads stop words: the words that attacks never change."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ NLTK_PACKAGE = "corpora/stopwords"
 
 
 def textfooler_stop_words() -> frozenset[str]:
-    """Return the stop words of TextFooler, which are part of its definition."""
+    """Return the stop words of TextFooler's authors, which are part of the attack's definition."""
     return _carried("textfooler_stop_words.json")
 
 
 def nltk_stop_words(data_dir: Path | None = None) -> tuple[frozenset[str], str]:
-    """Return NLTK's English stop words, and how results name them.
+    """Return NLTK's English stop words, and their name in results.
 
     Args:
-        data_dir: Folder of NLTK's data; if None, it is looked for where NLTK does. Where it holds no stop
-            words, the copy in this package serves.
+        data_dir: Folder of NLTK's data; None for the places where NLTK looks. If there are no stop words in
+            it, the function returns the copy that comes with this package.
 
     Raises:
-        ResourceError: `data_dir` is not a folder, or the list in it cannot be read.
+        ResourceError: If `data_dir` is not a folder, or the list in it cannot be read.
     """
     folder = nltk_package(NLTK_PACKAGE, data_dir)
     if folder is None or not (folder / "english").is_file():
@@ -38,6 +38,6 @@ def nltk_stop_words(data_dir: Path | None = None) -> tuple[frozenset[str], str]:
 
 
 def _carried(name: str) -> frozenset[str]:
-    """Read a list that this package carries."""
+    """Read a list that comes with this package."""
     text = (files("earlyrobust.attacks.resources") / name).read_text(encoding="utf-8")
     return frozenset(json.loads(text)["words"])

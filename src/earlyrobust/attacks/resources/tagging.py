@@ -1,4 +1,4 @@
-"""Part-of-speech tagging with NLTK's perceptron, or with TextBlob's lexicon where NLTK has no data."""
+"""Tags parts of speech with NLTK's perceptron, or with TextBlob's lexicon if NLTK's data is missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from earlyrobust.errors import ResourceError
 
 NLTK_PACKAGE = "taggers/averaged_perceptron_tagger_eng"
 
-# The tags of the Penn Treebank by universal tag, as Petrov, Das and McDonald map them.
+# The universal tag of each tag of the Penn Treebank, as in the mapping of Petrov, Das and McDonald.
 PENN_TO_UNIVERSAL = {
     penn: universal
     for universal, tags in {
@@ -34,15 +34,15 @@ PENN_TO_UNIVERSAL = {
     }.items()
     for penn in tags.split()
 }
-# Attacks ask again and again about the same few words around a position.
+# Number of remembered tags. Attacks ask again and again about the same few words around a position.
 REMEMBERED = 2**16
 
 
 class Tagger(Protocol):
-    """Says what part of speech a word is.
+    """Finds the part of speech of a word.
 
     Attributes:
-        name: How results name it.
+        name: The tagger's name in results.
     """
 
     name: str
@@ -51,23 +51,23 @@ class Tagger(Protocol):
         """Return the universal tag (NOUN, VERB, ADJ, ...) of one word of a text.
 
         Args:
-            words: Of the text.
-            place: Which of them.
+            words: The words of the text.
+            place: Position of the word to tag.
         """
         ...
 
 
 class NltkTagger:
-    """NLTK's averaged perceptron: tags as `nltk.pos_tag(words, tagset="universal")` does.
+    """NLTK's averaged perceptron, which gives the tags of `nltk.pos_tag(words, tagset="universal")`.
 
-    It takes less time, as it tags no word behind the one in question and remembers what it has decided from
-    the same features: a tag depends on the two words on each side and the two tags before.
+    This class is faster, because it does not tag the words after the word in question, and remembers earlier
+    decisions. A decision depends on the word, the two words on each side, and the two tags before.
 
     Args:
-        data_dir: Folder of NLTK's data; if None, it is looked for where NLTK does.
+        data_dir: Folder of NLTK's data; None for the places where NLTK looks.
 
     Raises:
-        ResourceError: NLTK is not installed, or its data is not found or damaged.
+        ResourceError: If NLTK is not installed, or its data is missing or damaged.
     """
 
     name = "NLTK averaged perceptron"
@@ -106,7 +106,7 @@ class NltkTagger:
         return PENN_TO_UNIVERSAL.get(last, "X")
 
     def _penn(self, word: str, around: tuple[str, ...], last: str, before_last: str) -> str:
-        """The Penn tag of the word in the middle of five, after two tags."""
+        """Return the Penn tag of a word, given five words with it in the middle, and the two tags before."""
         tag = self._tagger.tagdict.get(word)
         if not tag:
             features = self._tagger._get_features(0, word, around, last, before_last)
@@ -115,10 +115,10 @@ class NltkTagger:
 
 
 class PatternTagger:
-    """The tagger of TextBlob (from `pattern`), which carries its own lexicon.
+    """The tagger of TextBlob (from `pattern`), which comes with its own lexicon.
 
     Raises:
-        ResourceError: TextBlob is not installed.
+        ResourceError: If TextBlob is not installed.
     """
 
     name = "TextBlob pattern tagger"
@@ -129,26 +129,26 @@ class PatternTagger:
 
         self._parser = parser
         with warnings.catch_warnings():
-            # TextBlob leaves the file of its lexicon, which the first call reads, to the garbage collector.
+            # The first call reads the lexicon, and TextBlob does not close its file.
             warnings.simplefilter("ignore", ResourceWarning)
             parser.find_tags(["word"])
 
     def tag(self, words: Sequence[str], place: int) -> str:
         """Return the universal tag of one word of a text."""
-        # Unlike `textblob.en.tag`, the parser takes the words as they are, spaces and slashes in them too.
+        # Unlike `textblob.en.tag`, the parser does not split words at spaces and slashes.
         tag = self._parser.find_tags(words)[place][1]
-        # Where its lexicon cannot decide it says `NN|JJ`; the first is the likelier one.
+        # If the lexicon cannot decide, the tag is `NN|JJ`, for example; the first part is more likely.
         return PENN_TO_UNIVERSAL.get(tag.partition("|")[0], "X")
 
 
 def load_tagger(data_dir: Path | None = None) -> Tagger:
-    """Return NLTK's tagger if its data is at hand, TextBlob's otherwise.
+    """Return NLTK's tagger if its data is found, else TextBlob's.
 
     Args:
-        data_dir: Folder of NLTK's data; if None, it is looked for where NLTK does.
+        data_dir: Folder of NLTK's data; None for the places where NLTK looks.
 
     Raises:
-        ResourceError: `data_dir` is given and does not hold the tagger, or neither package is installed.
+        ResourceError: If `data_dir` is given and does not hold the tagger, or neither package is installed.
     """
     if data_dir is not None or _has_nltk():
         return NltkTagger(data_dir)

@@ -1,4 +1,4 @@
-"""Reading word vectors from text, in the format of the counter-fitted ones, once."""
+"""Reads word vectors from text files in the format of the counter-fitted vectors, and caches them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from earlyrobust.errors import ResourceError
 from earlyrobust.storage import cache_folder, write_atomically
 
 SUFFIXES = (".txt", ".zip")
-# Words, and their vectors: float32 of shape (words, values).
+# Words, and their vectors in float32, shape (words, values).
 Table = tuple[list[str], NDArray[np.float32]]
 
 
 def read_vectors(path: Path, cache: Path | None = None, name: str | None = None) -> WordVectors:
     """Read word vectors from text, or from a ZIP archive of one text file.
 
-    Parsing takes seconds, so what comes out is kept in the cache under the file's sha256.
+    Parsing takes seconds, so the cache keeps the result under the SHA-256 hash of the file.
 
     Args:
         path: A file of lines `word v1 ... vN`, or a `.zip` archive of one.
         cache: The package's cache; if None, the default one.
-        name: What results call the vectors, before the start of the sha256; if None, after the file.
+        name: Name of the vectors in results, which is followed by the beginning of the hash; if None, a name
+            after the file.
 
     Raises:
-        ResourceError: The file cannot be read, one of its lines is not as it should be, or the cache cannot
-            be written.
+        ResourceError: If the file cannot be read or has a line in another format, or the cache cannot be
+            written.
     """
     digest = fingerprint(path)
     kept = cache_folder(RESOURCES, cache) / f"vectors-{digest}.safetensors"
@@ -54,10 +55,13 @@ def parse_vectors(path: Path, source: str) -> Table:
 
     Args:
         path: A file of lines `word v1 ... vN`, or a `.zip` archive of one.
-        source: What messages call it.
+        source: Name of the file in errors.
+
+    Returns:
+        The words, and their vectors in float32, shape (words, values).
 
     Raises:
-        ResourceError: The file cannot be read, or one of its lines is not as it should be.
+        ResourceError: If the file cannot be read or has a line in another format.
     """
     rows: dict[str, NDArray[np.float32]] = {}
     length = None
@@ -92,7 +96,7 @@ def _parse_line(line: bytes, where: str) -> tuple[str, NDArray[np.float32]]:
 
 @contextmanager
 def _lines(path: Path, source: str) -> Iterator[Iterable[bytes]]:
-    """Open a text file, or the only one in an archive, which must be whole."""
+    """Yield the lines of a text file, or of the only text file in an archive; refuse a damaged archive."""
     if path.suffix.lower() != ".zip":
         with path.open("rb") as file:
             yield file
@@ -105,7 +109,7 @@ def _lines(path: Path, source: str) -> Iterator[Iterable[bytes]]:
             ]
             if len(members) != 1:
                 raise ResourceError(problem)
-            # Reading to the end compares the archive's own checksum.
+            # When the caller reads to the end, zipfile compares the checksum in the archive.
             with archive.open(members[0]) as file:
                 yield file
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
@@ -113,7 +117,7 @@ def _lines(path: Path, source: str) -> Iterator[Iterable[bytes]]:
 
 
 def _read_kept(path: Path) -> Table | None:
-    """Read what an earlier call has parsed, None if there is nothing or it is damaged."""
+    """Read the cached result of an earlier call; None if there is none, or it is damaged."""
     try:
         with safe_open(path, framework="numpy") as file:
             return json.loads(file.metadata()["words"]), file.get_tensor("matrix")

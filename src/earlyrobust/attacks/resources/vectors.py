@@ -1,4 +1,4 @@
-"""Neighbours by word vectors: the search, and the vectors that every pretrained encoder brings along."""
+"""Finds neighbours of words by word vectors, such as the input embeddings of a pretrained encoder."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from earlyrobust.errors import ResourceError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# As many neighbours as the most demanding attack asks for.
+# Least number of neighbours that a search finds and keeps; TextFooler asks for this many.
 REMEMBERED = 50
-# What byte-level and SentencePiece vocabularies put before an entry that begins a word.
+# Marks before an entry that begins a word, in byte-level and in SentencePiece vocabularies.
 WORD_START = "Ġ▁"
-# More than what rounding can change in a cosine of float32 vectors.
+# Larger than any rounding error in a cosine of float32 vectors.
 _ROUNDING = 1e-4
 
 
 class WordVectors:
-    """Neighbours by the cosine of word vectors.
+    """A source of neighbours that compares word vectors by their cosine.
 
     Args:
         words: The vocabulary, lower case, each word once.
-        matrix: The vectors, of any length, shape (words, values).
-        name: How results name the source.
-        measures_meaning: Whether the vectors are made to tell words of other meanings apart.
+        matrix: The vectors, of any norm, shape (words, values).
+        name: Name of the source in results.
+        measures_meaning: Whether the cosine of the vectors measures meaning, so that words of other meanings
+            have a low cosine.
     """
 
     has_vectors = True
@@ -53,13 +54,16 @@ class WordVectors:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the words and their vectors."""
+        """SHA-256 hash of the words and their vectors, in hexadecimal."""
         digest = hashlib.sha256("\n".join(self._words).encode("utf-8", "surrogatepass"))
         digest.update(self._matrix.tobytes())
         return digest.hexdigest()
 
     def nearest(self, word: str, count: int) -> list[str]:
-        """Return the `count` words of highest cosine, nearest first, equally near ones by vocabulary."""
+        """Return up to `count` words with the highest cosine, nearest first, without the word itself.
+
+        Equally near words are in the order of the vocabulary. An unknown word has no neighbours.
+        """
         word = word.lower()
         if word not in self._rows:
             return []
@@ -70,7 +74,7 @@ class WordVectors:
         return found[:count]
 
     def cosine(self, a: str, b: str) -> float | None:
-        """Return the cosine of two words, None if one of them is unknown."""
+        """Return the cosine of two words' vectors; None if one of the words is unknown."""
         if a not in self._rows or b not in self._rows:
             return None
         return float(self._matrix[self._rows[a]] @ self._matrix[self._rows[b]])
@@ -78,23 +82,27 @@ class WordVectors:
     def _search(self, word: str, count: int) -> list[str]:
         own = self._rows[word]
         count = min(count, len(self._words) - 1)
-        # This product is fast, and right but for rounding: it tells which words can be among the first.
+        # This product is fast, and correct up to rounding. It finds the words that can be among the nearest.
         with torch.inference_mode():
             roughly = self._product(torch.from_numpy(self._matrix[own : own + 1])).numpy()[0]
         roughly[own] = -np.inf
         least = np.partition(roughly, -count)[-count]
         able = np.flatnonzero(roughly >= least - _ROUNDING)
-        # Unlike that product this adds each row up in the same order, so equal rows tie on every machine.
+        # Unlike the fast product, `einsum` adds up each row in the same order. So equal rows have equal
+        # cosines on every machine.
         cosines = np.einsum("ij,j->i", self._matrix[able], self._matrix[own])
         best = able[np.argsort(-cosines, kind="stable")][:count]
         return [self._words[row] for row in best]
 
 
 def _product(matrix: NDArray[np.float32]) -> nn.Module:
-    """Multiplies vectors with each row of a matrix.
+    """Return a module that multiplies vectors with each row of a matrix.
 
-    It is made of PyTorch's, because after a product of NumPy's own the threads of its library wait busily for
-    a tenth of a second, and the models that are asked next have to share the cores with them.
+    The module uses PyTorch. After a product in NumPy, the threads of NumPy's library wait busily for a tenth
+    of a second, and take the cores from the models that are asked next.
+
+    Args:
+        matrix: Shape (rows, values).
     """
     rows, values = matrix.shape
     with torch.device("meta"):
@@ -111,8 +119,8 @@ def embedding_neighbours(encoder: str = "minilm") -> WordVectors:
         encoder: An embedded encoder, a local folder, or a name on the Hugging Face hub.
 
     Raises:
-        ModelError: The encoder cannot be had, or its architecture is not supported.
-        ResourceError: Its vocabulary holds no whole lower-case words.
+        ModelError: If the encoder cannot be loaded, or its architecture is not supported.
+        ResourceError: If its vocabulary holds no whole lower-case words.
     """
     from earlyrobust.encoders import load_pretrained, load_tokenizer
 
@@ -134,7 +142,7 @@ def embedding_neighbours(encoder: str = "minilm") -> WordVectors:
 def _word_rows(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
     """Return the row of each entry of a vocabulary that is a whole word, in the order of the rows."""
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
-    # Where some entries are marked as the beginning of a word, the others continue one.
+    # If some entries are marked as the beginning of a word, all other entries continue a word.
     for pattern in (f"[{WORD_START}]([a-z]{{2,}})", "([a-z]{2,})"):
         rows: dict[str, int] = {}
         for entry, row in vocabulary:

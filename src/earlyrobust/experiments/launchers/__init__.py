@@ -1,4 +1,4 @@
-"""What runs the cells of a comparison, one file each; one line in `LAUNCHERS` to add one."""
+"""Lists the launchers, which run the cells of a comparison; each is a file and a line in `LAUNCHERS`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earlyrobust.workspace.observer import Observer
 
 __all__ = ["LAUNCHERS", "Failure", "Launcher", "check_ray"]
 
-# Yields each cell as it ends, with why it failed if it did.
+# Yields each cell when it ends, with its failure or None.
 Launcher = Callable[[Sequence[Cell], CompareConfig, Observer], Iterator[tuple[Cell, Failure | None]]]
 
 LAUNCHERS: dict[str, Launcher] = {"local": run_here, "ray": run_on_ray}

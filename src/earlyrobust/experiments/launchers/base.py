@@ -1,4 +1,4 @@
-"""What all launchers do alike."""
+"""Holds the code that all launchers share."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from earlyrobust.workspace.observer import Observer
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a cell failed.
+    """The failure of a cell.
 
     Attributes:
-        reason: One sentence.
-        trace: Where in the program, for a failure that the program did not foresee.
+        reason: The reason, in one sentence.
+        trace: The traceback of an unexpected error; None for an error that the user can correct.
     """
 
     reason: str
@@ -35,16 +35,17 @@ def run_cell(config: RunConfig, threads: int | None, observer: Observer | None =
 
     Args:
         config: The options of its run.
-        threads: Threads of PyTorch; None to leave them. Sums depend on them in their last digits.
-        observer: Is told what happens.
+        threads: Number of threads of PyTorch; None to leave it unchanged. The last digits of sums depend on
+            it.
+        observer: Receives progress and messages.
 
     Returns:
-        Why it failed, None if it did not.
+        The failure; None if the cell did not fail.
     """
     with _threads(threads):
         try:
             run(config, observer)
-        except Exception as error:  # the other cells go on, whatever it is
+        except Exception as error:  # After any error, the other cells still run.
             if (sentence := explain(error)) is not None:
                 return Failure(sentence, None)
             return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
@@ -62,10 +63,10 @@ def _threads(count: int | None) -> Iterator[None]:
 
 
 class Estimate:
-    """How long the cells that are left will take, judging by those that have ended.
+    """An estimate of the remaining time, from the mean time of the finished cells.
 
     Args:
-        cells: All that are to run.
+        cells: All cells to run.
     """
 
     def __init__(self, cells: Sequence[Cell]) -> None:
@@ -74,7 +75,7 @@ class Estimate:
         self._began = time.perf_counter()
 
     def end_one(self) -> None:
-        """Told of every cell that ends."""
+        """Count a cell that has ended."""
         self._left -= 1
         self._ended += 1
 

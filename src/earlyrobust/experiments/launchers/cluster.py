@@ -1,4 +1,4 @@
-"""Running cells on a Ray cluster: the one that `RAY_ADDRESS` names, or the cores of this machine."""
+"""Runs cells on a Ray cluster: the cluster in `RAY_ADDRESS`, or the cores of this machine."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from earlyrobust.options.comparison import CompareConfig
 from earlyrobust.options.run import RunConfig
 from earlyrobust.workspace.observer import Observer
 
-# How often a cell is tried again whose worker was killed; it goes on from its last checkpoint.
+# Number of retries of a cell whose worker is killed. Each retry continues from the last checkpoint.
 RETRIES = 3
-# How long a cluster may take to answer; Ray itself would wait for minutes without a word.
+# Seconds that a cluster may take to answer. Ray itself would wait for minutes without a message.
 SECONDS_TO_ANSWER = 10.0
 
 
 def run_on_ray(
     cells: Sequence[Cell], config: CompareConfig, observer: Observer
 ) -> Iterator[tuple[Cell, Failure | None]]:
-    """Run cells side by side, as many as there is room for.
+    """Run cells in parallel, as many as fit on the cluster.
 
-    All machines of the cluster must see the same files at the same places: the data, and the cells' folder.
+    All machines of the cluster must have the data and the folder of the cells at the same paths.
 
     Args:
         cells: The cells.
-        config: For the cores and GPUs of a cell.
-        observer: Is told of each cell that ends.
+        config: The options of the comparison, which set the cores and GPUs of a cell.
+        observer: Receives a message for each cell that ends.
 
     Yields:
-        Each cell as it ends, with why it failed if it did.
+        Each cell when it ends, with its failure or None.
 
     Raises:
-        ConfigError: If Ray is not installed, the cluster does not answer, or none of its machines has room
-            for a cell.
+        ConfigError: If Ray is not installed, the cluster does not answer, or none of its machines has enough
+            cores and GPUs for a cell.
     """
     check_ray()
     if not cells:
@@ -49,7 +49,7 @@ def run_on_ray(
     cores = config.cell_cpus or 1
     is_ours = not ray.is_initialized()
     if is_ours:
-        # Ray itself would join whatever cluster was last started on this machine.
+        # Without an address, Ray would join the cluster that was last started on this machine.
         address = os.environ.get("RAY_ADDRESS") or "local"
         _check_answers(address)
         try:
@@ -88,16 +88,16 @@ def check_ray() -> None:
     """Check that Ray is installed.
 
     Raises:
-        ConfigError: If it is not.
+        ConfigError: If Ray is not installed.
     """
     if importlib.util.find_spec("ray") is None:
         raise ConfigError("Ray is not installed: pip install 'earlyrobust[ray]', or use --launcher local.")
 
 
 def _check_answers(address: str) -> None:
-    """Check that something listens where a cluster should be."""
+    """Check that a server listens at the address of the cluster."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
-    if not port.isdigit():  # "local" and "auto" are no places
+    if not port.isdigit():  # "local" and "auto" are not addresses
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_ANSWER).close()
@@ -119,6 +119,6 @@ def _check_room(nodes: Sequence[dict[str, float]], cores: int, gpus: float) -> N
 
 
 def _work(options: dict[str, object], threads: int, folder: str) -> Failure | None:
-    """Run a cell in a worker, whose own folder is another."""
+    """Run a cell in a worker, after changing to the folder of the comparison's process."""
     os.chdir(folder)
     return run_cell(RunConfig.model_validate(options), threads)

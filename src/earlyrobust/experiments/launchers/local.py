@@ -1,4 +1,4 @@
-"""Running cells in this process, one after the other."""
+"""Runs cells in this process, one after the other."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def run_here(
 
     Args:
         cells: The cells.
-        config: For the threads of a cell.
-        observer: Is told what each run does.
+        config: The options of the comparison, which set the threads of a cell.
+        observer: Receives progress and messages of each run.
 
     Yields:
-        Each cell as it ends, with why it failed if it did.
+        Each cell when it ends, with its failure or None.
     """
     estimate = Estimate(cells)
     for cell in cells:

@@ -1,0 +1,111 @@
+"""Adds the generated pages of the reference to the site: the command line, and the public Python names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+import earlyrobust
+from earlyrobust.cli import COMMANDS, load_command
+from earlyrobust.cli.examples import EXAMPLES
+
+# The public names, by what a reader looks for.
+_CHAPTERS = {
+    "The whole job": ("fit", "Fitted", "render_run"),
+    "Tickets": (
+        *("EarlyRobustSearch", "SearchConfig", "EarlyBERTSearch", "EarlyBERTConfig", "RobustTicketSearch"),
+        *("RobustTicketConfig", "Ticket", "WeightTicket", "draw_mask", "mask_distance", "compare_tickets"),
+        *("Overlap", "merge_tickets", "redraw_ticket"),
+    ),
+    "Cutting": (
+        *("prune", "ImportanceCoefficients", "masked", "to_dense", "zero_weights", "reinitialize_pruned"),
+        "register_family",
+    ),
+    "Training": (
+        *("AdversarialTrainer", "FAT", "Flooding", "FreeAT", "FreeLB", "InfoBERT", "PGD", "SMART", "YOPO"),
+    ),
+    "Attacks": (
+        *(
+            "TextFooler",
+            "TextBugger",
+            "PWWS",
+            "BertAttack",
+            "BertAttackEarlyRobust",
+            "DeepWordBug",
+            "Evasion",
+        ),
+        *("EvasionNormalised", "WordSwapAttack", "BoundAttack", "AttackedExample", "Resources"),
+        *("TextAttackWrapper", "read_textattack_csv"),
+    ),
+    "Evaluation": ("evaluate_clean", "evaluate_under_attack"),
+    "Errors": ("EarlyRobustError",),
+}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages to the files of the site."""
+    pages = {"reference/command-line.md": _command_line(), "reference/python.md": _python()}
+    for place, lines in pages.items():
+        files.append(File.generated(config, place, content="\n".join(lines) + "\n"))
+    return files
+
+
+def _command_line() -> Iterator[str]:
+    yield "# Command line\n"
+    yield (
+        "This page shows every command with its options. An option is a flag (`--batch-size 32`) or a line "
+        "of the YAML file that `--config` names (`batch_size: 32`). Flags win.\n"
+    )
+    for name in COMMANDS:
+        command: Any = load_command(name)
+        subcommands = getattr(command, "commands", None)
+        if subcommands is None:
+            yield from _command(name, command)
+        else:
+            for own, subcommand in subcommands.items():
+                yield from _command(f"{name} {own}", subcommand)
+
+
+def _command(name: str, command: Any) -> Iterator[str]:
+    yield f"\n## `earlyrobust {name}`\n"
+    yield inspect.cleandoc(command.help or "") + "\n"
+    yield "```sh"
+    yield from EXAMPLES[name]
+    yield "```\n"
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    for argument in arguments:
+        yield f"- `{argument.name.upper()}`: {argument.help}"
+    panels: dict[str, list[Any]] = {}
+    for one in command.params:
+        if one.param_type_name == "option" and one.name != "help":
+            panels.setdefault(getattr(one, "rich_help_panel", None) or "Options", []).append(one)
+    for panel, flags in panels.items():
+        yield f'\n??? note "{panel}"\n'
+        yield "    | option | meaning | default |"
+        yield "    |---|---|---|"
+        for flag in flags:
+            spelling = ", ".join(f"`{text}`" for text in (*flag.opts, *flag.secondary_opts))
+            shown = flag.show_default if isinstance(flag.show_default, str) else ""
+            yield f"    | {spelling} | {_cell(flag.help)} | {_cell(shown)} |"
+
+
+def _cell(text: str | None) -> str:
+    return (text or "").replace("|", "\\|").replace("\n", " ")
+
+
+def _python() -> Iterator[str]:
+    yield "# Python\n"
+    yield (
+        "This page shows the public names of the package. `import earlyrobust` loads each name at its first "
+        "use.\n"
+    )
+    for chapter, names in _CHAPTERS.items():
+        yield f"\n## {chapter}\n"
+        for name in names:
+            yield f"::: {getattr(earlyrobust, name).__module__}.{name}\n"
+    if missing := set(earlyrobust.__all__) - {name for names in _CHAPTERS.values() for name in names}:
+        raise ValueError(f"Public names without a chapter in {__file__}: {', '.join(sorted(missing))}.")
