@@ -1,6 +1,6 @@
-# earlyrobust on CPUs:      docker build -t earlyrobust .
-# on NVIDIA GPUs:           docker build -t earlyrobust --build-arg TORCH=https://download.pytorch.org/whl/cu128 .
-# The main job on a file:   docker run --rm -v "$PWD:/work" earlyrobust run --train-file reviews.csv --output runs/reviews
+# Build for CPUs:         docker build -t earlyrobust .
+# Build for NVIDIA GPUs:  docker build -t earlyrobust --build-arg TORCH=https://download.pytorch.org/whl/cu128 .
+# Run on your file:       docker run --rm -v "$PWD:/work" earlyrobust run --train-file reviews.csv --output runs/reviews
 FROM python:3.12-slim
 ARG TORCH=https://download.pytorch.org/whl/cpu
 RUN pip install --no-cache-dir torch --index-url "$TORCH"

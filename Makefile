@@ -1,10 +1,11 @@
-# `make demo` runs the main job, `make test` passes the tests; both set up .venv first.
+# `make demo` runs the main job, and `make test` runs the tests. Both set up .venv first.
 PYTHON ?= python3
 RUN := .venv/bin
-# Half of the tests in either of two processes, of one thread each; the one that is done first takes from the other.
+# Two processes, of one thread each, share the tests. The process that finishes first takes tests from the other one.
 PYTEST := OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 2 --dist worksteal
 
-# The rooms that lean on other packages most, with the lowest releases that pyproject.toml allows; older ones warn.
+# An environment with the lowest releases that pyproject.toml allows, and the tests of the modules that depend most on
+# other packages. Old releases warn, so warnings are no errors there.
 LOWEST := .venv-lowest/bin
 LOWEST_TESTS := $(addprefix tests/test_,data_files.py data_prepare.py storage.py encoders.py attack_engine.py \
 	resources.py pruning.py export.py cli_attack.py)
@@ -24,11 +25,11 @@ test-all: .venv/installed lint
 test-lowest: .venv-lowest/installed
 	OMP_NUM_THREADS=1 $(LOWEST)/python -m pytest -n 2 --dist worksteal -W default -m "not slow" $(LOWEST_TESTS)
 
-# A wheel and an sdist, in dist/.
+# Makes a wheel and an sdist in dist/.
 packages: .venv/installed
 	$(RUN)/python -m hatchling build
 
-# The documents as a site, in build/site. A broken link is an error.
+# Builds the documents as a site in build/site. A broken link is an error.
 docs: .venv/installed
 	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --quiet --strict
 
@@ -44,7 +45,7 @@ format: .venv/installed
 benchmark: .venv/installed
 	HF_HUB_OFFLINE=1 $(RUN)/python benchmarks/cost.py
 
-# Torch goes in first and pinned: resolved together with the rest, pip might fetch its much larger CUDA build.
+# Torch is installed first, and pinned. If pip resolved it with the rest, it might fetch the much larger CUDA build.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(RUN)/pip install --quiet --constraint constraints.txt torch

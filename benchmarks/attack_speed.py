@@ -1,15 +1,18 @@
-"""Queries per second of this package's attack engine and of TextAttack, side by side.
+"""Compares the speed of this package's attack engine with TextAttack, in queries per second.
 
-Same victim, same sentences, same neighbours, sentence encoder and tagger, same machine, in turns. TextAttack
-runs in an environment of its own (see tests/golden/README.md), once with its stock wrapper, which pads every
-text to the longest the model reads, and once with one that pads to the longest of the batch. Beside it stands
-what no engine can avoid: to tokenise and compute the distinct texts that the attack asks its models about,
-sorted by length, in the best of several batch sizes, and nothing else.
+Both engines attack the same sentences of the same victim on the same machine, in turns. They use the same
+neighbours, sentence encoder and tagger. TextAttack runs in its own environment (see tests/golden/README.md).
+It runs once with its stock wrapper, which pads every text to the maximum length of the model, and once with a
+wrapper that pads to the longest text of the batch.
+
+The script also measures the work that no engine can avoid. It tokenises the distinct texts of all queries,
+and computes the models' answers to them. The texts are sorted by length, and the best of several batch sizes
+counts.
 
     python benchmarks/attack_speed.py --victim runs/sst2/dense --data-dir DATA --textattack PYTHON
 
-With `--precision bf16` the same attack is made with all models in that precision, too, in turns with float32:
-how much faster it is, and what that changes of accuracy under attack.
+With `--precision bf16`, the script also runs the same attack with all models in bf16, in turns with float32.
+It prints the ratio of the times, and the accuracy under attack in both precisions.
 
     python benchmarks/attack_speed.py --victim runs/sst2/dense --data-dir DATA --precision bf16
 """
@@ -43,7 +46,7 @@ WRAPPERS = ("stock", "dynamic")
 
 
 class Recorder:
-    """Keeps every distinct input of a model that passes through it."""
+    """Records the distinct inputs of a model."""
 
     def __init__(self, model: Model) -> None:
         self.inputs: dict[bytes, Any] = {}
@@ -56,7 +59,13 @@ class Recorder:
         return encoded
 
     def best_seconds(self) -> tuple[float, float]:
-        """Time to tokenise all inputs, and to compute them, sorted by length, at the best batch size."""
+        """Measure the time for the recorded inputs alone, and forget them.
+
+        The inputs are sorted by length.
+
+        Returns:
+            Seconds to tokenise all inputs, and seconds to compute them at the best batch size.
+        """
         began = time.perf_counter()
         encoded = self._encode(list(self.inputs.values()))
         tokenising = time.perf_counter() - began
@@ -102,15 +111,15 @@ def main() -> None:
         "--victim", required=True, help="folder of a dense classifier that transformers 4 loads too"
     )
     parser.add_argument(
-        "--textattack", help="python of TextAttack's environment; left out: only this package"
+        "--textattack", help="Python of TextAttack's environment; default: measure only this package"
     )
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--nltk-data", type=Path)
-    parser.add_argument("--neighbours", default="minilm", help="those of the worker of TextAttack: minilm")
+    parser.add_argument("--neighbours", default="minilm", help="the TextAttack worker always uses minilm")
     parser.add_argument("--attack", default="textfooler", choices=ATTACKS)
     parser.add_argument("--task", default="sst2", choices=("sst2", "imdb"))
-    parser.add_argument("--precision", choices=("tf32", "bf16"), help="another precision, beside float32")
-    parser.add_argument("--examples", type=int, default=20, help="in each round")
+    parser.add_argument("--precision", choices=("tf32", "bf16"), help="a second precision besides float32")
+    parser.add_argument("--examples", type=int, default=20, help="examples of each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -128,7 +137,7 @@ def main() -> None:
     other = prepared(options.precision) if options.precision else None
     labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
     examples = sample(options.task, options.data_dir, labels, options.examples * options.rounds, options.seed)
-    ours(attack, victim, examples[:1], 1)  # warm up
+    ours(attack, victim, examples[:1], 1)  # The first attack warms up.
     if other is not None:
         ours(*other[:2], examples[:1], 1)
     recorders = [Recorder(victim), Recorder(resources.sentence_encoder)]

@@ -1,7 +1,7 @@
-"""The cost of the method as ratios: coefficients, noise, trainer, and the cut model's forward pass.
+"""Measures the cost of the method as ratios: coefficients, noise, trainer, and the cut model's forward pass.
 
-Each pair of contenders takes turns on the same batches of the built-in corpus, so that a machine whose speed
-drifts slows both. Run it on an otherwise idle machine:
+The two sides of a ratio take turns on the same batches of the built-in corpus, so that a change in the
+machine's speed affects both. Run the script on an otherwise idle machine:
 
     HF_HUB_OFFLINE=1 python benchmarks/cost.py
 """
@@ -42,11 +42,19 @@ LABELS = ("negative", "positive")
 
 
 def take_turns(first: Callable[[], Any], second: Callable[[], Any], rounds: int) -> list[float]:
-    """Time two functions alternately and return the ratio first / second of every round after a warm-up."""
+    """Time two functions alternately, and return the ratio of their times in each round.
+
+    Two more rounds, which warm up, come first.
+
+    Args:
+        first: The function whose time is the numerator.
+        second: The function whose time is the denominator.
+        rounds: Number of ratios.
+    """
     ratios = []
     for round_ in range(rounds + 2):
         seconds = []
-        # Who goes first alternates, so that neither always finds warm caches.
+        # The order alternates, so that neither function always finds warm caches.
         for work in (first, second) if round_ % 2 else (second, first):
             began = time.perf_counter()
             work()
@@ -56,7 +64,7 @@ def take_turns(first: Callable[[], Any], second: Callable[[], Any], rounds: int)
 
 
 def coefficients(batches: Iterator[dict[str, Any]], rounds: int) -> list[float]:
-    """A FreeLB step with optimiser, on a model with coefficients / on one without."""
+    """Return ratios of the time of a FreeLB step and its optimiser step: with coefficients / without them."""
 
     def stepper(gated: bool) -> Callable[[], None]:
         model = load_pretrained("minilm", LABELS, SEED)
@@ -87,7 +95,7 @@ def coefficients(batches: Iterator[dict[str, Any]], rounds: int) -> list[float]:
 
 
 def trainer(tokens: Any, tokenizer: Any, rounds: int, steps: int = 20) -> list[float]:
-    """Training steps of AdversarialTrainer / of a bare PyTorch loop over the same data."""
+    """Return ratios of the time of an epoch: AdversarialTrainer / a bare PyTorch loop over the same rows."""
     rows = tokens.select(range(16 * steps))
     models = [load_pretrained("minilm", LABELS, SEED) for _ in range(2)]
     columns = [name for name in rows.column_names if name != "length"]
@@ -95,7 +103,7 @@ def trainer(tokens: Any, tokenizer: Any, rounds: int, steps: int = 20) -> list[f
 
     def bare() -> float:
         model = models[0].train()
-        # Fused, as is the optimiser that transformers chooses.
+        # The optimiser that transformers chooses is fused, too.
         optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, weight_decay=0.0, fused=True)
         scheduler = get_linear_schedule_with_warmup(optimizer, 0, steps)
         loader = DataLoader(rows.select_columns(columns), batch_size=16, shuffle=False, collate_fn=collate)
@@ -126,7 +134,7 @@ def trainer(tokens: Any, tokenizer: Any, rounds: int, steps: int = 20) -> list[f
 
 
 class StepClock(TrainerCallback):
-    """Seconds from the first batch to the last step, without building the trainer."""
+    """Measures the seconds from the first batch to the last step, without the set-up of the trainer."""
 
     def on_epoch_begin(self, *args: Any, **kwargs: Any) -> None:
         self._began = time.perf_counter()
@@ -136,7 +144,7 @@ class StepClock(TrainerCallback):
 
 
 def forward_pass(batch: dict[str, Any], rounds: int) -> tuple[list[float], float]:
-    """Forward passes of a cut model / of the dense one, and the ratio of their operations."""
+    """Return ratios of the time of a forward pass, cut model / dense model, and the ratio of operations."""
     dense = load_pretrained("minilm", LABELS, SEED).eval()
     size = family_of(dense.config).dimensions(dense.config)
     scores = np.random.default_rng(SEED)
@@ -153,7 +161,7 @@ def forward_pass(batch: dict[str, Any], rounds: int) -> tuple[list[float], float
 
 
 def noise(texts: Any, tokenizer: Any, rounds: int) -> list[float]:
-    """Making learned noise for a batch and learning from its gradients / training on the batch."""
+    """Return ratios of time: making noise and learning from its gradients / training on the same batch."""
     columns = [(text,) for text in texts["text"][:]]
     lexicon = Lexicon.of(columns, [load_neighbours("wordnet")])
     made = TextNoise(lexicon, tokenizer, len(LABELS), config=NoiseConfig(ramp=0.0), max_length=64)

@@ -47,7 +47,7 @@ def main() -> None:
         for name, context in (("PyTorch", nullcontext()), ("cheap", cheap_dropout())):
             with context:
                 took = step()
-            if number:  # the first round warms up
+            if number:  # The first round warms up.
                 seconds[name].append(took)
     ratios = [cheap / plain for plain, cheap in zip(*seconds.values(), strict=True)]
     for name, values in seconds.items():

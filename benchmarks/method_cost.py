@@ -1,8 +1,9 @@
-"""Time of one training step of every method, relative to ordinary fine-tuning, beside what theory demands.
+"""Measures the time of one training step of every method relative to fine-tuning, and the time in theory.
 
-All steps take turns on the same batches of the built-in corpus. Theory counts forward-backward passes (a pass
-as far as the embeddings is two thirds of one) and knows from the same run how much of a step is no pass: the
-optimiser's. Run it on an otherwise idle machine; `--save` keeps the numbers that `earlyrobust list methods`
+The steps of all methods take turns on the same batches of the built-in corpus. The theory counts
+forward-backward passes. A pass that computes only the gradient of the embeddings counts as 2/3. The theory
+also needs the share of a step that is not a pass, but belongs to the optimiser: the script measures this
+share. Run the script on an otherwise idle machine. `--save` keeps the numbers that `earlyrobust list methods`
 shows:
 
     HF_HUB_OFFLINE=1 python benchmarks/method_cost.py --save
@@ -54,9 +55,9 @@ def pretrained() -> Any:
 
 
 def stepper(trainer: AdversarialTrainer) -> Step:
-    """One optimiser step on a batch, as the training loop of a trainer takes it."""
+    """Return a function that makes one optimiser step on a batch, as the trainer's training loop does."""
     if trainer._parts is not None:
-        trainer.model.add_module(PARTS_NAME, trainer._parts)  # as `train` does
+        trainer.model.add_module(PARTS_NAME, trainer._parts)  # `train` does this, too.
     optimizer = trainer.create_optimizer()
     trainer.current_gradient_accumulation_steps = 1
 
@@ -67,7 +68,7 @@ def stepper(trainer: AdversarialTrainer) -> Step:
         torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
         optimizer.step()
         trainer.model.zero_grad()
-        # Every step has a batch of its own here, so it is the first of its replays.
+        # Each step here has its own batch, so each must count as the first of its replays.
         trainer.state.global_step += 1 if trainer.adversary is None else trainer.adversary.replays
 
     return step
@@ -78,14 +79,14 @@ def training(model: Any, adversary: Adversary | None, noise: TextNoise | None = 
 
 
 def contenders(rows: Any, tokenizer: Any) -> dict[tuple[str, str], tuple[Step, float]]:
-    """For each stage of each method its step, and the passes that it takes."""
+    """Return the step of each stage of each method, and its number of passes in theory."""
     found: dict[tuple[str, str], tuple[Step, float]] = {}
 
     def passes(adversary: Adversary | None) -> float:
         return 1.0 if adversary is None else adversary.cost(layers)
 
     def noise(choice: NoiseChoice | None) -> TextNoise | None:
-        """Noise at its full rate."""
+        """Return the noise at its full rate."""
         if choice is None:
             return None
         settings = replace(choice.settings, ramp=0.0, keeps=0.0)
@@ -107,7 +108,7 @@ def contenders(rows: Any, tokenizer: Any) -> dict[tuple[str, str], tuple[Step, f
                 noise=noise(recipe.noise),
             )
             found[name, "search"] = stepper(search.trainer), passes(recipe.search_adversary)
-            if recipe.search.starts_from == "pretrained":  # the others cut nothing
+            if recipe.search.starts_from == "pretrained":  # Other searches cut nothing.
                 model = prune(model, random_ticket(config, {}))
         found[name, "training"] = (
             training(model, recipe.adversary, noise(recipe.noise)),
@@ -117,12 +118,15 @@ def contenders(rows: Any, tokenizer: Any) -> dict[tuple[str, str], tuple[Step, f
 
 
 def medians(steps: dict[Any, Step], batches: Any, rounds: int) -> dict[Any, float]:
-    """Median seconds of each step relative to the first one's, round by round, after two untimed rounds."""
+    """Return the median time of each step relative to the first step.
+
+    Each round gives a ratio for each step. Two more rounds, which warm up, come first.
+    """
     first = next(iter(steps))
     ratios: dict[Any, list[float]] = {key: [] for key in steps}
     for round_ in range(rounds + 2):
         batch = next(batches)
-        # Who goes first changes, so that none always finds warm caches.
+        # The order changes, so that no step always finds warm caches.
         order = list(steps)[round_ % len(steps) :] + list(steps)[: round_ % len(steps)]
         seconds = {}
         for key in order:
@@ -158,7 +162,7 @@ def main() -> None:
 
     steps = contenders(rows, tokenizer)
     times = medians({key: step for key, (step, _) in steps.items()}, batches, options.rounds)
-    # Ten passes instead of one tell how much of a step is a pass, and how much the optimiser's.
+    # A step of ten passes shows which share of a plain step is the pass. The rest is the optimiser's share.
     plain = ("finetune", "training")
     ten = {"plain": steps[plain][0], "ten": training(pretrained(), FreeLB(steps=10, initial_magnitude=0.0))}
     pass_share = (medians(ten, batches, options.rounds)["ten"] - 1) / 9

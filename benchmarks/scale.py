@@ -1,12 +1,14 @@
-"""Time and memory of training on ever more rows, and of attacking ever more examples.
+"""Measures time and memory of training on files of growing size, and of attacks on more and more examples.
 
     HF_HUB_OFFLINE=1 python benchmarks/scale.py [--rows 10000,100000,1000000] [--examples 500,5000]
 
-Each file is read, tokenised and trained on in a process of its own, for so many optimiser steps whatever its
-size: those that follow would take no more memory. The classifier of the smallest file is then attacked.
+For each file, a new process reads and tokenises the file, and trains on it. The number of optimiser steps is
+the same for every size, because further steps would take no more memory. The script then attacks the
+classifier of the smallest file.
 
-Memory is that of the process alone, which is what it has written to, sampled all the while. Files that it has
-mapped are told apart: the system takes their room back when it needs it.
+The script samples the memory of the process until the process ends. It shows two peaks: the memory that the
+process alone has written to, and this memory with mapped files. The system takes the memory of mapped files
+back when it needs it.
 """
 
 from __future__ import annotations
@@ -29,7 +31,12 @@ THINGS = ("plot", "cast", "music", "ending", "story", "camera", "dialogue", "pac
 
 
 def write_rows(path: Path, rows: int) -> Path:
-    """Write a CSV file of so many short rows of two classes, no two alike."""
+    """Write a CSV file of short rows of two classes, all different, and return its path.
+
+    Args:
+        path: The file.
+        rows: Number of rows.
+    """
     draw = random.Random(rows)
     with path.open("w", encoding="utf-8") as file:
         file.write("text,label\n")
@@ -41,7 +48,15 @@ def write_rows(path: Path, rows: int) -> Path:
 
 
 def run(arguments: list[str], cache: Path) -> tuple[float, float, float]:
-    """Run the command line; its seconds, and the MB of its own and with mapped files, at their peaks."""
+    """Run the command line, and measure its time and memory.
+
+    Args:
+        arguments: The command and its options.
+        cache: Folder of the cache of prepared data.
+
+    Returns:
+        Seconds, the peak of the process's own memory in MB, and the peak with mapped files in MB.
+    """
     own, mapped, began = 0, 0, time.perf_counter()
     with subprocess.Popen(
         [sys.executable, "-m", "earlyrobust", *arguments],
@@ -62,7 +77,7 @@ def run(arguments: list[str], cache: Path) -> tuple[float, float, float]:
 
 
 def say(what: str, measured: tuple[float, float, float], first: tuple[float, float, float]) -> None:
-    """Print one measurement, and its memory relative to the first."""
+    """Print a measurement, and its memory relative to the first measurement."""
     seconds, own, mapped = measured
     sys.stdout.write(
         f"{what}: {seconds:.0f} s, {own:.0f} MB of its own ({own / first[1]:.2f} times the first), "
@@ -71,7 +86,7 @@ def say(what: str, measured: tuple[float, float, float], first: tuple[float, flo
 
 
 def main() -> None:
-    """Measure all sizes, and print how they compare with the smallest."""
+    """Measure all sizes, and print their memory relative to the smallest size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", default="10000,100000,1000000", help="sizes, separated by commas")
     parser.add_argument("--examples", default="500,5000", help="attacked examples, separated by commas")

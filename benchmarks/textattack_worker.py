@@ -1,7 +1,8 @@
-"""Attacks examples with TextAttack; started by `attack_speed.py` in TextAttack's environment.
+"""Attacks examples with TextAttack.
 
-Reads a line of JSON for each task, `{"wrapper": "stock" or "dynamic", "examples": [{"texts": [...], "label":
-0}]}`, and answers with a line of seconds and results.
+`attack_speed.py` starts this script in TextAttack's environment. The script reads one line of JSON for each
+task, `{"wrapper": "stock" or "dynamic", "examples": [{"texts": [...], "label": 0}]}`. It answers each task
+with one line of JSON, which holds the seconds and the results.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from transformers import AutoModelForSequenceClassification, BertTokenizerFast  
 
 
 class DynamicWrapper(ModelWrapper):  # type: ignore[misc]
-    """What users write who find the stock wrapper slow: it pads to the longest text of the batch."""
+    """Pads to the longest text of the batch, as users' own wrappers do if the stock wrapper is slow."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model, self.tokenizer = model, tokenizer
@@ -34,7 +35,7 @@ class DynamicWrapper(ModelWrapper):  # type: ignore[misc]
 
 
 class BatchedEncoder(golden.MeanEncoder):
-    """The sentence encoder in batches of 32, each padded to its longest text."""
+    """Encodes sentences in batches of 32, and pads each batch to its longest text."""
 
     @torch.inference_mode()
     def encode(self, sentences: list[str]) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Writes two chapters of docs/evidence.md from evidence/attacks: strength of attacks, and illusions."""
+"""Makes two chapters of docs/evidence.md from evidence/attacks: the strength of attacks, and illusions."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def chapter(records: Path) -> Iterator[str]:
         return
     yield TITLE
     yield (
-        "Accuracy under attack (Aua%) of one model under every attack, on the same examples. The lower it "
-        "is, the stronger is the attack. Intervals are of 95 %, over examples (Wilson)."
+        "Each table shows the accuracy under attack (Aua%) of one model under every attack, on the same "
+        "examples. A stronger attack has a lower Aua%. Intervals are 95 % Wilson intervals over the examples."
     )
     for name, rows in found.items():
         if rows:
@@ -47,16 +47,20 @@ def chapter(records: Path) -> Iterator[str]:
 
 
 def illusions(records: Path) -> Iterator[str]:
-    """Yield the chapter on illusions, with a table of attacks with scrutiny; nothing without records."""
+    """Yield the chapter on illusions, with a table of attacks with scrutiny.
+
+    Yields nothing if there are no records.
+    """
     found = {name: _report(records / f"{name}.json") for name in SCRUTINISED}
     rows = [_scrutiny_row(SCRUTINISED[name], report) for name, report in found.items() if report is not None]
     if rows:
         yield "## Illusions of robustness"
         yield (
-            "`textfooler` with scrutiny (see [Scrutiny](scrutiny.md)) on minilm, trained on 6,000 SST-2 "
-            "sentences. *p* is that of the variant that lowers accuracy under attack most, after Holm's "
-            "correction: below 0.05 the plain attack overstates robustness. The temperature is fitted on the "
-            "other test sentences: the larger it is above 1, the more over-confident is the model."
+            "The table shows `textfooler` with scrutiny (see [Scrutiny](guides/scrutiny.md)) on minilm, "
+            "trained on 6,000 SST-2 sentences. *p* is the smallest *p* of the variants, after Holm's "
+            "correction. If it is below 0.05, the plain attack overstates robustness. The temperature is "
+            "fitted on the other test sentences. A temperature above 1 means an over-confident model: the "
+            "larger the temperature, the more over-confident the model."
         )
         lines = [
             "| model | temperature | Clean% | Aua% plain | margin | random | under scrutiny | p |",
@@ -84,7 +88,7 @@ def _scrutiny_row(model: str, report: dict[str, Any]) -> str:
 
 
 def _attacks(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of all attacks on a model, the strongest attack first."""
+    """Yield the records of all attacks on a model, strongest attack first."""
     if folder.is_dir():
         reports = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
         attacks = [attack for report in reports for attack in report["attacks"].values()]

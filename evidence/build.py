@@ -1,4 +1,4 @@
-"""Write docs/evidence.md from the committed records alone."""
+"""Writes docs/evidence.md from the committed records and evidence/readings.md."""
 
 from __future__ import annotations
 
@@ -63,24 +63,63 @@ MEAN_AUA = of_attack(AUA, OVERALL)
 
 BEGIN = """# Evidence
 
-What was measured on real data with the embedded encoder `minilm` (6 layers, 384 channels). Every number is
-computed from the records under `evidence/records` by `evidence/build.py`; a test
-regenerates this page.
+This page reports measurements on real data with the embedded encoder `minilm` (6 layers, 384 channels).
+`evidence/build.py` computes every number from the records under `evidence/records`. A test checks that the
+page matches the records.
 
-Aua% is accuracy under attack: the share of attacked texts that are still classified correctly. Intervals are
-of 95 %. *p* compares two methods under the same seeds. Records with the answers to single examples are
-compared example by example; with five seeds or more, *p* and interval also cover the choice of the seeds.
-The other records, all older, are compared by Student's paired test over seeds, and so is Clean%. Two seeds
-without such answers are compared by their counts.
+Aua% is accuracy under attack: the share of attacked texts that are still classified correctly. All intervals
+are 95 % intervals. *p* compares two methods under the same seeds. If the records hold the answers to single
+examples, the methods are compared example by example. With five seeds or more, *p* and interval then also
+cover the choice of the seeds. The other records are all older. They are compared by Student's paired test
+over seeds, and so is Clean%. With two seeds and without such answers, the methods are compared by their
+counts.
 
-"before → after" stands for Holm's correction for the number of tests: the tests of one column under a
-question, and the tests of one comparison at the end. A difference counts as told from chance if *p* is below
-0.05 after the correction. Few seeds and many tests leave little room for that. A *p* below 0.05 before the
-correction alone is a hint: a single test would tell. Intervals are not corrected. Attacks lean on the
-resources that each record names; numbers do not compare with those of other resources.
+"before → after" gives *p* before and after Holm's correction for the number of tests. Under a question, the
+correction covers the tests of one column. At the end of the page, it covers the tests of one comparison. A
+difference is *distinguishable* if *p* is below 0.05 after the correction. Few seeds and many tests make that
+hard to reach. A difference is a *hint* if *p* is below 0.05 only before the correction: a single test would
+distinguish the two methods. Intervals are not corrected. The attacks use the resources that each record
+names. Numbers with other resources are not comparable.
 
-InfoBERT and SMART were recorded before their steps followed their releases: InfoBERT took its anchors from a
-clean pass, and SMART's step had the same length for each text instead of each token.
+The page uses the words of [Concepts](concepts.md). *earlyrobust* is the method of the paper.
+*earlyrobust-swap* ("the preset") is a preset of earlier versions. It trained a ticket briefly under word
+swaps, with twice the learning rate (see [Word swaps](methods/wordswap.md)).
+
+The records of InfoBERT and SMART are older than their current steps, which follow their releases. In the
+records, InfoBERT takes its anchors from a clean pass, and SMART's step has the same length for each text
+instead of each token.
+"""
+
+# The main answers in words. The links are the anchors of the questions, and mkdocs checks them.
+SUMMARY = """## Summary
+
+- [When masks settle](#do-masks-settle-within-015-to-03-epoch): counted from the first of the settled masks,
+  as the paper counts, almost all observed searches settle by the end of the paper's range. The stopping rule
+  is met later, in all of them but one. In the comparisons of all methods, hardly any search settles within
+  an epoch.
+- [Early tickets](#is-the-early-ticket-as-good-as-one-drawn-after-a-full-epoch): on samples of SST-2, tickets
+  that are drawn when their masks have settled are as robust as full-epoch tickets, to about a point, for
+  part of the training time. Tickets that are drawn after a quarter of an epoch show no difference either.
+  Other tasks were not tried.
+- [Robustness of the
+  ticket](#is-the-ticket-more-robust-than-fine-tuning-earlybert-and-random-tickets-of-the-same-size): the
+  paper's gain does not appear. The ticket is not distinguishable from fine-tuning, EarlyBERT or random
+  tickets. There are hints that it is more robust than random tickets on SST-2 and QNLI.
+- [Adversarial methods](#how-does-the-ticket-compare-with-the-adversarial-methods): methods that perturb
+  embeddings are ahead of the ticket in nearly every comparison, but no single difference is distinguishable.
+- [Tickets with a cheap
+  adversary](#does-a-ticket-fine-tuned-with-a-cheap-adversary-beat-the-adversarial-methods-at-a-fraction-of-their-cost):
+  on SST-2, neither short FreeLB on the ticket nor the preset with word swaps is distinguishable from
+  fine-tuning, PGD or FreeLB in robustness. Nothing shows that the ticket adds to the gain of the swaps.
+- [Pairs of texts](#does-the-preset-learn-pairs-of-texts): the preset does not learn QNLI at its own learning
+  rate. At half that rate it learns, but stays well behind fine-tuning.
+- [Cost of the preset](#how-far-is-the-preset-from-the-most-robust-baseline-and-what-does-it-cost): on SST-2,
+  the preset is not distinguishable from the most robust baseline, with a wide interval, and PGD takes
+  several times its training time. On AG News the saving is small. On IMDB (under one seed) and on QNLI, the
+  preset does not learn its task.
+- [Efficient frontier](#which-methods-are-on-the-efficient-frontier): of the arms that were timed alone on
+  SST-2, the preset and FreeLB are on the frontier. FreeLB has the higher accuracy under attack, by less than
+  the interval, and takes many times as long.
 """
 
 
@@ -146,7 +185,7 @@ def build() -> str:
         replace(Measured.load(folder.name), task=f"{folder.name.removeprefix(SETTLED)}, small steps")
         for folder in sorted(RECORDS.glob(f"{SETTLED}*"))
     ]
-    parts = [BEGIN, "## Questions and answers"]
+    parts = [BEGIN, SUMMARY, "## Questions and answers"]
     read = readings()
     for question, answer in [*questions_of_noise(rivals, changed), *questions(tasks, settled)]:
         parts += [f"### {question}", answer, read[question]]
@@ -186,7 +225,7 @@ def chapter(measured: Measured) -> Iterator[str]:
         tables.append(cost_table(measured.times, summarise(measured.times)))
     yield to_markdown([table for table in tables if table is not None]).replace("### ", "#### ")
     if measured.times is not None:
-        yield f"Times are of runs of their own, on an idle machine: {budget(measured.times)}"
+        yield f"The times come from separate runs on an idle machine: {budget(measured.times)}"
 
 
 def budget(comparison: Comparison) -> str:
@@ -234,28 +273,37 @@ def questions(tasks: Sequence[Measured], settled: Sequence[Measured]) -> Iterato
         "Is the early ticket as good as one drawn after a full epoch?",
         "\n\n".join(
             [
-                f"Drawn after a quarter of an epoch: {against(tasks, EARLY, [LATE])}",
-                f"Drawn when its masks had settled: {against(settled, METHOD, [LATE, CHANCE, 'finetune'])}",
+                "The first table is for tickets that were drawn after a fixed time, a quarter of an epoch. "
+                + against(tasks, EARLY, [LATE]),
+                "The second table is for tickets that were drawn when their masks had settled. "
+                + against(settled, METHOD, [LATE, CHANCE, "finetune"]),
             ]
         ),
     )
     yield (
-        "Is it more robust than fine-tuning, EarlyBERT and random tickets of the same size?",
+        "Is the ticket more robust than fine-tuning, EarlyBERT and random tickets of the same size?",
         against(tasks, METHOD, ["finetune", "earlybert", CHANCE]),
     )
-    yield "How does it compare with the adversarial methods?", against(tasks, METHOD, ADVERSARIAL)
     yield (
-        "Does a ticket fine-tuned with a cheap adversary beat them at a fraction of their cost?",
+        "How does the ticket compare with the adversarial methods?",
+        against(tasks, METHOD, ADVERSARIAL),
+    )
+    yield (
+        "Does a ticket fine-tuned with a cheap adversary beat the adversarial methods at a fraction of their "
+        "cost?",
         "\n\n".join(against(tasks, arm, ["finetune", "pgd", "freelb", METHOD]) for arm in (CHEAP, PRESET)),
     )
     yield "Does the preset learn pairs of texts?", learning_rates(tasks)
-    yield "How far is the preset from the best baseline, and what does it cost?", best_baselines(tasks)
+    yield (
+        "How far is the preset from the most robust baseline, and what does it cost?",
+        best_baselines(tasks),
+    )
     if any(measured.times for measured in tasks):
-        yield "What is on the efficient frontier?", efficient(tasks)
+        yield "Which methods are on the efficient frontier?", efficient(tasks)
 
 
 def settling() -> str:
-    """Tell when the masks of every search settled, and how far they were from the masks at the end."""
+    """Tabulate when the masks of every search settled, and their distance to the masks at the epoch's end."""
     rows: list[list[Cell]] = []
     met, begun = 0, 0
     for run in searches():
@@ -285,10 +333,12 @@ def settling() -> str:
     columns += ["settled since epoch", "rule met by epoch", "steps till then"]
     columns += ["heads then, to the epoch's end", "neurons then, to the epoch's end"]
     return (
-        f"Of {len(rows)} searches {met} settled within {MOST_EPOCHS} epoch, by the rule that five distances "
-        f"in a row are below γ = 0.1. In {begun} the masks had been settled since {MOST_EPOCHS} epoch at the "
-        "latest: there is the first of the masks that these distances are between, and that is the time that "
-        "the paper reports.\n\n" + markdown(columns, rows)
+        f"Masks have settled by the rule if five distances in a row are below γ = 0.1. In {met} of "
+        f"{len(rows)} searches, the rule was met by {MOST_EPOCHS} epoch. The five distances lie between six "
+        "masks, and the paper reports the time of the first of them. By that count, the masks had settled by "
+        f"{MOST_EPOCHS} epoch in {begun} of {len(rows)} searches. The last two columns give the distance "
+        "between the masks when the rule was met and the masks at the end of the epoch, for searches of a "
+        "whole epoch.\n\n" + markdown(columns, rows)
     )
 
 
@@ -325,13 +375,14 @@ def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
             told["open" if not sure else "more" if aua[both].mean.value > 0 else "less"] += 1
     counted = sum(told.values())
     verdict = (
-        f"*{arm}* is more robust in {told['more']} of {counted} comparisons, less robust in "
-        f"{told['less']}, and in {told['open']} the difference cannot be told from chance."
+        f"*{arm}* is more robust in {told['more']} of {counted} comparisons, and less robust in "
+        f"{told['less']}. In {told['open']}, the difference is not distinguishable."
     )
     if len(rows) > counted:
         verdict += (
-            f" In {len(rows) - counted} more, one of the two is no more accurate than always naming the "
-            "largest class under some seed: its mean accuracy under attack says nothing."
+            f" The count leaves out {len(rows) - counted} of the {len(rows)} rows. There, one of the two "
+            "methods is no more accurate than always naming the largest class under some seed, so its mean "
+            "accuracy under attack says nothing."
         )
     return f"{verdict}\n\n" + markdown(["task", f"{arm} minus", "Clean%", "Aua%, mean of attacks"], rows)
 
@@ -354,7 +405,7 @@ def learning_rates(tasks: Sequence[Measured]) -> str:
 
 
 def best_baselines(tasks: Sequence[Measured]) -> str:
-    """Compare the preset with the most robust baseline of each task, and its training time with PGD's."""
+    """Tabulate the preset and the most robust baseline of each task, with their training times."""
     found = {
         measured: max(
             (
@@ -414,7 +465,10 @@ def efficient(tasks: Sequence[Measured]) -> str:
             f"{name} ({Number(points[name][0], 2)} ×, {Number(points[name][1], 1)} %)" for name in best
         )
         lines.append(f"- {measured.task}: {shown}.")
-    return "Training time relative to fine-tuning, and mean Aua%:\n\n" + "\n".join(lines)
+    return (
+        "Methods on the frontier, with their training time relative to fine-tuning and their mean Aua%:\n\n"
+        + "\n".join(lines)
+    )
 
 
 def markdown(columns: list[str], rows: list[list[Cell]]) -> str:
@@ -423,7 +477,7 @@ def markdown(columns: list[str], rows: list[list[Cell]]) -> str:
 
 
 def corrected(differences: dict[Key, Difference]) -> dict[Key, Difference]:
-    """Add Holm's correction for their number to the p of differences."""
+    """Add to each difference its p after Holm's correction for the number of differences."""
     adjusted = holm({key: gap.p for key, gap in differences.items() if gap.p is not None})
     return {key: replace(gap, adjusted=adjusted.get(key)) for key, gap in differences.items()}
 

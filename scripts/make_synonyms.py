@@ -5,16 +5,16 @@ r"""Make the tables of synonyms and antonyms that the package carries from WordN
     python scripts/make_synonyms.py --wordnet unpacked/usr/share/wordnet \
         --words unpacked/usr/share/dict/american-english unpacked/usr/share/dict/british-english
 
-`synonyms.parquet` has one row for each word of the lists that has a synonym. Column `word` holds the word,
-and column `neighbors` at most 16 synonyms, those of the commonest senses first. WordNet lists lemmas only. So
-the script traces an inflected word to its lemmas, and puts each synonym into the same form: "movies" has
-"films". It makes forms by the rules of English spelling and by WordNet's lists of exceptions, and keeps those
-that the word lists hold. It leaves out synonyms that are vulgar, slurs, or disparaging.
+`synonyms.parquet` has one row for each word of the lists that has a synonym. Column `word` holds the word.
+Column `neighbors` holds at most 16 synonyms; synonyms for the most common senses come first. WordNet lists
+lemmas only. So the script traces an inflected word to its lemmas, and inflects each synonym in the same way:
+"movies" has "films". It makes forms by the rules of English spelling and by WordNet's lists of exceptions. It
+keeps the forms that are in the word lists. It leaves out synonyms that are vulgar, slurs, or disparaging.
 
-`antonyms.parquet` has one row for each word of the lists that has an antonym. Column `word` holds the word,
-and column `antonyms` all its antonyms in alphabetical order: the words to which WordNet's antonym pointers
-lead, in the same form. Each pair is in the table in both directions. Words that are only similar to an
-antonym are not in it, because some of these are no opposites: "used" would have "exploited".
+`antonyms.parquet` has one row for each word of the lists that has an antonym. Column `word` holds the word.
+Column `antonyms` holds all its antonyms in alphabetical order: the targets of WordNet's antonym pointers, in
+the same form as the word. The table has each pair in both directions. It leaves out words that are only
+similar to an antonym, because some of them are no opposites: "used" would have "exploited".
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ import pyarrow.parquet as pq
 
 TABLES = Path(__file__).parents[1] / "src/earlyrobust/attacks/resources/wordnet"
 MOST = 16
-# Parts of speech: WordNet's file, and the letters by which its sense counts name them.
+# Each part of speech: the ending of its WordNet files, and its letters in WordNet.
 FILES = {"noun": "n", "verb": "v", "adj": "as", "adv": "r"}
 NUMBERS = {"1": "noun", "2": "verb", "3": "adj", "4": "adv", "5": "adj"}
 WORD = re.compile(r"[a-z]+(-[a-z]+)*")
-# Forms: of a noun its plural, of a verb -s, -ing and the past, of an adjective or adverb -er and -est.
+# The suffix and the name of each form: the plural of nouns; -s, -ing and the past of verbs; -er and -est of
+# adjectives and adverbs.
 SUFFIXES = {
     "noun": {"s": "plural"},
     "verb": {"s": "s", "ing": "ing", "ed": "past"},
@@ -45,11 +46,11 @@ SUFFIXES = {
     "adv": {"er": "er", "est": "est"},
 }
 BASE = "base"
-# Usages that a synonym must not have.
+# WordNet marks words with usages. No synonym may have one of these.
 OFFENSIVE = {"disparagement", "ethnic_slur", "obscenity"}
-# Symbols of pointers: to a usage, and to an antonym.
+# The symbols of a pointer to a usage and of a pointer to an antonym.
 USAGE, ANTONYM = ";u", "!"
-# Words that are vulgar or slurs in common use and that WordNet does not mark.
+# Words that are vulgar or slurs in common use, but have no mark in WordNet.
 _VULGAR = (
     "arse ass bastard bitch bugger cocksucker coon cunt dago dike dyke fag faggot fuck gook jap kike nigger "
     "piss poof prick pussy queer retard screw shag shit slut spic tit tranny twat wank whore wop"
@@ -59,7 +60,13 @@ VULGAR = set(_VULGAR.split())
 
 @dataclass(frozen=True)
 class Sense:
-    """One meaning of a lemma: how often it was seen in annotated text, its rank, and its words in order."""
+    """One sense of a lemma.
+
+    Attributes:
+        count: How often the sense occurs in WordNet's annotated texts.
+        rank: Number of the sense among the senses of the lemma, from 1 on.
+        words: The words of its set of synonyms, in WordNet's order.
+    """
 
     count: int
     rank: int
@@ -67,9 +74,13 @@ class Sense:
 
 
 class Pointer(NamedTuple):
-    """A relation of a set of synonyms, or of one word of it, to another set or one word of that.
+    """A relation between two sets of synonyms, or between single words of them.
 
-    `word` and `other` are the numbers of the words in their sets, from 1 on; 0 means the whole set.
+    Attributes:
+        symbol: Kind of the relation.
+        synset: The set to which the pointer leads.
+        word: Number of the word in the set that has the pointer, from 1 on; 0 for the whole set.
+        other: Number of the word in the set to which the pointer leads, from 1 on; 0 for the whole set.
     """
 
     symbol: str
@@ -79,7 +90,7 @@ class Pointer(NamedTuple):
 
 
 def read_senses(folder: Path, part: str) -> dict[str, list[Sense]]:
-    """The senses of each lemma of a part of speech that is a single word."""
+    """Return the senses of each single-word lemma of a part of speech."""
     usages = {line[:8] for line in _lines(folder / "data.noun") if line.split(" ")[4] in OFFENSIVE}
     words = {line[:8]: _words(line, usages) for line in _lines(folder / f"data.{part}")}
     counts = _counts(folder, part)
@@ -96,11 +107,16 @@ def read_senses(folder: Path, part: str) -> dict[str, list[Sense]]:
 
 
 def _words(line: str, usages: set[str]) -> tuple[str, ...]:
-    """The single words of a set of synonyms that are of none of some usages."""
+    """Return the single words of a set of synonyms, without offensive words.
+
+    Args:
+        line: The set's line of a data file.
+        usages: The sets of the offensive usages.
+    """
     marked = {
         pointer.word for pointer in _pointers(line) if pointer.symbol == USAGE and pointer.synset in usages
     }
-    if 0 in marked:  # the pointer is of the whole set
+    if 0 in marked:  # The whole set has the usage.
         return ()
     return tuple(
         word
@@ -110,7 +126,7 @@ def _words(line: str, usages: set[str]) -> tuple[str, ...]:
 
 
 def read_antonyms(folder: Path, part: str) -> Iterator[tuple[str, str]]:
-    """The pairs of antonyms of a part of speech that are both single words."""
+    """Yield the pairs of antonyms of a part of speech in which both are single words."""
     lines = {line[:8]: line for line in _lines(folder / f"data.{part}")}
     for line in lines.values():
         for pointer in _pointers(line):
@@ -121,14 +137,14 @@ def read_antonyms(folder: Path, part: str) -> Iterator[tuple[str, str]]:
 
 
 def _names(line: str) -> list[str]:
-    """The words of a set of synonyms."""
+    """Return the words of a set of synonyms."""
     fields = line.split(" ")
-    # A mark in parentheses says where an adjective may stand.
+    # A mark in parentheses after an adjective gives its position in a sentence.
     return [re.sub(r"\(.*\)$", "", word) for word in fields[4 : 4 + 2 * int(fields[3], 16) : 2]]
 
 
 def _pointers(line: str) -> Iterator[Pointer]:
-    """The pointers of a set of synonyms."""
+    """Yield the pointers of a set of synonyms."""
     fields = line.split(" ")
     first = 5 + 2 * int(fields[3], 16)
     for place in range(first, first + 4 * int(fields[first - 1]), 4):
@@ -137,13 +153,13 @@ def _pointers(line: str) -> Iterator[Pointer]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """The lines of a file of WordNet, without the licence at its head."""
+    """Yield the lines of a WordNet file, without the licence at its head."""
     with path.open(encoding="latin-1") as file:
         yield from (line.rstrip("\n") for line in file if not line.startswith("  "))
 
 
 def _counts(folder: Path, part: str) -> Counter[tuple[str, int]]:
-    """How often each sense was seen, by lemma and number of the sense."""
+    """Return how often each sense occurs in annotated texts, by its lemma and rank."""
     counts: Counter[tuple[str, int]] = Counter()
     for line in _lines(folder / "cntlist.rev"):
         key, number, count = line.split()
@@ -154,13 +170,13 @@ def _counts(folder: Path, part: str) -> Counter[tuple[str, int]]:
 
 
 def read_exceptions(folder: Path, part: str) -> dict[str, list[str]]:
-    """The lemmas of each irregular form."""
+    """Return the lemmas of each irregular form."""
     lines = (line.split() for line in _lines(folder / f"{part}.exc"))
     return {form: lemmas for form, *lemmas in lines if WORD.fullmatch(form)}
 
 
 def regular(lemma: str, suffix: str) -> str:
-    """A lemma with a suffix, as English spells it."""
+    """Return a lemma with a suffix, by the rules of English spelling."""
     consonant_y = re.search(r"[^aeiou]y$", lemma)
     if suffix == "s":
         if consonant_y:
@@ -176,7 +192,17 @@ def regular(lemma: str, suffix: str) -> str:
 
 
 class Inflection:
-    """The forms of the lemmas of one part of speech."""
+    """The inflected forms of the lemmas of one part of speech.
+
+    Attributes:
+        forms: The possible spellings of each form, by lemma and name of the form.
+        analyses: The lemmas and names of forms that each spelling may stand for.
+
+    Args:
+        part: The part of speech, a key of `FILES`.
+        lemmas: The lemmas.
+        exceptions: The lemmas of each irregular form.
+    """
 
     def __init__(self, part: str, lemmas: Iterable[str], exceptions: dict[str, list[str]]) -> None:
         irregular: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -192,7 +218,7 @@ class Inflection:
 
     @staticmethod
     def _name(part: str, form: str) -> str:
-        """The form that an irregular word has, by how it ends."""
+        """Return the name of an irregular form, found by its ending."""
         if part == "noun":
             return "plural"
         if part == "verb":
@@ -202,7 +228,7 @@ class Inflection:
     @staticmethod
     def _regular(lemma: str, suffix: str) -> list[str]:
         forms = [regular(lemma, suffix)]
-        # The word lists tell whether the last consonant is doubled.
+        # The word lists decide later whether the last consonant is doubled.
         if suffix != "s" and re.search(r"[^aeiou][aeiou][bdgklmnprtvz]$", lemma):
             forms.append(lemma + lemma[-1] + suffix)
         return forms
@@ -214,7 +240,15 @@ class Inflection:
 
 
 def synonyms(folder: Path, known: set[str]) -> dict[str, list[str]]:
-    """The synonyms of each known word, those of its commonest senses first."""
+    """Return the synonyms of each known word.
+
+    Args:
+        folder: Folder of WordNet's files.
+        known: The words of the word lists.
+
+    Returns:
+        At most 16 synonyms of each word that has any; synonyms for the most common senses come first.
+    """
     found: dict[str, list[tuple[int, int, int, list[str]]]] = defaultdict(list)
     for order, part in enumerate(FILES):
         senses = read_senses(folder, part)
@@ -239,7 +273,15 @@ def synonyms(folder: Path, known: set[str]) -> dict[str, list[str]]:
 
 
 def antonyms(folder: Path, known: set[str]) -> dict[str, list[str]]:
-    """The antonyms of each known word, in alphabetical order."""
+    """Return the antonyms of each known word.
+
+    Args:
+        folder: Folder of WordNet's files.
+        known: The words of the word lists.
+
+    Returns:
+        All antonyms of each word that has any, in alphabetical order.
+    """
     found: dict[str, set[str]] = defaultdict(set)
     for part in FILES:
         pairs = list(read_antonyms(folder, part))
@@ -253,7 +295,13 @@ def antonyms(folder: Path, known: set[str]) -> dict[str, list[str]]:
 
 
 def write(table: dict[str, list[str]], column: str, path: Path) -> None:
-    """Write a table of words with lists of words, and print its size."""
+    """Write a table as a Parquet file, and print its size.
+
+    Args:
+        table: A list of words for each word.
+        column: Name of the column of the lists.
+        path: The file.
+    """
     schema = pa.schema([("word", pa.string()), (column, pa.list_(pa.string()))])
     columns = {"word": list(table), column: list(table.values())}
     pq.write_table(pa.table(columns, schema), path, compression="zstd", compression_level=22)

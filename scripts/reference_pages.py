@@ -1,4 +1,4 @@
-"""Adds the generated pages of the reference to the site: the command line, and the public Python names."""
+"""Adds two generated pages to the reference of the site: the command line, and the public Python names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import earlyrobust
 from earlyrobust.cli import COMMANDS, load_command
 from earlyrobust.cli.examples import EXAMPLES
 
-# The public names, by what a reader looks for.
+# The public names by chapter of their page.
 _CHAPTERS = {
     "The whole job": ("fit", "Fitted", "render_run"),
     "Tickets": (
@@ -47,7 +47,7 @@ _CHAPTERS = {
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages to the files of the site."""
+    """Add the generated pages to the files of the site. MkDocs calls this hook."""
     pages = {"reference/command-line.md": _command_line(), "reference/python.md": _python()}
     for place, lines in pages.items():
         files.append(File.generated(config, place, content="\n".join(lines) + "\n"))

@@ -93,7 +93,7 @@ def test_an_attack_ends_with_its_table_and_leaves_record_journals_and_page(
         expected = AttackRecord.of(examples, record["settings"], record["journal"], cut=0)
         assert record == json.loads(json.dumps(expected, default=vars))
         assert 0 < expected.under_attack.correct < expected.clean.correct < 12
-        assert f"{100 * expected.under_attack.value:.2f} (" in outcome.out
+        assert f"{100 * expected.under_attack.value:.1f} (" in outcome.out
         assert expected.queries is not None
         assert f"{expected.queries.value:.1f} (" in outcome.out
 
@@ -310,7 +310,7 @@ def test_a_run_attacks_the_dense_model_and_the_ticket(finished: tuple[Path, Outc
         # All 30 examples of the test split, which the record's clean accuracy is about too.
         assert attack.clean.total == len(examples) == model.test.total
         assert attack.clean.correct == model.test.correct
-        assert f"{100 * attack.under_attack.value:.2f} (" in outcome.out
+        assert f"{100 * attack.under_attack.value:.1f} (" in outcome.out
         assert attack.queries is not None
         assert f"{attack.queries.value:.1f} (" in outcome.out
     assert "Aua%, textfooler" in outcome.out

@@ -296,7 +296,7 @@ def test_a_search_takes_trainer_itself_and_classes_with_options_of_their_own(tmp
         ({"optimizers": (object(), None)}, "cannot be given optimizers"),
         ({"model_init": tiny.classifier}, "cannot be given model_init"),
         ({"trainer_class": Fixed}, r"^Fixed.__init__ does not take adversary, penalty, callbacks: write "),
-        ({"arguments": {"torch_compile": True}}, "^A compiled model does not see"),
+        ({"arguments": {"torch_compile": True}}, "^A compiled model ignores"),
         ({"trainer_class": dict}, "trainer_class is"),
         ({"trainer_class": tiny.classifier}, "trainer_class is"),
     ],

@@ -57,7 +57,7 @@ class Scored:
 
     @property
     def score(self) -> float:
-        """How close the victim is to an error; the attack raises this number."""
+        """The closeness of the victim to an error, which the attack raises."""
         return self.by.of(self.answer, self.label)
 
     @property

@@ -106,7 +106,7 @@ def show_predictions(display: Display, report: PredictionReport) -> None:
     rows: list[list[Cell]] = [[name, f"{count:,}"] for name, count in report.named.items()]
     display.show(Table(f"{report.rows:,} rows of {report.file}", ["predicted", "rows"], rows))
     if report.without_text:
-        display.warn([f"{report.without_text:,} rows have no text, so they have no prediction."])
+        display.warn([f"Rows without a text, which have no prediction: {report.without_text:,}."])
     if report.cut:
         display.warn([f"{report.cut:,} texts are longer than {report.max_length} tokens and lose their end."])
     display.say(f"The predictions are in {report.output} ({report.rows_per_second:,.0f} rows a second).")

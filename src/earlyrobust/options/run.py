@@ -21,7 +21,7 @@ _OF_OWN_DATA = ("test_file", "text_column", "pair_column", "label_column")
 OWN_DATA = {"max_length": 128, "epochs": 3.0, "heads": 1 / 6, "neurons": 0.3}
 
 
-class RunConfig(DataOptions, TrainingOptions, SearchOptions, AttackOptions):
+class RunConfig(AttackOptions, SearchOptions, TrainingOptions, DataOptions):
     """Options of `earlyrobust run`, and of `search` and `finetune`, which use some of them.
 
     An option that is None gets its value from the task when the options are resolved, or from the method or

@@ -31,7 +31,7 @@ _SETTINGS = {name: one.settings for name, one in RunConfig.described().items() i
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a classifier is trained.
+    """The plan of a training: the search with its settings, the adversaries, the start, and the noise.
 
     Attributes:
         search: The class of the ticket search; None for training the whole encoder, or for a random ticket.
