@@ -9,20 +9,28 @@ from pathlib import Path
 from typing import TypeVar
 
 import attack_strength
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.analysis.differences import Difference
 from earlyrobust.analysis.summary import ArmSummary, frontier, summarise
-from earlyrobust.reports.comparisons import cost_table, difference_table, results_table
+from earlyrobust.reports.comparisons import cost_table, difference_table, frontier_points, results_table
+from earlyrobust.reports.plots import aua_against_time
 from earlyrobust.reports.tables import Cell, Number, Table, to_markdown
+from earlyrobust.reports.verdicts import verdicts
 from earlyrobust.results import RunRecord
-from earlyrobust.statistics.measures import AUA, CLEAN, LATENCY, OVERALL, Mean, of_attack
+from earlyrobust.statistics.measures import AUA, CLEAN, LATENCY, OVERALL, PARAMETERS, Mean, of_attack
 from earlyrobust.statistics.significance import SIGNIFICANT, holm
 
 ROOT = Path(__file__).parents[1]
 RECORDS = Path(__file__).with_name("records")
 ATTACKS = Path(__file__).with_name("attacks")
 PAGE = ROOT / "docs" / "evidence.md"
+README = ROOT / "README.md"
+PICTURE = ROOT / "docs" / "images" / "results.svg"
+# Between these lines of the README are the results of the front page.
+MARKS = ("<!-- results -->", "<!-- /results -->")
 # Our interpretation of the answers in words: a section for each question.
 READINGS = Path(__file__).with_name("readings.md")
 
@@ -59,6 +67,15 @@ CHANGED = (
     *("finetune", "three times as long", "freelb", METHOD),
 )
 ADVERSARIAL = ("pgd", "freelb", "freeat", "yopo", "smart", "infobert", "robust-ticket")
+# The record of the front page, and the titles of its methods.
+FRONT_RECORD = "method-sst2"
+FRONT = {
+    NOISE: "`earlyrobust-noise` (ours)",
+    METHOD: "`earlyrobust` (the paper's)",
+    "pgd-5": "PGD, five steps",
+    "pgd-1": "PGD, one step",
+    "finetune": "fine-tuning",
+}
 MEAN_AUA = of_attack(AUA, OVERALL)
 
 BEGIN = """# Evidence
@@ -486,5 +503,71 @@ def _told(difference: Difference) -> Number:
     return Number(difference.mean, 1, signed=True, p=difference.p, adjusted=difference.adjusted)
 
 
-if __name__ == "__main__":
+def front() -> str:
+    """Make the results of the front page: a table of the main methods, and what its numbers rest on."""
+    comparison = Comparison.load(RECORDS / FRONT_RECORD)
+    summaries = {summary.name: summary for summary in summarise(comparison)}
+    attacks = comparison.attacks[:3]
+    rows = [_front_row(title, summaries[arm], attacks) for arm, title in FRONT.items() if arm in summaries]
+    columns = [
+        "",
+        CLEAN,
+        *(of_attack(AUA, attack) for attack in attacks),
+        "training time",
+        "parameters",
+        "latency",
+    ]
+    ours = [told for told in verdicts(comparison, [*summaries.values()]) if told.startswith(NOISE)]
+    return "\n\n".join(
+        [
+            markdown(columns, rows),
+            f"SST-2, the encoder `minilm`; {budget(comparison)} Aua%: accuracy under attack. The 95 % "
+            "intervals are in brackets. Training time and latency are relative to fine-tuning; other work "
+            "ran on the machine.",
+            *ours,
+            "One seed shows nothing about another training. [Evidence](docs/evidence.md) has all methods, "
+            "attacks and tests.",
+        ]
+    )
+
+
+def _front_row(title: str, summary: ArmSummary, attacks: Sequence[str]) -> list[Cell]:
+    shown = summary.measures
+    return [
+        title,
+        Number(shown[CLEAN], 1),
+        *(Number(shown[of_attack(AUA, attack)], 1) for attack in attacks),
+        Number(summary.time_ratios["finetune"], 2),
+        f"{shown[PARAMETERS].value / 1e6:.1f} M",
+        Number(shown[LATENCY], 2) if LATENCY in shown else "–",
+    ]
+
+
+def picture() -> Figure:
+    """Plot accuracy under attack against training time, for the methods of the front page."""
+    comparison = Comparison.load(RECORDS / FRONT_RECORD)
+    points = frontier_points(comparison, summarise(comparison))
+    return aua_against_time(
+        {title: points[arm] for arm, title in FRONT.items() if arm in points}, "fine-tuning"
+    )
+
+
+def with_front(readme: str) -> str:
+    """Put the results into the text of the README, between their marks."""
+    before, _, rest = readme.partition(f"{MARKS[0]}\n")
+    _, _, after = rest.partition(MARKS[1])
+    return f"{before}{MARKS[0]}\n{front()}\n{MARKS[1]}{after}"
+
+
+def main() -> None:
+    """Write the page of evidence, and the table and the picture of the front page."""
     PAGE.write_text(build(), encoding="utf-8")
+    README.write_text(with_front(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PICTURE.parent.mkdir(exist_ok=True)
+    # Text stays text, and the fixed salt makes the file reproducible.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "earlyrobust"}):
+        picture().savefig(PICTURE, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()

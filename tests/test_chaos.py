@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 # What differs between two runs that are the same: how long things took, and what was measured in time.
 TIMES = {"seconds", "speed", "environment"}
-# Kills of each command, fifty in all; a command that ends before it is killed begins again in a new folder.
-KILLS = {"search": 8, "run": 14, "finetune": 6, "attack": 8, "export": 6, "compare": 8, "reproduce": 6}
+# Kills of each command, forty in all; a command that ends before it is killed begins again in a new folder.
+KILLS = {"search": 6, "run": 10, "finetune": 5, "attack": 5, "export": 5, "compare": 5, "reproduce": 5}
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_ended_by_a_signal_a_command_says_how_to_go_on(
     searching = tmp_path / "run" / "checkpoints" / "ticket"
     ended = worker.call(*arguments, after=0, once=searching.exists, by=by)
     assert ended.code == 128 + by, ended.said
-    assert ended.said.endswith("; the same command goes on.\n")
+    assert ended.said.endswith("; the same command continues.\n")
     assert "Traceback" not in ended.said
     assert worker.call(*arguments).code == 0
     assert_same(tmp_path / "run", content(place / "run"))

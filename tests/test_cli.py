@@ -199,7 +199,7 @@ def test_interrupted_by_the_user(encoder: Path, tmp_path: Path, monkeypatch: pyt
         patch.setattr(Display, "callbacks", lambda self: [Interrupt()])
         outcome = call(*arguments)
     assert outcome.code == 130
-    assert f"Interrupted. What is done is kept in {folder}; the same command goes on." in outcome.out
+    assert f"Interrupted. The finished work is kept in {folder}; the same command continues." in outcome.out
     assert outcome.err == ""
     assert call(*arguments).code == 0
 

@@ -182,7 +182,7 @@ def test_how_it_is_batched_is_no_other_attack(
 
 def interrupted(folder: Path, out: str, code: int) -> None:
     assert code == 130
-    assert f"Interrupted. What is done is kept in {folder}; the same command goes on." in out
+    assert f"Interrupted. The finished work is kept in {folder}; the same command continues." in out
     assert set(snapshot(folder)) <= {"textfooler.jsonl", "textbugger.jsonl", "config.yaml", "progress.json"}
 
 

@@ -294,7 +294,7 @@ def test_an_interrupted_attack_prints_no_record(
     monkeypatch.setattr(Display, "attacked", interrupt)
     outcome = attack(classifier, few, tmp_path / "out", "--json", "--fail-under", "100")
     assert (outcome.code, outcome.out) == (130, "")
-    assert "Interrupted. What is done is kept" in outcome.err
+    assert "Interrupted. The finished work is kept" in outcome.err
     assert "Below" not in outcome.err
 
 

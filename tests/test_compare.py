@@ -639,7 +639,7 @@ def test_an_interrupted_command_says_that_it_goes_on(
     file = write_yaml(tmp_path / "grid.yaml", options)
     outcome = call("compare", "--config", file, "--output", tmp_path / "grid")
     assert outcome.code == 130
-    assert f"kept in {tmp_path / 'grid'}; the same command goes on" in outcome.out
+    assert f"kept in {tmp_path / 'grid'}; the same command continues" in outcome.out
     assert not Comparison.load(tmp_path / "grid").is_whole
 
 
@@ -732,7 +732,7 @@ def workers() -> list[int]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("_cluster")
 def test_a_cluster_runs_the_same_cells_and_outlives_a_killed_worker(plan: Plan, tmp_path: Path) -> None:
-    long = {"method": "earlyrobust", "epochs": 50}
+    long = {"method": "earlyrobust", "epochs": 30}
     short = {method: {"method": method} for method in ("finetune", "freeat")}
     changes = {"methods": "", "arms": {"one": long, "other": {**long, "neurons": 0.2}, **short}, "seeds": 1}
     killed: dict[str, Any] = {}

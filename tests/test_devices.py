@@ -288,7 +288,9 @@ def test_it_is_said_where_forms_ran_on_different_devices():
 
     environment = describe_environment()
     both = BenchmarkRecord([contender("ticket", "cuda"), contender("onnx", "cpu")], environment)
-    assert list(benchmark_verdicts(both)) == ["Not all ran on the same device: ticket on cuda; onnx on cpu."]
+    assert list(benchmark_verdicts(both)) == [
+        "The classifiers did not all run on the same device: ticket on cuda; onnx on cpu."
+    ]
     for devices in (("cpu", "cpu"), (None, None), ("cuda", None)):  # None: written by an earlier version
         of_one = [contender(str(number), device) for number, device in enumerate(devices)]
         assert list(benchmark_verdicts(BenchmarkRecord(of_one, environment))) == []

@@ -41,6 +41,13 @@ def test_the_page_is_what_the_records_say(build: ModuleType) -> None:
     assert build.PAGE.read_text(encoding="utf-8") == build.build(), "run `python evidence/build.py`"
 
 
+def test_the_front_page_is_what_the_records_say(build: ModuleType) -> None:
+    readme = build.README.read_text(encoding="utf-8")
+    assert readme == build.with_front(readme), "run `python evidence/build.py`"
+    assert build.PICTURE.is_file()
+    assert len(build.picture().axes) == 1
+
+
 def test_the_page_changes_with_a_record(
     build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,7 +195,7 @@ def test_the_page_s_adversary_search_and_attack_work_from_the_command_line(
     found = Ticket.from_pretrained(mine / "runs" / "sparse" / "ticket")
     assert found.origin["method"] == "sparse"
     assert found.origin["search"]["head_penalty"] == 1e-3
-    done = call(*attack, "--examples", 10, "--fail-under", "mine:DoubledLetters=100", "--scrutiny")
+    done = call(*attack, "--examples", 4, "--fail-under", "mine:DoubledLetters=100", "--scrutiny")
     assert done.code == 3, done.err
     report = AttackReport.load(mine / "runs" / "doubled")
     assert list(report.attacks) == ["doubled-letters", "textbugger"]

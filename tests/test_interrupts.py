@@ -185,5 +185,5 @@ def test_the_command_says_how_to_go_on(
     done = call(*run, "--output", tmp_path / "run")
     assert done.code == 130
     assert "Interrupted: the training writes a checkpoint." in done.out
-    assert "the same command goes on." in done.out
+    assert "the same command continues." in done.out
     assert list((tmp_path / "run" / "checkpoints").rglob("elapsed.json"))

@@ -795,5 +795,5 @@ def test_occurrences_may_be_none() -> None:
 @pytest.mark.parametrize("choice", ["random", "learned", "gradient"])
 def test_a_compiled_model_is_refused(tokenizer: PreTrainedTokenizerBase, tmp_path: Path, choice: str) -> None:
     """Its passes would run without the hooks, and the noise would never learn."""
-    with pytest.raises(ConfigError, match=r"^A compiled model .* and noise do to it: leave out"):
+    with pytest.raises(ConfigError, match=r"^A compiled model ignores the hooks of .* noise: leave out"):
         train(tokenizer, tmp_path, noise(tokenizer, choice=choice), torch_compile=True)

@@ -158,7 +158,7 @@ def test_a_job_that_loses_a_process_says_so_and_goes_on_with_another_number(
     assert process.wait(timeout=120) != 0
     if before > 1:
         assert "Error: Another process of this job has ended" in said_in(tmp_path)
-        assert "the same command goes on" in said_in(tmp_path)
+        assert "run the same command again to continue" in said_in(tmp_path)
     said = end(launch(command(folder), after, tmp_path), tmp_path)
     assert "finished before" in said
     assert_same(folder, alone)

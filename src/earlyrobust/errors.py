@@ -41,12 +41,15 @@ class ResourceError(EarlyRobustError):
     """A resource of an attack is missing or cannot be used."""
 
 
-_NO_ROOM = "There is no room left on the disk{place}: make some, and the same command goes on."
+_NO_ROOM = "There is no room left on the disk{place}: free some, then run the same command again to continue."
 _NO_MEMORY = (
     "There is not enough memory: choose a smaller --batch-size or --max-length to train, or a smaller "
     "--token-budget to attack."
 )
-_LOST = "Another process of this job has ended: what is done is kept, and the same command goes on."
+_LOST = (
+    "Another process of this job has ended. The finished work is kept: run the same command again to "
+    "continue."
+)
 # Words in the messages of libraries that wrap errors of the system, with the sentence to show instead.
 _WRAPPED = {
     "No space left on device": _NO_ROOM.format(place=""),

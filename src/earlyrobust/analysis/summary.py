@@ -273,7 +273,7 @@ def _values(runs: Mapping[int, RunRecord], all_attacks: Sequence[str]) -> dict[s
         SECONDS: lambda run: run.training_seconds,
         PARAMETERS: lambda run: run.model.parameters,
         MEGABYTES: lambda run: run.model.bytes / 1e6,
-        LATENCY: lambda run: 1.0 if run.speed is None else run.speed.time_ratio,
+        LATENCY: lambda run: 1.0 if run.speed is None else run.speed.plausible_time_ratio,
     }
     found = {
         name: {seed: value for seed, run in sorted(runs.items()) if (value := measure(run)) is not None}

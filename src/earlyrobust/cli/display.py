@@ -71,8 +71,10 @@ class Display(Observer):
             signal.signal(signal.SIGTERM, self._handler)
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             kept = self._folder is not None and self._folder.exists()
-            rest = f" What is done is kept in {self._folder}; the same command goes on." if kept else ""
-            self.say(f"\n{'Terminated' if kind is _Terminated else 'Interrupted'}.{rest}")
+            ended = "Terminated." if kind is _Terminated else "Interrupted."
+            if kept:
+                ended += f" The finished work is kept in {self._folder}; the same command continues."
+            self.say(f"\n{ended}")
             raise SystemExit(TERMINATED if kind is _Terminated else INTERRUPTED) from error
 
     @contextmanager

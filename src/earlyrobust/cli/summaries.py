@@ -15,7 +15,7 @@ from earlyrobust.reports.comparisons import RATIOS, comparison_tables, headlines
 from earlyrobust.reports.confusion import confusion_table, percent_of
 from earlyrobust.reports.numbers import attack_cells, describe_stop, percent
 from earlyrobust.reports.pages import REPORT_PAGE
-from earlyrobust.reports.runs import results_table
+from earlyrobust.reports.runs import describe_cost, results_table
 from earlyrobust.reports.scrutiny import scrutiny_table
 from earlyrobust.reports.tables import Cell, Table
 from earlyrobust.reports.validity import MEANING_OF_AUA, doubts_of_arms
@@ -46,15 +46,11 @@ def show_run(display: Display, record: RunRecord, folder: Path) -> None:
     display.show(replace(results_table(record, with_never_offered=True), title=title))
     for sentence in verdicts_on_run(record, folder):
         display.say(sentence)
+    if (cost := describe_cost(record)) is not None:
+        display.say(cost)
     if record.search is not None and "ticket" in record.seconds:
         display.say(describe_stop(record.search))
     _note_resources(display, record.model.attacks)
-    if record.speed is not None:
-        display.say(
-            f"A forward pass of the ticket takes {record.speed.time_ratio:.2f} of the time of the "
-            f"{record.rival} (floating-point operations: {record.speed.flops_ratio:.2f}; batch "
-            f"{record.speed.batch_size}, {record.speed.tokens} tokens)."
-        )
     display.warn(record.findings)
     display.say(f"The classifier is in {folder}/model, the record in {folder}/result.json.")
 

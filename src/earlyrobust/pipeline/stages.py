@@ -289,8 +289,8 @@ def train_model(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
         recipe = job.recipe
         if recipe.goes_on and job.folder.last_checkpoint(MODEL) is None:
             raise OutputError(
-                f"'{job.folder.checkpoints(MODEL)}' no longer holds the checkpoint from which the ticket's "
-                "training goes on: begin again in another --output."
+                f"'{job.folder.checkpoints(MODEL)}' no longer holds the checkpoint of the ticket's training: "
+                "begin again in another --output."
             )
         return job.train(_start(job, ticket), MODEL, recipe.adversary, job.noise(MODEL))
 

@@ -103,7 +103,7 @@ def cost_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table
                 _or_nothing(summary.time_ratios.get(baseline), 2),
                 Number(summary.measures[PARAMETERS], 0),
                 Number(summary.measures[MEGABYTES], 1),
-                Number(summary.measures[LATENCY], 2),
+                _or_nothing(summary.measures.get(LATENCY), 2),
             ]
             for summary in summaries
         ],

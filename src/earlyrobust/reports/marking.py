@@ -13,6 +13,8 @@ from earlyrobust.journal import AttackedExample
 
 # A word as attacks define it, the white space between words, or one other character.
 _TOKEN = re.compile(r"[\w'\-*@˗`×]+|\s+|.", re.DOTALL)
+# Most tokens that one edit spans in both texts together, and the number of equal tokens that ends it.
+_EDIT, _AGAIN = 100, 3
 
 
 class Piece(NamedTuple):
@@ -82,9 +84,31 @@ def _matches(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int, int,
     if len(old) == len(new):
         # Words were replaced one for one, so tokens at the same place are compared.
         yield from ((place, place, 1) for place, token in enumerate(old) if token == new[place])
-    else:
-        for block in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
-            yield block.a, block.b, block.size
+        return
+    # Some edit changed the number of tokens. Edits are small, so the texts are soon the same again. A
+    # comparison of the whole texts would be slow, and could match repeated words in other places.
+    begin = other = 0
+    while begin < len(old) and other < len(new):
+        if old[begin] == new[other]:
+            yield begin, other, 1
+            begin, other = begin + 1, other + 1
+            continue
+        end, end_other = _same_again(old, new, begin, other)
+        for block in SequenceMatcher(None, old[begin:end], new[other:end_other]).get_matching_blocks():
+            yield begin + block.a, other + block.b, block.size
+        begin, other = end, end_other
+
+
+def _same_again(old: Sequence[str], new: Sequence[str], begin: int, other: int) -> tuple[int, int]:
+    """Return the nearest places where the lists have `_AGAIN` equal tokens in a row; else the ends."""
+    for distance in range(1, _EDIT):
+        # An edit of equally many tokens in both lists is the most likely, so it is tried first.
+        for skipped in sorted(range(distance + 1), key=lambda place: abs(2 * place - distance)):
+            end, end_other = begin + skipped, other + distance - skipped
+            ahead = old[end : end + _AGAIN]
+            if ahead and ahead == new[end_other : end_other + _AGAIN]:
+                return end, end_other
+    return len(old), len(new)
 
 
 def _joined(tokens: Sequence[str], changed: Sequence[bool]) -> list[Piece]:

@@ -21,9 +21,12 @@ NOTHING = "–"
 
 def percent(accuracy: Accuracy | None) -> Cell:
     """Return an accuracy in percent with its interval; a dash for None."""
-    if accuracy is None:
-        return NOTHING
-    return Number(Mean(100 * accuracy.value, 100 * accuracy.low, 100 * accuracy.high, 1))
+    return NOTHING if accuracy is None else Number(percent_mean(accuracy))
+
+
+def percent_mean(accuracy: Accuracy) -> Mean:
+    """Return an accuracy and its interval in percent."""
+    return Mean(100 * accuracy.value, 100 * accuracy.low, 100 * accuracy.high, 1)
 
 
 def number(mean: Mean | None, digits: int, scale: float = 1) -> Cell:

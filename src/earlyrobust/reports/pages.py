@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from earlyrobust.reports.comparisons import FAILED, comparison_tables, frontier_
 from earlyrobust.reports.examples import attack_section, class_namer
 from earlyrobust.reports.html import environment, plain, setting, write_page
 from earlyrobust.reports.marking import mark_columns
-from earlyrobust.reports.runs import run_headlines, run_tables
+from earlyrobust.reports.numbers import percent_mean
+from earlyrobust.reports.runs import describe_cost, run_headlines, run_tables
 from earlyrobust.reports.tables import Table, to_csv, to_latex, to_markdown
 from earlyrobust.reports.validity import doubts_of_arms
 from earlyrobust.reports.verdicts import as_json, verdicts_on_run
@@ -52,9 +53,9 @@ class Chapter:
         title: Title of the chapter; empty for the only chapter of a report.
         headlines: Sentences that sum up the chapter.
         tables: The tables.
-        pictures: Caption and figure of each picture.
+        pictures: Captions and figures before the tables.
+        details: Captions and figures after the tables.
         attacks: The sections of attacks: see `attack_section`.
-        pictures_first: Whether the pictures come before the tables.
         differences: The tested differences of a comparison as JSON types; empty without differences.
     """
 
@@ -62,8 +63,8 @@ class Chapter:
     headlines: list[str]
     tables: list[Table]
     pictures: list[tuple[str, Figure]]
+    details: list[tuple[str, Figure]] = field(default_factory=list)
     attacks: list[dict[str, Any]] = field(default_factory=list)
-    pictures_first: bool = False
     differences: dict[str, Any] = field(default_factory=dict)
 
 
@@ -143,8 +144,7 @@ def _experiment(folder: Path) -> tuple[Report, dict[Path, Chapter]]:
         if not (folder / part / COMPARISON_NAME).exists():
             continue  # not begun yet
         comparison = Comparison.load(folder / part)
-        chapter = _chapter(task, comparison, record.views, record.sweep)
-        chapters[folder / part] = replace(chapter, pictures_first=record.name.startswith("figure"))
+        chapters[folder / part] = _chapter(task, comparison, record.views, record.sweep)
         facts |= {f"{name}, {task}": pairs for name, pairs in _facts_of(comparison).items()}
     title = f"{record.name}: {record.title} (scale {record.scale})"
     return Report(title, [], record.notes, list(chapters.values()), record.command, facts), chapters
@@ -164,13 +164,18 @@ def _chapter(title: str, comparison: Comparison, views: Sequence[View], sweep: s
         )
     if "sweep" in views and sweep is not None and (curves := _curves(comparison, summaries, sweep)):
         pictures.append((f"Accuracy against {sweep}", plots.against_option(curves, sweep)))
-    for arm, runs in comparison.runs.items():
-        for seed, run in sorted(runs.items())[:1]:
-            pictures += _pictures_of_run(run, f"{arm}, seed {seed}: ", views)
+    details = [
+        picture
+        for arm, runs in comparison.runs.items()
+        for seed, run in sorted(runs.items())[:1]
+        for picture in _pictures_of_run(run, f"{arm}, seed {seed}: ", views)
+    ]
+    if not pictures:  # then the pictures of the runs are the point
+        pictures, details = details, []
     told = [*headlines(comparison, summaries), *doubts_of_arms(comparison)]
     tables = comparison_tables(comparison, summaries)
     tested = as_json(comparison, summaries) if any(summary.differences for summary in summaries) else {}
-    return Chapter(title, told, tables, pictures, differences=tested)
+    return Chapter(title, told, tables, pictures, details, differences=tested)
 
 
 def _curves(
@@ -204,8 +209,8 @@ def _pictures_of_run(run: RunRecord, begin: str, views: Sequence[View]) -> Itera
 def _run(folder: Path) -> Report:
     record = RunRecord.load(folder)
     shown = _pictures_of_run(record, "", ("distances", "layers"))
-    pictures = [(caption[0].upper() + caption[1:], figure) for caption, figure in shown]
-    pictures += [
+    details = [(caption[0].upper() + caption[1:], figure) for caption, figure in shown]
+    details += [
         (f"{_STAGES.get(stage, stage)}: loss, gradient norm and learning rate", plots.training_curves(log))
         for stage, log in record.training.items()
         if any(loss is not None for loss in log.loss)
@@ -217,15 +222,37 @@ def _run(folder: Path) -> Report:
             continue  # journals hold the texts, so a shared record may come without them
         attacked = [example for example in read_journal(journal)[1] if example.status != "skipped"]
         attacks.append(attack_section(title, attack, attacked, _EXAMPLES))
-    chapter = Chapter("", [], run_tables(record), pictures, attacks)
+    caption = "Accuracy, clean and under attack, with 95 % intervals"
+    pictures = [(caption, plots.accuracies(_accuracies(record)))]
+    chapter = Chapter("", [], run_tables(record), pictures, details, attacks)
     seed, model = record.config.get("seed"), record.config.get("model")
     title = f"{record.method} on {record.data.name}: {model}, seed {seed}"
     facts = {"Options": _pairs(record.config), "Environment": _environment(record.environment)}
     options = ["--config", str(folder / "config.yaml"), "--output", str(folder)]
     # The record of `earlyrobust finetune` does not hold the folder of the ticket, so the command is unknown.
     command = "" if record.method == "finetune-ticket" else shlex.join(["earlyrobust", "run", *options])
-    headlines = [*verdicts_on_run(record, folder), *run_headlines(record)]
+    verdict, *rest = verdicts_on_run(record, folder) or [""]
+    cost, told = describe_cost(record), run_headlines(record)
+    if verdict and cost is not None:
+        verdict, told = f"{verdict} {cost}", [sentence for sentence in told if sentence != cost]
+    headlines = [*filter(None, [verdict]), *rest, *told]
     return Report(title, headlines, [], [chapter], command, facts, record.data.label_names)
+
+
+def _accuracies(record: RunRecord) -> dict[str, dict[str, Mean]]:
+    """Return the accuracies of the models of a run, in percent."""
+    models = {record.column_of_dense: record.dense, record.title: record.model}
+    return {
+        plain(title): {
+            CLEAN: percent_mean(model.test),
+            **{
+                plain(of_attack(AUA, name)): percent_mean(attack.under_attack)
+                for name, attack in model.attacks.items()
+            },
+        }
+        for title, model in models.items()
+        if model is not None
+    }
 
 
 def _write_tables(folder: Path, chapter: Chapter) -> list[Path]:

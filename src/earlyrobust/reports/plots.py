@@ -31,6 +31,8 @@ _COLOURS = (
     "#7f6a55",
 )
 _MARKERS = "osD^vP*Xhp"
+# Names of measures on an axis are cut to this number of characters.
+_LONGEST = 30
 
 
 def render_pictures(record: RunRecord, folder: Path) -> list[Path]:
@@ -149,6 +151,35 @@ def training_curves(log: TrainingLog) -> Figure:
 def _known(log: TrainingLog, values: Sequence[float | None]) -> list[tuple[int, float]]:
     """Return the known points of a logged curve as pairs of step and value; an empty curve has none."""
     return [(step, value) for step, value in zip(log.steps, values, strict=False) if value is not None]
+
+
+def accuracies(models: Mapping[str, Mapping[str, Mean]]) -> Figure:
+    """Plot the accuracies of models side by side, clean and under each attack, with intervals.
+
+    Args:
+        models: For each model by name, its accuracies in percent, by the name of the measure.
+    """
+    measures = list(dict.fromkeys(name for shares in models.values() for name in shares))
+    figure = Figure(
+        figsize=(4.8, 1.6 + 0.5 * len(measures) + _height_of_legend(models)), layout="constrained"
+    )
+    axes = figure.subplots()
+    for place, shares in enumerate(models.values()):
+        offset = 0.3 * (place / max(1, len(models) - 1) - 0.5) if len(models) > 1 else 0.0
+        axes.errorbar(
+            [mean.value for mean in shares.values()],
+            [measures.index(name) + offset for name in shares],
+            xerr=[[_bars(mean)[end][0] for mean in shares.values()] for end in (0, 1)],
+            fmt=_MARKERS[place],
+            color=_COLOURS[place],
+            elinewidth=1.2,
+            label="-",
+        )
+    axes.set(xlabel="%", xlim=(0, 100), ylim=(len(measures) - 0.5, -0.5))
+    shown = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in measures]
+    axes.set_yticks(range(len(measures)), shown, parse_math=False)
+    _legend(figure, axes, list(models))
+    return figure
 
 
 def aua_against_time(points: Mapping[str, tuple[Mean, Mean]], baseline: str) -> Figure:

@@ -9,6 +9,7 @@ from earlyrobust.reports.numbers import NOTHING, attack_cells, describe_stop, pe
 from earlyrobust.reports.tables import Cell, Table
 from earlyrobust.reports.validity import MEANING_OF_AUA, MEANING_OF_ECE, NEVER_OFFERED, validity_of_models
 from earlyrobust.results import ModelRecord, RunRecord, SearchRecord
+from earlyrobust.results.wording import listed as _and
 from earlyrobust.statistics.measures import (
     AUA,
     CALIBRATION,
@@ -35,14 +36,32 @@ def run_headlines(record: RunRecord) -> list[str]:
         for attack, result in dense.attacks.items():
             told += f", {100 * result.under_attack.value:.1f} % under {attack}"
         sentences.append(f"{told}.")
-    if record.speed is not None:
-        sentences.append(
-            f"A forward pass takes {record.speed.time_ratio:.2f} of the time of the {record.rival} "
-            f"(floating-point operations: {record.speed.flops_ratio:.2f})."
-        )
+    if (cost := describe_cost(record)) is not None:
+        sentences.append(cost)
     if record.search is not None:
         sentences.append(describe_stop(record.search))
     return sentences + record.findings
+
+
+def describe_cost(record: RunRecord) -> str | None:
+    """Compare the cost of a run's classifier with that of the dense model; None without a dense model."""
+    model, dense, speed = record.model, record.dense, record.speed
+    if dense is None:
+        return None
+    parts = []
+    if fewer := 1 - model.parameters / dense.parameters:
+        parts.append(f"has {100 * fewer:.0f} % fewer parameters than the {record.rival}")
+    if speed is not None and speed.plausible_time_ratio is not None:
+        parts.append(
+            f"takes {speed.plausible_time_ratio:.2f} of the time of a forward pass "
+            f"({speed.flops_ratio:.2f} of the floating-point operations)"
+        )
+    elif speed is not None:
+        parts.append(f"takes {speed.flops_ratio:.2f} of the floating-point operations of a forward pass")
+    if not record.given and record.seconds.get("dense"):
+        times = record.training_seconds / record.seconds["dense"]
+        parts.append(f"took {times:.2f} times the training time of the {record.rival}")
+    return f"The {record.title} {_and(parts)}." if parts else None
 
 
 def settling_headline(search: SearchRecord, gamma: float, patience: int, settling: str = "streak") -> str:

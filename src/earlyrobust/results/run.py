@@ -183,6 +183,10 @@ class SearchRecord:
         )
 
 
+# A ratio of times is plausible down to this share of the ratio of operations.
+_PLAUSIBLE = 0.85
+
+
 @dataclass(frozen=True)
 class SpeedRecord:
     """The time of a forward pass of the cut model, relative to the dense model.
@@ -201,6 +205,14 @@ class SpeedRecord:
     flops_ratio: float
     batch_size: int
     tokens: int
+
+    @property
+    def plausible_time_ratio(self) -> float | None:
+        """The ratio of times; None if it is far below the ratio of operations.
+
+        Fewer operations cannot save so much time. Then other work on the machine disturbed the measurement.
+        """
+        return self.time_ratio if self.time_ratio > _PLAUSIBLE * self.flops_ratio else None
 
 
 @dataclass(frozen=True)
