@@ -33,7 +33,7 @@ from earlyrobust.families import family_of
 from earlyrobust.noise import Lexicon, TextNoise
 from earlyrobust.options.methods import METHODS
 from earlyrobust.options.run import RunConfig
-from earlyrobust.pipeline.costs import COSTS_FILE, MeasuredCosts, MethodCost, StepCost
+from earlyrobust.pipeline.method_costs import COSTS_FILE, MeasuredCosts, MethodCost, StepCost
 from earlyrobust.pipeline.noising import NoiseChoice
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.tickets import random_ticket

@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "textattack": {"attacks", "data", "journal"},
     "adversarial": set(),
     "noise": {"attacks"},
-    "trainer": {"adversarial", "encoders", "families", "noise"},
+    "trainer": {"adversarial", "encoders", "families", "noise", "tickets"},
     "search": {"adversarial", "families", "pruning", "settling", "tickets", "trainer"},
     "evaluation": {
         *("attacks", "data", "encoders", "families", "journal", "onnx_classifier", "results", "statistics"),

@@ -21,7 +21,7 @@ from earlyrobust.data.duplicates import table_keys
 from earlyrobust.data.rows import make_rows
 from earlyrobust.data.splitting import grouped_draw, stratified_draw
 from earlyrobust.errors import DataError
-from earlyrobust.pipeline.counts import describe_rows
+from earlyrobust.pipeline.row_counts import describe_rows
 from earlyrobust.results import RunRecord
 
 

@@ -21,7 +21,7 @@ from earlyrobust.families import family_of
 from earlyrobust.options.methods import METHODS
 from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline import checkpointing, training
-from earlyrobust.pipeline.costs import measured_costs
+from earlyrobust.pipeline.method_costs import measured_costs
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pruning import is_cut
 from earlyrobust.results import RunRecord

@@ -10,7 +10,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from earlyrobust.errors import ConfigError
 from earlyrobust.options.run import RunConfig
-from earlyrobust.pipeline import reporting
+from earlyrobust.pipeline import trackers
 from earlyrobust.pipeline.checkpointing import Checkpoints
 from earlyrobust.reports.plots import training_curves
 from earlyrobust.results import TrainingLog
@@ -66,11 +66,11 @@ def test_logs_of_stages_stay_in_the_folder_between_processes(tmp_path):
 
 @pytest.mark.parametrize("target", ["tensorboard", "wandb", "mlflow"])
 def test_a_place_to_report_to_that_is_not_installed_is_said(monkeypatch, target):
-    monkeypatch.setattr(reporting, "get_available_reporting_integrations", lambda: ["codecarbon"])
+    monkeypatch.setattr(trackers, "get_available_reporting_integrations", lambda: ["codecarbon"])
     with pytest.raises(
         ConfigError, match=rf"^--report-to {target} needs the package '{target}'.*`pip install"
     ):
-        reporting.check_reporting(target)
+        trackers.check_reporting(target)
 
 
 def test_a_place_to_report_to_is_set_up_for_each_stage(monkeypatch, tmp_path):
@@ -78,17 +78,17 @@ def test_a_place_to_report_to_is_set_up_for_each_stage(monkeypatch, tmp_path):
         logging_dir = None
 
     monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
-    monkeypatch.setattr(reporting, "get_reporting_integration_callbacks", lambda _: [Board])
-    with reporting.reporting("tensorboard", tmp_path, "dense") as (board,):
+    monkeypatch.setattr(trackers, "get_reporting_integration_callbacks", lambda _: [Board])
+    with trackers.reporting("tensorboard", tmp_path, "dense") as (board,):
         assert board.logging_dir == str(tmp_path / "logs" / "dense")
     monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "elsewhere")
-    with reporting.reporting("tensorboard", tmp_path, "dense") as (board,):
+    with trackers.reporting("tensorboard", tmp_path, "dense") as (board,):
         assert board.logging_dir is None
 
 
 @pytest.mark.parametrize("target", [None, "none"])
 def test_without_a_place_to_report_to_nothing_is_reported(tmp_path, target):
-    with reporting.reporting(target, tmp_path, "dense") as callbacks:
+    with trackers.reporting(target, tmp_path, "dense") as callbacks:
         assert callbacks == []
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from earlyrobust.pipeline.costs import StepCost
+    from earlyrobust.pipeline.method_costs import StepCost
 
 
 class Kind(StrEnum):
@@ -48,7 +48,7 @@ def listing(
 
 def _methods() -> list[tuple[str, ...]]:
     from earlyrobust.options.methods import METHODS
-    from earlyrobust.pipeline.costs import measured_costs
+    from earlyrobust.pipeline.method_costs import measured_costs
 
     costs = measured_costs().methods
     return [
@@ -60,7 +60,7 @@ def _methods() -> list[tuple[str, ...]]:
 
 
 def _about_costs() -> str:
-    from earlyrobust.pipeline.costs import measured_costs
+    from earlyrobust.pipeline.method_costs import measured_costs
 
     return (
         "Cost of a training step with default settings: forward-backward passes / time relative to a step of "

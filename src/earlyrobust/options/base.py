@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, Self, cast, get_args, get_origin
@@ -98,15 +98,17 @@ def option(
     return Field(default, description=help_, json_schema_extra=extra)
 
 
-def as_in(options: type[Options], name: str) -> Any:
-    """Describe an option in the same way as another set of options.
+def inherited(options: type[Options], name: str, shown: str | None = None) -> Any:
+    """Describe an option as another set of options does; its default is None.
 
     Args:
-        options: The other set of options.
-        name: The name of the option in both sets.
+        options: The other set.
+        name: Name of the option there.
+        shown: The default as users are told it; None to tell that of the other set.
     """
-    field = options.model_fields[name]
-    return Field(field.default, description=field.description, json_schema_extra=field.json_schema_extra)
+    described = options.described()[name]
+    extra: dict[str, Any] = asdict(described if shown is None else replace(described, shown=shown))
+    return Field(None, description=described.help, json_schema_extra=extra)
 
 
 def _told(default: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from earlyrobust.errors import ConfigError
-from earlyrobust.options.base import Options, as_in, option
+from earlyrobust.options.base import Options, inherited, option
 from earlyrobust.options.run import RunConfig
 
 COLUMNS = ("text_column", "pair_column", "label_column")
@@ -20,33 +20,18 @@ class TestData(Options):
     If the classifier is the folder of a run or is in one, an option that is None takes the value of this run.
     """
 
-    task: str | None = option(
-        None, "A task: see `earlyrobust list tasks`.", "Data", shown="that of the run that trained the model"
-    )
-    data_dir: Path | None = option(
-        None, "Folder of Parquet files to read the task from.", "Data", shown="the Hugging Face hub"
-    )
+    task: str | None = inherited(RunConfig, "task", "that of the run that trained the model")
+    data_dir: Path | None = inherited(RunConfig, "data_dir")
     test_file: Path | None = option(
         None, "Your own test data instead of a task: CSV, TSV, JSONL or Parquet.", "Data"
     )
-    text_column: str | None = option(
-        None,
-        "Column of the text, or of the first text of a pair.",
-        "Data",
-        shown="that of the run, else text",
-    )
-    pair_column: str | None = option(
-        None, "Column of the second text of a pair.", "Data", shown="that of the run"
-    )
-    label_column: str | None = option(
-        None, "Column of the label, a number or a word.", "Data", shown="that of the run, else label"
-    )
-    quotes: bool | None = as_in(RunConfig, "quotes")
-    delimiter: str | None = as_in(RunConfig, "delimiter")
-    encoding: str | None = as_in(RunConfig, "encoding")
-    max_length: int | None = option(
-        None, "Most tokens of a text that are read.", "Data", shown="that of the run, else by task"
-    )
+    text_column: str | None = inherited(RunConfig, "text_column", "that of the run, else text")
+    pair_column: str | None = inherited(RunConfig, "pair_column", "that of the run")
+    label_column: str | None = inherited(RunConfig, "label_column", "that of the run, else label")
+    quotes: bool | None = inherited(RunConfig, "quotes")
+    delimiter: str | None = inherited(RunConfig, "delimiter")
+    encoding: str | None = inherited(RunConfig, "encoding")
+    max_length: int | None = inherited(RunConfig, "max_length", "that of the run, else by task")
     labels: str | None = option(
         None,
         "The class that each output of the model stands for: in the order of the outputs, as "

@@ -11,9 +11,9 @@ from earlyrobust.data import TASKS, TextData, load_files, load_task
 from earlyrobust.encoders import load_skeleton, load_tokenizer
 from earlyrobust.noise import TEXT_COLUMNS
 from earlyrobust.options.run import RunConfig
-from earlyrobust.pipeline.counts import describe_rows
-from earlyrobust.pipeline.given import GivenHead, find_head
 from earlyrobust.pipeline.reading import read_texts
+from earlyrobust.pipeline.row_counts import describe_rows
+from earlyrobust.pipeline.trained_head import GivenHead, find_head
 from earlyrobust.workspace.observer import Observer
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline import checkpointing
 from earlyrobust.pipeline.checkpointing import Checkpoints
 from earlyrobust.pipeline.recipe import Recipe
-from earlyrobust.pipeline.reporting import check_reporting, reporting
+from earlyrobust.pipeline.trackers import check_reporting, reporting
 from earlyrobust.results import Confusion, TrainingLog
 from earlyrobust.search import EarlyRobustSearch, Search
 from earlyrobust.storage import flush_folder, write_json

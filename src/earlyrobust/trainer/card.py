@@ -11,7 +11,9 @@ from huggingface_hub import ModelCard
 from huggingface_hub.constants import REPOCARD_NAME
 
 if TYPE_CHECKING:
-    from earlyrobust.trainer.trainer import AdversarialTrainer
+    from earlyrobust.adversarial import Adversary
+    from earlyrobust.noise import TextNoise
+    from earlyrobust.tickets.ticket import Ticket
 
 # The section is inserted before this heading of Trainer's card.
 _NEXT = "\n## Training procedure"
@@ -27,31 +29,35 @@ classify = pipeline("text-classification", model="{name}")
 """
 
 
-def extend_card(trainer: AdversarialTrainer, folder: Path) -> None:
+def extend_card(
+    folder: Path, adversary: Adversary | None, noise: TextNoise | None, ticket: Ticket | None, name: str
+) -> None:
     """Add the adversary, the noise and the ticket to the model card in a folder.
 
     Args:
-        trainer: The trainer that has written the card.
         folder: The folder of the card.
+        adversary: The adversary of the training; None for none.
+        noise: The noise in the training texts; None for none.
+        ticket: The ticket by which the model was cut; None for a model that is not cut.
+        name: The name or path from which users load the model.
     """
     path = folder / REPOCARD_NAME
     card = ModelCard.load(path)
     card.data.tags = [*dict.fromkeys([*(card.data.tags or []), "earlyrobust", "adversarial-robustness"])]
     before, heading, after = card.text.partition(_NEXT)
-    name = getattr(trainer, "hub_model_id", None) or "path/or/name"
-    section = "\n".join(_parts(trainer, name))
+    section = "\n".join(_parts(adversary, noise, ticket, name))
     card.text = f"{before.rstrip()}\n\n## Robustness\n\n{section}\n{heading}{after}"
     card.save(path)
 
 
-def _parts(trainer: AdversarialTrainer, name: str) -> Iterator[str]:
-    adversary, noise = trainer.adversary, trainer.noise
+def _parts(
+    adversary: Adversary | None, noise: TextNoise | None, ticket: Ticket | None, name: str
+) -> Iterator[str]:
     if adversary is None:
         yield "- Adversary in the training step: none"
     else:
         yield f"- Adversary in the training step: {type(adversary).__name__} ({_told(adversary.config)})"
     yield f"- Noise in the training texts: {'none' if noise is None else _told(noise.config)}"
-    ticket = getattr(trainer.accelerator.unwrap_model(trainer.model), "ticket", None)
     if ticket is not None:
         origin = [f"{key} {ticket.origin[key]}" for key in ("method", "seed") if key in ticket.origin]
         searched = f" Its search: {', '.join(origin)}." if origin else ""

@@ -290,7 +290,9 @@ class AdversarialTrainer(LossTrainer):
         """Write Trainer's model card, and add the adversary, the noise and the ticket of the model to it."""
         super().create_model_card(*args, **kwargs)
         if self.is_world_process_zero():
-            extend_card(self, Path(self.args.output_dir))
+            ticket = getattr(self.accelerator.unwrap_model(self.model), "ticket", None)
+            name = getattr(self, "hub_model_id", None) or "path/or/name"
+            extend_card(Path(self.args.output_dir), self.adversary, self.noise, ticket, name)
 
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Evaluate a batch, without noise."""
