@@ -182,12 +182,15 @@ def accuracies(models: Mapping[str, Mapping[str, Mean]]) -> Figure:
     return figure
 
 
-def aua_against_time(points: Mapping[str, tuple[Mean, Mean]], baseline: str) -> Figure:
+def aua_against_time(
+    points: Mapping[str, tuple[Mean, Mean]], baseline: str, cost: str = "training time"
+) -> Figure:
     """Plot accuracy under attack against training time, with intervals and the efficient frontier.
 
     Args:
         points: For each arm by name, training time relative to the baseline, and Aua%.
         baseline: Name of the baseline.
+        cost: Name of the cost, if it is not the training time.
     """
     figure = Figure(figsize=(4.8, 3.4 + _height_of_legend(points)), layout="constrained")
     axes = figure.subplots()
@@ -207,9 +210,9 @@ def aua_against_time(points: Mapping[str, tuple[Mean, Mean]], baseline: str) -> 
         )
     axes.set(ylabel="accuracy under attack, %")
     if len(baseline) > _SHORT:
-        axes.set_xlabel(f"training time, relative to\n{baseline}", parse_math=False, fontsize="small")
+        axes.set_xlabel(f"{cost}, relative to\n{baseline}", parse_math=False, fontsize="small")
     else:
-        axes.set_xlabel(f"training time, relative to {baseline}", parse_math=False)
+        axes.set_xlabel(f"{cost}, relative to {baseline}", parse_math=False)
     axes.set_xlim(left=0)
     _legend(figure, axes, ["efficient frontier", *points])
     return figure
