@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -16,32 +17,43 @@ from earlyrobust.cli.examples import EXAMPLES
 # The public names by chapter of their page.
 _CHAPTERS = {
     "The whole job": ("fit", "Fitted", "render_run"),
+    "Options": ("options.RunConfig", "options.AttackConfig", "options.CompareConfig", "options.ExportConfig"),
     "Tickets": (
-        *("EarlyRobustSearch", "SearchConfig", "EarlyBERTSearch", "EarlyBERTConfig", "RobustTicketSearch"),
-        *("RobustTicketConfig", "Ticket", "WeightTicket", "draw_mask", "mask_distance", "compare_tickets"),
-        *("Overlap", "merge_tickets", "redraw_ticket"),
+        *("search.Search", "EarlyRobustSearch", "SearchConfig", "EarlyBERTSearch", "EarlyBERTConfig"),
+        *("RobustTicketSearch", "RobustTicketConfig", "Ticket", "WeightTicket", "draw_mask", "mask_distance"),
+        *("compare_tickets", "Overlap", "merge_tickets", "redraw_ticket"),
     ),
     "Cutting": (
         *("prune", "ImportanceCoefficients", "masked", "to_dense", "zero_weights", "reinitialize_pruned"),
-        "register_family",
+        *("families.Family", "register_family"),
     ),
     "Training": (
-        *("AdversarialTrainer", "FAT", "Flooding", "FreeAT", "FreeLB", "InfoBERT", "PGD", "SMART", "YOPO"),
+        *("AdversarialTrainer", "adversarial.Adversary", "FAT", "Flooding", "FreeAT", "FreeLB", "InfoBERT"),
+        *(
+            "PGD",
+            "SMART",
+            "YOPO",
+            "noise.TextNoise",
+            "noise.NoiseConfig",
+            "noise.Lexicon",
+            "noise.NoiseCollator",
+        ),
     ),
     "Attacks": (
-        *(
-            "TextFooler",
-            "TextBugger",
-            "PWWS",
-            "BertAttack",
-            "BertAttackEarlyRobust",
-            "DeepWordBug",
-            "Evasion",
-        ),
-        *("EvasionNormalised", "WordSwapAttack", "BoundAttack", "AttackedExample", "Resources"),
-        *("TextAttackWrapper", "read_textattack_csv"),
+        *("attacks.base.Attack", "TextFooler", "TextBugger", "PWWS", "BertAttack", "BertAttackEarlyRobust"),
+        *("DeepWordBug", "Evasion", "EvasionNormalised", "WordSwapAttack", "BoundAttack", "AttackedExample"),
+        *("Resources", "attacks.swaps.Swaps", "attacks.constraints.WordLimit"),
+        *("attacks.resources.neighbours.load_neighbours", "TextAttackWrapper", "read_textattack_csv"),
     ),
-    "Evaluation": ("evaluate_clean", "evaluate_under_attack"),
+    "Judging a classifier": (
+        *("evaluate_clean", "evaluate_under_attack", "judging.evaluate", "judging.attack", "judging.predict"),
+        *("judging.replay", "judging.export", "judging.benchmark", "options.TestData", "export.export_onnx"),
+    ),
+    "Records": (
+        *("results.RunRecord", "results.ModelRecord", "results.AttackRecord", "statistics.Accuracy"),
+        "statistics.Mean",
+    ),
+    "Encoders and data": ("encoders.locate", "encoders.load_classifier", "data.count_overlap"),
     "Errors": ("EarlyRobustError",),
 }
 
@@ -89,12 +101,29 @@ def _command(name: str, command: Any) -> Iterator[str]:
         yield "    |---|---|---|"
         for flag in flags:
             spelling = ", ".join(f"`{text}`" for text in (*flag.opts, *flag.secondary_opts))
-            shown = flag.show_default if isinstance(flag.show_default, str) else ""
+            shown = (
+                flag.show_default
+                if isinstance(flag.show_default, str)
+                else "required"
+                if flag.required
+                else "–"
+            )
             yield f"    | {spelling} | {_cell(flag.help)} | {_cell(shown)} |"
 
 
 def _cell(text: str | None) -> str:
     return (text or "").replace("|", "\\|").replace("\n", " ")
+
+
+def _object(name: str) -> Any:
+    """Return a public object by its name, such as `fit` or `search.Search`."""
+    room, _, own = name.rpartition(".")
+    return getattr(import_module(f"earlyrobust.{room}") if room else earlyrobust, own)
+
+
+def _home_of(name: str) -> str:
+    """Return the full name of a public object, by which the site finds its docstring."""
+    return f"{_object(name).__module__}.{name.rpartition('.')[2]}"
 
 
 def _python() -> Iterator[str]:
@@ -106,6 +135,8 @@ def _python() -> Iterator[str]:
     for chapter, names in _CHAPTERS.items():
         yield f"\n## {chapter}\n"
         for name in names:
-            yield f"::: {getattr(earlyrobust, name).__module__}.{name}\n"
+            yield f"::: {_home_of(name)}\n"
+            if chapter == "Training" and (settings := getattr(_object(name), "Config", None)) is not None:
+                yield f"::: {settings.__module__}.{settings.__name__}\n"
     if missing := set(earlyrobust.__all__) - {name for names in _CHAPTERS.values() for name in names}:
         raise ValueError(f"Public names without a chapter in {__file__}: {', '.join(sorted(missing))}.")

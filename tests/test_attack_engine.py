@@ -29,6 +29,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from test_attack_oracle import GOLDEN, GoldenResources
+from test_results import wilson_of
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
@@ -830,14 +831,6 @@ def test_random_choices_belong_to_the_example(single: tuple[Any, Any]) -> None:
 # --- The record --------------------------------------------------------------------------------------------
 
 
-def wilson(right: int, total: int) -> tuple[float, float]:
-    z = stats.norm.ppf(0.975)
-    share, z2 = right / total, z * z
-    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = z / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    return middle - half, middle + half
-
-
 def test_the_record_of_an_attack_is_what_one_computes_by_hand() -> None:
     examples = [
         attacked(0, queries=10, words=10, words_changed=1, similarity=0.9),
@@ -859,7 +852,7 @@ def test_the_record_of_an_attack_is_what_one_computes_by_hand() -> None:
         (record.success_rate, 3, 5),
     ):
         assert (accuracy.correct, accuracy.total) == (right, total)
-        assert (accuracy.low, accuracy.high) == pytest.approx(wilson(right, total))
+        assert (accuracy.low, accuracy.high) == pytest.approx(wilson_of(right, total))
     for mean, values, ends in (
         (record.queries, [10, 20, 60, 30, 5], (0, np.inf)),
         (record.words_changed, [0.1, 0.2, 0.6], (0, 1)),

@@ -72,8 +72,10 @@ def test_it_returns_a_classifier_a_ticket_and_a_record(fitted: Fitted) -> None:
     assert answer["label"] in NAMES
 
 
-def test_a_fresh_head_is_taken_for_one(fitted: Fitted) -> None:
-    assert fitted.record.config["start"] == "pretrained"
+def test_a_fresh_head_is_dropped(fitted: Fitted) -> None:
+    assert fitted.record.config["start"] is None
+    kept = fitted.folder / "inputs" / "model" / "config.json"
+    assert "ForSequenceClassification" not in kept.read_text("utf-8")
     assert not fitted.record.given
     assert fitted.record.seconds["dense"] > 0
 
@@ -234,7 +236,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(encoder: Path, reviews: Path,
     several = DatasetDict(train=Dataset.from_dict(rows))
     tokenizer = AutoTokenizer.from_pretrained(encoder)
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"model": encoder}, "fit needs a train_dataset"),
+        ({"model": encoder}, "pass train_dataset="),
         ({"model": model, "train_dataset": rows}, "needs its tokenizer, too"),
         ({"model": encoder, "tokenizer": tokenizer, "train_dataset": rows}, "comes with its own tokenizer"),
         (
@@ -248,7 +250,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(encoder: Path, reviews: Path,
         ({"model": encoder, "train_dataset": [1, 2]}, "is a list: give a datasets.Dataset"),
         ({"model": encoder, "train_dataset": rows, "epoch": 1}, "epoch"),
         ({"model": encoder, "train_dataset": rows, "task": "sst2"}, "no option 'task'"),
-        ({"model": encoder, "train_dataset": tmp_path / "missing.csv"}, "does not exist"),
+        ({"model": encoder, "train_dataset": tmp_path / "missing.csv"}, "There is no file"),
     ]
     for arguments, message in wrong:
         with pytest.raises(EarlyRobustError, match=message):
@@ -299,3 +301,9 @@ def test_libraries_are_quiet_meanwhile_and_as_before_after(
     transformers_logging.set_verbosity_warning()
     if not had_bars:
         transformers_logging.disable_progress_bar()
+
+
+def test_a_fitted_run_tells_of_itself_in_a_line(fitted: Fitted) -> None:
+    assert repr(fitted).startswith("Fitted(Clean% ")
+    assert f"folder='{fitted.folder}')" in repr(fitted)
+    assert len(repr(fitted)) < 300

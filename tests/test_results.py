@@ -23,7 +23,7 @@ from earlyrobust.results import (
     SpeedRecord,
     TicketRecord,
 )
-from earlyrobust.statistics.measures import Accuracy
+from earlyrobust.statistics.measures import Accuracy, wilson
 from earlyrobust.tickets.ticket import Miniepoch, SearchTrace, Ticket
 
 
@@ -118,15 +118,22 @@ def test_bytes_that_are_no_record(tmp_path: Path, content: bytes) -> None:
         RunRecord.load(tmp_path)
 
 
-@pytest.mark.parametrize(("correct", "total"), [(0, 10), (10, 10), (1, 3), (435, 872), (19_999, 20_000)])
-def test_wilson_interval_is_the_formula(correct: int, total: int) -> None:
+def wilson_of(correct: float, total: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, written out."""
     z, share = 1.959963984540054, correct / total
     centre = share + z**2 / (2 * total)
     spread = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+    return (centre - spread) / (1 + z**2 / total), (centre + spread) / (1 + z**2 / total)
+
+
+@pytest.mark.parametrize(("correct", "total"), [(0, 10), (10, 10), (1, 3), (435, 872), (19_999, 20_000)])
+def test_wilson_interval_is_the_formula(correct: int, total: int) -> None:
     accuracy = Accuracy.of(correct, total)
-    assert accuracy.low == pytest.approx((centre - spread) / (1 + z**2 / total), abs=1e-12)
-    assert accuracy.high == pytest.approx((centre + spread) / (1 + z**2 / total), abs=1e-12)
-    assert accuracy.value == share
+    assert (accuracy.low, accuracy.high) == pytest.approx(wilson_of(correct, total), abs=1e-12)
+    assert accuracy.value == correct / total
+    low, high = wilson(accuracy.value, total)
+    assert (low, high) == pytest.approx(wilson_of(correct, total), abs=1e-12)
+    assert low <= accuracy.value <= high
 
 
 def test_wilson_interval_of_a_textbook() -> None:

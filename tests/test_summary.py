@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from test_results import a_record
+from test_results import a_record, wilson_of
 
 from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.analysis.summary import ArmSummary, frontier, summarise
@@ -106,6 +106,10 @@ def seeds_of(clean: Sequence[int], **rest: Any) -> Runs:
 
 def ends(mean: Mean) -> tuple[float, float]:
     return mean.low, mean.high
+
+
+def percent(shares: tuple[float, float]) -> tuple[float, float]:
+    return 100 * shares[0], 100 * shares[1]
 
 
 # --- means and intervals -----------------------------------------------------------------------------------
@@ -221,8 +225,9 @@ def test_one_seed_has_the_interval_of_its_examples() -> None:
 def test_two_seeds_are_no_surer_than_one(correct: tuple[int, ...]) -> None:
     """Student's interval of two is no information, and both may have had the same examples."""
     measures = by_arm(compared({"finetune": seeds_of(correct)}))["finetune"].measures
-    wilson = stats.binomtest(round(np.mean(correct)), 100).proportion_ci(method="wilson")
-    assert ends(measures["Clean%"]) == pytest.approx((100 * wilson.low, 100 * wilson.high))
+    assert ends(measures["Clean%"]) == pytest.approx(
+        percent(wilson_of(float(np.mean(correct)), 100)), abs=1e-9
+    )
     assert measures["Clean%"].value == pytest.approx(np.mean(correct))
     for name in ("#Query, textfooler", "Training s", "Parameters"):
         assert measures[name].low == measures[name].value == measures[name].high
@@ -234,9 +239,8 @@ def test_the_mean_over_attacks_is_no_surer_than_one_of_them(correct: tuple[int, 
     measures = by_arm(compared({"finetune": {0: a_run(attacks=attacks)}}))["finetune"].measures
     found = measures["Aua%, mean"]
     assert found.value == pytest.approx(np.mean(correct))
-    # Rounded to whole examples its interval is Wilson's of as many examples as one attack had.
-    wilson = stats.binomtest(round(np.mean(correct)), 100).proportion_ci(method="wilson")
-    assert ends(found) == pytest.approx((100 * wilson.low, 100 * wilson.high))
+    # Its interval is Wilson's of as many examples as one attack had.
+    assert ends(found) == pytest.approx(percent(wilson_of(float(np.mean(correct)), 100)), abs=1e-9)
     assert found.low <= found.value <= found.high
 
 
@@ -334,7 +338,7 @@ def test_the_baseline_is_not_compared_with_itself() -> None:
 # --- time --------------------------------------------------------------------------------------------------
 
 
-def test_ratios_of_time_are_means_of_those_under_the_same_seed() -> None:
+def test_ratios_of_time_are_geometric_means_of_those_under_the_same_seed() -> None:
     runs = {
         "finetune": {seed: a_run(seconds=took) for seed, took in enumerate((10.0, 20.0, 10.0, 1.0))},
         "pgd": {
@@ -346,10 +350,12 @@ def test_ratios_of_time_are_means_of_those_under_the_same_seed() -> None:
     summaries = by_arm(compared(runs))
     ratio = summaries["pgd"].time_ratios["finetune"]
     ratios = [40 / 10, 50 / 20, 30 / 10]
-    assert (ratio.value, ratio.count) == (pytest.approx(np.mean(ratios)), 3)
-    expected = stats.t.interval(0.95, 2, np.mean(ratios), stats.sem(ratios))
-    assert ends(ratio) == pytest.approx((max(0, expected[0]), expected[1]))
-    assert summaries["finetune"].time_ratios["pgd"].value == pytest.approx((10 / 40 + 20 / 50 + 10 / 30) / 3)
+    assert (ratio.value, ratio.count) == (pytest.approx(stats.gmean(ratios)), 3)
+    logs = np.log(ratios)
+    expected = stats.t.interval(0.95, 2, np.mean(logs), stats.sem(logs))
+    assert ends(ratio) == pytest.approx(tuple(np.exp(expected)))
+    # Whichever of two arms is the baseline, the same is said.
+    assert summaries["finetune"].time_ratios["pgd"].value == pytest.approx(1 / ratio.value)
     assert summaries["pgd"].time_ratios["freelb"].value == pytest.approx(2)
     assert "freelb" not in summaries["finetune"].time_ratios
     for name, summary in summaries.items():

@@ -172,4 +172,9 @@ _HOME = {
 __getattr__ = lazily(__name__, _HOME)
 
 
+def __dir__() -> list[str]:
+    """Return the public names, so that editors can complete them before they are loaded."""
+    return sorted({*globals(), *__all__})
+
+
 register_after_import()

@@ -37,8 +37,13 @@ class FATConfig(AscentConfig):
 class FAT(Adversary):
     """Trains on the perturbation after one ascent, which starts in the direction of the last epoch's ascent.
 
-    δ₀ ~ U(0, 1)·sign(d)·ε₀/√(tokens·D), with the direction d of the ascent in the last epoch; U(−1, 1) in
-    place of U(0, 1)·sign(d) for a text without one.  d ← ∇_δ L(δ₀);  δ ← Π(δ₀ + α d/‖d‖₂);  g_θ ← ∇_θ L(δ).
+        δ₀ ~ U(0, 1)·sign(d)·ε₀/√(tokens·D)
+        d ← ∇_δ L(δ₀)
+        δ ← Π(δ₀ + α d/‖d‖₂)
+        g_θ ← ∇_θ L(δ)
+
+    In the first line, d is the direction of the ascent in the last epoch. A text without one starts from
+    U(−1, 1) in place of U(0, 1)·sign(d).
 
     As in the release, the step trains only on the perturbed texts. The adversary remembers the signs of d for
     each text, which it identifies by its tokens. Checkpoints hold these signs. Text noise changes the texts

@@ -28,8 +28,12 @@ class FreeATConfig(AscentConfig):
 class FreeAT(Adversary):
     """Trains on each batch m times in a row; each pass also yields the gradient by which δ ascends.
 
-    δ₀ ~ U(−1, 1)·ε₀/√(tokens·D);  for t = 1…m:
-        θ ← θ − η ∇_θ L(θ, δ_{t−1});   δ_t ← Π(δ_{t−1} + α ∇_δ L / ‖∇_δ L‖₂)   (Algorithm 1 of the paper).
+    Algorithm 1 of the paper:
+
+        δ₀ ~ U(−1, 1)·ε₀/√(tokens·D)
+        for t = 1…m:
+            θ ← θ − η ∇_θ L(θ, δ_{t−1})
+            δ_t ← Π(δ_{t−1} + α ∇_δ L / ‖∇_δ L‖₂)
 
     The trainer takes an optimiser step at each replay and divides the number of epochs by m. So FreeAT costs
     as much as plain training. The paper also carries δ over from batch to batch. That works for images, which

@@ -35,9 +35,12 @@ class FreeLBConfig(AscentConfig):
 class FreeLB(Adversary):
     """Averages the weights' gradient over K passes while δ ascends between them.
 
-    δ₀ ~ U(−1, 1)·ε₀/√(tokens·D);  for t = 1…K:
-        g_θ ← g_θ + (1/K) ∇_θ L(δ_{t−1});   δ_t ← Π(δ_{t−1} + α ∇_δ L / ‖∇_δ L‖₂)   (Algorithm 1 of the
-        paper).
+    Algorithm 1 of the paper:
+
+        δ₀ ~ U(−1, 1)·ε₀/√(tokens·D)
+        for t = 1…K:
+            g_θ ← g_θ + (1/K) ∇_θ L(δ_{t−1})
+            δ_t ← Π(δ_{t−1} + α ∇_δ L / ‖∇_δ L‖₂)
 
     With one pass and initial_magnitude 0, FreeLB is plain training.
     """

@@ -28,7 +28,10 @@ class PGDConfig(AscentConfig):
 class PGD(Adversary):
     """Searches for the worst δ in K ascents, then trains on it once.
 
-    δ₀ ~ U(−1, 1)·ε₀/√(tokens·D);  for t = 1…K: δ_t ← Π(δ_{t−1} + α ∇_δ L / ‖∇_δ L‖₂);  g_θ ← ∇_θ L(δ_K).
+        δ₀ ~ U(−1, 1)·ε₀/√(tokens·D)
+        for t = 1…K:
+            δ_t ← Π(δ_{t−1} + α ∇_δ L / ‖∇_δ L‖₂)
+        g_θ ← ∇_θ L(δ_K)
 
     The ascents compute no gradients of weights. With 0 steps and initial_magnitude 0, PGD is plain training.
     """

@@ -45,8 +45,11 @@ class SMARTConfig(AdversaryConfig):
 class SMART(Adversary):
     """Keeps the predictions for clean and for perturbed embeddings close to each other.
 
-    L(θ) + λ_s · mean over the batch of max_δ ℓ_s(f(x + δ), f(x)),  ℓ_s(P, Q) = KL(P‖Q) + KL(Q‖P);
-    δ₀ ~ N(0, σ²);  δ ← Π(δ + η ∇_δ ℓ_s / ‖∇_δ ℓ_s‖_∞), norms per token, as in the release.
+    The loss, with the mean over the batch, and the ascent, with norms per token as in the release:
+
+        L(θ) + λ_s · mean of max_δ ℓ_s(f(x + δ), f(x)),  ℓ_s(P, Q) = KL(P‖Q) + KL(Q‖P)
+        δ₀ ~ N(0, σ²)
+        δ ← Π(δ + η ∇_δ ℓ_s / ‖∇_δ ℓ_s‖_∞)
 
     This class deviates from the release in three ways:
 

@@ -36,9 +36,15 @@ class YOPOConfig(AscentConfig):
 class YOPO(Adversary):
     """Averages the weights' gradient over m passes; between passes, δ ascends n times through one layer only.
 
-    With f₀ the embeddings and the first layer, and f̃ the rest of the model (Algorithm 1 of the paper):
-        for j = 1…m:  g_θ ← g_θ + (1/m) ∇_θ L(δ);   p = ∇_{f₀} L(f̃(f₀(x + δ))), the costate;
-            n times:  δ ← Π(δ + α g / ‖g‖₂),  g = ∇_δ ⟨p, f₀(x + δ)⟩, with p held fixed.
+    Algorithm 1 of the paper, with f₀ the embeddings and the first layer, f̃ the rest of the model, and the
+    costate p, which the ascents hold fixed:
+
+        for j = 1…m:
+            g_θ ← g_θ + (1/m) ∇_θ L(δ)
+            p ← ∇_{f₀} L(f̃(f₀(x + δ)))
+            n times:
+                g ← ∇_δ ⟨p, f₀(x + δ)⟩
+                δ ← Π(δ + α g / ‖g‖₂)
 
     This class deviates from the release in the weights of the first layer. In the release, these weights get
     a second gradient after each pass, that of ⟨p, f₀(x + δ)⟩ at the δ after the n ascents. Here they get only

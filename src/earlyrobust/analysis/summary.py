@@ -29,9 +29,9 @@ from earlyrobust.statistics.measures import (
     PARAMETERS,
     QUERIES,
     SECONDS,
-    Accuracy,
     Mean,
     of_attack,
+    wilson,
 )
 from earlyrobust.statistics.significance import SIGNIFICANT, holm
 
@@ -312,10 +312,14 @@ def _mean(
         return over_seeds(values, most=100.0)
     total = min(found.total for seed in by_seed if (found := share(runs[seed], name, attacks)) is not None)
     value = statistics.fmean(values)
-    around = Accuracy.of(round(value / 100 * total), total)
-    return Mean(value, 100 * around.low, 100 * around.high, len(values))
+    low, high = wilson(value / 100, total)
+    return Mean(value, 100 * low, 100 * high, len(values))
 
 
 def _ratio(seconds: Mapping[int, float], others: Mapping[int, float]) -> Mean | None:
     ratios = [seconds[seed] / others[seed] for seed in seconds if others.get(seed)]
-    return over_seeds(ratios) if ratios else None
+    if not ratios or min(ratios) == 0:
+        return over_seeds(ratios) if ratios else None
+    # A geometric mean: the ratio of A to B and that of B to A are then reciprocal.
+    mean = over_seeds([math.log(ratio) for ratio in ratios], least=-math.inf)
+    return Mean(math.exp(mean.value), math.exp(mean.low), math.exp(mean.high), mean.count)

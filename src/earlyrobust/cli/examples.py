@@ -27,7 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "benchmark": ("earlyrobust benchmark runs/reviews --lengths 32,128",),
     "export": ("earlyrobust export runs/reviews --to onnx-int8",),
     "list": ("earlyrobust list methods",),
-    "resources": ("earlyrobust resources --fetch counterfitted",),
+    "resources": ("earlyrobust resources --fetch counter-fitted",),
     "ticket show": ("earlyrobust ticket show runs/reviews",),
     "ticket diff": ("earlyrobust ticket diff runs/reviews runs/ticket",),
     "ticket draw": ("earlyrobust ticket draw runs/reviews --neurons 0.5 --output runs/half",),

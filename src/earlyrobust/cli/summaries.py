@@ -18,7 +18,7 @@ from earlyrobust.reports.pages import REPORT_PAGE
 from earlyrobust.reports.runs import describe_cost, results_table
 from earlyrobust.reports.scrutiny import scrutiny_table
 from earlyrobust.reports.tables import Cell, Table
-from earlyrobust.reports.validity import MEANING_OF_AUA, doubts_of_arms
+from earlyrobust.reports.validity import MEANING_OF_AUA, doubts_of_arms, faults_of_runs
 from earlyrobust.reports.verdicts import verdicts_on_run
 from earlyrobust.results import (
     AttackRecord,
@@ -52,6 +52,7 @@ def show_run(display: Display, record: RunRecord, folder: Path) -> None:
         display.say(describe_stop(record.search))
     _note_resources(display, record.model.attacks)
     display.warn(record.findings)
+    display.say(f"The report is in {folder}/report.html.")
     display.say(f"The classifier is in {folder}/model, the record in {folder}/result.json.")
 
 
@@ -80,8 +81,10 @@ def show_comparison(display: Display, comparison: Comparison, folder: Path) -> N
             display.show(table)
     for sentence in headlines(comparison, summaries):
         display.say(sentence)
-    display.warn(doubts_of_arms(comparison))
+    display.warn([*doubts_of_arms(comparison), *faults_of_runs(comparison)])
     display.say(f"The report is in {folder / REPORT_PAGE}, the tables beside it.")
+    if comparison.runs and (cells := [cell.folder for cell in comparison.record.cells if cell.error is None]):
+        display.say(f"The classifier of a run is in its folder, such as {folder / cells[-1] / 'model'}.")
 
 
 def show_evaluation(display: Display, report: EvaluationReport) -> None:

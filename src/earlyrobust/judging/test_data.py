@@ -7,7 +7,7 @@ from pathlib import Path
 from earlyrobust.errors import ConfigError
 from earlyrobust.options.run import RunConfig
 from earlyrobust.options.test_data import COLUMNS, OF_FILES, TestData
-from earlyrobust.workspace.finding import name_of, options_of, run_of
+from earlyrobust.workspace.finding import check_model_place, name_of, options_of, run_of
 from earlyrobust.workspace.folder import CONFIG_NAME
 from earlyrobust.workspace.identity import anchored, key_of
 
@@ -21,10 +21,12 @@ def source_of(model: str, data: TestData) -> RunConfig:
             the run that trained the classifier.
 
     Raises:
+        ModelError: If the name is a misspelt folder, or the folder of an unfinished run.
         ConfigError: If options contradict each other, the task is unknown, no data is named, or only one of
             the classifier's training data and the test data has pairs.
     """
     data.check()
+    check_model_place(model)
     run = run_of(model)
     if data.names_data:
         inherited = {} if run is None else _inherited(run, data)
@@ -91,7 +93,8 @@ def _inherited(run: Path, data: TestData) -> dict[str, str | int | None]:
     trained = options_of(run)
     options: dict[str, str | int | None] = {"max_length": trained.max_length}
     if data.test_file is not None and trained.train_file is not None:
-        options |= {name: getattr(trained, name) for name in COLUMNS}
+        alike = data.test_file.suffix.lower() == trained.train_file.suffix.lower()
+        options |= {name: getattr(trained, name) for name in (OF_FILES if alike else COLUMNS)}
     return options
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import reprlib
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
@@ -181,8 +182,11 @@ class Options(BaseModel):
         option = "--" + str(problem["loc"][0]).replace("_", "-")
         where = "" if file is None else f" (flags and '{file}')"
         if problem["type"] == "extra_forbidden":
-            known = ", ".join(name.replace("_", "-") for name in cls.model_fields)
-            return f"There is no option {_SHORT.repr(option[2:])}{where}: choose from {known}."
+            known = [name.replace("_", "-") for name in cls.model_fields]
+            near = difflib.get_close_matches(option[2:], known, n=1)
+            choices = f"choose from {', '.join(known)}."
+            meant = f"did you mean '{near[0]}'? C{choices[1:]}" if near else choices
+            return f"There is no option {_SHORT.repr(option[2:])}{where}: {meant}"
         reason = problem["msg"].removeprefix("Value error, ")
         reason = reason[0].lower() + reason[1:]
         return f"{option} is {_SHORT.repr(problem['input'])}{where}, but {reason.replace('input ', 'it ')}."

@@ -154,6 +154,10 @@ def attack_model(
     Returns:
         The records of the attacks by name.
     """
+    if attacks and len(rows) < options.examples:
+        observer.note(
+            f"The split has {len(rows):,} examples, fewer than --examples {options.examples}: all are used."
+        )
     victim = Victim(model, tokenizer, max_length, options.used_precision)
     server = Server.of(model.device, options.token_budget)
     records = {}

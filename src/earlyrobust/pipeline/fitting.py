@@ -38,7 +38,7 @@ _OWN = ("train_file", "test_file", "model", "output", "task", "data_dir")
 _TRIED = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fitted:
     """A robust classifier, with its tokenizer, its ticket and its record.
 
@@ -55,6 +55,13 @@ class Fitted:
     ticket: AnyTicket | None
     record: RunRecord
     folder: Path
+
+    def __repr__(self) -> str:
+        """Return the accuracies and the folder in a line."""
+        shares = {"Clean%": self.record.model.test}
+        shares |= {f"Aua%, {name}": attack.under_attack for name, attack in self.record.model.attacks.items()}
+        told = ", ".join(f"{name} {100 * share.value:.1f}" for name, share in shares.items())
+        return f"Fitted({told}, folder='{self.folder}')"
 
 
 def fit(
@@ -99,7 +106,7 @@ def fit(
     """
     observer = observer or ProgressLines()
     if train_dataset is None:
-        raise DataError("fit needs a train_dataset: give it texts and their labels.")
+        raise DataError("fit needs texts and their labels: pass train_dataset=...")
     for name in _OWN:
         if name in options:
             raise ConfigError(f"fit has no option '{name}': see its arguments.")
@@ -108,6 +115,8 @@ def fit(
     form = RunConfig.parse(options)
     data = {"train": train_dataset, "test": test_dataset}
     files = {name: Path(one) for name, one in data.items() if isinstance(one, str | Path)}
+    if missing := [path for path in files.values() if not path.is_file()]:
+        raise DataError(f"There is no file '{missing[0]}': correct its path.")
     tables = {
         name: _table(one, f"{name}_dataset", form)
         for name, one in data.items()
@@ -120,7 +129,11 @@ def fit(
         given = model, tokenizer
         tables = {name: _with_class_names(table, model, form) for name, table in tables.items()}
         if "train" in tables:
-            options |= _options_of_head(model, tokenizer, tables["train"], form, observer)
+            of_head = _options_of_head(model, tokenizer, tables["train"], form, observer)
+            if of_head is None:  # without its head, the model is an encoder
+                given = model.base_model, tokenizer
+            else:
+                options |= of_head
     elif tokenizer is not None:
         raise ConfigError(
             "The model is named, so it comes with its own tokenizer: leave tokenizer out, or pass the model "
@@ -140,6 +153,8 @@ def fit(
     note_idle_options(config, observer)
     with quiet_libraries():
         record = run(config, observer)
+        for finding in record.findings:
+            observer.note(f"Beware: {finding}")
         ticket = find_ticket(folder / TICKET) if (folder / TICKET).is_dir() else None
         place = str(folder / MODEL)
         return Fitted(load_classifier(place), load_tokenizer(place), ticket, record, folder)
@@ -184,7 +199,7 @@ def _options_of_head(
     table: Dataset,
     form: RunConfig,
     observer: Observer,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Return the options with which a run keeps or replaces the head of a given model.
 
     Args:
@@ -213,7 +228,7 @@ def _options_of_head(
         "The head of the model is not better than chance on the training texts, so a new head takes its "
         "place; start='given' keeps it."
     )
-    return {"start": "pretrained"}
+    return None
 
 
 def _outputs_of(model: PreTrainedModel) -> list[str]:

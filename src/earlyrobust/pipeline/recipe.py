@@ -119,9 +119,12 @@ class Recipe:
                 f"{self.epochs:g} together: raise --epochs, or lower --search-epochs or --draw-after."
             )
         if given.describe_haste(steps_per_epoch) is not None:
+            more = "--search-epochs allows for more"
+            if self.goes_on and config.search_epochs is None:
+                more = f"--epochs {2 * settings.epochs_to_settle(steps_per_epoch):.2g} or more allows for it"
             observer.note(
-                f"{given.describe_haste(steps_per_epoch)}: the search stops after {limit:g}, settled or "
-                "not; --search-epochs allows for more, and --miniepoch-min-steps for shorter miniepochs."
+                f"{given.describe_haste(steps_per_epoch)}: the search stops after {limit:g}, settled or not; "
+                f"{more}, and --miniepoch-min-steps for shorter miniepochs."
             )
         elif limit > settings.max_epochs:
             observer.note(f"{hasty}: the search may take so many, instead of {settings.max_epochs:g}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from earlyrobust.errors import ModelError
+from earlyrobust.errors import ModelError, TicketError
 from earlyrobust.families import family_of
 from earlyrobust.pruning.autoclasses import is_cut
 from earlyrobust.pruning.coefficients import MODULE_NAME, check_fits
@@ -34,8 +34,10 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
 
     Raises:
         ModelError: If the model is already cut or has coefficients, or its architecture is not supported.
-        TicketError: If the ticket fits another architecture.
+        TicketError: If the ticket fits another architecture, or is no ticket over heads and neurons.
     """
+    if not isinstance(ticket, Ticket):
+        raise TicketError("prune needs a Ticket: load one with Ticket.from_pretrained(folder).")
     if hasattr(model, MODULE_NAME):
         raise ModelError("The model still carries importance coefficients: detach them before it is cut.")
     if is_cut(model):

@@ -23,7 +23,7 @@ from earlyrobust.reports.marking import mark_columns
 from earlyrobust.reports.numbers import percent_mean
 from earlyrobust.reports.runs import describe_cost, run_headlines, run_tables
 from earlyrobust.reports.tables import Table, to_csv, to_latex, to_markdown
-from earlyrobust.reports.validity import doubts_of_arms
+from earlyrobust.reports.validity import doubts_of_arms, faults_of_runs
 from earlyrobust.reports.verdicts import as_json, verdicts_on_run
 from earlyrobust.results import (
     ATTACKS_FOLDER,
@@ -172,7 +172,7 @@ def _chapter(title: str, comparison: Comparison, views: Sequence[View], sweep: s
     ]
     if not pictures:  # then the pictures of the runs are the point
         pictures, details = details, []
-    told = [*headlines(comparison, summaries), *doubts_of_arms(comparison)]
+    told = [*headlines(comparison, summaries), *doubts_of_arms(comparison), *faults_of_runs(comparison)]
     tables = comparison_tables(comparison, summaries)
     tested = as_json(comparison, summaries) if any(summary.differences for summary in summaries) else {}
     return Chapter(title, told, tables, pictures, details, differences=tested)

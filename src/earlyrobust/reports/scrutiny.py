@@ -43,7 +43,7 @@ def scrutiny_table(title: str, record: AttackRecord, scrutiny: ScrutinyRecord) -
     for name, variant in scrutiny.variants.items():
         rows.append(_row(name_of(name, variant), variant.under_attack, variant.queries, variant))
     rows.append(_row("all of these", scrutiny.under_scrutiny, None))
-    columns = ["", "Aua%", "#Query", "newly broken", "missed", "by chance"]
+    columns = ["", "Aua%", "#Query", "newly broken", "missed", "p"]
     note = (
         "Newly broken: examples that the variant breaks and the plain attack does not. Missed: examples that "
         "the plain attack breaks and the variant does not. "

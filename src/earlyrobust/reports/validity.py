@@ -82,6 +82,21 @@ def doubts_of_arms(comparison: Comparison) -> list[str]:
     return doubts_of_each(*(run.model.attacks for runs in comparison.runs.values() for run in runs.values()))
 
 
+def faults_of_runs(comparison: Comparison) -> list[str]:
+    """Tell the faults of single runs of a comparison, such as a search whose masks have not settled."""
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for arm, runs in comparison.runs.items():
+        for seed, run in runs.items():
+            doubted = doubts_of_each(run.model.attacks)
+            for finding in run.findings:
+                if finding not in doubted:
+                    seeds.setdefault((arm, finding), []).append(seed)
+    return [
+        f"{arm}, seed{'s' * (len(own) > 1)} {', '.join(map(str, own))}: {finding}"
+        for (arm, finding), own in seeds.items()
+    ]
+
+
 def _shares(validity: ValidityRecord | None) -> dict[str, str]:
     never, words, touchable = "–", "–", "–"
     if validity is not None and validity.counted:

@@ -21,6 +21,7 @@ from earlyrobust.adversarial import Adversary, FreeLB
 from earlyrobust.errors import ConfigError, DataError
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.arguments import own_arguments
+from earlyrobust.trainer.guard import check_is_adversary
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -177,6 +178,7 @@ def check_adversary(adversary: Adversary | None) -> None:
     Raises:
         ConfigError: If the adversary replays batches.
     """
+    check_is_adversary(adversary)
     if adversary is not None and adversary.replays > 1:
         raise ConfigError(
             f"{type(adversary).__name__} trains on every batch {adversary.replays} times, which a search "

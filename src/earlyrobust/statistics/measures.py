@@ -26,6 +26,16 @@ def of_attack(measure: str, attack: str) -> str:
     return f"{measure}, {attack}"
 
 
+def wilson(share: float, total: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share of `total` examples; the share need not be a count."""
+    z = statistics.NormalDist().inv_cdf(0.975)
+    centre = share + z * z / (2 * total)
+    half = z * math.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
+    low, high = ((centre + end) / (1 + z * z / total) for end in (-half, half))
+    # At a share of 0 or 1 that end of the interval is the share itself, which rounding misses.
+    return min(max(low, 0.0), share), max(min(high, 1.0), share)
+
+
 @dataclass(frozen=True)
 class Accuracy:
     """The share of examples that are classified right, with its 95 % interval.

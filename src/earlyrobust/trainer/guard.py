@@ -9,6 +9,7 @@ from accelerate.utils.other import is_compiled_module
 from torch import nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from earlyrobust.adversarial import Adversary
 from earlyrobust.errors import ConfigError
 
 
@@ -56,6 +57,16 @@ def check_signature(kind: type[Trainer]) -> None:
             f"{kind.__name__}.compute_loss does not take {' and '.join(missing)}, but Trainer gives it: "
             "write compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None)."
         )
+
+
+def check_is_adversary(adversary: Any) -> None:
+    """Refuse anything but an adversary or None, such as the name of an adversary.
+
+    Raises:
+        ConfigError: If it is something else.
+    """
+    if not (adversary is None or isinstance(adversary, Adversary)):
+        raise ConfigError(f"adversary is {adversary!r}, but must be an Adversary, such as FreeLB(steps=2).")
 
 
 def check_model(model: nn.Module, args: TrainingArguments) -> None:

@@ -22,7 +22,7 @@ from earlyrobust.noise import TEXT_COLUMNS
 from earlyrobust.trainer.arguments import own_arguments, own_tokenizer
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
 from earlyrobust.trainer.card import extend_card
-from earlyrobust.trainer.guard import StepGuard, check_model, check_parts, check_signature
+from earlyrobust.trainer.guard import StepGuard, check_is_adversary, check_model, check_parts, check_signature
 from earlyrobust.trainer.losses import LossTrainer
 from earlyrobust.trainer.noising import (
     TextCarrier,
@@ -91,6 +91,7 @@ class AdversarialTrainer(LossTrainer):
         noise: TextNoise | None = None,
         **kwargs: Any,
     ) -> None:
+        check_is_adversary(adversary)
         self._replays = 1 if adversary is None else adversary.replays
         args = own_arguments(args)
         if self._replays > 1:

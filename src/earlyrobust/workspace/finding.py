@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from earlyrobust.errors import OutputError
+from earlyrobust.errors import ModelError, OutputError
 from earlyrobust.options.run import RunConfig
 from earlyrobust.results import RECORD_NAME, RunRecord
 from earlyrobust.tickets import hub
@@ -33,6 +34,21 @@ def run_of(model: str) -> Path | None:
             if has_options and any((folder / name).is_dir() for name in (MODEL, DENSE)):
                 return folder
     return None
+
+
+def check_model_place(name: str) -> None:
+    """Refuse the name of a classifier that is a misspelt folder, or the folder of an unfinished run.
+
+    Raises:
+        ModelError: If a folder beside it has nearly the same name, or the run in the folder has no model yet.
+    """
+    place = Path(name)
+    if not place.exists():
+        beside = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
+        if near := difflib.get_close_matches(place.name, beside, n=1):
+            raise ModelError(f"There is no folder '{place}': did you mean '{place.parent / near[0]}'?")
+    elif (place / CONFIG_NAME).is_file() and (place / PROGRESS_NAME).is_file() and run_of(name) is None:
+        raise ModelError(f"The run in '{place}' has no model yet: run its command again to finish it.")
 
 
 def model_in(name: str) -> str:
