@@ -380,7 +380,7 @@ def test_journals_are_the_same_bytes_however_it_is_batched(name: str, count: int
         assert found[0] == found[1] == found[2]
         assert len(found[0][0][1]) == share
         statuses = {json.loads(line)["status"] for line in found[0][0][1]}
-        assert count < 12 or statuses >= {"succeeded", "failed"} or kind == "pair"
+        assert count < 12 or len(statuses) > 1 or kind == "pair"
 
 
 @needs_minilm

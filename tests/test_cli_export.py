@@ -104,7 +104,7 @@ def test_both_are_put_under_the_attacks_that_are_asked_for(run: Path, tmp_path: 
     journals = [tmp_path / "out" / "attacks" / f"{title}-textfooler.jsonl" for title in ("model", "dense")]
     texts = [[json.loads(line) for line in journal.read_text().splitlines()][1:] for journal in journals]
     assert texts[0] == texts[1]
-    assert "Aua% textfooler" in outcome.out
+    assert "Aua%, textfooler" in outcome.out
 
 
 @needs_onnx
@@ -118,7 +118,7 @@ def test_eight_bits_are_put_under_the_attacks_of_the_run(run: Path, tmp_path: Pa
     assert model.under_attack.correct == trained["under_attack"]["correct"]
     assert model.settings == made.settings == trained["settings"]
     assert made.clean.total == trained["clean"]["total"]
-    assert outcome.out.count("Aua% textfooler") == 1
+    assert outcome.out.count("Aua%, textfooler") == 1
 
 
 def test_a_model_of_unknown_data_is_compared_on_made_up_sentences(run: Path, tmp_path: Path) -> None:
