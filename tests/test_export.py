@@ -159,7 +159,7 @@ def test_onnx_gives_the_same_logits_for_any_batch(family: str, tmp_path: Path) -
     small, tokenizer = cut(family), models.tokenizer()
     tokenizer.model_input_names = list(models.batch(family))
     with left_as_it_is(small):
-        export_onnx(small, tokenizer, tmp_path / "onnx")
+        export_onnx(small, tokenizer, str(tmp_path / "onnx"))
         export_onnx(small, tokenizer, tmp_path / "int8", int8=True)
     whole, eight = load_classifier(str(tmp_path / "onnx")), load_classifier(str(tmp_path / "int8"))
     expected = torch.cat([models.logits(small, fed) for fed in batches(family)])

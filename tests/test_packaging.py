@@ -135,12 +135,12 @@ def test_the_main_job_runs_from_the_wheel_alone(packages: tuple[Path, Path], tmp
     install = [sys.executable, "-m", "pip", "--python", bare.python, "install", "--no-deps", "--no-index"]
     subprocess.run([*install, packages[0]], check=True)
     command = [
-        *(bare.python.with_name("earlyrobust"), "run", "--train-samples", "300", "--epochs", "1"),
-        *("--search-adversary", "none", "--miniepoch-min-steps", "2", "--examples", "10"),
+        *(bare.python.with_name("earlyrobust"), "run", "--train-samples", "200", "--test-samples", "100"),
+        *("--epochs", "1", "--search-adversary", "none", "--miniepoch-min-steps", "2", "--examples", "4"),
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "runs" / "builtin" / "result.json").read_text(encoding="utf-8"))
-    assert record["model"]["attacks"]["textfooler"]["clean"]["total"] == 10
+    assert record["model"]["attacks"]["textfooler"]["clean"]["total"] == 4
     place = bare.run("import earlyrobust; print(json.dumps(earlyrobust.__file__))")
     assert Path(place).is_relative_to(tmp_path)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def export_dense(model: PreTrainedModel, folder: Path) -> None:
+def export_dense(model: PreTrainedModel, folder: str | Path) -> None:
     """Write a cut classifier at full size, with zeros where it was cut.
 
     The export is as large and as slow as the model before it was cut.

@@ -27,12 +27,12 @@ _SAMPLE = ["one", "two and three"]
 
 
 def export_onnx(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, int8: bool = False
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path, *, int8: bool = False
 ) -> list[str]:
     """Write a classifier as `model.onnx`, for batches of any size and texts of any length.
 
     The function also writes the configuration of an ordinary model of the same family. The graph itself holds
-    the sizes of a cut model.
+    the sizes of a cut model. Save the tokenizer beside it with `tokenizer.save_pretrained`.
 
     Args:
         model: Any classifier, cut or not, in float32. The function changes neither the model nor its device.
@@ -48,6 +48,7 @@ def export_onnx(
         ModelError: If a package that the export needs is not installed.
     """
     require_onnx("onnx", "onnxscript", "onnxruntime")
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     known = inspect.signature(model.forward).parameters
     sample = tokenizer(_SAMPLE, padding=True, return_tensors="pt")

@@ -57,7 +57,7 @@ class $model_name($model_base):
 ''')
 
 
-def export_remote_code(model: PreTrainedModel, folder: Path) -> None:
+def export_remote_code(model: PreTrainedModel, folder: str | Path) -> None:
     """Write a cut classifier at its small size, with the code that loads it with `trust_remote_code=True`.
 
     Args:
@@ -69,6 +69,7 @@ def export_remote_code(model: PreTrainedModel, folder: Path) -> None:
     """
     if not is_cut(model):
         raise ModelError("The model is not cut: transformers loads it as it is, without remote code.")
+    folder = Path(folder)
     model.save_pretrained(folder)
     auto_map, code = _code(model)
     for name, source in code.items():
