@@ -181,6 +181,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("mine", None)
 
 
+@pytest.mark.slow
 def test_the_page_s_adversary_search_and_attack_work_from_the_command_line(
     mine: Path, encoder: Path, reviews: Path
 ) -> None:
