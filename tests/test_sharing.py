@@ -151,6 +151,8 @@ def test_a_card_shows_names_as_text_and_says_what_went_wrong(
     record = replace(RunRecord.load(finished[0]), findings=[])
     plain = render_card(record, tmp_path).read_text()
     assert "means nothing" not in plain
+    told = render_card(record, tmp_path, verdicts=["The ticket is <more> robust."]).read_text()
+    assert "\nThe ticket is &lt;more&gt; robust. " in told
     hostile = replace(record.data, name='<img src=x onerror="x">', label_names=["<b>", "a|b"])
     record = replace(record, data=hostile, config={**record.config, "model": "a/b"})
     text = render_card(replace(record, findings=["It means nothing."]), tmp_path).read_text()

@@ -19,6 +19,7 @@ def tell_on_card(model: str, report: AttackReport, note: Callable[[str], None]) 
         note: Receives a message if the results cannot be added, for example because a user edited the card.
     """
     from earlyrobust.reports.card import CARD_NAME, card_text, render_card
+    from earlyrobust.reports.verdicts import verdicts_on_run
     from earlyrobust.results import RECORD_NAME, RunRecord, sentences_in, tell_run
     from earlyrobust.workspace.finding import model_in, run_of
     from earlyrobust.workspace.folder import MODEL
@@ -29,11 +30,12 @@ def tell_on_card(model: str, report: AttackReport, note: Callable[[str], None]) 
     if not (run / RECORD_NAME).is_file():
         return
     record, card = RunRecord.load(run), run / MODEL / CARD_NAME
-    is_ours = not card.exists() or card.read_text("utf-8") == card_text(record, sentences_in(run))
+    verdicts = verdicts_on_run(record, run)
+    is_ours = not card.exists() or card.read_text("utf-8") == card_text(record, sentences_in(run), verdicts)
     try:
         tell_run(run, report)
         if is_ours:
-            render_card(record, run / MODEL, sentences_in(run))
+            render_card(record, run / MODEL, sentences_in(run), verdicts)
             return
     except OSError as error:
         note(f"The results of scrutiny are not on the card of the run in '{run}': {error.strerror}.")

@@ -29,33 +29,36 @@ classify = pipeline("text-classification", model="path/or/name")
 """
 
 
-def render_card(record: RunRecord, folder: Path, scrutiny: Sequence[str] = ()) -> Path:
+def render_card(
+    record: RunRecord, folder: Path, scrutiny: Sequence[str] = (), verdicts: Sequence[str] = ()
+) -> Path:
     """Write the card of a run's classifier into the folder of the classifier.
 
     Args:
         record: Record of the run.
         folder: Folder of the classifier.
         scrutiny: Results of scrutiny, a sentence each.
+        verdicts: Sentences on whether the classifier is more robust than the dense model.
 
     Returns:
         The path of the card.
     """
     path = folder / CARD_NAME
-    content = card_text(record, scrutiny).encode("utf-8")
+    content = card_text(record, scrutiny, verdicts).encode("utf-8")
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
     return path
 
 
-def card_text(record: RunRecord, scrutiny: Sequence[str] = ()) -> str:
+def card_text(record: RunRecord, scrutiny: Sequence[str] = (), verdicts: Sequence[str] = ()) -> str:
     """Return the text of a card; the arguments are those of `render_card`."""
-    text = "\n".join(_parts(record, scrutiny))
+    text = "\n".join(_parts(record, scrutiny, verdicts))
     return text.encode("utf-8", "backslashreplace").decode()  # halves of surrogate pairs have no encoding
 
 
-def _parts(record: RunRecord, scrutiny: Sequence[str]) -> Iterator[str]:
+def _parts(record: RunRecord, scrutiny: Sequence[str], verdicts: Sequence[str]) -> Iterator[str]:
     yield f"---\n{_metadata(record)}\n---"
     yield f"\n# {escape(record.config['model'])} on {escape(record.data.name)}, by {record.method}\n"
-    yield " ".join(run_headlines(record)) + "\n"
+    yield " ".join([*map(escape, verdicts), *run_headlines(record)]) + "\n"
     if record.given:
         yield "The training started from this classifier, with its own head.\n"
     if record.ticket is not None:

@@ -8,6 +8,7 @@ from earlyrobust.reports.card import render_card
 from earlyrobust.reports.examples import render_journals
 from earlyrobust.reports.pages import render_report
 from earlyrobust.reports.plots import render_pictures
+from earlyrobust.reports.verdicts import verdicts_on_run
 from earlyrobust.results import ATTACKS_FOLDER, MODEL_FOLDER, RunRecord, sentences_in
 
 
@@ -28,4 +29,5 @@ def render_run(folder: Path | str) -> list[Path]:
     pictures = render_pictures(record, place)
     render_journals(record.attacks, record.data.label_names, place / ATTACKS_FOLDER, record.findings)
     pages = render_report(place)
-    return [*pictures, *pages, render_card(record, place / MODEL_FOLDER, sentences_in(place))]
+    verdicts = verdicts_on_run(record, place)
+    return [*pictures, *pages, render_card(record, place / MODEL_FOLDER, sentences_in(place), verdicts)]
