@@ -503,7 +503,10 @@ def test_an_arm_that_guesses_has_no_verdict(tmp_path: Path) -> None:
 def test_nothing_is_compared_with_a_baseline_that_guesses(tmp_path: Path) -> None:
     arms: dict[str, Seeds] = {arm: {0: {"textfooler": "rrxx"}} for arm in ("finetune", "pgd")}
     folder = save(tmp_path, arms, clean={"finetune": 50})
-    assert told(folder) == ["No arm is compared with finetune under attack, as finetune is not counted."]
+    assert told(folder) == [
+        "Robustness is not compared, because finetune is no more accurate than always naming the largest "
+        "class."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,11 @@ def verdicts(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[st
         if not summary.is_guess and (gaps := _under_attack(summary, comparison.attacks))
     }
     if tested and any(summary.is_guess for summary in summaries if summary.name == baseline):
-        return [f"No arm is compared with {baseline} under attack, as {baseline} is not counted."]
+        which = " under at least one seed" if len(comparison.record.seeds) > 1 else ""
+        return [
+            f"Robustness is not compared, because {baseline} is no more accurate than always naming the "
+            f"largest class{which}."
+        ]
     sentences = [_verdict(arm, baseline, gaps, comparison.attacks) for arm, gaps in tested.items()]
     used = {(arm, name): gap for arm, gaps in tested.items() for name, gap in gaps.items()}
     return [*sentences, *_what_they_rest_on(baseline, used)]
