@@ -269,7 +269,8 @@ def printed() -> Iterator[tuple[dict[str, Any], str]]:
             **{"status": "succeeded", "queries": 37, "final": ("a grate film",), "words_changed": 1},
             **{"predicted": 0, "probability_before": 0.98, "probability_after": 0.3124},
         },
-        "succeeded: class 1 → 0, probability of class 1 0.980 → 0.312, 1 of 3 words changed, 37 queries\n"
+        "attack succeeded: class 1 → 0, probability of class 1 0.980 → 0.312, 1 of 3 words changed, "
+        "37 queries\n"
         "  a great film\n→ a grate film",
     )
     yield (
@@ -278,7 +279,8 @@ def printed() -> Iterator[tuple[dict[str, Any], str]]:
             **{"status": "failed", "queries": 4, "final": ("a great film",), "words_changed": 0},
             **{"predicted": 1, "probability_before": 0.98, "probability_after": 0.98},
         },
-        "failed: no other class, probability of class 1 0.980 → 0.980, 0 of 3 words changed, 4 queries\n"
+        "attack failed: no other class, probability of class 1 0.980 → 0.980, 0 of 3 words changed, "
+        "4 queries\n"
         "  a great film\n→ a great film",
     )
     yield (
@@ -287,7 +289,7 @@ def printed() -> Iterator[tuple[dict[str, Any], str]]:
             **{"status": "skipped", "queries": 1, "final": ("so", "what"), "words_changed": 0},
             **{"predicted": 0, "probability_before": 0.1, "probability_after": 0.1, "texts": ("so", "what")},
         },
-        "skipped: the text of class 1 is given class 0\n  so | what",
+        "attack skipped: the text of class 1 is given class 0\n  so | what",
     )
 
 

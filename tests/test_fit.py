@@ -14,12 +14,15 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 import earlyrobust
-from earlyrobust import Fitted, Ticket, fit
+from earlyrobust import PGD, Fitted, Flooding, FreeLB, Ticket, fit
+from earlyrobust.adversarial import Adversary
 from earlyrobust.errors import EarlyRobustError
+from earlyrobust.pipeline.recipe import named_adversary
 from earlyrobust.workspace.observer import Observer
 from earlyrobust.workspace.progress import Pace, ProgressLines
+from earlyrobust.workspace.python_words import in_python
 
-QUICK = {
+QUICK: dict[str, Any] = {
     "epochs": 1,
     "batch_size": 8,
     "learning_rate": 1e-3,
@@ -27,7 +30,7 @@ QUICK = {
     "miniepoch": 0.1,
     "miniepoch_min_steps": 2,
 }
-PLAIN = {"method": "finetune", "attack": (), **QUICK}
+PLAIN: dict[str, Any] = {"method": "finetune", "attack": (), **QUICK}
 NAMES = ("negative", "positive")
 
 
@@ -307,3 +310,54 @@ def test_a_fitted_run_tells_of_itself_in_a_line(fitted: Fitted) -> None:
     assert repr(fitted).startswith("Fitted(Clean% ")
     assert f"folder='{fitted.folder}')" in repr(fitted)
     assert len(repr(fitted)) < 300
+
+
+class Weaker(FreeLB):
+    """An adversary that users define in a module of their own."""
+
+
+def test_an_adversary_is_recorded_as_the_option_that_makes_it(
+    encoder: Path, reviews: Path, tmp_path: Path
+) -> None:
+    made = fit(
+        str(encoder),
+        train_dataset=reviews,
+        output=tmp_path / "run",
+        adversary=FreeLB(steps=2, share_dropout=True),
+        **PLAIN,
+    )
+    assert made.record.config["adversary"] == "freelb,steps=2,share_dropout=True"
+
+
+@pytest.mark.parametrize(
+    ("adversary", "option"),
+    [
+        (PGD(), "pgd"),
+        (Flooding(level=0.3), "flooding,level=0.3"),
+        (Weaker(steps=1), f"{__name__}:Weaker,steps=1"),
+    ],
+)
+def test_an_adversary_has_an_option(adversary: Adversary, option: str) -> None:
+    assert named_adversary(adversary) == option
+
+
+def test_an_adversary_that_no_option_makes_is_refused(reviews: Path, tmp_path: Path) -> None:
+    class Local(FreeLB):
+        pass
+
+    with pytest.raises(EarlyRobustError, match="define its class at the top of a module"):
+        fit("minilm", train_dataset=reviews, output=tmp_path / "run", adversary=Local())
+    assert not (tmp_path / "run").exists()
+
+
+def test_messages_name_the_options_of_python(encoder: Path, reviews: Path, tmp_path: Path) -> None:
+    told = Told()
+    fit(str(encoder), train_dataset=reviews, output=tmp_path / "run", observer=told, gamma=0.2, **PLAIN)
+    assert any("does not use gamma" in note for note in told.notes)
+    with pytest.raises(EarlyRobustError) as caught:
+        fit(str(encoder), train_dataset=reviews, output=tmp_path / "other", start="given")
+    assert "start" in str(caught.value)
+    assert "--" not in str(caught.value)
+    assert in_python("`earlyrobust run --epochs 2` or --batch-size, --no-such") == (
+        "`earlyrobust run --epochs 2` or batch_size, --no-such"
+    )

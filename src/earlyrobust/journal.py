@@ -116,12 +116,14 @@ class AttackedExample:
         """Return a line on how the attack ended, and below it the texts before and after the attack."""
         before, after = (" | ".join(texts) for texts in (self.texts, self.final))
         if self.status == "skipped":
-            return f"skipped: the text of class {self.label} is given class {self.predicted}\n  {before}"
+            return (
+                f"attack skipped: the text of class {self.label} is given class {self.predicted}\n  {before}"
+            )
         ended = f"class {self.label} → {self.predicted}" if self.status == "succeeded" else "no other class"
         return (
-            f"{self.status}: {ended}, probability of class {self.label} {self.probability_before:.3f} → "
-            f"{self.probability_after:.3f}, {self.words_changed} of {self.words} words changed, "
-            f"{self.queries} queries\n  {before}\n→ {after}"
+            f"attack {self.status}: {ended}, probability of class {self.label} "
+            f"{self.probability_before:.3f} → {self.probability_after:.3f}, "
+            f"{self.words_changed} of {self.words} words changed, {self.queries} queries\n  {before}\n→ {after}"
         )
 
 

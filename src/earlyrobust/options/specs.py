@@ -31,3 +31,9 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
             raise ValueError(f"it must be a name and settings as in 'freelb,steps=2', not '{part}'")
         settings[key.replace("-", "_")] = None if value == NONE else _VALUE.validate_strings(value)
     return name, settings
+
+
+def as_spec(name: str, settings: dict[str, Any]) -> str:
+    """Join a name and its settings to an option, which `parse_spec` splits again."""
+    parts = [f"{key}={NONE if value is None else value}" for key, value in settings.items()]
+    return ",".join([name, *parts])

@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 from datasets import ClassLabel, Dataset, DatasetDict, Value
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from earlyrobust.adversarial import Adversary
 from earlyrobust.data.matching import is_unnamed, match_classes
 from earlyrobust.encoders import load_classifier, load_tokenizer, save_tokenizer
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation import predict
 from earlyrobust.options.run import OWN_DATA, RunConfig
 from earlyrobust.pipeline.jobs import run
-from earlyrobust.pipeline.recipe import note_idle_options
+from earlyrobust.pipeline.recipe import named_adversary, note_idle_options
 from earlyrobust.results import RunRecord
 from earlyrobust.statistics.measures import Accuracy
 from earlyrobust.storage import check_can_be_made, write_folder
@@ -29,6 +30,7 @@ from earlyrobust.workspace.finding import find_ticket
 from earlyrobust.workspace.folder import INPUTS, MODEL, TICKET, AnyTicket
 from earlyrobust.workspace.observer import Observer
 from earlyrobust.workspace.progress import ProgressLines, quiet_libraries
+from earlyrobust.workspace.python_words import PythonObserver, errors_in_python
 
 # A model object with its tokenizer.
 _Model = tuple[PreTrainedModel, PreTrainedTokenizerBase]
@@ -64,6 +66,7 @@ class Fitted:
         return f"Fitted({told}, folder='{self.folder}')"
 
 
+@errors_in_python()
 def fit(
     model: PreTrainedModel | str | Path = "minilm",
     tokenizer: PreTrainedTokenizerBase | None = None,
@@ -96,7 +99,8 @@ def fit(
         output: Folder of the run.
         observer: Receives progress and messages; None to print them to standard error.
         **options: Options of `earlyrobust run`, with "_" in place of "-", such as `method="freelb"`,
-            `epochs=2`, `attack=()`. See `RunConfig`.
+            `epochs=2`, `attack=()`. See `RunConfig`. `adversary` and `search_adversary` also take an
+            adversary, such as `FreeLB(steps=2)`.
 
     Returns:
         The classifier, its tokenizer, its ticket and the record.
@@ -104,12 +108,16 @@ def fit(
     Raises:
         EarlyRobustError: If an option, the data, the model or the folder cannot be used.
     """
-    observer = observer or ProgressLines()
+    observer = PythonObserver(observer or ProgressLines())
     if train_dataset is None:
         raise DataError("fit needs texts and their labels: pass train_dataset=...")
     for name in _OWN:
         if name in options:
             raise ConfigError(f"fit has no option '{name}': see its arguments.")
+    options = {
+        name: named_adversary(value) if isinstance(value, Adversary) else value
+        for name, value in options.items()
+    }
     folder = Path(output)
     check_can_be_made(folder)
     form = RunConfig.parse(options)

@@ -13,7 +13,7 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.extensions import find_class
 from earlyrobust.options.methods import METHODS, Method, Start
 from earlyrobust.options.run import RunConfig
-from earlyrobust.options.specs import NONE, parse_spec
+from earlyrobust.options.specs import NONE, as_spec, parse_spec
 from earlyrobust.pipeline.noising import NoiseChoice
 from earlyrobust.search import SEARCHES, Search, SearchConfig
 from earlyrobust.search.base import check_adversary
@@ -228,6 +228,37 @@ def make_adversary(spec: str) -> Adversary | None:
     if name == NONE:
         return None
     return find_class("adversary", name, ADVERSARIES, Adversary, [NONE])(**settings)
+
+
+def named_adversary(adversary: Adversary) -> str:
+    """Return the option that names an adversary, such as `freelb,steps=2`.
+
+    A run keeps this option in its record, and makes the adversary from it.
+
+    Args:
+        adversary: The adversary.
+
+    Raises:
+        ConfigError: If the option does not make an equal adversary.
+    """
+    kind, config = type(adversary), adversary.config
+    own = {found: name for name, found in ADVERSARIES.items()}
+    changed = {
+        field.name: value
+        for field in fields(config)
+        if (value := getattr(config, field.name)) != field.default
+    }
+    option = as_spec(own.get(kind, f"{kind.__module__}:{kind.__qualname__}"), changed)
+    try:
+        made = make_adversary(option)
+    except (ConfigError, ValueError):
+        made = None
+    if type(made) is not kind or made.config != config:
+        raise ConfigError(
+            f"The adversary {kind.__name__} cannot be made again from '{option}', by which a run records it: "
+            "define its class at the top of a module, with numbers or single words as settings."
+        )
+    return option
 
 
 def _search_adversary(search: type[Search[Any, Any]], config: RunConfig, method: Method) -> Adversary | None:
