@@ -1,6 +1,7 @@
 """Copy the records of a comparison to `records/`, without models and texts: collect.py FOLDER NAME.
 
-The script also saves the answers to single examples, which are identified by digests of their texts.
+The script also saves the answers to single examples, which are identified by digests of their texts. It
+leaves out runs that are not finished, and names them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def collect(folder: Path, name: str) -> None:
     for cell in comparison.record.cells:
         run = comparison.runs[cell.arm].get(cell.seed)
         if run is None:
-            sys.exit(f"{cell.arm}, seed {cell.seed} is not finished.")
+            sys.stderr.write(f"{cell.arm}, seed {cell.seed} is not finished, and is left out.\n")
+            continue
         moved = replace(cell, folder=f"cells/{Path(cell.folder).name}")
         run.save(place / moved.folder)
         found = {

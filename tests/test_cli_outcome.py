@@ -112,7 +112,7 @@ def test_thresholds_that_mean_nothing_are_refused(given: list[str], says: str) -
     ],
 )
 def test_equal_is_not_below(correct: int, total: int, threshold: str, below: bool) -> None:
-    assert Threshold.parse(threshold).is_above(Accuracy.of(correct, total)) is below
+    assert Threshold.parse(threshold).is_missed_by(Accuracy.of(correct, total)) is below
 
 
 def test_one_sentence_names_all_that_is_below(capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,8 +127,8 @@ def test_one_sentence_names_all_that_is_below(capsys: pytest.CaptureFixture[str]
     assert end.value.exit_code == 3
     assert capsys.readouterr() == (
         "",
-        "Below --fail-under: Aua% under one is 28.50 (57 of 200), the threshold is 30; "
-        "Aua% under four is 33.33 (1 of 3), the threshold is 99.5.\n",
+        "--fail-under: Aua% under one is 28.50 (57 of 200), below the threshold of 30; "
+        "Aua% under four is 33.33 (1 of 3), below the threshold of 99.5.\n",
     )
     end_if_below(judged[1:3])
     assert capsys.readouterr() == ("", "")
@@ -205,10 +205,8 @@ def test_an_evaluation_is_judged(change: float, code: int, classifier: Path, few
     outcome = evaluate(classifier, few, "--fail-under", told)
     assert outcome.code == code
     assert "of 24 right" in outcome.out
-    said = (
-        f"Below --fail-under: Clean% is {100 * accuracy['correct'] / 24:.2f} ({accuracy['correct']} of 24), "
-    )
-    assert outcome.err == (f"{said}the threshold is {told}.\n" if code else "")
+    said = f"--fail-under: Clean% is {100 * accuracy['correct'] / 24:.2f} ({accuracy['correct']} of 24), "
+    assert outcome.err == (f"{said}below the threshold of {told}.\n" if code else "")
 
 
 @pytest.mark.parametrize("value", ["nan", "101", "-3", "", "many", "textfooler=30"])
@@ -253,7 +251,7 @@ def test_an_attack_is_judged_again_without_attacking(
     ):
         outcome = attack(classifier, few, attacked[0], *options)
         assert outcome.code == (3 if below else 0), (options, outcome)
-        said = [line for line in outcome.err.splitlines() if line.startswith("Below --fail-under: ")]
+        said = [line for line in outcome.err.splitlines() if line.startswith("--fail-under: ")]
         assert len(said) == bool(below)
         for name in ("textbugger", "textfooler"):
             correct, total = aua(attacked, name)
@@ -322,7 +320,7 @@ def test_a_shell_script_goes_by_the_exit_code(classifier: Path, few: Path, tmp_p
     assert done.stdout.split("\n") == ["failed 3", "refused 2", ""], done
     assert json.loads((tmp_path / "failed.json").read_bytes())["accuracy"]["total"] == 24
     assert (tmp_path / "refused.json").read_bytes() == b""
-    assert "Below --fail-under: Clean% is " in (tmp_path / "failed.txt").read_text(encoding="utf-8")
+    assert "--fail-under: Clean% is " in (tmp_path / "failed.txt").read_text(encoding="utf-8")
     assert (tmp_path / "refused.txt").read_text(encoding="utf-8").startswith("Error: --fail-under is '101'")
 
 
@@ -335,6 +333,6 @@ def test_processes_that_share_an_evaluation_end_alike_and_one_speaks(
     assert process.wait(timeout=300) != 0
     said = said_in(tmp_path)
     assert said.count('"accuracy": {') == 1, said
-    assert said.count("Below --fail-under: Clean% is ") == 1
+    assert said.count("--fail-under: Clean% is ") == 1
     assert "exitcode  : 3" in said
     assert "exitcode  : 1" not in said

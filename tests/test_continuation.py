@@ -106,7 +106,7 @@ def test_the_coefficients_of_what_stays_become_part_of_the_weights(tmp_path: Pat
     search = search_of(
         tmp_path / "search",
         replace(CONFIG, gamma=1.0),
-        goes_on=True,
+        continued=True,
         num_train_epochs=3,
         learning_rate=0.05,
         model=tiny.classifier(),
@@ -140,7 +140,7 @@ def test_search_and_training_are_one_schedule_over_the_same_examples(tmp_path: P
 
     search = search_of(
         *(tmp_path / "search", replace(CONFIG, gamma=1.0)),
-        **{**options, "goes_on": True, "adversary": None, "model": tiny.classifier(), "callbacks": [first]},
+        **{**options, "continued": True, "adversary": None, "model": tiny.classifier(), "callbacks": [first]},
     )
     seen_by_search = watch(search.trainer)
     ticket = search.run()
@@ -178,7 +178,7 @@ def watch(trainer: AdversarialTrainer) -> list[list[list[int]]]:
 @pytest.mark.parametrize(("epochs", "fits"), [(1.0, False), (0.5, False), (1.5, True)])
 def test_a_search_must_leave_something_of_the_training(tmp_path: Path, epochs: float, fits: bool) -> None:
     def make() -> Any:
-        return search_of(tmp_path, CONFIG, goes_on=True, num_train_epochs=epochs)
+        return search_of(tmp_path, CONFIG, continued=True, num_train_epochs=epochs)
 
     if fits:
         assert make().trainer.args.num_train_epochs == epochs
@@ -190,7 +190,7 @@ def test_a_search_must_leave_something_of_the_training(tmp_path: Path, epochs: f
 def test_an_optimiser_with_states_of_another_shape_is_refused(tmp_path: Path) -> None:
     search = search_of(
         *(tmp_path, replace(CONFIG, gamma=1.0)),
-        **{"goes_on": True, "num_train_epochs": 3, "optim": "adafactor", "adversary": ADVERSARY},
+        **{"continued": True, "num_train_epochs": 3, "optim": "adafactor", "adversary": ADVERSARY},
     )
     ticket = search.run()
     with pytest.raises(ConfigError, match="cannot be cut: choose AdamW"):

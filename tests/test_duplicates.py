@@ -196,7 +196,7 @@ def test_a_test_file_that_is_trained_on_is_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError) as error:
             load(train, test)
         assert words in str(error.value)
-        assert "a part of the training file is held back" in str(error.value)
+        assert "holds back a part of the training file" in str(error.value)
 
 
 def test_a_test_file_with_some_known_texts_is_counted(tmp_path: Path) -> None:

@@ -247,11 +247,11 @@ def make_header_old(journal: Path, max_length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "goes_on"),
+    ("kind", "continued"),
     [("bert", True), ("roberta", True), ("distilbert", True), ("deberta-v2", False), ("modernbert", False)],
 )
 def test_the_journal_of_an_earlier_version_goes_on_if_it_read_the_same(
-    kind: str, goes_on: bool, words: Path, tmp_path: Path, idle: tuple[str, ...]
+    kind: str, continued: bool, words: Path, tmp_path: Path, idle: tuple[str, ...]
 ) -> None:
     write_model(tmp_path / "model", kind)
     command = ("attack", tmp_path / "model", "--test-file", words, *idle, "--output", tmp_path / "out")
@@ -260,8 +260,8 @@ def test_the_journal_of_an_earlier_version_goes_on_if_it_read_the_same(
     whole = read_journal(journal)[1]
     make_header_old(journal, 128)  # it wrote what it was asked for, and read what the configuration names
     outcome = call(*command)
-    assert (outcome.code == 0) == goes_on, outcome
-    if goes_on:
+    assert (outcome.code == 0) == continued, outcome
+    if continued:
         assert read_journal(journal)[1] == whole
     else:
         assert "it differs in cut" in outcome.err

@@ -22,7 +22,7 @@ CONFIG = SearchConfig(head_ratio=1 / 4, neuron_ratio=0.3, min_steps=2)
 
 
 def search_of(folder, config=CONFIG, *, kind=EarlyRobustSearch, model=None, dataset=None, **changes):
-    names = ("adversary", "callbacks", "on_miniepoch", "goes_on")
+    names = ("adversary", "callbacks", "on_miniepoch", "continued")
     own = {name: changes.pop(name) for name in names if name in changes}
     return kind(
         model or tiny.classifier(dropout=0.1),
@@ -412,8 +412,8 @@ def test_earlybert_differs_from_the_robust_search_in_these_settings_alone():
     }
 
 
-@pytest.mark.parametrize(("began", "goes_on"), [(0.5, 1.0), (2.0, 1.0)])
-def test_a_search_goes_on_under_another_limit_than_it_began_with(tmp_path, began, goes_on):
+@pytest.mark.parametrize(("began", "continued"), [(0.5, 1.0), (2.0, 1.0)])
+def test_a_search_goes_on_under_another_limit_than_it_began_with(tmp_path, began, continued):
     def search(epochs, resume=None, **changes):
         config = replace(CONFIG, gamma=0.0, max_epochs=epochs)
         return search_of(tmp_path, config, learning_rate=0.05, **changes).run(resume)
@@ -421,7 +421,7 @@ def test_a_search_goes_on_under_another_limit_than_it_began_with(tmp_path, began
     with pytest.raises(KeyboardInterrupt):
         search(began, save_strategy="steps", save_steps=4, callbacks=[tiny.Interrupt(5)])
     checkpoint = tmp_path / "checkpoint-4"
-    assert_same_ticket(search(goes_on, checkpoint), search(goes_on))
+    assert_same_ticket(search(continued, checkpoint), search(continued))
     with pytest.raises(ConfigError, match=r"^The checkpoint holds 2 miniepochs of a search, .*\.$"):
         search(2 / 16, checkpoint)
 
@@ -429,7 +429,7 @@ def test_a_search_goes_on_under_another_limit_than_it_began_with(tmp_path, began
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "masks need 0.88 epochs to settle: the search stops after 0.8, settled or not"),
+        ({}, "masks need 0.88 epochs to settle, but the search stops after 0.8, even if"),
         ({"patience": 40}, "masks need 5.2 epochs to settle"),
         ({"min_steps": 20}, "An epoch of these texts has 16 steps and a miniepoch 20"),
         ({"max_epochs": 0.875}, None),

@@ -1,4 +1,4 @@
-"""Robust early-bird tickets: text classifiers that are robust and small, at low cost.
+"""Robust early-bird tickets: smaller text classifiers that are trained against attacks, and attacked.
 
 The import of this package registers cut models with transformers' auto classes and pipelines. The names below
 are loaded on first use.

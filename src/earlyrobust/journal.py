@@ -120,10 +120,11 @@ class AttackedExample:
                 f"attack skipped: the text of class {self.label} is given class {self.predicted}\n  {before}"
             )
         ended = f"class {self.label} → {self.predicted}" if self.status == "succeeded" else "no other class"
+        chances = f"{self.probability_before:.3f} → {self.probability_after:.3f}"
+        counts = f"{self.words_changed} of {self.words} words changed, {self.queries} queries"
         return (
-            f"attack {self.status}: {ended}, probability of class {self.label} "
-            f"{self.probability_before:.3f} → {self.probability_after:.3f}, "
-            f"{self.words_changed} of {self.words} words changed, {self.queries} queries\n  {before}\n→ {after}"
+            f"attack {self.status}: {ended}, probability of class {self.label} {chances}, {counts}\n"
+            f"  {before}\n→ {after}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Adversaries: each one defines a training step that makes the classifier robust, in a file of its own.
+"""Adversaries: each one defines a training step that aims at a robust classifier, in a file of its own.
 
 To add an adversary, write a file with a configuration and an `Adversary`, and add a line to `ADVERSARIES`.
 """

@@ -32,9 +32,9 @@ class Flooding(Adversary):
 
     Minimise |L − b| + b for the loss L of a batch: a step descends if L > b, and ascends if L < b.
 
-    Flooding-X (Liu et al., ACL 2022) trains robust classifiers with this loss at the cost of fine-tuning. The
-    paper chooses b by the accordance of gradients. Its release has no code for this choice and takes b as a
-    number. This class takes b as a number, too: choose b on the selection split.
+    Flooding-X (Liu et al., ACL 2022) aims at robust classifiers with this loss, at the cost of
+    fine-tuning. The paper chooses b by the accordance of gradients. Its release has no code for this choice
+    and takes b as a number. This class takes b as a number, too: choose b on the selection split.
     """
 
     Config = FloodingConfig

@@ -70,7 +70,7 @@ def _go_on(
 def _of_busiest(
     running: list[tuple[Attacking[Result], Ask]], most: int
 ) -> tuple[list[tuple[Attacking[Result], Ask]], list[tuple[Attacking[Result], Ask]]]:
-    """Divide attacks into those to answer now, at most so many, and the rest.
+    """Split the attacks into at most `most` attacks to answer now, and all others.
 
     Only the model with the most inputs is set to work. Meanwhile the asks to other models add up to larger
     batches.

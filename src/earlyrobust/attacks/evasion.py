@@ -1,4 +1,4 @@
-"""Evasion, an attack that disguises words as spam and abuse do: filters miss them, people still read them.
+"""Evasion, an attack that disguises words as authors of spam do: filters miss them, people can read them.
 
 No paper describes this attack. It uses tricks that are common in practice, each in a mild and a strong form.
 The tricks compete for each word:

@@ -194,7 +194,7 @@ class WordSwapAttack(Attack):
         random: Draws,
         tally: Tally | None = None,
     ) -> Attacking[list[Candidate]]:
-        """Return the candidates at one position that pass the constraints, sorted by text; count them."""
+        """Return the candidates at a position that pass the constraints, sorted by text; tally them."""
         # The positions are those of the original text. An edit that split a word has shifted the words behind
         # it. Unless `follows_words` is set, the attack ignores this, as TextAttack does.
         if not self.may_touch(current, position):

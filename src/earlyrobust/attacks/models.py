@@ -125,7 +125,7 @@ class Victim(_Transformer):
         self._score = score
 
     def answering(self, score: Score) -> Victim:
-        """Return this victim if its answers suit a score, else one of the same weights whose answers do."""
+        """Return a victim with these weights whose answers suit a score, if possible this victim."""
         if score.describe() == self._score.describe():
             return self
         other = copy(self)

@@ -2,7 +2,7 @@
 
 A score also decides in which form the classifier answers. The published attacks read probabilities in
 float32. If logits are very large, these probabilities are all 0 or 1. If logits are very small, they are all
-alike. Then they do not show an attack which text is better. Logits in float64 still do.
+alike. Then they do not tell an attack which text is better. Logits in float64 still tell it.
 """
 
 from __future__ import annotations

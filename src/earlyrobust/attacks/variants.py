@@ -1,7 +1,7 @@
 """Attacks that do not search greedily: random substitutions, and texts that broke another model.
 
 A greedy attack depends on the score. These two attacks need only the class that the victim gives to a text.
-So a victim is not safe from them because its scores hide the way to an error.
+So a victim with uninformative scores is not safe from these attacks.
 """
 
 from __future__ import annotations

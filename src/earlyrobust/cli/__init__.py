@@ -62,7 +62,7 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    help="Robust early-bird tickets: make Hugging Face text classifiers robust and small, cheaply.",
+    help="Make Hugging Face text classifiers smaller, train them against attacks, and attack them.",
     no_args_is_help=True,
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -118,6 +118,6 @@ def main() -> None:
 def _unforeseen(error: Exception) -> str:
     reason = " ".join(str(error).split())
     return (
-        f"earlyrobust failed unexpectedly ({type(error).__name__}: {reason}): results so far are kept; add "
-        f"{_DEBUG} to see the traceback, and report it."
+        f"earlyrobust failed unexpectedly ({type(error).__name__}: {reason}): the finished results are kept; "
+        f"add {_DEBUG} to see the traceback, and report the error."
     )

@@ -30,7 +30,7 @@ def attack(
     json: AsJson = False,
     **flags: Any,
 ) -> None:
-    """Attack a Hugging Face classifier: accuracy under attack, queries, and the examples.
+    """Attack a Hugging Face classifier, and report its accuracy under attack, queries and changed texts.
 
     The same command continues an interrupted attack.
     """

@@ -16,7 +16,7 @@ from earlyrobust.options.comparison import CompareConfig
 
 @takes(CONFIG, CompareConfig.flags(without=("method",)), NO_ATTACK)
 def compare(config: Path | None, no_attack: bool, **flags: Any) -> None:
-    """Compare methods: the same data, batches, epochs, precision and attacked examples for all.
+    """Compare methods on one data set, with equal batches, epochs, precision and attacked examples.
 
     Every cell of the grid is a run of its own. The same command continues an interrupted comparison, and can
     add methods and seeds. It ends with exit code 1 if a cell failed.

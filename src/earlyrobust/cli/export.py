@@ -21,7 +21,7 @@ def export(
     no_attack: bool,
     **flags: Any,
 ) -> None:
-    """Write a trained classifier for software that does not know this package, and compare the two.
+    """Export a trained classifier for other software, and compare the export with the classifier.
 
     The same command continues an interrupted export.
     """

@@ -86,7 +86,7 @@ def _tasks() -> list[tuple[str, str]]:
 def _families() -> list[tuple[str, str]]:
     from earlyrobust.families import FAMILIES
 
-    return [(name, f"models of type '{name}'") for name in FAMILIES]
+    return [*FAMILIES.described().items()]
 
 
 def _experiments() -> list[tuple[str, str]]:

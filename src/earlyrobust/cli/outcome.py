@@ -65,7 +65,7 @@ class Threshold:
             )
         return cls(told, Fraction(number) / 100)
 
-    def is_above(self, accuracy: Accuracy) -> bool:
+    def is_missed_by(self, accuracy: Accuracy) -> bool:
         """Return whether an accuracy is below the threshold, in exact arithmetic; an equal one is not."""
         return Fraction(accuracy.correct, accuracy.total) < self.share
 
@@ -123,14 +123,14 @@ def end_if_below(judged: Iterable[tuple[str, Accuracy, Threshold | None]]) -> No
             standard error.
     """
     misses = [
-        f"{title} is {100 * accuracy.value:.2f} ({accuracy.correct} of {accuracy.total}), the threshold is "
-        f"{threshold.told}"
+        f"{title} is {100 * accuracy.value:.2f} ({accuracy.correct} of {accuracy.total}), below the "
+        f"threshold of {threshold.told}"
         for title, accuracy, threshold in judged
-        if threshold is not None and threshold.is_above(accuracy)
+        if threshold is not None and threshold.is_missed_by(accuracy)
     ]
     if not misses:
         return
     if processes.is_first():
-        sys.stderr.write(f"Below --fail-under: {'; '.join(misses)}.\n")
+        sys.stderr.write(f"--fail-under: {'; '.join(misses)}.\n")
     processes.wait()  # A launcher ends the other processes as soon as one has ended.
     raise typer.Exit(BELOW)

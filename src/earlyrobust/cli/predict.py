@@ -27,7 +27,7 @@ def predict(
     json: AsJson = False,
     **flags: Any,
 ) -> None:
-    """Classify the texts of a file, and write all of its columns with the class and the probabilities.
+    """Classify the texts of a file, and write its rows with the predicted class and the probabilities.
 
     The file may be larger than the memory. The same command continues interrupted predictions.
     """

@@ -20,7 +20,10 @@ class Fetchable(StrEnum):
 
 def resources(
     fetch: Annotated[
-        Fetchable | None, typer.Option(help="Download this first; nothing else uses the network.")
+        Fetchable | None,
+        typer.Option(
+            help="Download these vectors, then list the resources. Otherwise the command uses no network."
+        ),
     ] = None,
     nltk_data: Annotated[
         Path | None, typer.Option(help="Folder of NLTK's data.", show_default="where NLTK looks")

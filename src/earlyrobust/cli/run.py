@@ -13,7 +13,7 @@ from earlyrobust.options.run import RunConfig
 
 @takes(CONFIG, RunConfig.flags(), NO_ATTACK)
 def run(config: Path | None, no_attack: bool, **flags: Any) -> None:
-    """Search a robust ticket, cut the encoder, fine-tune it, and compare it with the dense one.
+    """Search a ticket, cut the encoder, train the cut encoder, and compare it with the dense encoder.
 
     Without options it runs on the embedded encoder and the built-in corpus. The same command continues an
     interrupted run.

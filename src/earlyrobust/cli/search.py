@@ -12,7 +12,7 @@ from earlyrobust.options.run import RunConfig
 
 @takes(CONFIG, RunConfig.flags(("Run", "Data", "Training", "Ticket", "Search")))
 def search(config: Path | None, **flags: Any) -> None:
-    """Search a robust ticket and save it, for `earlyrobust finetune`."""
+    """Search a ticket and save it, for `earlyrobust finetune`."""
     resolved = RunConfig.build(flags, config, suffix="-ticket")
     announce()
     from earlyrobust.cli.display import Display  # imports PyTorch, so options are checked first

@@ -32,7 +32,7 @@ def require_two_files(train_file: Path, test_file: Path | None) -> None:
     if same:
         raise DataError(
             f"The --test-file is the training file itself, {train_file}: give a file of other texts, or "
-            "leave it out, and a part of the training file is held back."
+            "leave it out: the command then holds back a part of the training file."
         )
 
 
@@ -53,7 +53,7 @@ def require_unseen(test: Rows, train: Rows, test_file: Path, train_file: Path) -
         raise DataError(
             f"{known:,} of the {len(test):,} rows of {test_file} have a text that {train_file} has too, so "
             "the model would be tested on its training texts: give a --test-file of other texts, or leave "
-            "it out, and a part of the training file is held back."
+            "it out: the command then holds back a part of the training file."
         )
 
 

@@ -215,7 +215,7 @@ SCALES: dict[str, Scale] = {
         notes=("This scale shows that everything runs; its numbers mean nothing.",),
     ),
     "cpu": Scale(
-        description="an hour on two cores: up to 320 samples (figure2: 2,000), two epochs, up to 30 "
+        description="at most an hour on two cores: up to 320 samples (figure2: 2,000), two epochs, up to 30 "
         "examples, one seed",
         options={
             "epochs": 2.0,

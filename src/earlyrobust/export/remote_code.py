@@ -39,7 +39,7 @@ class $config_name($config_base):
 _MODELING = Template('''\
 """A $model_base with attention heads and FFN neurons cut out. Written by earlyrobust.
 
-Needs transformers 5.10 or newer, and otherwise only the packages that the model needs when it is not cut.
+Needs transformers 5.12 or newer, and otherwise only the packages that the model needs when it is not cut.
 """
 
 from transformers import $model_base

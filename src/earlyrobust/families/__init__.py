@@ -27,17 +27,17 @@ CUT_PREFIX = "earlyrobust-"
 FAMILIES: LazyTable[Family] = LazyTable(
     __name__,
     {
-        "bert": Entry("bert", "BERT"),
-        "roberta": Entry("roberta", "ROBERTA"),
-        "xlm-roberta": Entry("roberta", "XLM_ROBERTA"),
-        "camembert": Entry("roberta", "CAMEMBERT"),
-        "data2vec-text": Entry("roberta", "DATA2VEC_TEXT"),
-        "distilbert": Entry("distilbert", "DISTILBERT"),
-        "electra": Entry("electra", "ELECTRA"),
-        "mpnet": Entry("mpnet", "MPNET"),
-        "deberta-v2": Entry("deberta_v2", "DEBERTA_V2"),
-        "modernbert": Entry("modernbert", "MODERNBERT"),
-        "albert": Entry("albert", "ALBERT"),
+        "bert": Entry("bert", "BERT", "BERT, MiniLM, and encoders of their architecture"),
+        "roberta": Entry("roberta", "ROBERTA", "RoBERTa"),
+        "xlm-roberta": Entry("roberta", "XLM_ROBERTA", "XLM-RoBERTa"),
+        "camembert": Entry("roberta", "CAMEMBERT", "CamemBERT"),
+        "data2vec-text": Entry("roberta", "DATA2VEC_TEXT", "data2vec for texts"),
+        "distilbert": Entry("distilbert", "DISTILBERT", "DistilBERT"),
+        "electra": Entry("electra", "ELECTRA", "ELECTRA discriminators"),
+        "mpnet": Entry("mpnet", "MPNET", "MPNet"),
+        "deberta-v2": Entry("deberta_v2", "DEBERTA_V2", "DeBERTa v2 and v3"),
+        "modernbert": Entry("modernbert", "MODERNBERT", "ModernBERT"),
+        "albert": Entry("albert", "ALBERT", "ALBERT"),
     },
 )
 

@@ -28,7 +28,7 @@ def take_texts(row: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
 
 
 class NoiseCollator(TrainerCallback):  # type: ignore[misc]
-    """Adds random noise to examples with texts, as a data collator; as a callback, it follows the epoch.
+    """A data collator that adds random noise to texts. As a callback, it gives each epoch new noise.
 
     Pass it to a Trainer as `data_collator` and in `callbacks`, with `remove_unused_columns=False`. Examples
     with the column `text` (and `pair`) get noise. So give the training data this column, and the evaluation

@@ -21,7 +21,7 @@ class AttackOptions(Options):
 
     attack: Names = option(
         ("textfooler",),
-        "Attacks, separated by commas: see `earlyrobust list attacks`; or a class as 'module:Class'.",
+        "Attacks, separated by commas: see `earlyrobust list attacks`; or a class such as 'module:Class'.",
         "Attack",
     )
     examples: AtLeastOne = option(
@@ -62,19 +62,19 @@ class AttackOptions(Options):
     )
     precision: _Chosen = option(
         None,
-        "Precision of the classifier, the sentence encoder and the masked language model: float32, or tf32 "
-        "or bf16, which are faster.",
+        "Precision of the classifier, the sentence encoder and the masked language model: float32; tf32 and "
+        "bf16 are faster on hardware that supports them.",
         "Attack",
         shown="float32",
     )
     token_budget: AtLeastOne | None = option(
         None,
-        "Most tokens of a batch; it changes speed and memory, and no result.",
+        "Maximum number of tokens of a batch; it affects speed and memory, not results.",
         "Attack",
         shown="by device",
     )
     in_flight: AtLeastOne = option(
-        128, "Number of examples attacked side by side; it changes speed and memory, and no result.", "Attack"
+        128, "Number of examples attacked side by side; it affects speed and memory, not results.", "Attack"
     )
 
     @property

@@ -44,13 +44,17 @@ class DataOptions(Options):
         shown="yes; in TSV if the quotes close before the tab",
     )
     delimiter: Delimiter | None = option(
-        None, "Character between the fields, as ';' or 'tab'.", "Data", shown="by the name of the file"
+        None, "Character between the fields, such as ';' or 'tab'.", "Data", shown="by the name of the file"
     )
     encoding: Encoding | None = option(
-        None, "Encoding of your CSV, TSV or JSONL, as cp1252.", "Data", shown="UTF-8"
+        None, "Encoding of your CSV, TSV or JSONL, such as cp1252.", "Data", shown="UTF-8"
     )
     max_length: Annotated[int, Field(ge=8)] | None = option(
-        None, "Most tokens of a text that are read.", "Data", shown="by task", source=PAPER
+        None,
+        "Maximum number of tokens of a text; the model does not read the rest.",
+        "Data",
+        shown="by task",
+        source=PAPER,
     )
 
     @property

@@ -30,26 +30,28 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    "finetune": Method("ordinary fine-tuning of the whole encoder, the comparison in every run"),
-    "earlybert": Method("search a ticket without an adversary, cut, fine-tune", search="earlybert"),
-    "pgd": Method("ascend several times, then train on the last perturbation", adversary="pgd"),
-    "freelb": Method("ascend several times, and train on every perturbation", adversary="freelb"),
-    "freeat": Method("replay each batch, perturbed by the gradients of the last pass", adversary="freeat"),
-    "yopo": Method("like freelb, with most ascents through the first layer only", adversary="yopo"),
-    "smart": Method("penalise different predictions for clean and perturbed texts", adversary="smart"),
-    "infobert": Method("freelb with two information-theoretic regularisers", adversary="infobert"),
-    "fat": Method("ascend once, starting from the direction of the last epoch, then train", adversary="fat"),
-    "flooding": Method("keep the loss of every batch from falling below a level", adversary="flooding"),
+    "finetune": Method("fine-tunes the whole encoder; the baseline of every run"),
+    "earlybert": Method("searches a ticket without an adversary, cuts, and fine-tunes", search="earlybert"),
+    "pgd": Method("ascends several times, then trains on the last perturbation", adversary="pgd"),
+    "freelb": Method("ascends several times, and trains on every perturbation", adversary="freelb"),
+    "freeat": Method("replays each batch, perturbed by the gradients of the last pass", adversary="freeat"),
+    "yopo": Method("trains as freelb does, with most ascents through the first layer only", adversary="yopo"),
+    "smart": Method("penalises different predictions for clean and perturbed texts", adversary="smart"),
+    "infobert": Method(
+        "trains as freelb does, with two information-theoretic regularisers", adversary="infobert"
+    ),
+    "fat": Method("ascends once, starting in the direction of the last epoch, then trains", adversary="fat"),
+    "flooding": Method("keeps the loss of every batch from falling below a level", adversary="flooding"),
     "robust-ticket": Method(
-        "set weights to zero by masks trained under FreeLB, fine-tune the rest",
+        "sets weights to zero by masks trained under FreeLB, and fine-tunes the rest",
         search="robust-ticket",
     ),
     "earlyrobust": Method(
-        "search a ticket under FreeLB, stop when its masks settle, cut, fine-tune the rest",
+        "searches a ticket under FreeLB until its masks settle, cuts, and fine-tunes the rest",
         search="earlyrobust",
     ),
     "earlyrobust-noise": Method(
-        "ours: search a ticket under learned text noise, cut, and continue the same training",
+        "ours: searches a ticket under learned text noise, cuts, and continues the training",
         search="earlyrobust",
         search_adversary="none",
         start="continued",

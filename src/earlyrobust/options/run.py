@@ -31,7 +31,7 @@ class RunConfig(AttackOptions, SearchOptions, TrainingOptions, DataOptions):
     output: Path | None = option(None, "Folder of the run.", "Run", shown="under runs/, named after the task")
     attack_split: Literal["test", "selection"] = option(
         "test",
-        "Split of the attacked examples: test, or selection, which is there to choose settings on.",
+        "Split of the attacked examples: test, or selection, for the choice of settings.",
         "Attack",
     )
 

@@ -79,15 +79,15 @@ class SearchOptions(Options):
 
     search: str | None = option(
         None,
-        "How the ticket is found: earlyrobust, earlybert, robust-ticket, random, a class as 'module:Class'; "
-        "or none.",
+        "Search of the ticket: earlyrobust, earlybert, robust-ticket, random, none, or a class such as "
+        "'module:Class'.",
         "Search",
         shown="by method",
         arm=True,
     )
     search_adversary: Spec | None = option(
         None,
-        "Adversary of the search, as 'freelb,steps=3', or 'none'.",
+        "Adversary of the search, such as 'freelb,steps=3', or 'none'.",
         "Search",
         shown="by search",
         arm=True,
@@ -110,8 +110,8 @@ class SearchOptions(Options):
     )
     settling: Settling | None = option(
         None,
-        "Compare each mask with the one before (streak, as the paper says), or with the first of them, which "
-        "is then drawn (window, as the paper's release does).",
+        "streak: each mask is close to the mask before it (the paper). window: several masks are close to "
+        "one earlier mask, which becomes the ticket (the paper's release).",
         "Search",
         shown="streak",
         source=PAPER,
@@ -134,7 +134,7 @@ class SearchOptions(Options):
     )
     draw_after: Annotated[float, Field(ge=0, le=10_000)] | None = option(
         None,
-        "Epochs after which the ticket is drawn, settled or not; 0 to draw it when the masks have settled.",
+        "Epochs after which the ticket is drawn in any case; 0 to draw it when the masks have settled.",
         "Search",
         shown="by search",
         source=PAPER,

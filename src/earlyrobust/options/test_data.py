@@ -34,8 +34,8 @@ class TestData(Options):
     max_length: int | None = inherited(RunConfig, "max_length", "that of the run, else by task")
     labels: str | None = option(
         None,
-        "The class that each output of the model stands for: in the order of the outputs, as "
-        "'negative,positive', or in pairs, as 'NEG=negative,POS=positive'.",
+        "The class that each output of the model stands for: in the order of the outputs, such as "
+        "'negative,positive', or in pairs, such as 'NEG=negative,POS=positive'.",
         "Data",
         shown="found by their names",
     )

@@ -40,17 +40,17 @@ class TrainingOptions(Options):
     labels: str | None = option(
         None,
         "If --model is a trained classifier, the class that each of its outputs stands for: in the order of "
-        "the outputs, as 'negative,positive', or in pairs, as 'NEG=negative,POS=positive'.",
+        "the outputs, such as 'negative,positive', or in pairs, such as 'NEG=negative,POS=positive'.",
         "Training",
         shown="found by their names",
     )
     start: Start | None = option(
         None,
-        "Start of the fine-tuning: the pretrained weights with a new head; a trained classifier "
-        "with its head (given); the weights that the search trained (searched); the whole training of the "
-        "search (continued), with one learning-rate schedule and the optimiser's state; or, for ablations, "
-        "random weights of the ticket's structure, or the whole encoder with new weights for all that the "
-        "ticket cuts (refilled).",
+        "Initial weights of the fine-tuning. pretrained: the encoder's, with a new head. given: those of a "
+        "trained classifier, with its head. searched: those of the search. continued: the whole training of "
+        "the search, with one learning-rate schedule and the optimiser's state. For ablations: random (new "
+        "weights in the structure of the ticket) and refilled (full size, with new weights in the cut "
+        "places).",
         "Training",
         shown="by method; given, if --model is a classifier for these classes",
         source=PAPER,
@@ -59,7 +59,8 @@ class TrainingOptions(Options):
     batch_size: Parts = option(16, "Number of examples in an optimiser step.", "Training", arm=True)
     learning_rate: Positive = option(
         5e-5,
-        "Peak learning rate: constant in a search, with a linear decay in the fine-tuning.",
+        "Peak learning rate. A search keeps it constant. The fine-tuning warms up to it over the first 10 % "
+        "of its steps, then decays linearly. A continued training has one such schedule.",
         "Training",
         shown="5e-5",
         arm=True,
@@ -85,7 +86,7 @@ class TrainingOptions(Options):
     )
     report_to: Literal["tensorboard", "wandb", "mlflow", "none"] | None = option(
         None,
-        "Where loss and learning rate are reported to, beside the record: tensorboard, wandb or mlflow.",
+        "Service that also receives loss and learning rate: tensorboard, wandb or mlflow.",
         "Training",
         shown="none",
     )
@@ -95,7 +96,7 @@ class TrainingOptions(Options):
     noise: Spec | None = option(
         None,
         "Noise in the training texts, which exchanges and misspells words: 'random', 'learned' or "
-        "'gradient', with settings as 'learned,rate=0.5,neighbours=wordnet+my.csv', or 'none'.",
+        "'gradient', with settings such as 'learned,rate=0.5,neighbours=wordnet+my.csv', or 'none'.",
         "Training",
         shown="by method",
         arm=True,
@@ -119,7 +120,7 @@ class TrainingOptions(Options):
     )
     adversary: Spec | None = option(
         None,
-        "Adversary of the fine-tuning, as 'freelb,steps=2', a class as 'module:Class', or 'none'.",
+        "Adversary of the fine-tuning, such as 'freelb,steps=2', a class such as 'module:Class', or 'none'.",
         "Fine-tuning",
         shown="by method",
         arm=True,

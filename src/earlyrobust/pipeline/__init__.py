@@ -1,4 +1,4 @@
-"""Makes a robust, smaller classifier of a pretrained encoder: search, draw, fine-tune, evaluate.
+"""Makes a smaller classifier of a pretrained encoder: search, draw, fine-tune, evaluate.
 
 The names below are loaded when they are first used, so that options are checked before PyTorch is imported.
 """

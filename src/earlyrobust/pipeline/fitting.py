@@ -42,7 +42,7 @@ _TRIED = 256
 
 @dataclass(frozen=True, repr=False)
 class Fitted:
-    """A robust classifier, with its tokenizer, its ticket and its record.
+    """A trained classifier, with its tokenizer, its ticket and its record.
 
     Attributes:
         classifier: The classifier, in evaluation mode, on the accelerator if there is one.
@@ -77,7 +77,7 @@ def fit(
     observer: Observer | None = None,
     **options: Any,
 ) -> Fitted:
-    """Make a robust, smaller classifier of a model: search a ticket, cut, fine-tune, attack, record.
+    """Make a smaller classifier of a model: search a ticket, cut, fine-tune, attack, record.
 
     This is `earlyrobust run` on objects in memory. The folder of the output is the folder of the run, with
     the data and the given model in `inputs/`. A second call with equal arguments continues an interrupted

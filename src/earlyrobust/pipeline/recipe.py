@@ -84,7 +84,7 @@ class Recipe:
         return not self.has_ticket and self.adversary is None and self.noise is None
 
     @property
-    def goes_on(self) -> bool:
+    def continued(self) -> bool:
         """Whether the fine-tuning continues the training of the search."""
         return self.start == "continued" and isinstance(self.search_config, SearchConfig)
 
@@ -110,24 +110,24 @@ class Recipe:
         if config.search_epochs is None:
             if hasty is not None:
                 limit = settings.epochs_to_settle(steps_per_epoch)
-            if self.goes_on:
+            if self.continued:
                 limit = min(limit, self.epochs / 2)
         given = replace(settings, max_epochs=limit)
-        if self.goes_on and given.epochs >= self.epochs:
+        if self.continued and given.epochs >= self.epochs:
             raise ConfigError(
                 f"The search may take {given.epochs:g} epochs, but it and the fine-tuning have "
                 f"{self.epochs:g} together: raise --epochs, or lower --search-epochs or --draw-after."
             )
         if given.describe_haste(steps_per_epoch) is not None:
-            more = "--search-epochs allows for more"
-            if self.goes_on and config.search_epochs is None:
-                more = f"--epochs {2 * settings.epochs_to_settle(steps_per_epoch):.2g} or more allows for it"
+            more = "give more --search-epochs"
+            if self.continued and config.search_epochs is None:
+                more = f"give --epochs {2 * settings.epochs_to_settle(steps_per_epoch):.2g}"
             observer.note(
-                f"{given.describe_haste(steps_per_epoch)}: the search stops after {limit:g}, settled or not; "
-                f"{more}, and --miniepoch-min-steps for shorter miniepochs."
+                f"{given.describe_haste(steps_per_epoch)}, but the search stops after {limit:g}, even if "
+                f"they have not settled: {more}, or lower --miniepoch-min-steps."
             )
         elif limit > settings.max_epochs:
-            observer.note(f"{hasty}: the search may take so many, instead of {settings.max_epochs:g}.")
+            observer.note(f"{hasty}, so the search may take {limit:g} instead of {settings.max_epochs:g}.")
         return replace(self, search_config=given)
 
     @property

@@ -243,7 +243,7 @@ def find_or_search(job: Job) -> AnyTicket:
             save(random_ticket(job.config, neuron_multiple(job.config), origin))
             return 0.0
         finetuned = job.recipe.starts_from_finetuned
-        goes_on = job.recipe.goes_on
+        continued = job.recipe.continued
         model = load_classifier(str(job.folder.path / DENSE)) if finetuned else job.initial_model()
         ticket, seconds = search_ticket(
             model,
@@ -255,8 +255,8 @@ def find_or_search(job: Job) -> AnyTicket:
             job.interrupt,
             job.recipe,
             origin,
-            job.noise(MODEL if goes_on else TICKET),
-            MODEL if goes_on else None,
+            job.noise(MODEL if continued else TICKET),
+            MODEL if continued else None,
         )
         if job.recipe.start == "searched":
             _save_model(model, job.splits, job.folder.path / SEARCHED)
@@ -287,7 +287,7 @@ def train_model(job: Job, ticket: AnyTicket | None) -> PreTrainedModel:
     # The paper cuts the ticket out of the pretrained weights, not out of the weights after the search.
     def train() -> float:
         recipe = job.recipe
-        if recipe.goes_on and job.folder.last_checkpoint(MODEL) is None:
+        if recipe.continued and job.folder.last_checkpoint(MODEL) is None:
             raise OutputError(
                 f"'{job.folder.checkpoints(MODEL)}' no longer holds the checkpoint of the ticket's training: "
                 "begin again in another --output."

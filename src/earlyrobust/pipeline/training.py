@@ -165,7 +165,7 @@ def search_ticket(
     recipe: Recipe,
     origin: dict[str, Any],
     noise: TextNoise | None = None,
-    goes_on_in: str | None = None,
+    continued_in: str | None = None,
 ) -> tuple[Ticket | WeightTicket, float]:
     """Search a ticket, which also trains the weights of the model.
 
@@ -180,15 +180,15 @@ def search_ticket(
         recipe: The search, its settings and its adversary.
         origin: Facts to keep with the ticket.
         noise: Changes the training texts; None for no noise.
-        goes_on_in: Name of the stage that continues the search, for which the search writes the first
+        continued_in: Name of the stage that continues the search, for which the search writes the first
             checkpoint; None if the fine-tuning is a new training.
 
     Returns:
         The ticket, and the seconds of training, including the seconds before an interruption.
     """
     clock = Checkpoints(interrupt)
-    options: dict[str, Any] = {} if goes_on_in is None else {"goes_on": True}
-    warmup = 0.0 if goes_on_in is None else WARMUP
+    options: dict[str, Any] = {} if continued_in is None else {"continued": True}
+    warmup = 0.0 if continued_in is None else WARMUP
     with reporting(config.report_to, folder.path, stage) as reports:
         search = cast("type[Search[Any, Any]]", recipe.search)(
             model,
@@ -207,9 +207,9 @@ def search_ticket(
         search.trainer.remove_callback(PrinterCallback)
         with cheap_dropout():
             ticket = search.run(folder.last_checkpoint(stage))
-        if goes_on_in is not None:
+        if continued_in is not None:
             _hand_over(
-                cast("EarlyRobustSearch", search), cast("Ticket", ticket), folder.checkpoints(goes_on_in)
+                cast("EarlyRobustSearch", search), cast("Ticket", ticket), folder.checkpoints(continued_in)
             )
     folder.keep_log(stage, TrainingLog.of(search.trainer.state.log_history))
     return ticket, clock.elapsed

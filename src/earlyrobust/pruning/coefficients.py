@@ -98,14 +98,14 @@ class ImportanceCoefficients(nn.Module):
         model.add_module(MODULE_NAME, self.to(model.device))
 
     def detach_from(self, model: PreTrainedModel) -> None:
-        """Remove the coefficients from the model, which then computes the same as before them."""
+        """Remove the coefficients from the model, and restore its original outputs."""
         while self._handles:
             self._handles.pop().remove()
         delattr(model, MODULE_NAME)
 
     @torch.no_grad()
     def fold_into(self, model: PreTrainedModel) -> None:
-        """Multiply the coefficients into the weights of a model, so that it computes the same without them.
+        """Multiply the coefficients into the weights of a model, which then has equal outputs without them.
 
         Args:
             model: The model on which the coefficients were trained, or a copy of it. The coefficients must be

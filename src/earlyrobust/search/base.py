@@ -210,7 +210,7 @@ def steps_of_epoch(dataset: Any, args: TrainingArguments) -> int:
 
 
 def search_arguments(
-    args: TrainingArguments, epochs: float, evaluates: bool = False, *, goes_on: bool = False
+    args: TrainingArguments, epochs: float, evaluates: bool = False, *, continued: bool = False
 ) -> TrainingArguments:
     """Return the training arguments of a search: a number of epochs at a constant learning rate.
 
@@ -225,11 +225,11 @@ def search_arguments(
         args: The user's training arguments, which do not change.
         epochs: Number of epochs of the search.
         evaluates: Whether there is a data set to evaluate on.
-        goes_on: Whether the training of the ticket continues from the search. Then the user's epochs and
+        continued: Whether the training of the ticket continues from the search. Then the user's epochs and
             learning rates are those of both together, and the search is their first part.
     """
     args = own_arguments(args)
-    if not goes_on:
+    if not continued:
         args.num_train_epochs = epochs
         args.max_steps = -1
         args.lr_scheduler_type = "constant"

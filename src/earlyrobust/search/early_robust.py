@@ -144,7 +144,7 @@ class SearchConfig:
         return (self.patience + 2) * self.steps_per_miniepoch(steps_per_epoch) / steps_per_epoch
 
     def describe_haste(self, steps_per_epoch: int) -> str | None:
-        """Return the beginning of a sentence on why masks cannot settle in time; None if they can.
+        """Return the first half of a warning that the search is too short; None if it is long enough.
 
         Args:
             steps_per_epoch: Optimiser steps of an epoch.
@@ -177,8 +177,8 @@ class EarlyRobustSearch(Search[SearchConfig, Ticket]):
         model: A classifier of a supported family that is not cut.
         args: Training arguments, see `Search`.
         train_dataset: Tokenised examples with labels.
-        goes_on: Whether the training of the ticket continues from the search, see `save_checkpoint`. Then the
-            epochs and the learning rates of `args` are those of the search and this training together.
+        continued: Whether the training of the ticket continues from the search, see `save_checkpoint`. Then
+            the epochs and the learning rates of `args` are those of the search and this training together.
         **options: More arguments of `Search`.
 
     Raises:
@@ -198,14 +198,14 @@ class EarlyRobustSearch(Search[SearchConfig, Ticket]):
         args: TrainingArguments,
         train_dataset: Dataset,
         *,
-        goes_on: bool = False,
+        continued: bool = False,
         **options: Any,
     ) -> None:
-        self._goes_on = goes_on
+        self._goes_on = continued
         super().__init__(model, args, train_dataset, **options)
 
     def _arguments(self, args: TrainingArguments, *, evaluates: bool) -> TrainingArguments:
-        return search_arguments(args, self.config.epochs, evaluates, goes_on=self._goes_on)
+        return search_arguments(args, self.config.epochs, evaluates, continued=self._goes_on)
 
     def _prepare(
         self,
@@ -244,8 +244,8 @@ class EarlyRobustSearch(Search[SearchConfig, Ticket]):
     def _attached(self, model: PreTrainedModel) -> Iterator[None]:
         if (why := self.config.describe_haste(self._steps_per_epoch)) is not None:
             _LOG.warning(
-                "%s: the search stops after %g, settled or not; max_epochs allows for more, and min_steps "
-                "for shorter miniepochs.",
+                "%s, but the search stops after %g, even if they have not settled: give more max_epochs, or "
+                "lower min_steps.",
                 *(why, self.config.max_epochs),
             )
         self._coefficients.attach_to(model)

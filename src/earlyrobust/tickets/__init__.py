@@ -1,4 +1,4 @@
-"""Tickets: which parts of an encoder stay. They need neither PyTorch nor a model.
+"""Tickets: masks that name the parts of an encoder that stay. They need neither PyTorch nor a model.
 
 The names below are loaded on first use.
 """

@@ -1,4 +1,4 @@
-"""Checks that refuse a training which would leave out its adversary, or a part of it."""
+"""Checks that raise an error if a training would leave out its adversary, or a part of it."""
 
 from __future__ import annotations
 

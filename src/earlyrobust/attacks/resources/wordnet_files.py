@@ -80,7 +80,7 @@ class WordNet:
         """Return None, because WordNet holds no vectors."""
 
     def _lemmas_of(self, word: str, part: str) -> list[str]:
-        """Return those of the word and its possible lemmas that WordNet lists."""
+        """Return the forms of a word, itself or possible lemmas, that WordNet lists."""
         forms = self._lemmas[part].get(word) or [
             word[: -len(ending)] + instead for ending, instead in _ENDINGS[part] if word.endswith(ending)
         ]
