@@ -34,8 +34,8 @@ class Model(Protocol):
     """A model that attacks can ask: a victim, a sentence encoder or a masked language model.
 
     Attributes:
-        max_length: Most tokens of an input; the rest is cut off.
-        most_tokens: Most tokens of a batch; None if only the server's budget limits them.
+        max_length: Maximum number of tokens of an input; the rest is cut off.
+        most_tokens: Maximum number of tokens of a batch; None if only the server's budget limits them.
         counts_rows: Whether the last bits of an answer may depend on the number of inputs in its batch,
             unless small batches are filled up.
     """

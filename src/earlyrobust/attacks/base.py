@@ -156,8 +156,8 @@ class Attack(ABC):
                 evaluation mode.
             tokenizer: The model's tokenizer.
             seed: Seed of the attack's random choices.
-            max_length: Most tokens of a text that the model reads; the rest is cut off. None for the model's
-                own limit.
+            max_length: Maximum number of tokens of a text that the model reads; the rest is cut off. None
+                for the model's own limit.
 
         Raises:
             ConfigError: If the seed or `max_length` cannot be used.
@@ -186,8 +186,8 @@ class Attack(ABC):
             labels: The class of each text: the index of the model's output, or the exact name of the class in
                 the model's configuration.
             seed: Seed of the attack's random choices.
-            max_length: Most tokens of a text that the model reads; the rest is cut off. None for the model's
-                own limit.
+            max_length: Maximum number of tokens of a text that the model reads; the rest is cut off. None
+                for the model's own limit.
             watch: A function that is called whenever a text is done, with all results so far and the number
                 of texts.
 

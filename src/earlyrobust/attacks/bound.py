@@ -45,7 +45,7 @@ class BoundAttack:
         tokenizer: The model's tokenizer.
         seed: Seed of the attack's random choices. The random choices on a text depend on the seed and the
             text.
-        max_length: Most tokens of a text that the model reads; None for the model's own limit.
+        max_length: Maximum number of tokens of a text that the model reads; None for the model's own limit.
 
     Attributes:
         label_names: Names of the classes in the model's configuration, in the order of the model's outputs.

@@ -38,12 +38,12 @@ class _Transformer:
     Args:
         model: The model. It is put into evaluation mode.
         tokenizer: The model's tokenizer.
-        max_length: Most tokens of a text that are read; None for the model's own limit.
+        max_length: Maximum number of tokens of a text that are read; None for the model's own limit.
         precision: The precision in which the model is computed.
 
     Attributes:
         precision: The precision in which the model is computed.
-        reads: Most tokens of a text that are read; None if there is no limit.
+        reads: Maximum number of tokens of a text that are read; None if there is no limit.
         reads_all_it_can: Whether `reads` is the model's own limit.
         named_positions: The number of positions in the model's configuration; 512 if it names none.
     """
@@ -108,7 +108,7 @@ class Victim(_Transformer):
     Args:
         model: The classifier.
         tokenizer: The classifier's tokenizer.
-        max_length: Most tokens of a text that are read; None for the model's own limit.
+        max_length: Maximum number of tokens of a text that are read; None for the model's own limit.
         precision: The precision in which the classifier is computed.
         score: The kind of answers; by default class probabilities.
     """

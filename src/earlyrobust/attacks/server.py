@@ -91,7 +91,8 @@ class Server:
     """Answers asks, each distinct input once, in batches of bounded size.
 
     Args:
-        token_budget: Most tokens of a batch, padding included. A batch of sixteen inputs is always allowed.
+        token_budget: Maximum number of tokens of a batch, padding included. A batch of sixteen inputs is always
+            allowed.
         overlaps: Whether to compute in a thread of its own, while the caller goes on. The server always
             tokenises in the caller's thread, because tokenizers cannot be used in two threads at once.
 
@@ -114,7 +115,7 @@ class Server:
 
         Args:
             device: The device. On an accelerator the server overlaps computing with tokenising.
-            token_budget: Most tokens of a batch; None for the number that suits the device.
+            token_budget: Maximum number of tokens of a batch; None for the number that suits the device.
         """
         on_cpu = device.type == "cpu"
         usual = CPU_TOKEN_BUDGET if on_cpu else ACCELERATOR_TOKEN_BUDGET

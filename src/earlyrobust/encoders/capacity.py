@@ -79,7 +79,7 @@ def length_to_read(wanted: int, most: int | None, *, insists: bool, option: str 
 
     Args:
         wanted: Wanted number of tokens.
-        most: Most tokens that the model can read; None for no limit.
+        most: Maximum number of tokens that the model can read; None for no limit.
         insists: Whether the user asked for `wanted`. If so, a number that is too large is an error.
             Otherwise it is lowered to `most`.
         option: The option with which the user sets the number, for the error.

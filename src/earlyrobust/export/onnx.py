@@ -82,7 +82,7 @@ def complete_tokenizer(folder: Path, tokenizer: PreTrainedTokenizerBase, max_len
     Args:
         folder: The folder of the export, with the tokenizer.
         tokenizer: The tokenizer. If the folder has no `tokenizer.json`, the function does nothing.
-        max_length: Most tokens of a text that the model reads; None for no limit.
+        max_length: Maximum number of tokens of a text that the model reads; None for no limit.
     """
     path = folder / "tokenizer.json"
     if not path.is_file():

@@ -27,7 +27,7 @@ from earlyrobust.workspace.environment import describe_environment, note_idle_de
 from earlyrobust.workspace.finding import options_of, run_of
 from earlyrobust.workspace.observer import Observer
 
-# Most tokens of a text that are read if neither a run nor a journal gives a number.
+# Maximum number of tokens of a text that are read if neither a run nor a journal gives a number.
 _USUAL_LENGTH = 128
 
 
@@ -47,8 +47,8 @@ def replay(
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
         labels: The class of each output of the classifier, as for `match_classes`; None to match them by
             name.
-        max_length: Most tokens of a text that the classifier reads. None for the number of the run that
-            trained it, or else the number for the other classifier.
+        max_length: Maximum number of tokens of a text that the classifier reads. None for the number of the run
+            that trained it, or else the number for the other classifier.
         output: Folder for `replay.json`; None for no file.
         observer: Receives progress and messages.
 
@@ -148,7 +148,7 @@ def _names_of(journal: Path, examples: Sequence[AttackedExample]) -> list[str]:
 
 
 def _length_of(model_name: str, header: dict[str, Any]) -> int:
-    """Return the most tokens of a text that a classifier reads if the user gives no number."""
+    """Return the maximum number of tokens of a text that a classifier reads if the user gives no number."""
     run = run_of(model_name)
     found = header.get("max_length") if run is None else options_of(run).max_length
     return found if isinstance(found, int) else _USUAL_LENGTH

@@ -41,7 +41,7 @@ class Subject:
         tokenizer: The tokenizer of the classifier.
         rows: The test texts; their labels are indices of the classifier's outputs.
         tokens: The tokenised test texts.
-        max_length: Most tokens of a text that are read.
+        max_length: Maximum number of tokens of a text that are read.
         labels: For each class of the data, the name of the output that stands for it.
         cut: Number of texts that are longer than `max_length`.
         matched_by: The way in which the outputs were matched to the classes, see `Matching`.
@@ -180,7 +180,7 @@ def subject_of(
         data_name: Name of the task or file.
         rows: The test texts and their labels.
         labels: For each class of the data, the name of the output that stands for it.
-        wanted: Most tokens of a text that the classifier should read.
+        wanted: Maximum number of tokens of a text that the classifier should read.
         observer: Receives messages about truncated texts.
         insists: Whether the user has asked for `wanted`.
         changes_texts: Whether the texts will be changed, as by an attack.

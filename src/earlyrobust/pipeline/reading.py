@@ -24,7 +24,7 @@ class Reading:
 
     Attributes:
         tokens: The tokens of each split.
-        max_length: Most tokens of a text that the model reads.
+        max_length: Maximum number of tokens of a text that the model reads.
         cut: Number of longer texts, which are truncated, by split.
     """
 
@@ -48,7 +48,7 @@ def read_texts(
         texts: Columns `text`, `label` and optionally `pair`, by the name of the split.
         model: The model; its configuration may get a padding token.
         tokenizer: The tokenizer of the model, which is changed to fit the model.
-        wanted: Most tokens of a text that the model should read.
+        wanted: Maximum number of tokens of a text that the model should read.
         observer: Receives a message about the truncated texts.
         insists: Whether the user has asked for `wanted`. If so, a number that is too large is an error.
             Otherwise it is lowered to the number that the model reads.
@@ -83,12 +83,12 @@ def fit_reading(
     *,
     insists: bool,
 ) -> int:
-    """Fit a tokenizer to its model, and return the most tokens of a text that are read.
+    """Fit a tokenizer to its model, and return the maximum number of tokens of a text that are read.
 
     Args:
         model: The model; its configuration may get a padding token.
         tokenizer: The tokenizer of the model, which is changed to fit the model.
-        wanted: Most tokens of a text that the model should read.
+        wanted: Maximum number of tokens of a text that the model should read.
         observer: Receives messages about changes, and about a lower number of tokens.
         insists: Whether the user has asked for `wanted`. If so, a number that is too large is an error.
             Otherwise it is lowered to the number that the model reads.

@@ -32,7 +32,7 @@ class Splits:
         test: The split to report on, used once, at the end.
         tokenizer: The tokenizer of the splits.
         seconds: Seconds of preparing the splits.
-        max_length: Most tokens of a text that the model reads.
+        max_length: Maximum number of tokens of a text that the model reads.
         cut: Number of longer texts, which are truncated, by split.
         head: The decision on the trained head of the model; None if the model has none.
     """

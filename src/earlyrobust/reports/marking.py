@@ -13,7 +13,8 @@ from earlyrobust.journal import AttackedExample
 
 # A word as attacks define it, the white space between words, or one other character.
 _TOKEN = re.compile(r"[\w'\-*@˗`×]+|\s+|.", re.DOTALL)
-# Most tokens that one edit spans in both texts together, and the number of equal tokens that ends it.
+# Maximum number of tokens that one edit spans in both texts together, and the number of equal tokens that
+# ends it.
 _EDIT, _AGAIN = 100, 3
 
 

@@ -31,7 +31,7 @@ class TextAttackWrapper:
     Args:
         model: Any sequence classifier, cut or not. It is put into evaluation mode and stays on its device.
         tokenizer: The model's tokenizer.
-        max_length: Most tokens of a text that the model reads; None for the model's own limit.
+        max_length: Maximum number of tokens of a text that the model reads; None for the model's own limit.
 
     Attributes:
         tokenizer: The tokenizer.
