@@ -52,11 +52,11 @@ def evaluate_under_attack(
         attack: The attack, for example `TextFooler()`.
         examples: Size of the sample, which keeps the shares of the classes; None for all rows.
         seed: Seed of the sample and of the attack's random choices.
-        max_length: Maximum number of tokens of a text that the model reads; the rest is cut off, as in training.
-            None for the model's own limit, which is never exceeded.
+        max_length: Maximum number of tokens of a text that the model reads; the rest is cut off, as in
+            training. None for the model's own limit, which is never exceeded.
         journal: File that keeps finished examples. If it exists, the attack continues from it.
-        token_budget: Maximum number of tokens of a batch. It changes speed and memory, never the result. None for
-            the number that suits the model's device.
+        token_budget: Maximum number of tokens of a batch. It changes speed and memory, never the result. None
+            for the number that suits the model's device.
         in_flight: Number of examples that are attacked side by side. It changes speed and memory, never the
             result.
         watch: A function that is called whenever an example is done, with all finished examples and their

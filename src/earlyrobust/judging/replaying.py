@@ -47,8 +47,8 @@ def replay(
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
         labels: The class of each output of the classifier, as for `match_classes`; None to match them by
             name.
-        max_length: Maximum number of tokens of a text that the classifier reads. None for the number of the run
-            that trained it, or else the number for the other classifier.
+        max_length: Maximum number of tokens of a text that the classifier reads. None for the number of the
+            run that trained it, or else the number for the other classifier.
         output: Folder for `replay.json`; None for no file.
         observer: Receives progress and messages.
 
