@@ -218,9 +218,9 @@ def test_the_commands_and_examples_of_the_pages_work_as_they_stand(tmp_path: Pat
     assert "'label'" in run(tmp_path, "-c", example)
     run(tmp_path, "-c", blocks(GET_STARTED, "python")[1])
     attacks = blocks((ROOT / "docs" / "guides" / "attacks.md").read_text(encoding="utf-8"), "python")
-    assert len(attacks) == 4
+    assert len(attacks) == 3
     assert all(len(example.splitlines()) < 40 for example in attacks)
-    assert run(tmp_path, "-c", "\n".join(attacks)).count("Aua%") == 4
+    assert run(tmp_path, "-c", "\n".join(attacks)).count("Aua%") == 3
     (comparison,) = blocks((ROOT / "docs" / "guides" / "comparing.md").read_text(encoding="utf-8"), "python")
     assert "earlyrobust Mean(" in run(tmp_path, "-c", comparison)
     noise = blocks((ROOT / "docs" / "methods" / "noise.md").read_text(encoding="utf-8"), "python")

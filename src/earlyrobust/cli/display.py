@@ -30,7 +30,7 @@ from earlyrobust.reports.tables import Table
 from earlyrobust.results.wording import duration
 from earlyrobust.tickets.ticket import Miniepoch
 from earlyrobust.workspace.observer import Observer
-from earlyrobust.workspace.progress import Pace, PaceCallback, quiet_libraries, still_right
+from earlyrobust.workspace.progress import Pace, PaceCallback, quiet_libraries, told_ends
 
 # Exit codes after the signals SIGINT and SIGTERM, as in shells.
 INTERRUPTED, TERMINATED = 130, 143
@@ -117,7 +117,7 @@ class Display(Observer):
         self._console.print(f"  [dim]step {miniepoch.step:>5}[/dim]  {distances}", markup=True)
 
     def attacked(self, done: Sequence[AttackedExample], total: int) -> None:
-        """Move the bar of an attack, and show the accuracy so far and the queries per second."""
+        """Move the bar of an attack, and show how the examples ended and the queries per second."""
         assert self._progress is not None
         task = self._progress.tasks[-1]
         if task.total is None:
@@ -125,10 +125,10 @@ class Display(Observer):
             self._progress.reset(task.id, total=total, completed=len(done) - 1)
             self._progress.update(task.id, queries=sum(item.queries for item in done[:-1]))
         queries = sum(example.queries for example in done) - task.fields["queries"]
-        right = still_right(done)
-        note = f"{right}, {queries / (task.elapsed or 1):.0f} queries/s"
+        ends = told_ends(done)
+        note = f"{ends}, {queries / (task.elapsed or 1):.0f} queries/s"
         self._progress.update(task.id, completed=len(done), note=note)
-        self._pace.move(len(done), total, "texts", right, before=len(done) - 1)
+        self._pace.move(len(done), total, "texts", ends, before=len(done) - 1)
 
     def moved(self, done: int, total: int, before: int = 0) -> None:
         """Move the bar of a stage that counts rows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -132,8 +133,8 @@ class ProgressLines(Observer):
         return [PaceCallback(self._pace)]
 
     def attacked(self, done: Sequence[AttackedExample], total: int) -> None:
-        """Report the attacked examples, with the accuracy under attack so far."""
-        self._pace.move(len(done), total, "texts", still_right(done), before=len(done) - 1)
+        """Report the attacked examples, with the number of those that withstood."""
+        self._pace.move(len(done), total, "texts", told_ends(done), before=len(done) - 1)
 
     def moved(self, done: int, total: int, before: int = 0) -> None:
         """Report the finished rows of the current stage."""
@@ -144,10 +145,14 @@ class ProgressLines(Observer):
         self._say(message)
 
 
-def still_right(done: Sequence[AttackedExample]) -> str:
-    """Return the accuracy under attack of the examples so far, as part of a line."""
-    robust = sum(example.status == "failed" for example in done)
-    return f"under attack {100 * robust / len(done):.1f} % right"
+def told_ends(done: Sequence[AttackedExample]) -> str:
+    """Return the numbers of attacked examples by their end, as part of a line.
+
+    These are counts, because a share would mislead: of the examples that are attacked side by side, those
+    that break end first.
+    """
+    ends = Counter(example.status for example in done)
+    return f"{ends['failed']:,} withstood, {ends['succeeded']:,} broke, {ends['skipped']:,} wrong before"
 
 
 def _print(line: str) -> None:
