@@ -116,11 +116,11 @@ instead of each token.
 # The main answers in words. The links are the anchors of the questions, and mkdocs checks them.
 SUMMARY = """## Summary
 
-- [Tickets under text noise](#is-a-ticket-under-text-noise-more-robust-than-its-rivals): on SST-2, under one
-  seed, the ticket of `earlyrobust-noise` is more robust than fine-tuning, flooding and PGD, and not
-  distinguishable from FAT. Further seeds and tasks are not on record yet.
-- [The search under text noise](#what-does-the-search-add-to-training-under-text-noise): under that seed, the
-  searched ticket is more robust than a random one.
+- [Tickets under text noise](#is-a-ticket-under-text-noise-more-robust-than-its-rivals): on SST-2, the
+  ticket of `earlyrobust-noise` is more robust than fine-tuning (three seeds), PGD and flooding (one or two
+  seeds), and not distinguishable from FAT (one seed).
+- [The search under text noise](#what-does-the-search-add-to-training-under-text-noise): on SST-2,
+  the searched ticket is more robust than a random one (two seeds).
 - [When masks settle](#do-masks-settle-within-015-to-03-epoch): counted from the first of the settled masks,
   as the paper counts, 7 of 8 observed searches settle by the end of the paper's range. Five of the eight have
   batches of 8 and a dozen steps between masks, on samples. Three have batches of 16, on all of SST-2. The

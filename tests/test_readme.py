@@ -223,9 +223,13 @@ def test_the_commands_and_examples_of_the_pages_work_as_they_stand(tmp_path: Pat
     assert run(tmp_path, "-c", "\n".join(attacks)).count("Aua%") == 3
     (comparison,) = blocks((ROOT / "docs" / "guides" / "comparing.md").read_text(encoding="utf-8"), "python")
     assert "earlyrobust Mean(" in run(tmp_path, "-c", comparison)
-    noise = blocks((ROOT / "docs" / "methods" / "noise.md").read_text(encoding="utf-8"), "python")
-    assert len(noise) == 2
-    assert run(tmp_path, "-c", "\n".join(noise)).count("train_loss") == 2
+    noise = [
+        example
+        for name in ("noise.md", "earlyrobust-noise.md")
+        for example in blocks((ROOT / "docs" / "methods" / name).read_text(encoding="utf-8"), "python")
+    ]
+    assert len(noise) == 3
+    assert run(tmp_path, "-c", "\n".join(noise)).count("train_loss") == 3
     assert (tmp_path / "grid" / "report.html").exists()
     assert (tmp_path / "predictions.csv").read_text(encoding="utf-8").startswith("text,label,predicted,prob")
     assert (tmp_path / "classifier" / "ticket.json").exists()

@@ -19,6 +19,13 @@ _OWN = (
     *("data_dir", "model", "bf16", "seeds", "launcher", "cell_cpus", "cell_gpus"),
     *("neighbours", "sentence_encoder", "masked_lm", "nltk_data", "token_budget"),
 )
+_FLAGS = only(CompareConfig.flags(), *_OWN)
+# The scale decides about these options unless the user does.
+_FLAGS |= {
+    name: (kind, replace(described, shown="by scale"))
+    for name, (kind, described) in _FLAGS.items()
+    if name in ("model", "bf16", "seeds")
+}
 
 
 class ScaleName(StrEnum):
@@ -29,7 +36,7 @@ class ScaleName(StrEnum):
     paper = "paper"
 
 
-@takes(only(CompareConfig.flags(), *_OWN))
+@takes(_FLAGS)
 def reproduce(
     name: Annotated[str, typer.Argument(help="A table or figure: see `earlyrobust list experiments`.")],
     scale: Annotated[ScaleName, typer.Option(help="Size: see `earlyrobust list experiments`.")],
