@@ -536,7 +536,6 @@ def front() -> str:
     attacks = comparison.attacks
     others = [arm for arm in FRONT if arm in summaries and arm != NOISE]
     gaps = corrected({arm: measured.differences(NOISE, arm)[MEAN_AUA] for arm in others})
-    times = measured.time_ratios("finetune")
     rows: list[list[Cell]] = []
     for arm in [NOISE, *others]:
         shown = summaries[arm].measures
@@ -547,7 +546,6 @@ def front() -> str:
                 *(Number(shown[name], 1) for name in (CLEAN, MEAN_AUA)),
                 _told(gaps[arm]) if arm in gaps else "",
                 *(Number(shown[of_attack(AUA, attack)], 1) for attack in attacks),
-                f"{times[arm].value:.1f}" if arm in times else "–",
                 f"{training_passes(comparison, arm):.1f}",
                 f"{shown[PARAMETERS].value / 1e6:.1f} M",
                 Number(shown[LATENCY], 2) if LATENCY in shown else "–",
@@ -556,13 +554,13 @@ def front() -> str:
     columns = ["", "seeds", CLEAN, MEAN_AUA, "ours minus it", *(of_attack(AUA, attack) for attack in attacks)]
     return "\n\n".join(
         [
-            markdown([*columns, "training time", "training passes", "parameters", "latency"], rows),
+            markdown([*columns, "training passes", "parameters", "latency"], rows),
             f'SST-2, the encoder `minilm`; {budget(comparison)} Aua%: accuracy under attack. "Ours minus '
             'it": the mean Aua% of `earlyrobust-noise` minus that of the method, under the seeds of both, '
             "with *p* before → after Holm's correction. With three seeds or more, ± is half of the 95 % "
             "interval over seeds. Otherwise, the brackets hold the 95 % interval over the examples, which "
             "does not cover other seeds. The intervals of the differences cover the choice of the examples "
-            "alone. Training time, training passes (forward and backward passes) and latency are relative to "
+            "alone. Training passes (forward and backward passes) and latency are relative to "
             "fine-tuning.",
             "[Evidence](docs/evidence.md) has all methods and tests.",
         ]

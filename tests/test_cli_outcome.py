@@ -39,9 +39,9 @@ BOTH = ["textfooler", "textbugger"]
         (["30"], BOTH, {"textfooler": "30", "textbugger": "30"}),
         (["textfooler=30"], BOTH, {"textfooler": "30"}),
         (
-            ["textfooler=30,textbugger=0.5"],
+            ["textfooler=30,textbugger=1.5"],
             BOTH,
-            {"textfooler": "30", "textbugger": "0.5"},
+            {"textfooler": "30", "textbugger": "1.5"},
         ),
         (
             ["textfooler=30", "textbugger=20"],
@@ -107,7 +107,7 @@ def test_thresholds_that_mean_nothing_are_refused(given: list[str], says: str) -
         (0, 5, "0", False),
         (5, 5, "100", False),
         (4, 5, "100", True),
-        (0, 5, "0.001", True),
+        (0, 5, "1", True),
         (9_999_999, 10_000_000, "100", True),
     ],
 )
@@ -209,7 +209,7 @@ def test_an_evaluation_is_judged(change: float, code: int, classifier: Path, few
     assert outcome.err == (f"{said}below the threshold of {told}.\n" if code else "")
 
 
-@pytest.mark.parametrize("value", ["nan", "101", "-3", "", "many", "textfooler=30"])
+@pytest.mark.parametrize("value", ["nan", "101", "-3", "", "many", "textfooler=30", "0.9", "0.001"])
 def test_an_evaluation_refuses_other_thresholds(value: str, few: Path, tmp_path: Path) -> None:
     outcome = evaluate(
         tmp_path / "none", few, f"--fail-under={value}", "--output", tmp_path / "out", "--json"

@@ -12,7 +12,7 @@ from conftest import call
 from earlyrobust import pipeline
 from earlyrobust.data.tasks import TASKS
 from earlyrobust.errors import ConfigError
-from earlyrobust.options import RunConfig
+from earlyrobust.options import CompareConfig, RunConfig
 
 # A value other than the default for every option, and the options it needs beside it.
 SAMPLES: dict[str, Any] = {
@@ -166,11 +166,31 @@ def test_flags_win_over_yaml(tmp_path: Path) -> None:
     assert (result["seed"], result["heads"], result["bf16"]) == (0, 0.5, False)
 
 
-@pytest.mark.parametrize("content", ["", "heads: null\n", "learning-rate: 5e-5\n", "# nothing\n"])
+@pytest.mark.parametrize("content", ["heads: null\n", "learning-rate: 5e-5\n"])
 def test_yaml_that_says_nothing_new(content: str, tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(content, encoding="utf-8")
     assert parsed("run", "--config", file) == RunConfig.build({}).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "is empty"),
+        ("# nothing\n", "is empty"),
+        ("seed: 1\nseed: 2\n", "it gives 'seed' twice"),
+        ("task: sst2\narms:\n  one: {seed: 1, seed: 2}\n", "it gives 'seed' twice"),
+        ("seed: true\n", "--seed is true, but must be a number"),
+        ("epochs: no\n", "--epochs is false, but must be a number"),
+        ("no_attack: true\n", "write 'attack: \\[\\]'"),
+        ("no-dense: true\n", "write 'dense: false'"),
+    ],
+)
+def test_yaml_that_would_be_read_in_another_way_is_refused(content: str, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=told):
+        CompareConfig.parse({}, file)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -121,6 +121,12 @@ BAD_FILES = [
     pytest.param("a.csv", 'text,label\na,1\n"b,0\nc,1\n', ["line 3 of", "quote"], id="open quote"),
     pytest.param("a.csv", 'text,label\n"a" b,1\n', ["line 2 of", "quote"], id="text after a quote"),
     pytest.param("a.jsonl", '{"text": "a", "label": 1}\n{"text": \n', ["Line 2 of", "JSON"], id="bad json"),
+    pytest.param(
+        "a.jsonl",
+        '{"text": "a", "label": 1, "label": 0}\n',
+        ["Line 1 of", "the name 'label' occurs twice"],
+        id="a name twice",
+    ),
     pytest.param("a.jsonl", "[" * 100_000, ["Line 1 of", "JSON"], id="bottomless json"),
     pytest.param("a.jsonl", '\n["a", 1]\n', ["Line 2 of", "array", "object"], id="json array"),
     pytest.param("a.jsonl", "null\n", ["Line 1 of", "null", "object"], id="json null"),

@@ -361,3 +361,41 @@ def test_messages_name_the_options_of_python(encoder: Path, reviews: Path, tmp_p
     assert in_python("`earlyrobust run --epochs 2` or --batch-size, --no-such") == (
         "`earlyrobust run --epochs 2` or batch_size, --no-such"
     )
+
+
+def test_a_fresh_head_is_replaced_whatever_the_labels_are(
+    encoder: Path, reviews: Path, tmp_path: Path
+) -> None:
+    """Words match no LABEL_n, so no match can show that the head is untrained; the best one can."""
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=2)
+    told = Told()
+    made = fit(
+        model,
+        AutoTokenizer.from_pretrained(encoder),
+        rows_of(reviews),
+        output=tmp_path / "run",
+        observer=told,
+        **PLAIN,
+    )
+    assert not made.record.given
+    assert any("not better than chance" in note for note in told.notes)
+    assert made.classifier.config.id2label == dict(enumerate(NAMES))
+
+
+def test_a_trained_head_without_names_is_not_dropped(
+    classifier: Path, trained_on: Path, tmp_path: Path
+) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(classifier)
+    model.config.id2label = {0: "LABEL_0", 1: "LABEL_1"}
+    model.config.label2id = {"LABEL_0": 0, "LABEL_1": 1}
+    tokenizer = AutoTokenizer.from_pretrained(classifier)
+    with pytest.raises(EarlyRobustError, match="say by labels which class"):
+        fit(model, tokenizer, rows_of(trained_on), output=tmp_path / "run", **PLAIN)
+
+
+def test_a_missing_text_is_reported(encoder: Path, tmp_path: Path) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=2)
+    rows = {"text": ["good", None, "bad", "fine"] * 8, "label": [0, 1, 0, 1] * 8}
+    with pytest.raises(EarlyRobustError, match="The text in column 'text' is missing in row 2"):
+        fit(model, AutoTokenizer.from_pretrained(encoder), rows, output=tmp_path / "run", **PLAIN)

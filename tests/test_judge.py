@@ -16,12 +16,12 @@ from conftest import call, write_csv
 from tiny_encoder import write_encoder
 
 from earlyrobust.encoders import files_digest
-from earlyrobust.errors import ConfigError, DataError, OutputError
+from earlyrobust.errors import ConfigError, DataError, ModelError, OutputError
 from earlyrobust.judging.evaluating import evaluate
 from earlyrobust.judging.export_options import export_folder
 from earlyrobust.judging.exporting import _Job, export
 from earlyrobust.judging.subject import load_subject
-from earlyrobust.judging.test_data import attack_folder, source_of
+from earlyrobust.judging.test_data import attack_folder, describe_inherited, source_of
 from earlyrobust.options import AttackConfig, RunConfig
 from earlyrobust.options import TestData as Data
 from earlyrobust.options.export import ExportConfig
@@ -145,6 +145,24 @@ def test_a_run_is_known_from_within_its_folders(
         assert source_of(name, Data(test_file=Path("t.csv"))).max_length == 64
     # A name on the hub lies in no folder, whichever one works in.
     assert source_of("nobody/nothing", Data(test_file=Path("t.csv"))).max_length == 128
+
+
+def test_an_export_is_judged_with_the_length_of_its_record(place: Path, tmp_path: Path) -> None:
+    golden = Path(__file__).with_name("golden") / "formats" / "export"
+    content = json.loads((golden / "export.json").read_text(encoding="utf-8"))
+    (tmp_path / "export.json").write_text(json.dumps({**content, "max_length": 32}), encoding="utf-8")
+    for given, length in (({}, 32), ({"max_length": 64}, 64)):
+        data = Data(test_file=Path("t.csv"), **given)
+        assert source_of(str(tmp_path), data).max_length == length
+        said = describe_inherited(str(tmp_path), data)
+        assert said == (None if given else f"From the export in '{tmp_path}': --max-length 32.")
+
+
+def test_the_folder_of_an_unfinished_run_is_no_classifier(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "singles", tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "model")
+    with pytest.raises(ModelError, match=r"has no model yet: .* or name its dense model, '.*dense'\.$"):
+        source_of(str(tmp_path / "run"), Data())
 
 
 class Listener(Observer):

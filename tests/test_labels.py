@@ -136,8 +136,27 @@ def test_what_has_no_reading_or_two_is_refused_with_a_way_out(
     with pytest.raises(DataError if option is None else ConfigError) as error:
         match_classes(classes, outputs, "'test.csv'", order=order, option=option)
     assert told in str(error.value)
+    if option is None and len(classes) > len(outputs):
+        assert f"correct the labels, because the model has only {len(outputs)} outputs" in str(error.value)
+        return
     assert "--labels" in str(error.value)
-    assert f"pairs such as {outputs[0]}={classes[0]}" in str(error.value)
+    # An example that paired unlike names would invite to swap the classes.
+    example = str(error.value).partition("pairs such as ")[2]
+    assert example.startswith(("OUTPUT=CLASS", "pos=Pos", "03=3", *(f"{name}={name}" for name in classes)))
+
+
+@pytest.mark.parametrize(
+    ("classes", "outputs", "example"),
+    [
+        (["Negative", "positive"], ["pos", "neutral", "negative"], "negative=Negative"),
+        (["good", "bad"], ["negative", "positive"], "OUTPUT=CLASS"),
+    ],
+)
+def test_the_example_of_pairs_does_not_swap_classes(
+    classes: list[str], outputs: list[str], example: str
+) -> None:
+    with pytest.raises(DataError, match=f"pairs such as {example}"):
+        match_classes(classes, outputs, "'test.csv'")
 
 
 # --- reading -----------------------------------------------------------------------------------------------

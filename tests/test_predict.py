@@ -20,8 +20,8 @@ from earlyrobust.errors import EarlyRobustError
 from earlyrobust.judging import predicting
 from earlyrobust.workspace.observer import Observer
 
-TEXTS = ["a warm and funny film", 'dull, and "long"', "", "great\nfun", "no; fun\tat all"]
-COLUMNS: dict[str, list[Any]] = {"id": [1, 2, 3, 4, 5], "text": TEXTS, "note": ["x", "", "z", "ä", "1,5"]}
+TEXTS = ["a warm and funny film", 'dull, and "long"', "", "great\nfun", "no;\rfun\tat all"]
+COLUMNS: dict[str, list[Any]] = {"id": [1, 2, 3, 4, 5], "text": TEXTS, "note": ["x", "", "z\rz", "ä", "1,5"]}
 
 
 def expected(classifier: Path, texts: list[str], pairs: list[str] | None = None) -> list[list[float]]:

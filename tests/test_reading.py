@@ -299,6 +299,11 @@ def write_other(folder: Path, architecture: str, **settings: Any) -> None:
 # What is wrong with a classifier or its tokenizer, and the sentence that says so.
 MISFITS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "more words than embeddings": ("bert", small_vocabulary, "where there are 80 embeddings"),
+    "several classes": (
+        "bert",
+        lambda folder: change_config(folder, problem_type="multi_label_classification"),
+        "may give a text several classes",
+    ),
     "regression by its outputs": ("bert", one_output, "is a model for regression"),
     "regression by its name": (
         "bert",

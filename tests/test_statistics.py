@@ -504,8 +504,8 @@ def test_nothing_is_compared_with_a_baseline_that_guesses(tmp_path: Path) -> Non
     arms: dict[str, Seeds] = {arm: {0: {"textfooler": "rrxx"}} for arm in ("finetune", "pgd")}
     folder = save(tmp_path, arms, clean={"finetune": 50})
     assert told(folder) == [
-        "Robustness is not compared, because finetune is no more accurate than always naming the largest "
-        "class."
+        "Robustness is not compared, because finetune is not distinguishably more accurate than always "
+        "naming the largest class."
     ]
 
 

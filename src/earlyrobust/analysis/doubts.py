@@ -83,7 +83,7 @@ def looks_like_guessing(
     if named == 1 and classes > 1:
         return f"gives every {texts} the same class"
     if not accuracy.beats(chance):
-        return "is no more accurate than always naming the largest class"
+        return "is not distinguishably more accurate than always naming the largest class"
     return None
 
 

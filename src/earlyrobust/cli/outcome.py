@@ -51,7 +51,7 @@ class Threshold:
         """Read a threshold in percent.
 
         Raises:
-            ConfigError: If the text is not a number from 0 to 100.
+            ConfigError: If the text is not 0 or a number from 1 to 100.
         """
         told = text.strip()
         try:
@@ -62,6 +62,11 @@ class Threshold:
             raise ConfigError(
                 f"--fail-under is {reprlib.repr(text)}, but a threshold must be a number from 0 to 100, the "
                 "percentage."
+            )
+        if 0 < number < 1:
+            raise ConfigError(
+                f"--fail-under is {told}, but thresholds are percentages: give "
+                f"{(100 * number).normalize():f} for {told}."
             )
         return cls(told, Fraction(number) / 100)
 

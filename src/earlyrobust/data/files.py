@@ -153,9 +153,19 @@ def _read_jsonl(path: Path, columns: Sequence[str], rows: int, form: TextFormat)
         yield Chunk(path, by_column, "line", [number for number, _ in part])
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of some pairs of names and values; raise `ValueError` if a name occurs twice."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise ValueError(f"the name {twice!r} occurs twice")
+    return record
+
+
 def _parse_record(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"Line {number} of {path} is not valid JSON ({one_line(error)}): write one object per line."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import reprlib
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -180,12 +181,21 @@ def _check_one_reading(classes: Sequence[str], outputs: Sequence[str], where: st
 
 
 def _way_out(classes: Sequence[str], outputs: Sequence[str]) -> str:
+    if len(classes) > len(outputs):
+        return f"correct the labels, because the model has only {len(outputs)} outputs"
     return f"say by --labels which class each output stands for, {_forms(classes, outputs)}"
 
 
 def _forms(classes: Sequence[str], outputs: Sequence[str]) -> str:
-    """Describe the two forms of --labels, with an example."""
-    example = f"{reprlib.repr(outputs[0])[1:-1]}={reprlib.repr(classes[0])[1:-1]}"
+    """Describe the two forms of --labels, with an output and a class as an example.
+
+    The example pairs an output with the class of the most similar name, if there is a similar name.
+    """
+    example = "OUTPUT=CLASS"
+    for output in outputs:
+        if near := difflib.get_close_matches(output, classes, n=1):
+            example = f"{reprlib.repr(output)[1:-1]}={reprlib.repr(near[0])[1:-1]}"
+            break
     return f"in the order of the outputs, or in pairs such as {example}"
 
 

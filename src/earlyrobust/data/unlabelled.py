@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +17,9 @@ from earlyrobust.data.chunks import Chunk
 from earlyrobust.data.files import ENDINGS, NAMES_OF_ENDINGS, column_names, one_line, read_chunks
 from earlyrobust.data.textformat import TextFormat
 from earlyrobust.errors import DataError, OutputError
+
+# Ends the rows of a `csv.writer`, see `_LineFeeds`.
+_ENDS = "\r\n"
 
 # Writes some rows, given the values of each column.
 Write = Callable[[Mapping[str, Sequence[Any]]], None]
@@ -119,7 +122,7 @@ def writing(
 
         else:
             usual = "\t" if kind == ".tsv" else ","
-            table = csv.writer(lines, delimiter=delimiter or usual, lineterminator="\n")
+            table = csv.writer(_LineFeeds(lines), delimiter=delimiter or usual, lineterminator=_ENDS)
             table.writerow(columns)
 
             def write(rows: Mapping[str, Sequence[Any]]) -> None:
@@ -145,6 +148,22 @@ def check_ending(path: Path) -> None:
 def texts_last(columns: Sequence[str], texts: Sequence[str]) -> list[str]:
     """Return the columns with those of the texts last; a column of texts may be absent from `columns`."""
     return [*(name for name in columns if name not in texts), *texts]
+
+
+class _LineFeeds:
+    """Ends the rows of a `csv.writer` with a line feed alone.
+
+    A writer quotes a field with a carriage return or a line feed only if both end its rows.
+
+    Args:
+        file: The file that receives the rows.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> int:
+        return self._file.write(row.removesuffix(_ENDS) + "\n")
 
 
 def _cell(value: Any) -> Any:

@@ -26,14 +26,15 @@ def names_of_head(name: str) -> list[str] | None:
 
     Returns:
         The names in the order of the outputs, "LABEL_0" and so on for outputs without names. None for an
-        encoder, for a masked language model and for a model for regression.
+        encoder, for a masked language model, and for a model whose outputs are not classes that exclude
+        each other.
 
     Raises:
         ModelError: If the model cannot be loaded, or the names of its outputs are damaged.
     """
     place = locate(name)
     config = fetch(AutoConfig.from_pretrained, name, place)
-    if config.num_labels < 2 or config.problem_type == "regression":
+    if config.num_labels < 2 or config.problem_type in ("regression", "multi_label_classification"):
         return None
     load = AutoModelForSequenceClassification.from_pretrained
     options: dict[str, Any] = {"dtype": torch.float32, "ignore_mismatched_sizes": True}

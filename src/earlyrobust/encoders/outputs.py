@@ -85,7 +85,4 @@ def _made_up(names: list[str]) -> bool:
 
 
 def _damage(name: str, fault: str) -> ModelError:
-    return ModelError(
-        f"The configuration of '{name}' {fault}: correct its config.json, or give --labels with the class of "
-        "each output, in their order."
-    )
+    return ModelError(f"The configuration of '{name}' {fault}: correct its config.json.")

@@ -96,7 +96,7 @@ def predict(
         typed = output.suffix.lower() == ".parquet"
         found = survey(file, texts, source.text_format, typed=typed)
     with observer.stage("Loading the model"):
-        model, tokenizer, outputs, choices = load_named(model_name, None, observer)
+        model, tokenizer, outputs, choices = load_named(model_name, None, observer, takes_labels=False)
         insists = data.max_length is not None and source.is_set("max_length")
         length = fit_reading(model, tokenizer, cast("int", source.max_length), observer, insists=insists)
         added = [LABEL, SHARE, *(SHARE_OF.format(name) for name in outputs)]

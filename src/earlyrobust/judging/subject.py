@@ -134,7 +134,7 @@ def load_subject(
 
 
 def load_named(
-    model_name: str, labels: str | None, observer: Observer
+    model_name: str, labels: str | None, observer: Observer, *, takes_labels: bool = True
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, list[str], list[str]]:
     """Load a classifier, its tokenizer and the names of its outputs.
 
@@ -143,6 +143,7 @@ def load_named(
         labels: The value of `--labels`, which replaces names that the configuration lacks; None if it is not
             given.
         observer: Receives a message about each choice between weights.
+        takes_labels: Whether the command has the option `--labels`, which messages then name.
 
     Returns:
         The classifier, its tokenizer, the names of its outputs in their order, and the choices between
@@ -152,11 +153,12 @@ def load_named(
         ModelError: If the classifier cannot be used, or its outputs have no names and `labels` is None.
     """
     place = model_in(model_name)
-    names = _given_names(place, labels)
+    names = _given_names(place, labels, takes_labels=takes_labels)
     choices: list[str] = []
     model, tokenizer = load_classifier(place, observer.noting(choices)), load_tokenizer(place)
     check_names_classes(model.config, model_name)
-    return model, tokenizer, _name_outputs(model, place, names, labels), choices
+    named = _name_outputs(model, place, names, labels, takes_labels=takes_labels)
+    return model, tokenizer, named, choices
 
 
 def subject_of(
@@ -196,18 +198,18 @@ def subject_of(
     return Subject(data_name, model, tokenizer, rows, tokens, reading.max_length, labels, cut, matched_by)
 
 
-def _given_names(place: str, labels: str | None) -> list[str] | None:
+def _given_names(place: str, labels: str | None, *, takes_labels: bool) -> list[str] | None:
     """Return the names of a classifier's outputs; None if it has none but the user gives `--labels`."""
     try:
         return output_names(place)
-    except ModelError:
+    except ModelError as error:
         if labels is None:
-            raise
+            raise ModelError(str(error).rstrip(".") + _way_out(takes_labels)) from error
         return None  # `--labels` names the classes.
 
 
 def _name_outputs(
-    model: PreTrainedModel, place: str, names: list[str] | None, labels: str | None
+    model: PreTrainedModel, place: str, names: list[str] | None, labels: str | None, *, takes_labels: bool
 ) -> list[str]:
     """Give a classifier's outputs their names, and return these in the order of the outputs."""
     count = model.config.num_labels
@@ -215,13 +217,17 @@ def _name_outputs(
         if labels is None:
             raise ModelError(
                 f"The configuration of '{place}' names {len(names)} outputs, and the model has {count}: "
-                "correct its config.json, or give --labels with the class of each output, in their order."
+                f"correct its config.json{_way_out(takes_labels)}"
             )
         names = None
     names = names or [f"LABEL_{index}" for index in range(count)]
     model.config.id2label = dict(enumerate(names))
     model.config.label2id = {name: index for index, name in enumerate(names)}
     return names
+
+
+def _way_out(takes_labels: bool) -> str:
+    return ", or give --labels with the class of each output, in their order." if takes_labels else "."
 
 
 def _rows(model_name: str, data: TestData, source: RunConfig, outputs: list[str]) -> TestRows:

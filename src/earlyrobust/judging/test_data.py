@@ -7,6 +7,7 @@ from pathlib import Path
 from earlyrobust.errors import ConfigError
 from earlyrobust.options.run import RunConfig
 from earlyrobust.options.test_data import COLUMNS, OF_FILES, TestData
+from earlyrobust.results.export import EXPORT_NAME, ExportRecord
 from earlyrobust.workspace.finding import check_model_place, name_of, options_of, run_of
 from earlyrobust.workspace.folder import CONFIG_NAME
 from earlyrobust.workspace.identity import anchored, key_of
@@ -29,7 +30,7 @@ def source_of(model: str, data: TestData) -> RunConfig:
     check_model_place(model)
     run = run_of(model)
     if data.names_data:
-        inherited = {} if run is None else _inherited(run, data)
+        inherited = _of_export(model) if run is None else _inherited(run, data)
         own = {name: getattr(data, name) for name in ("task", "data_dir", "max_length", *OF_FILES)}
         given = {name: value for name, value in own.items() if value is not None}
         config = RunConfig.build({**inherited, **given, "train_file": data.test_file})
@@ -51,17 +52,18 @@ def source_of(model: str, data: TestData) -> RunConfig:
 
 
 def describe_inherited(model: str, data: TestData) -> str | None:
-    """Describe the options of the data that are from the run of a classifier; return None without any."""
+    """Describe the options of the data that come from the run or export of a classifier; None without any."""
     run = run_of(model)
-    if run is None or not data.names_data:
+    if not data.names_data:
         return None
     alone = RunConfig.build({"task": data.task, "train_file": data.test_file})
     inherited = [
         f"--{name.replace('_', '-')} {value}"
-        for name, value in _inherited(run, data).items()
+        for name, value in (_of_export(model) if run is None else _inherited(run, data)).items()
         if getattr(data, name) is None and value != getattr(alone, name)
     ]
-    return f"From the run in '{run}': {', '.join(inherited)}." if inherited else None
+    place = f"export in '{model}'" if run is None else f"run in '{run}'"
+    return f"From the {place}: {', '.join(inherited)}." if inherited else None
 
 
 def has_data(model: str, data: TestData) -> bool:
@@ -96,6 +98,14 @@ def _inherited(run: Path, data: TestData) -> dict[str, str | int | None]:
         alike = data.test_file.suffix.lower() == trained.train_file.suffix.lower()
         options |= {name: getattr(trained, name) for name in (OF_FILES if alike else COLUMNS)}
     return options
+
+
+def _of_export(model: str) -> dict[str, str | int | None]:
+    """Return the options for reading data in the record of an export; empty for any other classifier."""
+    if not (Path(model) / EXPORT_NAME).is_file():
+        return {}
+    length = ExportRecord.load(Path(model)).max_length
+    return {} if length is None else {"max_length": length}
 
 
 def _check_pairs(run: Path, data: RunConfig) -> None:

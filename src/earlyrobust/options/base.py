@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import NoneType
@@ -140,6 +140,11 @@ class Options(BaseModel):
         """
         options = {} if file is None else _read_yaml(file)
         options.update({name: value for name, value in flags.items() if value is not None})
+        for name, value in options.items():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and _read_as(field) in (int, float):
+                told = str(value).lower()
+                raise ConfigError(f"--{name.replace('_', '-')} is {told}, but must be a number.")
         try:
             return cls.model_validate(options)
         except ValidationError as error:
@@ -183,6 +188,10 @@ class Options(BaseModel):
         where = "" if file is None else f" (flags and '{file}')"
         if problem["type"] == "extra_forbidden":
             known = [name.replace("_", "-") for name in cls.model_fields]
+            negated = option[2:].removeprefix("no-")
+            if file is not None and negated != option[2:] and negated in known:
+                empty = "[]" if negated == "attack" else "false"
+                return f"There is no option '{option[2:]}' in '{file}': write '{negated}: {empty}'."
             near = difflib.get_close_matches(option[2:], known, n=1)
             choices = f"choose from {', '.join(known)}."
             meant = f"did you mean '{near[0]}'? C{choices[1:]}" if near else choices
@@ -210,9 +219,25 @@ def _read_as(field: FieldInfo) -> type:
     raise TypeError(f"The type {field.annotation} has no flag.")
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Reads YAML as `yaml.safe_load` does, but refuses a key that a mapping has twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Return a mapping.
+
+        Raises:
+            ValueError: If a key occurs twice.
+        """
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if twice := [key for place, key in enumerate(keys) if key in keys[:place]]:
+            raise ValueError(f"it gives '{twice[0]}' twice")
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        loader = _UniqueKeys(file.read_text(encoding="utf-8"))
+        content = loader.get_single_data()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"The config file '{file}' cannot be read: {getattr(error, 'strerror', error)}."
@@ -220,9 +245,9 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
         # The last four errors come from values that do not fit their YAML tags or are nested too deep.
         reason = " ".join(str(error).split())
-        raise ConfigError(f"The config file '{file}' is not YAML: {reason}.") from error
+        raise ConfigError(f"The config file '{file}' cannot be read as YAML: {reason}.") from error
     if content is None:
-        return {}
+        raise ConfigError(f"The config file '{file}' is empty: write options as 'name: value' lines.")
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise ConfigError(f"The config file '{file}' must hold options as 'name: value' lines.")
     options = {key.replace("-", "_"): value for key, value in content.items()}

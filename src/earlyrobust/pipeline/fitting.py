@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Dataset, DatasetDict, Value
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -19,12 +18,11 @@ from earlyrobust.adversarial import Adversary
 from earlyrobust.data.matching import is_unnamed, match_classes
 from earlyrobust.encoders import load_classifier, load_tokenizer, save_tokenizer
 from earlyrobust.errors import ConfigError, DataError, OutputError
-from earlyrobust.evaluation import predict
-from earlyrobust.options.run import OWN_DATA, RunConfig
+from earlyrobust.options.run import RunConfig
+from earlyrobust.pipeline.head_trial import could_match, is_better_than_chance
 from earlyrobust.pipeline.jobs import run
 from earlyrobust.pipeline.recipe import named_adversary, note_idle_options
 from earlyrobust.results import RunRecord
-from earlyrobust.statistics.measures import Accuracy
 from earlyrobust.storage import check_can_be_made, write_folder
 from earlyrobust.workspace.finding import find_ticket
 from earlyrobust.workspace.folder import INPUTS, MODEL, TICKET, AnyTicket
@@ -36,8 +34,10 @@ from earlyrobust.workspace.python_words import PythonObserver, errors_in_python
 _Model = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 # Options of a run that `fit` sets itself.
 _OWN = ("train_file", "test_file", "model", "output", "task", "data_dir")
-# Number of training texts on which the head of a given classifier is tested.
-_TRIED = 256
+_NEW_HEAD = (
+    "The head of the model is not better than chance on the training texts, so a new head takes its place; "
+    "start='given' keeps it."
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -225,17 +225,22 @@ def _options_of_head(
     try:
         matching = match_classes(classes, names, "the training texts", order=order)
     except DataError:
-        return {}  # The run explains the error.
+        # The run explains the error, unless no match could make sense of the head.
+        if (
+            is_unnamed(names)
+            and len(names) == len(classes)
+            and not could_match(model, tokenizer, table, classes, form)
+        ):
+            observer.note(_NEW_HEAD)
+            return None
+        return {}
     options: dict[str, Any] = {}
     if matching.by == "position":  # The file of the run does not define the order of the classes.
         options["labels"] = ",".join('"' + name.replace('"', '""') + '"' for name in classes)
     outputs = dict(zip(classes if order is None else range(len(order)), matching.outputs, strict=True))
-    if _is_better_than_chance(model, tokenizer, table, outputs, form):
+    if is_better_than_chance(model, tokenizer, table, outputs, form):
         return options
-    observer.note(
-        "The head of the model is not better than chance on the training texts, so a new head takes its "
-        "place; start='given' keeps it."
-    )
+    observer.note(_NEW_HEAD)
     return None
 
 
@@ -244,36 +249,6 @@ def _outputs_of(model: PreTrainedModel) -> list[str]:
     if not type(model).__name__.endswith("ForSequenceClassification"):
         return []
     return [str(model.config.id2label[index]) for index in range(model.config.num_labels)]
-
-
-def _is_better_than_chance(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    table: Dataset,
-    outputs: Mapping[Any, int],
-    form: RunConfig,
-) -> bool:
-    """Return whether a classifier is better on some training texts than predicting the largest class.
-
-    Args:
-        model: The classifier.
-        tokenizer: Its tokenizer.
-        table: The training texts and their labels.
-        outputs: The output of each label.
-        form: The options of the user.
-    """
-    rows = table.shuffle(seed=0).select(range(min(_TRIED, len(table))))
-    columns = [form.text_column] if form.pair_column is None else [form.text_column, form.pair_column]
-    texts = [list(rows[column]) for column in columns]
-    length = form.max_length or int(OWN_DATA["max_length"])
-    tokens = tokenizer(*texts, truncation=True, max_length=length)
-    labels = [label if label in outputs else str(label) for label in rows[form.label_column]]
-    if not set(labels) <= set(outputs):
-        return True  # The run reports the unknown label.
-    right = np.array([outputs[label] for label in labels])
-    answers = predict(model, tokenizer, Dataset.from_dict(dict(tokens))).argmax(axis=1)
-    chance = float(np.bincount(right).max() / len(right))
-    return Accuracy.of(int((answers == right).sum()), len(right)).beats(chance)
 
 
 def _keep_inputs(folder: Path, tables: Mapping[str, Dataset], given: _Model | None) -> None:

@@ -27,15 +27,21 @@ _OWN = "put the tokenizer beside the model that it was trained with"
 
 
 def check_names_classes(config: PreTrainedConfig, name: str) -> None:
-    """Refuse a model whose outputs are not classes.
+    """Refuse a model whose outputs are not classes that exclude each other.
 
     Args:
         config: The configuration of the model.
         name: Name of the model, for the message.
 
     Raises:
-        ModelError: If the model has a single output, or was trained for regression.
+        ModelError: If the model has a single output, was trained for regression, or may give a text several
+            classes.
     """
+    if config.problem_type == "multi_label_classification":
+        raise ModelError(
+            f"'{name}' may give a text several classes (multi-label), and this package needs exactly one: "
+            "choose another classifier, or correct problem_type in its config.json."
+        )
     if config.num_labels < 2 or config.problem_type == "regression":
         raise ModelError(
             f"'{name}' is a model for regression, whose output is a number and no class: choose a classifier."

@@ -30,8 +30,8 @@ def verdicts(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[st
     if tested and any(summary.is_guess for summary in summaries if summary.name == baseline):
         which = " under at least one seed" if len(comparison.record.seeds) > 1 else ""
         return [
-            f"Robustness is not compared, because {baseline} is no more accurate than always naming the "
-            f"largest class{which}."
+            f"Robustness is not compared, because {baseline} is not distinguishably more accurate than "
+            f"always naming the largest class{which}."
         ]
     sentences = [_verdict(arm, baseline, gaps, comparison.attacks) for arm, gaps in tested.items()]
     used = {(arm, name): gap for arm, gaps in tested.items() for name, gap in gaps.items()}

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from torch import Tensor, nn
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from earlyrobust.adversarial import Adversary, Objective
 from earlyrobust.errors import ConfigError
+from earlyrobust.storage import write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+# Beside a checkpoint: the sums of the losses and penalties since the last log.
+_SUMS_NAME = "sums.json"
 
 
 class LossTrainer(Trainer):  # type: ignore[misc]
@@ -26,6 +34,8 @@ class LossTrainer(Trainer):  # type: ignore[misc]
     """
 
     adversary: Adversary | None
+    _tr_loss: Tensor  # Trainer's sum of the losses since the last log
+    _globalstep_last_logged: int
 
     def __init__(
         self,
@@ -38,7 +48,9 @@ class LossTrainer(Trainer):  # type: ignore[misc]
         super().__init__(model, args, **kwargs)
         self._penalty = penalty
         self._penalty_is_due = False
+        self._sums: dict[str, Any] = {}
         self.forget_penalties()
+        self.add_callback(_RestoresSums(self))
 
     def forget_penalties(self) -> None:
         """Reset the mean of the penalties that the next log shows."""
@@ -155,6 +167,32 @@ class LossTrainer(Trainer):  # type: ignore[misc]
         self._penalties = (self._penalties[0] + penalty / parts, self._penalties[1] + 1 / parts)
         return penalty / parts
 
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if self.args.world_size == 1:  # several processes save right after a log, when all sums are 0
+            penalty, steps = self._penalties
+            sums = {
+                "loss": self._tr_loss.item(),
+                "since": self._globalstep_last_logged,
+                "penalty": penalty.item() if isinstance(penalty, Tensor) else penalty,
+                "steps": steps,
+            }
+            write_json(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / _SUMS_NAME, sums)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, *args, **kwargs)
+        file = Path(resume_from_checkpoint) / _SUMS_NAME
+        self._sums = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    def restore_sums(self) -> None:
+        """Continue the means of the next log with the sums of the checkpoint of a resumed training."""
+        if sums := self._sums:
+            self._tr_loss = torch.full_like(self._tr_loss, sums["loss"])
+            self._globalstep_last_logged = sums["since"]
+            if sums["steps"]:
+                self._penalties = (torch.full_like(self._tr_loss, sums["penalty"]), sums["steps"])
+            self._sums = {}
+
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log the values; an entry with the loss also gets the mean penalty since the last log."""
         total, steps = self._penalties
@@ -162,3 +200,16 @@ class LossTrainer(Trainer):  # type: ignore[misc]
             logs["penalty"] = total.item() / steps
             self.forget_penalties()
         super().log(logs, *args, **kwargs)
+
+
+class _RestoresSums(TrainerCallback):  # type: ignore[misc]
+    """Restores the sums since the last log, after Trainer has set them to 0 when a training begins."""
+
+    def __init__(self, trainer: LossTrainer) -> None:
+        self._trainer = trainer
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Restore the sums."""
+        self._trainer.restore_sums()

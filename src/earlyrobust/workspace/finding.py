@@ -40,15 +40,22 @@ def check_model_place(name: str) -> None:
     """Refuse the name of a classifier that is a misspelt folder, or the folder of an unfinished run.
 
     Raises:
-        ModelError: If a folder beside it has nearly the same name, or the run in the folder has no model yet.
+        ModelError: If a folder beside it has nearly the same name, or the run in the folder has not trained
+            its classifier yet.
     """
     place = Path(name)
     if not place.exists():
         beside = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
         if near := difflib.get_close_matches(place.name, beside, n=1):
             raise ModelError(f"There is no folder '{place}': did you mean '{place.parent / near[0]}'?")
-    elif (place / CONFIG_NAME).is_file() and (place / PROGRESS_NAME).is_file() and run_of(name) is None:
-        raise ModelError(f"The run in '{place}' has no model yet: run its command again to finish it.")
+        return
+    is_run = (place / CONFIG_NAME).is_file() and (place / PROGRESS_NAME).is_file()
+    if is_run and not (place / MODEL).is_dir() and not (place / "config.json").is_file():
+        dense = place / DENSE
+        instead = f", or name its dense model, '{dense}'" if dense.is_dir() else ""
+        raise ModelError(
+            f"The run in '{place}' has no model yet: run its command again to finish it{instead}."
+        )
 
 
 def model_in(name: str) -> str:
