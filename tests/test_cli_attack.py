@@ -98,6 +98,15 @@ def test_an_attack_ends_with_its_table_and_leaves_record_journals_and_page(
         assert f"{expected.queries.value:.1f} (" in outcome.out
 
 
+def test_resources_that_no_attack_uses_are_named(classifier: Path, few: Path, tmp_path: Path) -> None:
+    outcome = call(
+        *("attack", classifier, "--test-file", few, "--examples", 2, "--output", tmp_path / "out"),
+        *("--attack", "deepwordbug", "--neighbours", "wordnet", "--masked-lm", "some/model"),
+    )
+    assert outcome.code == 0, outcome.err
+    assert "No attack (deepwordbug) uses --neighbours and --masked-lm." in outcome.out
+
+
 def test_attacks_without_neighbours_name_none(classifier: Path, few: Path, tmp_path: Path) -> None:
     names = ("pwws", "deepwordbug", "evasion", "evasion-normalised")
     options = ("--attack", ",".join(names), "--examples", "6", "--neighbours", "wordnet")

@@ -319,6 +319,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["attack", "classifier"], ATTACKED | {"--seed": "4294967296"}, "--seed"),
     (["attack", "classifier"], ATTACKED | {"--examples": "1"}, "1 examples"),
     (["run", "--no-attack"], OWN | {"--attack": "textfooler"}, "--no-attack"),
+    (["run", "--no-attack"], OWN | {"--examples": "20"}, "--no-attack leaves them out"),
     (["finetune", "--no-attack"], OWN | {"--ticket": "ticket", "--attack": "textbugger"}, "--no-attack"),
 ]
 

@@ -87,10 +87,14 @@ def with_attack(flags: dict[str, Any], no_attack: bool | None) -> dict[str, Any]
     """Return the flags, without attacks if `--no-attack` is given.
 
     Raises:
-        ConfigError: If `--attack` is given, too.
+        ConfigError: If `--attack` or an option that only attacks use is given, too.
     """
     if not no_attack:
         return flags
     if flags["attack"] is not None:
         raise ConfigError("Choose either --attack or --no-attack, not both.")
+    of_attacks = [name for name in ("examples", "in_flight", "token_budget") if flags.get(name) is not None]
+    if of_attacks:
+        option = of_attacks[0].replace("_", "-")
+        raise ConfigError(f"--{option} is for attacks, and --no-attack leaves them out: drop one of the two.")
     return {**flags, "attack": ()}

@@ -64,6 +64,8 @@ def attack(
     with observer.stage("Loading resources"):
         resources = resources_of(config, observer.note)
         attacks = build_attacks(config, observer.note, resources)
+        if unused := [f"--{name.replace('_', '-')}" for name in resources.unused()]:
+            observer.note(f"No attack ({', '.join(config.attack)}) uses {' and '.join(unused)}.")
     sample_examples(subject.rows, config.examples, config.seed, subject.model.config.num_labels)
     digest = split_digest(subject.rows)
     with folder.claimed(digest, fingerprint(subject.model)):

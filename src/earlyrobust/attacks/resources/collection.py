@@ -59,6 +59,21 @@ class Resources:
         self._precision = precision
         self._note = note
         self._device = fastest_device() if device is None else torch.device(device)
+        self._loads_masked_lm = False
+
+    def unused(self) -> list[str]:
+        """Return the named resources that nothing has loaded: "neighbours", "sentence_encoder", "masked_lm".
+
+        Resources with their default name are left out.
+        """
+        loaded = vars(self)
+        named = {
+            "neighbours": self._neighbours is not None and not {"neighbours", "synonyms"} & loaded.keys(),
+            "sentence_encoder": self._sentence_encoder != DEFAULT_SENTENCE_ENCODER
+            and "sentence_encoder" not in loaded,
+            "masked_lm": self._masked_lm != DEFAULT_MASKED_LM and not self._loads_masked_lm,
+        }
+        return [name for name, is_unused in named.items() if is_unused]
 
     @cached_property
     def neighbours(self) -> Neighbours:
@@ -136,5 +151,6 @@ class Resources:
         """
         from earlyrobust.attacks.models import MaskedLM
 
+        self._loads_masked_lm = True
         model, tokenizer = load_masked_lm(self._masked_lm, self._note)
         return MaskedLM(model.to(self._device), tokenizer, self._masked_lm, candidates, self._precision)
