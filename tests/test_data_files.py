@@ -136,7 +136,12 @@ BAD_FILES = [
         ["no column 'text'", "'Text', 'label'", "mean 'Text'?"],
         id="near column",
     ),
-    pytest.param("a.csv", "q,z\na,1\n", ["no column 'text'", "'q', 'z'", "name one"], id="far column"),
+    pytest.param(
+        "a.csv",
+        "q,z\na,1\n",
+        ["no column 'text'", "'q', 'z'", "name the right one by --text-column"],
+        id="far column",
+    ),
     pytest.param("a.jsonl", '{"body": "a", "label": 1}', ["no column 'text'", "'body'"], id="jsonl column"),
     pytest.param("a.csv", "text,text,label\na,b,1\n", ["more than one column 'text'"], id="double column"),
 ]

@@ -165,7 +165,10 @@ def test_nothing_is_overwritten_and_faults_are_said_before_any_work(
         ),
         ((classifier, good, "--output", tmp_path / "there.csv"), "is there already"),
         ((classifier, good, "--output", tmp_path / "out.xlsx"), "cannot be told from its name"),
-        ((classifier, good, "--text-column", "review", "--output", out), "no column 'review' but 'text'"),
+        (
+            (classifier, good, "--text-column", "review", "--output", out),
+            "no column 'review', its columns are 'text'",
+        ),
         ((classifier, tmp_path / "missing.csv", "--output", out), "does not exist"),
         (
             (classifier, tmp_path / "mixed.jsonl", "--output", tmp_path / "o.parquet"),

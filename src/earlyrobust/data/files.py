@@ -222,9 +222,10 @@ def _require_columns(path: Path, present: Sequence[str], wanted: Sequence[str]) 
             )
         if column not in present:
             near = difflib.get_close_matches(column, present, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "name one of these."
+            options = "name the right one by --text-column, --pair-column or --label-column."
+            hint = f"did you mean {near[0]!r}?" if near else options
             listing = ", ".join(map(repr, present))
-            raise DataError(f"{path} has no column {column!r} but {listing}: {hint}")
+            raise DataError(f"{path} has no column {column!r}, its columns are {listing}: {hint}")
 
 
 def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
