@@ -415,8 +415,8 @@ def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
             told["open" if not sure else "more" if aua[both].mean.value > 0 else "less"] += 1
     counted = sum(told.values())
     verdict = (
-        f"Comparisons of *{arm}*: more robust in {told['more']} of {counted}, less robust in {told['less']}, "
-        f"not distinguishable in {told['open']}."
+        f"*{arm}* is more robust in {told['more']} of {counted} comparisons and less robust in "
+        f"{told['less']}. It is not distinguishable in {told['open']}."
     )
     if len(rows) > counted:
         verdict += (

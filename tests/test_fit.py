@@ -166,10 +166,11 @@ def test_a_trained_classifier_is_kept_with_its_names(
     assert made.record.dense.test.value > 0.8
 
 
-@pytest.mark.parametrize("labels", [NAMES, ("Negative", "Positive")])
-def test_a_fresh_head_with_names_is_taken_for_one_whatever_the_labels_are(
+@pytest.mark.parametrize("labels", [NAMES, ("Negative", "Positive"), ("LABEL_0", "LABEL_1")])
+def test_a_fresh_head_is_replaced_whatever_the_labels_and_its_names_are(
     encoder: Path, trained_on: Path, tmp_path: Path, labels: tuple[str, str]
 ) -> None:
+    torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(encoder, id2label=dict(enumerate(labels)))
     told = Told()
     made = fit(
@@ -182,6 +183,7 @@ def test_a_fresh_head_with_names_is_taken_for_one_whatever_the_labels_are(
     )
     assert not made.record.given
     assert any("not better than chance" in note for note in told.notes)
+    assert set(made.classifier.config.id2label.values()) == set(rows_of(trained_on)["label"])
 
 
 def test_outputs_without_names_are_matched_by_position(
@@ -361,26 +363,6 @@ def test_messages_name_the_options_of_python(encoder: Path, reviews: Path, tmp_p
     assert in_python("`earlyrobust run --epochs 2` or --batch-size, --no-such") == (
         "`earlyrobust run --epochs 2` or batch_size, --no-such"
     )
-
-
-def test_a_fresh_head_is_replaced_whatever_the_labels_are(
-    encoder: Path, reviews: Path, tmp_path: Path
-) -> None:
-    """Words match no LABEL_n, so no match can show that the head is untrained; the best one can."""
-    torch.manual_seed(0)
-    model = AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=2)
-    told = Told()
-    made = fit(
-        model,
-        AutoTokenizer.from_pretrained(encoder),
-        rows_of(reviews),
-        output=tmp_path / "run",
-        observer=told,
-        **PLAIN,
-    )
-    assert not made.record.given
-    assert any("not better than chance" in note for note in told.notes)
-    assert made.classifier.config.id2label == dict(enumerate(NAMES))
 
 
 def test_a_trained_head_without_names_is_not_dropped(

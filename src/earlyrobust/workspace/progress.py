@@ -148,8 +148,7 @@ class ProgressLines(Observer):
 def told_ends(done: Sequence[AttackedExample]) -> str:
     """Return the numbers of attacked examples by their end, as part of a line.
 
-    These are counts, because a share would mislead: of the examples that are attacked side by side, those
-    that break end first.
+    A share would mislead, because many examples are attacked side by side, and those that break end first.
     """
     ends = Counter(example.status for example in done)
     return f"{ends['failed']:,} withstood, {ends['succeeded']:,} broke, {ends['skipped']:,} wrong before"
