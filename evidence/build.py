@@ -22,7 +22,7 @@ from earlyrobust.reports.comparisons import cost_table, difference_table, result
 from earlyrobust.reports.plots import aua_against_time
 from earlyrobust.reports.tables import Cell, Number, Table, to_markdown
 from earlyrobust.results import RunRecord
-from earlyrobust.statistics.measures import AUA, CLEAN, LATENCY, OVERALL, PARAMETERS, Mean, of_attack
+from earlyrobust.statistics.measures import AUA, CLEAN, LATENCY, OVERALL, PARAMETERS, WEAKEST, Mean, of_attack
 from earlyrobust.statistics.significance import SIGNIFICANT, holm
 
 ROOT = Path(__file__).parents[1]
@@ -404,12 +404,15 @@ def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
     }
     clean = corrected({both: differences[CLEAN] for both, differences in found.items()})
     aua = corrected({both: found[both][MEAN_AUA] for both, names in guesses.items() if not names})
+    known = {both: gap for both, names in guesses.items() if not names and (gap := found[both].get(WEAKEST))}
+    weakest = corrected(known)
     rows: list[list[Cell]] = []
     told = {"more": 0, "less": 0, "open": 0}
     for (measured, other), names in guesses.items():
         both = (measured, other)
         shown = " and ".join(measured.told_guesses(name) for name in names) or _told(aua[both])
-        rows.append([measured.task, other, _told(clean[both]), shown])
+        of_weakest: list[Cell] = [_told(weakest[both]) if both in weakest else "–"] if known else []
+        rows.append([measured.task, other, _told(clean[both]), shown, *of_weakest])
         if not names:
             sure = aua[both].adjusted is not None and aua[both].adjusted < SIGNIFICANT
             told["open" if not sure else "more" if aua[both].mean.value > 0 else "less"] += 1
@@ -424,7 +427,8 @@ def against(tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> str:
             "methods is no more accurate than always naming the largest class under some seed, so its mean "
             "accuracy under attack says nothing."
         )
-    return f"{verdict}\n\n" + markdown(["task", f"{arm} minus", "Clean%", "Aua%, mean of attacks"], rows)
+    columns = ["task", f"{arm} minus", CLEAN, "Aua%, mean of attacks", *([WEAKEST] if known else [])]
+    return f"{verdict}\n\n" + markdown(columns, rows)
 
 
 def learning_rates(tasks: Sequence[Measured]) -> str:
@@ -536,7 +540,10 @@ def front() -> str:
     comparison, summaries = measured.comparison, measured.arms
     attacks = comparison.attacks
     others = [arm for arm in FRONT if arm in summaries and arm != NOISE]
-    gaps = corrected({arm: measured.differences(NOISE, arm)[MEAN_AUA] for arm in others})
+    gaps, weakest = (
+        corrected({arm: measured.differences(NOISE, arm)[name] for arm in others})
+        for name in (MEAN_AUA, WEAKEST)
+    )
     rows: list[list[Cell]] = []
     for arm in [NOISE, *others]:
         shown = summaries[arm].measures
@@ -546,25 +553,39 @@ def front() -> str:
                 str(len(summaries[arm].seeds)),
                 *(Number(shown[name], 1) for name in (CLEAN, MEAN_AUA)),
                 _told(gaps[arm]) if arm in gaps else "",
+                Number(shown[WEAKEST], 1),
+                _told(weakest[arm]) if arm in weakest else "",
                 *(Number(shown[of_attack(AUA, attack)], 1) for attack in attacks),
                 f"{training_passes(comparison, arm):.1f}",
                 f"{shown[PARAMETERS].value / 1e6:.1f} M",
                 Number(shown[LATENCY], 2) if LATENCY in shown else "–",
             ]
         )
-    columns = ["", "seeds", CLEAN, MEAN_AUA, "ours minus it", *(of_attack(AUA, attack) for attack in attacks)]
+    minus = "ours minus it"
+    columns = [
+        "",
+        "seeds",
+        CLEAN,
+        MEAN_AUA,
+        minus,
+        WEAKEST,
+        minus,
+        *(of_attack(AUA, attack) for attack in attacks),
+    ]
     return "\n\n".join(
         [
             markdown([*columns, "training passes", "parameters", "latency"], rows),
-            f'SST-2, the encoder `minilm`; {budget(comparison)} Aua%: accuracy under attack. "Ours minus '
-            'it": the mean Aua% of `earlyrobust-noise` minus that of the method, under the seeds of both, '
-            "with *p* before → after Holm's correction. With three seeds or more, ± is half of the 95 % "
-            "interval over seeds. Otherwise, the brackets hold the 95 % interval over the examples, which "
-            "does not cover other seeds. The intervals of the differences cover the choice of the examples "
-            "alone. Training passes (forward and backward passes) and latency are relative to "
-            "fine-tuning.",
+            f"SST-2, the encoder `minilm`; {budget(comparison)} Aua%: accuracy under attack. Weakest class "
+            "Aua%: Aua% on the examples of the class with the lowest, as the mean over attacks. A classifier "
+            "that answers one class to every text that it cannot read may have a high Aua%, but not on its "
+            'weakest class. "Ours minus it": the number of `earlyrobust-noise` minus that of the method, '
+            "under the seeds of both, with *p* before → after Holm's correction. With three seeds or more, ± "
+            "is half of the 95 % interval over seeds. Otherwise, the brackets hold the 95 % interval over "
+            "the examples, which does not cover other seeds. The intervals of the differences cover the "
+            "choice of the examples alone. Training passes (forward and backward passes) and latency are "
+            "relative to fine-tuning.",
             "On other tasks, ours minus fine-tuning:",
-            markdown(["task", "seeds", CLEAN, MEAN_AUA, "attacks"], _other_tasks()),
+            markdown(["task", "seeds", CLEAN, MEAN_AUA, WEAKEST, "attacks"], _other_tasks()),
             "[Evidence](docs/evidence.md) has all methods and tests.",
         ]
     )
@@ -574,13 +595,16 @@ def _other_tasks() -> list[list[Cell]]:
     """Return a row for each other comparison: the method under noise minus fine-tuning."""
     found = load({name: title for name, title in NOISE_COMPARISONS.items() if name != FRONT_RECORD})
     gaps = {measured: measured.differences(NOISE, "finetune") for measured in found}
-    aua = corrected({measured: gap[MEAN_AUA] for measured, gap in gaps.items()})
+    aua, weakest = (
+        corrected({measured: gap[name] for measured, gap in gaps.items()}) for name in (MEAN_AUA, WEAKEST)
+    )
     return [
         [
             measured.task.partition(",")[0],
             str(gap[MEAN_AUA].seeds),
             _told(gap[CLEAN]),
             _told(aua[measured]),
+            _told(weakest[measured]),
             ", ".join(measured.comparison.attacks),
         ]
         for measured, gap in gaps.items()

@@ -107,6 +107,14 @@ def _blank_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _in_float32() -> Iterator[None]:
+    """Keep the speed of the machine from choosing the precision of trainings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("earlyrobust.pipeline.precision.time_in_bf16", lambda: 1.0)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EARLYROBUST_CACHE", str(tmp_path_factory.mktemp("cache")))

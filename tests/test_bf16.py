@@ -76,10 +76,15 @@ def test_a_run_goes_on_in_the_numbers_that_it_was_begun_in(
 ) -> None:
     device(monkeypatch, knows=True, ratio=0.4)
     assert run().code == 0
+    before = RunRecord.load(tmp_path / "run")
     (tmp_path / "run" / "result.json").unlink()
     device(monkeypatch, knows=True, ratio=2.0)
-    assert run().code == 0
-    assert RunRecord.load(tmp_path / "run").config["bf16"] is True
+    again = run()
+    assert again.code == 0
+    assert "take 0.40 of the time of float32" in again.out
+    record = RunRecord.load(tmp_path / "run")
+    assert record.config["bf16"] is True
+    assert record.choices == before.choices  # with the measurement of its beginning
     assert run().code == 0  # finished
     other = run("--no-bf16")
     assert other.code == 2

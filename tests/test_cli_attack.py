@@ -90,7 +90,8 @@ def test_an_attack_ends_with_its_table_and_leaves_record_journals_and_page(
         assert record["journal"] == f"{name}.jsonl"
         header, examples = read_journal(folder / f"{name}.jsonl")
         assert len(examples) == header["examples"] == 12
-        expected = AttackRecord.of(examples, record["settings"], record["journal"], cut=0)
+        names = ["negative", "positive"]
+        expected = AttackRecord.of(examples, record["settings"], record["journal"], 0, names)
         assert record == json.loads(json.dumps(expected, default=vars))
         assert 0 < expected.under_attack.correct < expected.clean.correct < 12
         assert f"{100 * expected.under_attack.value:.1f} (" in outcome.out
@@ -315,7 +316,8 @@ def test_a_run_attacks_the_dense_model_and_the_ticket(finished: tuple[Path, Outc
         assert set(model.attacks) == {"textfooler"}
         attack = model.attacks["textfooler"]
         examples = examples_of(folder / "attacks" / f"{title}-textfooler.jsonl")
-        assert attack == AttackRecord.of(examples, attack.settings, f"{title}-textfooler.jsonl", cut=0)
+        names = record.data.label_names
+        assert attack == AttackRecord.of(examples, attack.settings, f"{title}-textfooler.jsonl", 0, names)
         # All 30 examples of the test split, which the record's clean accuracy is about too.
         assert attack.clean.total == len(examples) == model.test.total
         assert attack.clean.correct == model.test.correct

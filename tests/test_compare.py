@@ -675,7 +675,7 @@ def test_a_comparison_killed_three_times_ends_as_if_it_had_not_been(
     folder, file = tmp_path / "grid", write_yaml(tmp_path / "grid.yaml", options)
     command = ("compare", "--config", str(file), "--output", str(folder))
     program = (
-        "from earlyrobust.pipeline import checkpointing; "
+        "from earlyrobust.pipeline import checkpointing, precision; precision.time_in_bf16 = lambda: 1.0; "
         "checkpointing.SECONDS_BETWEEN_CHECKPOINTS = 0; checkpointing.STEPS_BETWEEN_LOGS = 1; "
         "from earlyrobust.cli import main; main()"
     )

@@ -22,7 +22,8 @@ from earlyrobust.journal import AttackedExample, Journal, part_of, read_journal
 from earlyrobust.results import RunRecord
 
 PROGRAM = f"""{BLANK_PICTURES}
-from earlyrobust.pipeline import checkpointing
+from earlyrobust.pipeline import checkpointing, precision
+precision.time_in_bf16 = lambda: 1.0  # or else the machine would choose the precision
 checkpointing.SECONDS_BETWEEN_CHECKPOINTS = 0.1
 checkpointing.STEPS_BETWEEN_LOGS = 2
 from earlyrobust.cli import main

@@ -796,15 +796,15 @@ def test_a_table_says_what_its_numbers_rest_on(tmp_path: Path) -> None:
     comparison = Comparison.load(folder)
     table = difference_table(comparison, summarise(comparison))
     assert table is not None
-    assert table.columns == ["method", "Clean%", "Aua%, textfooler", "Clean%, attacked"]
-    assert [str(cell) for cell in table.rows[0][2:]] == [
+    assert table.columns == ["method", "Clean%", "Weakest class Aua%", "Aua%, textfooler", "Clean%, attacked"]
+    assert [str(cell) for cell in table.rows[0][3:]] == [
         "+30.0 (+17.5 to +45.0), p = 0.00049",
         "+0.0 (+0.0 to +0.0), p = 1",
     ]
     for words in (
         "McNemar",
         "Fisher",
-        "Holm's correction for the tests of this table, 2 of Clean% and 1 of Aua%",
+        "Holm's correction for the tests of this table, 2 of Clean%, 1 of Aua% and 1 of Weakest class Aua%",
     ):
         assert words in table.note
     assert "Student" not in table.note

@@ -26,6 +26,7 @@ ANSWERS_NAME = "answers.json"
 MISSING = "some of their journals are missing"
 DAMAGED = "one of their journals is damaged"
 OF_ANOTHER = "one of their journals does not match the record of its run"
+WITHOUT_CLASSES = "their answers name no classes"
 DIFFERENT = "they were attacked on different examples"
 
 
@@ -37,11 +38,13 @@ class Answers:
         examples: Index and digest of each example, in the order of the indices.
         clean: Whether the classifier is right before the attack, shape (examples,).
         robust: Whether the classifier is still right after the attack, shape (examples,).
+        labels: Index of the class of each example, shape (examples,); None if it is unknown.
     """
 
     examples: tuple[tuple[int, str], ...]
     clean: NDArray[np.bool_]
     robust: NDArray[np.bool_]
+    labels: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +79,13 @@ class AnswersRecord:
             the attack, else 0.
         robust: For the journal of each attack, a digit for each example: 1 if the classifier is still right
             after the attack, else 0.
+        labels: Index of the class of each example; None in a record of an older version.
     """
 
     examples: list[tuple[int, str]]
     clean: dict[str, str]
     robust: dict[str, str]
+    labels: list[int] | None = None
     schema_version: int = SCHEMA_VERSION
 
 
@@ -99,10 +104,12 @@ def save_answers(answers: Mapping[str, Answers], folder: Path) -> None:
         raise OutputError(
             f"No answers are written to '{folder}': its attacks were made on different examples."
         )
+    labels = next((of_one.labels for of_one in answers.values() if of_one.labels is not None), None)
     record = AnswersRecord(
         examples=[example for examples in drawn for example in examples],
         clean={name: _digits(of_one.clean) for name, of_one in answers.items()},
         robust={name: _digits(of_one.robust) for name, of_one in answers.items()},
+        labels=None if labels is None else labels.tolist(),
     )
     write_json(folder / ANSWERS_NAME, asdict(record))
 
@@ -141,6 +148,7 @@ def _of_journal(path: Path) -> Answers:
         tuple((example.index, _digest(example)) for example in examples),
         np.array([example.status != "skipped" for example in examples], bool),
         np.array([example.status == "failed" for example in examples], bool),
+        np.array([example.label for example in examples], np.int64),
     )
 
 
@@ -154,9 +162,11 @@ def _of_file(path: Path, journal: str) -> Answers | None:
         np.array([digit == "1" for digit in digits[journal]], bool)
         for digits in (record.clean, record.robust)
     )
-    if not len(clean) == len(robust) == len(record.examples):
+    labels = None if record.labels is None else np.array(record.labels, np.int64)
+    known = (record.examples, clean, robust, labels)
+    if len({len(answers) for answers in known if answers is not None}) > 1:
         raise OutputError(f"The record '{path}' is damaged and cannot be read.")
-    return Answers(tuple(record.examples), clean, robust)
+    return Answers(tuple(record.examples), clean, robust, labels)
 
 
 def _digest(example: AttackedExample) -> str:

@@ -16,8 +16,18 @@ import numpy as np
 
 from earlyrobust.analysis.answers import Answers, Paired, pair
 from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.weakest import bootstrap_weakest, weakest_class
 from earlyrobust.results.run import RunRecord
-from earlyrobust.statistics.measures import AUA, CLEAN, CLEAN_OF_ATTACKED, OVERALL, QUERIES, Mean, of_attack
+from earlyrobust.statistics.measures import (
+    AUA,
+    CLEAN,
+    CLEAN_OF_ATTACKED,
+    OVERALL,
+    QUERIES,
+    WEAKEST,
+    Mean,
+    of_attack,
+)
 from earlyrobust.statistics.significance import bootstrap_interval, sign_flip_p, two_way, unpaired
 
 # Fewer seeds have no interval over seeds, because Student's interval for two values is too wide to be useful.
@@ -109,13 +119,15 @@ def difference(comparison: Comparison, arm: str, other: str, name: str) -> Diffe
         comparison: The comparison.
         arm: Name of the first arm.
         other: Name of the second arm.
-        name: Name of the measure: a share of right answers, or an attack's #Query.
+        name: Name of the measure: a share of right answers, that of the weakest class, or an attack's #Query.
 
     Returns:
         The first arm minus the second; None if no seed has the measure for both arms.
     """
     mine, theirs = comparison.runs[arm], comparison.runs[other]
     attacks = comparison.attacks
+    if name == WEAKEST:
+        return _of_weakest(comparison, arm, other)
     if name.startswith(QUERIES):
         return _of_queries(mine, theirs, name.removeprefix(of_attack(QUERIES, "")))
     shares = {
@@ -202,6 +214,34 @@ def _of_queries(
         if (one := queries(mine[seed], attack)) and (two := queries(theirs[seed], attack))
     ]
     return _over_seeds(gaps, None) if gaps else None
+
+
+def _of_weakest(comparison: Comparison, arm: str, other: str) -> Difference | None:
+    """Compare two arms by their weakest classes, with a bootstrap of the examples.
+
+    From five seeds on, interval and p are the wider ones of the bootstrap and of Student's test over seeds.
+    """
+    mine, theirs, attacks = comparison.runs[arm], comparison.runs[other], comparison.attacks
+    gaps = {
+        seed: one - two
+        for seed in sorted(mine.keys() & theirs.keys())
+        if (one := weakest_class(mine[seed], attacks)) is not None
+        and (two := weakest_class(theirs[seed], attacks)) is not None
+    }
+    if not gaps:
+        return None
+    found = bootstrap_weakest(
+        _answers(comparison, arm, attacks, gaps), _answers(comparison, other, attacks, gaps)
+    )
+    over = _over_seeds([*gaps.values()], found if isinstance(found, str) else None)
+    if isinstance(found, str):
+        return over
+    low, high, p = found
+    basis: Basis = "examples"
+    if len(gaps) >= ENOUGH_SEEDS:
+        basis, p = "examples and seeds", max(p, over.p or 0.0)
+        low, high = min(low, over.mean.low), max(high, over.mean.high)
+    return Difference(Mean(over.mean.value, low, high, len(gaps)), p, basis, len(gaps), spread=over.spread)
 
 
 def queries(run: RunRecord, attack: str) -> Mean | None:

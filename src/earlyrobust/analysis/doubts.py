@@ -24,6 +24,9 @@ _MOST, _MANY = 0.5, 0.2
 _HELD = 0.65
 # If the model reads only a part of more than this share of the attacked texts, a sentence says so.
 _CUT = 0.5
+# A class is a fallback if at least this share of the broken texts of other classes end in it, and if the
+# accuracy under attack on it is at least so many times the accuracy on the others.
+_FALLBACK, _TIMES = 0.8, 4
 # Default models of the attacks; they are made for English.
 _ENGLISH_MASKED_LM, _ENGLISH_ENCODER = "google-bert/bert-base-uncased", "minilm"
 
@@ -61,6 +64,53 @@ def doubts_of_each(*models: Mapping[str, AttackRecord]) -> list[str]:
     names = dict.fromkeys(name for attacks in models for name in attacks)
     records = {name: [attacks[name] for attacks in models if name in attacks] for name in names}
     return list(dict.fromkeys(doubt for name in names for doubt in doubts(name, records[name])))
+
+
+def fallback_class(model: str, attacks: Mapping[str, AttackRecord]) -> list[str]:
+    """Tell whether a classifier withstands attacks by answering one class to texts that it cannot read.
+
+    Such a classifier is right on that class, whatever the attack does, and its accuracy under attack over all
+    classes hides that it withstands hardly anything on the others.
+
+    Args:
+        model: The classifier, as the subject of the sentence.
+        attacks: The records of the attacks by name.
+
+    Returns:
+        A sentence or two that name the attacks and the class; an empty list if there is no such class.
+    """
+    found: dict[str, list[str]] = {}
+    for attack, record in attacks.items():
+        if (fallback := _fallback(record)) is not None:
+            name, own, others = fallback
+            shares = f"{100 * own:.1f} % and {100 * others:.1f} %"
+            found.setdefault(name, []).append(f"under {attack} ({shares})")
+    return [
+        f"{model} stays right far more often on the class '{name}' than on other classes, "
+        f"{listed(told)}. It may give this class to every text that it cannot read. Compare the Aua% of the "
+        "weakest class."
+        for name, told in found.items()
+    ]
+
+
+def _fallback(record: AttackRecord) -> tuple[str, float, float] | None:
+    """Return the fallback class of a classifier, and its accuracy under attack on this and other classes."""
+    classes = record.classes or []
+    if len(classes) < 2:
+        return None
+    one = max(classes, key=lambda found: found.named or 0)
+    broken = record.clean.correct - record.under_attack.correct
+    elsewhere = broken - (one.clean.correct - one.under_attack.correct)
+    if not elsewhere or (one.named or 0) < _FALLBACK * elsewhere:
+        return None
+    others = Accuracy.of(
+        record.under_attack.correct - one.under_attack.correct,
+        record.under_attack.total - one.under_attack.total,
+    )
+    own = one.under_attack
+    if own.low <= others.high or own.value < _TIMES * others.value:
+        return None
+    return one.name, own.value, others.value
 
 
 def looks_like_guessing(

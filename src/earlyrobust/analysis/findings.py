@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from earlyrobust.analysis.doubts import doubts_of_each, looks_like_guessing
+from earlyrobust.analysis.doubts import doubts_of_each, fallback_class, looks_like_guessing
 from earlyrobust.results.attack import AttackRecord
 from earlyrobust.results.run import DataRecord, ModelRecord, RunRecord, SearchRecord, TicketRecord
 
@@ -35,6 +35,8 @@ def find_faults(record: RunRecord) -> list[str]:
     ]
     found += [_told_retreat(steps) for log in record.training.values() if (steps := log.retreats)]
     found += faults_of_ticket(record.ticket_origin, record.search, record.ticket)
+    for title, model in models.items():
+        found += [] if model is None else fallback_class(f"The {title}", model.attacks)
     return found + doubts_of_each(*(model.attacks for model in models.values() if model is not None))
 
 

@@ -17,6 +17,7 @@ from earlyrobust.analysis.differences import (
     queries,
     share,
 )
+from earlyrobust.analysis.weakest import weakest_class
 from earlyrobust.results.run import RunRecord
 from earlyrobust.statistics.measures import (
     AUA,
@@ -29,6 +30,7 @@ from earlyrobust.statistics.measures import (
     PARAMETERS,
     QUERIES,
     SECONDS,
+    WEAKEST,
     Mean,
     of_attack,
     wilson,
@@ -104,9 +106,16 @@ def compared_measures(comparison: Comparison) -> list[str]:
     """Return the names of the measures in the comparison with the baseline, in the order of the table."""
     attacks = comparison.attacks
     overall = [of_attack(AUA, OVERALL)] if len(attacks) > 1 else []
+    by_class = any(
+        attack.classes is not None
+        for runs in comparison.runs.values()
+        for run in runs.values()
+        for attack in run.model.attacks.values()
+    )
     return [
         CLEAN,
         *overall,
+        *([WEAKEST] if by_class else []),
         *(of_attack(AUA, attack) for attack in attacks),
         *[CLEAN_OF_ATTACKED][: len(attacks)],
     ]
@@ -128,22 +137,28 @@ def _to_baseline(comparison: Comparison, arm: str) -> dict[str, Difference]:
     }
 
 
+def question_of(name: str) -> str:
+    """Return the question that a measure answers: CLEAN, AUA or WEAKEST. Each has its own correction."""
+    return next(question for question in (CLEAN, WEAKEST, AUA) if name.startswith(question))
+
+
 def _corrected(summaries: Sequence[ArmSummary], comparison: Comparison) -> list[ArmSummary]:
     """Add Holm's correction to all tests of arms against the baseline.
 
-    Clean accuracy and accuracy under attack are two separate questions, so each set of tests is corrected for
-    its own number. An arm that guesses is not tested. If the baseline guesses, no arm is tested.
+    Clean accuracy, accuracy under attack and the weakest class are separate questions, so each set of tests
+    is corrected for its own number. An arm that guesses is not tested. If the baseline guesses, no arm is
+    tested.
     """
     guesses = {summary.name for summary in summaries if summary.is_guess}
     if comparison.record.baseline in guesses:
         return list(summaries)
     single = of_attack(AUA, comparison.attacks[0]) if len(comparison.attacks) == 1 else ""
-    raw: dict[bool, dict[tuple[str, str], float]] = {True: {}, False: {}}
+    raw: dict[str, dict[tuple[str, str], float]] = {}
     for summary in summaries:
         for name, gap in summary.differences.items():
             # The mean over a single attack equals the measure of this attack, so it is not a test of its own.
             if summary.name not in guesses and gap.p is not None and name != single:
-                raw[name.startswith(CLEAN)][summary.name, name] = gap.p
+                raw.setdefault(question_of(name), {})[summary.name, name] = gap.p
     adjusted = {key: p for tests in raw.values() for key, p in holm(tests).items()}
 
     def of(arm: str, name: str) -> float | None:
@@ -268,6 +283,7 @@ def _values(runs: Mapping[int, RunRecord], all_attacks: Sequence[str]) -> dict[s
         show[asked] = lambda run, attack=attack: _queries(run, attack)  # type: ignore[misc]
     if attacks:
         show[of_attack(AUA, OVERALL)] = lambda run: _percent(run, of_attack(AUA, OVERALL), all_attacks)
+        show[WEAKEST] = lambda run: weakest_class(run, all_attacks)
     show |= {
         CALIBRATION: _calibration,
         SECONDS: lambda run: run.training_seconds,

@@ -137,6 +137,12 @@ class Victim(_Transformer):
         """Number of classes."""
         return int(self._prepared.model.config.num_labels)
 
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of the outputs."""
+        names = self._prepared.model.config.id2label or {}
+        return [str(names.get(index, f"class {index}")) for index in range(self.classes)]
+
     def compute(self, batch: Sequence[Encoded], length: int) -> list[Answer]:
         """Return the answers to a batch, each of shape (classes,).
 

@@ -170,7 +170,8 @@ def evaluate_victim(
             f"The journal '{journal}' does not hold each attacked example once: delete it to begin again."
         )
     settings = {**attack.describe(), **precision}
-    return AttackRecord.of(done, settings, None if journal is None else journal.name, cut)
+    name = None if journal is None else journal.name
+    return AttackRecord.of(done, settings, name, cut, victim.class_names)
 
 
 def _is_of_earlier_version(found: dict[str, Any], header: dict[str, Any], victim: Victim) -> bool:

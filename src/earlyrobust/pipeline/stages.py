@@ -172,7 +172,8 @@ def begun(
     recipe = recipe.given_time(math.ceil(len(splits.train) / config.batch_size), config, observer)
     note_idle_devices(observer)
     choices: list[str] = []
-    config = config.model_copy(update={"bf16": choose_bf16(config, folder, observer.noting(choices))})
+    bf16, bf16_ratio = choose_bf16(config, folder, observer.noting(choices))
+    config = config.model_copy(update={"bf16": bf16})
     job = Job(config, recipe, splits, folder, observer, DelayedInterrupt(observer.note), choices)
     if recipe.noise is not None:
         _ = job.lexicon  # An unusable source of neighbours is an error before the folder is claimed.
@@ -188,7 +189,7 @@ def begun(
     rows = (splits.train, splits.selection, splits.test)
     try_out(model, splits.tokenizer, rows, observer, changes_texts=changes_texts)
     with folder.claimed(splits.data.fingerprint, files_digest(config.model) or model.config._commit_hash):
-        folder.keep_bf16(bool(config.bf16))
+        folder.keep_bf16(bf16, bf16_ratio)
         yield job
 
 

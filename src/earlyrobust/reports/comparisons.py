@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.analysis.differences import Basis
-from earlyrobust.analysis.summary import ArmSummary, compared_measures, frontier
+from earlyrobust.analysis.summary import ArmSummary, compared_measures, frontier, question_of
 from earlyrobust.reports.runs import settling_headline
 from earlyrobust.reports.tables import Cell, Number, Table
-from earlyrobust.reports.validity import MEANING_OF_AUA, MEANING_OF_ECE, validity_of_arms
+from earlyrobust.reports.validity import (
+    MEANING_OF_AUA,
+    MEANING_OF_ECE,
+    MEANING_OF_WEAKEST,
+    validity_of_arms,
+)
 from earlyrobust.reports.verdicts import MEAN_AUA, averaged, named, told_from_random, verdicts
 from earlyrobust.results.wording import listed as _and
 from earlyrobust.statistics.measures import (
@@ -22,6 +28,7 @@ from earlyrobust.statistics.measures import (
     PARAMETERS,
     QUERIES,
     SECONDS,
+    WEAKEST,
     Mean,
     of_attack,
 )
@@ -54,6 +61,8 @@ def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ta
     A value is marked as the best of its column if a test distinguishes it from every other.
     """
     names = _overall_measures(comparison)
+    if any(WEAKEST in summary.measures for summary in summaries):
+        names.append(WEAKEST)
     for attack in comparison.attacks:
         names += [of_attack(AUA, attack), of_attack(QUERIES, attack)]
     is_calibrated = any(CALIBRATION in summary.measures for summary in summaries)
@@ -65,7 +74,11 @@ def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ta
         1: "For one seed, the brackets hold the 95 % interval over the examples (Wilson), which does not "
         "cover other seeds.",
     }
-    told = [note for count, note in notes.items() if count in seeds]
+    told = [MEANING_OF_AUA] if comparison.attacks else []
+    if WEAKEST in names:
+        mean = "; the mean over attacks." if len(comparison.attacks) > 1 else "."
+        told.append(f"{MEANING_OF_WEAKEST.removesuffix('.')}{mean}")
+    told += [note for count, note in notes.items() if count in seeds]
     if is_calibrated:
         told.append(MEANING_OF_ECE)
     if len(summaries) > 1:
@@ -85,7 +98,7 @@ def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ta
             ]
             for summary in summaries
         ],
-        note=" ".join([*([MEANING_OF_AUA] if comparison.attacks else []), *told, *_not_counted(summaries)]),
+        note=" ".join([*told, *_not_counted(summaries)]),
     )
 
 
@@ -153,21 +166,23 @@ def _notes(compared: Sequence[ArmSummary], names: Sequence[str]) -> Iterator[str
             summary.differences[name].basis
             for summary in compared
             for name in names
-            if (name == CLEAN) is of_clean and name in summary.differences
+            if (name == CLEAN) is of_clean and name != WEAKEST and name in summary.differences
         }
         yield from (note for basis, note in notes.items() if basis in used)
+    if WEAKEST in names:
+        yield (
+            f"{WEAKEST}: a bootstrap of the examples gives interval and p; from five seeds on, Student's "
+            "test over seeds does if it is wider."
+        )
     if any(name == CLEAN_OF_ATTACKED for name in names):
         yield f"{CLEAN_OF_ATTACKED}: of the attacked examples, before the attack."
-    counts = [
-        sum(
-            summary.differences[name].adjusted is not None
-            for summary in compared
-            for name in names
-            if name.startswith(CLEAN) is of_clean and name in summary.differences
-        )
-        for of_clean in (True, False)
-    ]
-    told = [f"{count} of {what}" for count, what in zip(counts, ("Clean%", "Aua%"), strict=True) if count]
+    counts = Counter(
+        question_of(name)
+        for summary in compared
+        for name in names
+        if name in summary.differences and summary.differences[name].adjusted is not None
+    )
+    told = [f"{counts[question]} of {question}" for question in (CLEAN, AUA, WEAKEST) if counts[question]]
     if told:
         yield (
             f"p before → after Holm's correction for the tests of this table, {_and(told)}; the p after the "

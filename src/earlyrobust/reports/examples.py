@@ -13,7 +13,7 @@ from earlyrobust.reports.numbers import NOTHING, attack_cells
 from earlyrobust.reports.tables import Number
 from earlyrobust.reports.validity import CANDIDATES, NEVER_OFFERED, READ_IN_PART, TOUCHABLE
 from earlyrobust.results import AttackRecord
-from earlyrobust.statistics.measures import AUA, CLEAN, QUERIES, SIMILARITY, SUCCESS, WORDS_CHANGED
+from earlyrobust.statistics.measures import AUA, CLEAN, QUERIES, SIMILARITY, SUCCESS, WEAKEST, WORDS_CHANGED
 
 EXAMPLES_PAGE = "examples.html"
 
@@ -28,6 +28,7 @@ _SETTINGS = {"candidates": "K", "masked_lm": "masked language model"}
 _MEANINGS = {
     CLEAN: "right before the attack",
     AUA: "accuracy under attack: still right after the attack",
+    WEAKEST: "accuracy under attack on the class with the lowest",
     SUCCESS: "of the attacks on examples that were right before",
     QUERIES: "texts that the attack asked the model about, for each example",
     WORDS_CHANGED: "in a successful attack",

@@ -11,6 +11,7 @@ from earlyrobust.statistics.measures import (
     QUERIES,
     SIMILARITY,
     SUCCESS,
+    WEAKEST,
     WORDS_CHANGED,
     Accuracy,
     Mean,
@@ -41,6 +42,7 @@ def attack_cells(record: AttackRecord) -> dict[str, Cell]:
     return {
         CLEAN: percent(record.clean),
         AUA: percent(record.under_attack),
+        WEAKEST: percent(None if record.weakest is None else record.weakest.under_attack),
         SUCCESS: percent(record.success_rate),
         QUERIES: number(record.queries, 1),
         WORDS_CHANGED: number(record.words_changed, 1, scale=100),

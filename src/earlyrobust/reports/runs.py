@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 from earlyrobust.reports.confusion import confusion_table, percent_of
 from earlyrobust.reports.numbers import NOTHING, attack_cells, describe_stop, percent
 from earlyrobust.reports.tables import Cell, Table
-from earlyrobust.reports.validity import MEANING_OF_AUA, MEANING_OF_ECE, NEVER_OFFERED, validity_of_models
+from earlyrobust.reports.validity import (
+    MEANING_OF_AUA,
+    MEANING_OF_ECE,
+    MEANING_OF_WEAKEST,
+    NEVER_OFFERED,
+    validity_of_models,
+)
 from earlyrobust.results import ModelRecord, RunRecord, SearchRecord
 from earlyrobust.results.wording import listed as _and
 from earlyrobust.statistics.measures import (
@@ -19,6 +25,7 @@ from earlyrobust.statistics.measures import (
     MEGABYTES,
     PARAMETERS,
     QUERIES,
+    WEAKEST,
     of_attack,
 )
 
@@ -132,7 +139,7 @@ def results_table(record: RunRecord, *, with_never_offered: bool = False) -> Tab
             candidate.
     """
     shown = _models(record)
-    of_attacks = (AUA, QUERIES, *((NEVER_OFFERED,) if with_never_offered else ()))
+    of_attacks = (AUA, WEAKEST, QUERIES, *((NEVER_OFFERED,) if with_never_offered else ()))
     return Table("Results", ["", *shown], _rows(record, [*shown.values()], of_attacks), _notes(record))
 
 
@@ -165,6 +172,8 @@ def _rows(record: RunRecord, models: Sequence[ModelRecord], of_attacks: Sequence
         rows.append(row(MACRO_F1, _macro_f1))
     for attack in model.attacks:
         for name in of_attacks:
+            if name == WEAKEST and model.attacks[attack].weakest is None:
+                continue  # the record of an older version, or examples of one class
             rows.append(
                 row(
                     of_attack(name, attack),
@@ -196,7 +205,8 @@ def _notes(record: RunRecord) -> str:
     """Return the note below the table of results, which explains its numbers."""
     notes = ["The 95 % interval is in brackets."]
     if record.attacks:
-        notes.insert(0, MEANING_OF_AUA)
+        known = any(attack.weakest is not None for attack in record.model.attacks.values())
+        notes[:0] = [MEANING_OF_AUA, *([MEANING_OF_WEAKEST] if known else [])]
     if record.model.calibration_error is not None:
         notes.append(MEANING_OF_ECE)
     return " ".join(notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from earlyrobust.analysis.comparison import Comparison
-from earlyrobust.analysis.doubts import doubts_of_each
+from earlyrobust.analysis.doubts import doubts_of_each, fallback_class
 from earlyrobust.reports.tables import Cell, Table
 from earlyrobust.results import AttackRecord, ModelRecord, ValidityRecord
 
@@ -11,6 +11,7 @@ NEVER_OFFERED, CANDIDATES = "Never offered a candidate", "Candidates a word"
 TOUCHABLE, READ_IN_PART = "Words that may be touched", "Read in part"
 MEANING_OF_ECE = "ECE%: expected calibration error, the mean distance of confidence and accuracy."
 MEANING_OF_AUA = "Aua%: accuracy under attack, the share of examples that are still right after the attack."
+MEANING_OF_WEAKEST = "Weakest class Aua%: Aua% on the examples of the class with the lowest."
 _TITLE = "What the attacks could try"
 _NOTE = (
     "Never offered a candidate: attacked examples for which the attack asked the model about no changed "
@@ -87,7 +88,8 @@ def faults_of_runs(comparison: Comparison) -> list[str]:
     seeds: dict[tuple[str, str], list[int]] = {}
     for arm, runs in comparison.runs.items():
         for seed, run in runs.items():
-            doubted = doubts_of_each(run.model.attacks)
+            # The table of results has a column for the weakest class.
+            doubted = [*doubts_of_each(run.model.attacks), *fallback_class(run.title, run.model.attacks)]
             for finding in run.findings:
                 if finding not in doubted:
                     seeds.setdefault((arm, finding), []).append(seed)

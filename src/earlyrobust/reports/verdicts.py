@@ -11,7 +11,7 @@ from earlyrobust.analysis.differences import ENOUGH_SEEDS, Difference
 from earlyrobust.analysis.summary import ArmSummary, against_random, compared_measures, summarise
 from earlyrobust.reports.tables import Number, probability
 from earlyrobust.results import RunRecord
-from earlyrobust.statistics.measures import AUA, OVERALL, Mean, of_attack
+from earlyrobust.statistics.measures import AUA, OVERALL, WEAKEST, Mean, of_attack
 from earlyrobust.statistics.significance import SIGNIFICANT
 
 MEAN_AUA = of_attack(AUA, OVERALL)
@@ -34,7 +34,7 @@ def verdicts(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[st
             f"always naming the largest class{which}."
         ]
     sentences = [_verdict(arm, baseline, gaps, comparison.attacks) for arm, gaps in tested.items()]
-    used = {(arm, name): gap for arm, gaps in tested.items() for name, gap in gaps.items()}
+    used = {(arm, name): gap for arm, gaps in tested.items() for name, gap in gaps.items() if name != WEAKEST}
     return [*sentences, *_what_they_rest_on(baseline, used)]
 
 
@@ -108,8 +108,8 @@ def averaged(attacks: Sequence[str]) -> str:
 
 
 def _under_attack(summary: ArmSummary, attacks: Sequence[str]) -> dict[str, Difference]:
-    """Return the differences in a verdict: the mean over attacks and, for several attacks, each of them."""
-    names = [MEAN_AUA, *(of_attack(AUA, attack) for attack in attacks if len(attacks) > 1)]
+    """Return the differences in a verdict: the mean over attacks, the weakest class, and each attack."""
+    names = [MEAN_AUA, WEAKEST, *(of_attack(AUA, attack) for attack in attacks if len(attacks) > 1)]
     return {name: summary.differences[name] for name in names if name in summary.differences}
 
 
@@ -124,6 +124,11 @@ def _verdict(arm: str, baseline: str, gaps: dict[str, Difference], attacks: Sequ
         for where, gap in single.items()
         if verdict_of(gap) in {"more", "less"} - {found}
     ]
+    weakest = gaps.get(WEAKEST)
+    told = "not tested" if weakest is None or overall.same else verdict_of(weakest)
+    if weakest is not None and told not in {found, "not tested"}:
+        what = f"{told} robust" if told in {"more", "less"} else told
+        rest.append(f"on the weakest class {what}: {_numbers(weakest)}")
     return "; ".join([_clause(arm, baseline, overall, averaged(attacks)), *rest]) + "."
 
 

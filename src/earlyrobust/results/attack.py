@@ -25,6 +25,24 @@ ATTACKS_FOLDER = "attacks"
 
 
 @dataclass(frozen=True)
+class ClassUnderAttack:
+    """The results of an attack on the examples of one class.
+
+    Attributes:
+        name: Name of the class.
+        clean: Accuracy on these examples before the attack.
+        under_attack: Accuracy on these examples under the attack.
+        named: Number of successful attacks, on examples of other classes, after which the classifier names
+            this class; None if it is unknown.
+    """
+
+    name: str
+    clean: Accuracy
+    under_attack: Accuracy
+    named: int | None = None
+
+
+@dataclass(frozen=True)
 class AttackRecord:
     """The results of one attack on a classifier.
 
@@ -44,6 +62,8 @@ class AttackRecord:
         validity: Counts of the words and candidates that the attack could try; they show how much the numbers
             mean. None in the record of an older version.
         scrutiny: Accuracy under variants of the attack; None without `--scrutiny`.
+        classes: The results on each class that has an example, in the order of the classes. None in the
+            record of an older version.
     """
 
     settings: dict[str, Any]
@@ -57,6 +77,18 @@ class AttackRecord:
     cut: int | None = None
     validity: ValidityRecord | None = None
     scrutiny: ScrutinyRecord | None = None
+    classes: list[ClassUnderAttack] | None = None
+
+    @property
+    def weakest(self) -> ClassUnderAttack | None:
+        """The class with the lowest accuracy under attack; None if the examples have fewer than two classes.
+
+        The accuracy over all classes can hide it: a classifier that answers "negative" to every text that it
+        cannot read withstands every attack on negative texts, and none on positive ones.
+        """
+        if self.classes is None or len(self.classes) < 2:
+            return None
+        return min(self.classes, key=lambda found: found.under_attack.value)
 
     @classmethod
     def of(
@@ -65,6 +97,7 @@ class AttackRecord:
         settings: dict[str, Any],
         journal: str | None = None,
         cut: int | None = None,
+        class_names: Sequence[str] = (),
     ) -> AttackRecord:
         """Compute the numbers of a finished attack.
 
@@ -73,6 +106,7 @@ class AttackRecord:
             settings: See the attribute of this name.
             journal: See the attribute of this name.
             cut: See the attribute of this name.
+            class_names: Names of the classes, in their order; a class without a name gets its number.
         """
         total = len(examples)
         right = [example for example in examples if example.status != "skipped"]
@@ -92,7 +126,27 @@ class AttackRecord:
             journal=journal,
             cut=cut,
             validity=ValidityRecord.of(examples),
+            classes=_of_classes(examples, class_names),
         )
+
+
+def _of_classes(examples: Sequence[AttackedExample], names: Sequence[str]) -> list[ClassUnderAttack]:
+    """Return the results of an attack on each class that has an example."""
+    found = []
+    for label in sorted({example.label for example in examples}):
+        statuses = [example.status for example in examples if example.label == label]
+        total, robust = len(statuses), statuses.count("failed")
+        found.append(
+            ClassUnderAttack(
+                name=names[label] if label < len(names) else f"class {label}",
+                clean=Accuracy.of(total - statuses.count("skipped"), total),
+                under_attack=Accuracy.of(robust, total),
+                named=sum(
+                    example.status == "succeeded" and example.predicted == label for example in examples
+                ),
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 # Names of measures in tables. `of_attack` adds the name of an attack.
 CLEAN, AUA, QUERIES, SECONDS = "Clean%", "Aua%", "#Query", "Training s"
 SUCCESS, WORDS_CHANGED, SIMILARITY = "Attack success rate %", "Words changed %", "Similarity"
+# Accuracy under attack on the class with the lowest, in percent.
+WEAKEST = "Weakest class Aua%"
 # Expected calibration error on the test split, in percent.
 CALIBRATION = "ECE%"
 # Accuracy of a classifier that always names the largest class, and mean F1 over the classes, both in percent.

@@ -65,6 +65,23 @@ def bootstrap_interval(sums: NDArray[np.int64], answers: NDArray[np.int64]) -> t
     return float(low), float(high)
 
 
+def bootstrap_counts(examples: int) -> NDArray[np.int64]:
+    """Return how often each example is drawn in each resample of a bootstrap, shape (resamples, examples)."""
+    random = np.random.default_rng(_BOOTSTRAP_SEED)
+    return random.multinomial(examples, np.full(examples, 1 / examples), size=RESAMPLES)
+
+
+def bootstrap_ends(resampled: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return both ends of the 95 % percentile interval of a difference, and its two-sided p.
+
+    Args:
+        resampled: The difference in each resample, shape (resamples,).
+    """
+    low, high = np.quantile(resampled, _ENDS)
+    beyond = min(int((resampled <= 0).sum()), int((resampled >= 0).sum()))
+    return float(low), float(high), min(1.0, 2 * (beyond + 1) / (len(resampled) + 1))
+
+
 def two_way(
     differences: NDArray[np.float64], seeds: NDArray[np.int64], examples: NDArray[np.int64]
 ) -> tuple[float, float]:

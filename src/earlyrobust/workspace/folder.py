@@ -156,10 +156,23 @@ class RunFolder:
         found = self._progress.get("bf16")
         return found if isinstance(found, bool) else None
 
-    def keep_bf16(self, chosen: bool) -> None:
-        """Record whether the run computes in bfloat16, unless it is recorded already."""
+    @property
+    def bf16_ratio(self) -> float | None:
+        """The measured time in bfloat16 relative to float32; None without a measurement."""
+        found = self._progress.get("bf16_ratio")
+        return found if isinstance(found, float) else None
+
+    def keep_bf16(self, chosen: bool, ratio: float | None = None) -> None:
+        """Record whether the run computes in bfloat16, unless it is recorded already.
+
+        Args:
+            chosen: Whether it does.
+            ratio: The measured time in bfloat16 relative to float32; None without a measurement.
+        """
         if self.bf16 is None:
             self._progress["bf16"] = chosen
+            if ratio is not None:
+                self._progress["bf16_ratio"] = ratio
             if processes.is_first():
                 write_json(self.path / PROGRESS_NAME, self._progress)
 
