@@ -36,12 +36,17 @@ from earlyrobust.statistics.measures import (
 # Names of the table of failures, and of the table of all ratios of training time.
 FAILED = "failed"
 RATIOS = "ratios"
-# Notes on the intervals and tests in a table of differences: for Clean% on the whole test split, and for the
-# measures of the attacked examples.
+# Notes on the intervals and tests in a table of differences: for Clean% on the whole test split, for the
+# weakest class, and for the measures of the attacked examples.
 _CLEAN_NOTES: dict[Basis, str] = {
     "seeds": "Clean%: Student's interval and paired test over seeds.",
     "counts": "Clean%: interval and p of two unpaired shares (Newcombe's interval, Fisher's exact test), "
     "because the records do not hold the answers to the whole test split.",
+}
+_WEAKEST_NOTES: dict[Basis, str] = {
+    "examples": f"{WEAKEST}: interval and p of a bootstrap of the examples.",
+    "examples and seeds": f"{WEAKEST}: the wider of a bootstrap of the examples and Student's over seeds.",
+    "seeds": f"{WEAKEST}: Student's interval and paired test over seeds.",
 }
 _ATTACKED_NOTES: dict[Basis, str] = {
     "examples": "Attacked examples are compared one by one: a bootstrap of the examples gives the interval, "
@@ -161,19 +166,15 @@ def difference_table(comparison: Comparison, summaries: Sequence[ArmSummary]) ->
 def _notes(compared: Sequence[ArmSummary], names: Sequence[str]) -> Iterator[str]:
     """Yield the notes of the table of differences: how its intervals and p are computed."""
     yield "Percentage points, mean over seeds with its 95 % interval."
-    for notes, of_clean in ((_CLEAN_NOTES, True), (_ATTACKED_NOTES, False)):
+    kinds = {CLEAN: _CLEAN_NOTES, WEAKEST: _WEAKEST_NOTES}
+    for kind, notes in (*kinds.items(), (AUA, _ATTACKED_NOTES)):
         used = {
             summary.differences[name].basis
             for summary in compared
             for name in names
-            if (name == CLEAN) is of_clean and name != WEAKEST and name in summary.differences
+            if (name if name in kinds else AUA) == kind and name in summary.differences
         }
         yield from (note for basis, note in notes.items() if basis in used)
-    if WEAKEST in names:
-        yield (
-            f"{WEAKEST}: a bootstrap of the examples gives interval and p; from five seeds on, Student's "
-            "test over seeds does if it is wider."
-        )
     if any(name == CLEAN_OF_ATTACKED for name in names):
         yield f"{CLEAN_OF_ATTACKED}: of the attacked examples, before the attack."
     counts = Counter(
