@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,9 @@ def show_comparison(display: Display, comparison: Comparison, folder: Path) -> N
     display.warn([*doubts_of_arms(comparison), *faults_of_runs(comparison)])
     display.say(f"The report is in {folder / REPORT_PAGE}, the tables beside it.")
     if comparison.runs and (cells := [cell.folder for cell in comparison.record.cells if cell.error is None]):
-        display.say(f"The classifier of a run is in its folder, such as {folder / cells[-1] / 'model'}.")
+        # The folder of a cell is relative to that of the comparison, and may be outside of it.
+        model = os.path.normpath(folder / cells[-1] / "model")
+        display.say(f"The classifier of a run is in its folder, such as {model}.")
 
 
 def show_evaluation(display: Display, report: EvaluationReport) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample
 from earlyrobust.results.evaluation import TestDataRecord
-from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_record
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, SavedRecord
 from earlyrobust.results.scrutiny import SCRUTINY_NAME, ScrutinyRecord
 from earlyrobust.results.validity import ValidityRecord
 from earlyrobust.statistics.measures import Accuracy, Mean
@@ -150,7 +149,7 @@ def _of_classes(examples: Sequence[AttackedExample], names: Sequence[str]) -> li
 
 
 @dataclass(frozen=True)
-class AttackReport:
+class AttackReport(SavedRecord):
     """The settings and results of `earlyrobust attack`.
 
     Attributes:
@@ -167,6 +166,9 @@ class AttackReport:
         schema_version: Version of this layout.
     """
 
+    FILE: ClassVar[str] = ATTACK_NAME
+    MISSING: ClassVar[str] = "There is no finished attack in '{folder}': attack.json is missing."
+
     model: str
     data: str
     data_fingerprint: str
@@ -178,20 +180,6 @@ class AttackReport:
     findings: list[str] = field(default_factory=list)
     choices: list[str] = field(default_factory=list)
     schema_version: int = field(default=SCHEMA_VERSION)
-
-    def save(self, folder: Path) -> None:
-        """Write the record into a folder as `attack.json`."""
-        write_json(folder / ATTACK_NAME, dataclasses.asdict(self))
-
-    @classmethod
-    def load(cls, folder: Path) -> AttackReport:
-        """Read the record of an attack from a folder.
-
-        Raises:
-            OutputError: If there is no record, it is damaged, or a newer version has written it.
-        """
-        missing = f"There is no finished attack in '{folder}': {ATTACK_NAME} is missing."
-        return read_record(folder / ATTACK_NAME, cls, missing)
 
     @staticmethod
     def scrutiny_in(folder: Path) -> dict[str, ScrutinyRecord]:

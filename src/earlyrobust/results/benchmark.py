@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import statistics
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import ClassVar
 
-from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_record
-from earlyrobust.storage import write_json
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, SavedRecord
 
 BENCHMARK_NAME = "benchmark.json"
 # Two models that are timed beside a cut model: the dense model, and the model with only its heads cut.
@@ -63,7 +61,7 @@ class ContenderRecord:
 
 
 @dataclass(frozen=True)
-class BenchmarkRecord:
+class BenchmarkRecord(SavedRecord):
     """The results of a benchmark, which times its classifiers in turns on one machine.
 
     Attributes:
@@ -71,6 +69,9 @@ class BenchmarkRecord:
         environment: Hardware and software of the benchmark.
         schema_version: Version of this layout.
     """
+
+    FILE: ClassVar[str] = BENCHMARK_NAME
+    MISSING: ClassVar[str] = "There is no benchmark in '{folder}'."
 
     contenders: list[ContenderRecord]
     environment: EnvironmentRecord
@@ -80,16 +81,3 @@ class BenchmarkRecord:
         """Return the speed of a classifier relative to the first: geometric mean over batches and lengths."""
         pairs = zip(self.contenders[0].latencies, contender.latencies, strict=True)
         return math.exp(statistics.fmean(math.log(first.p50 / own.p50) for first, own in pairs))
-
-    def save(self, folder: Path) -> None:
-        """Write the record into a folder as `benchmark.json`."""
-        write_json(folder / BENCHMARK_NAME, dataclasses.asdict(self))
-
-    @classmethod
-    def load(cls, folder: Path) -> BenchmarkRecord:
-        """Read the record of a benchmark from a folder.
-
-        Raises:
-            OutputError: If there is no record, it is damaged, or a newer version has written it.
-        """
-        return read_record(folder / BENCHMARK_NAME, cls, f"There is no benchmark in '{folder}'.")

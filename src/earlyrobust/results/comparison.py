@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from earlyrobust.results.records import SCHEMA_VERSION, read_record
-from earlyrobust.storage import write_json
+from earlyrobust.results.records import SCHEMA_VERSION, SavedRecord
 
 COMPARISON_NAME = "comparison.json"
 
@@ -33,7 +30,7 @@ class CellRecord:
 
 
 @dataclass(frozen=True)
-class ComparisonRecord:
+class ComparisonRecord(SavedRecord):
     """A grid of runs under one budget.
 
     Attributes:
@@ -45,6 +42,9 @@ class ComparisonRecord:
         cells: One cell for each arm and seed, finished or not.
         schema_version: Version of this layout.
     """
+
+    FILE: ClassVar[str] = COMPARISON_NAME
+    MISSING: ClassVar[str] = "There is no comparison in '{folder}': comparison.json is missing."
 
     title: str
     arms: dict[str, dict[str, Any]]
@@ -58,17 +58,3 @@ class ComparisonRecord:
     def seeds(self) -> list[int]:
         """The seeds in rising order."""
         return sorted({cell.seed for cell in self.cells})
-
-    def save(self, folder: Path) -> None:
-        """Write the record into a folder as `comparison.json`."""
-        write_json(folder / COMPARISON_NAME, dataclasses.asdict(self))
-
-    @classmethod
-    def load(cls, folder: Path) -> ComparisonRecord:
-        """Read the record of a comparison from a folder.
-
-        Raises:
-            OutputError: If there is no record, it is damaged, or a newer version has written it.
-        """
-        missing = f"There is no comparison in '{folder}': {COMPARISON_NAME} is missing."
-        return read_record(folder / COMPARISON_NAME, cls, missing)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from earlyrobust.errors import OutputError
 from earlyrobust.results.confusion import Confusion
-from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_record
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, SavedRecord
 from earlyrobust.statistics.measures import Accuracy
-from earlyrobust.storage import check_can_be_made, content_of, write_json
+from earlyrobust.storage import check_can_be_made, content_of
 
 EVALUATION_NAME = "evaluation.json"
 
@@ -43,7 +44,7 @@ class TestDataRecord:
 
 
 @dataclass(frozen=True)
-class EvaluationReport:
+class EvaluationReport(SavedRecord):
     """The settings and results of `earlyrobust evaluate`.
 
     Attributes:
@@ -59,6 +60,9 @@ class EvaluationReport:
         schema_version: Version of this layout.
     """
 
+    FILE: ClassVar[str] = EVALUATION_NAME
+    MISSING: ClassVar[str] = "'{folder}' holds no evaluation: choose another --output."
+
     model: str
     data: TestDataRecord
     accuracy: Accuracy
@@ -69,20 +73,6 @@ class EvaluationReport:
     outputs: list[str] = field(default_factory=list)
     confusion: Confusion | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
-
-    def save(self, folder: Path) -> None:
-        """Write the record into a folder as `evaluation.json`."""
-        write_json(folder / EVALUATION_NAME, dataclasses.asdict(self))
-
-    @classmethod
-    def load(cls, folder: Path) -> EvaluationReport:
-        """Read the record of an evaluation from a folder.
-
-        Raises:
-            OutputError: If there is no record, it is damaged, or a newer version has written it.
-        """
-        missing = f"'{folder}' holds no evaluation: choose another --output."
-        return read_record(folder / EVALUATION_NAME, cls, missing)
 
     @classmethod
     def check_folder(

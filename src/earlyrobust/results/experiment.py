@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 from earlyrobust.errors import OutputError
-from earlyrobust.results.records import SCHEMA_VERSION, read_record
-from earlyrobust.storage import write_json
+from earlyrobust.results.records import SCHEMA_VERSION, SavedRecord
 
 EXPERIMENT_NAME = "experiment.json"
 
@@ -20,7 +18,7 @@ View = Literal["frontier", "sweep", "distances", "layers"]
 
 
 @dataclass(frozen=True)
-class ExperimentRecord:
+class ExperimentRecord(SavedRecord):
     """The record of an experiment, which consists of comparisons.
 
     Attributes:
@@ -35,6 +33,9 @@ class ExperimentRecord:
         schema_version: Version of this layout.
     """
 
+    FILE: ClassVar[str] = EXPERIMENT_NAME
+    MISSING: ClassVar[str] = "There is no experiment in '{folder}': experiment.json is missing."
+
     name: str
     title: str
     notes: list[str]
@@ -45,19 +46,14 @@ class ExperimentRecord:
     command: str
     schema_version: int = field(default=SCHEMA_VERSION)
 
-    def save(self, folder: Path) -> None:
-        """Write the record into a folder as `experiment.json`."""
-        write_json(folder / EXPERIMENT_NAME, dataclasses.asdict(self))
-
     @classmethod
-    def load(cls, folder: Path) -> ExperimentRecord:
+    def load(cls, folder: Path) -> Self:
         """Read the record of an experiment from a folder.
 
         Raises:
             OutputError: If there is no record, it is damaged, or a newer version has written it.
         """
-        missing = f"There is no experiment in '{folder}': {EXPERIMENT_NAME} is missing."
-        record = read_record(folder / EXPERIMENT_NAME, cls, missing)
+        record = super().load(folder)
         # Reports are written into these folders, so a damaged record must not name a folder elsewhere.
         for part in record.parts.values():
             if Path(part).is_absolute() or ".." in Path(part).parts:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from earlyrobust.results.attack import AttackRecord
 from earlyrobust.results.evaluation import TestDataRecord
-from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_record
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, SavedRecord
 from earlyrobust.statistics.measures import Accuracy
-from earlyrobust.storage import write_json
 
 EXPORT_NAME = "export.json"
 
@@ -55,7 +52,7 @@ class CheckRecord:
 
 
 @dataclass(frozen=True)
-class ExportRecord:
+class ExportRecord(SavedRecord):
     """The settings and results of `earlyrobust export`.
 
     Attributes:
@@ -73,6 +70,9 @@ class ExportRecord:
         schema_version: Version of this layout.
     """
 
+    FILE: ClassVar[str] = EXPORT_NAME
+    MISSING: ClassVar[str] = "'{folder}' holds no export: choose another --output, or delete it."
+
     model: str
     fingerprint: str
     to: str
@@ -84,17 +84,3 @@ class ExportRecord:
     labels: list[str] = field(default_factory=list)
     max_length: int | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
-
-    def save(self, folder: Path) -> None:
-        """Write the record into a folder as `export.json`."""
-        write_json(folder / EXPORT_NAME, dataclasses.asdict(self))
-
-    @classmethod
-    def load(cls, folder: Path) -> ExportRecord:
-        """Read the record of an export from a folder.
-
-        Raises:
-            OutputError: If there is no record, it is damaged, or a newer version has written it.
-        """
-        missing = f"'{folder}' holds no export: choose another --output, or delete it."
-        return read_record(folder / EXPORT_NAME, cls, missing)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from earlyrobust.errors import OutputError
+from earlyrobust.storage import write_json
 
 SCHEMA_VERSION = 1
 
@@ -34,6 +36,32 @@ class EnvironmentRecord:
     processor: str
     threads: int
     device: str
+
+
+@dataclass(frozen=True)
+class SavedRecord:
+    """A record that a folder holds as a JSON file. Subclasses add the fields.
+
+    Attributes:
+        FILE: Name of the file.
+        MISSING: Message of the error if the file does not exist, in which {folder} is the folder.
+    """
+
+    FILE: ClassVar[str]
+    MISSING: ClassVar[str]
+
+    def save(self, folder: Path) -> None:
+        """Write the record into a folder."""
+        write_json(folder / self.FILE, dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the record from a folder.
+
+        Raises:
+            OutputError: If there is no record, it is damaged, or a newer version has written it.
+        """
+        return read_record(folder / cls.FILE, cls, cls.MISSING.format(folder=folder))
 
 
 def read_record(path: Path, kind: type[Record], missing: str) -> Record:

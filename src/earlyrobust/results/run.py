@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from earlyrobust.results.attack import AttackRecord
 from earlyrobust.results.confusion import Confusion
-from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_record
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, SavedRecord
 from earlyrobust.results.training import TrainingLog
 from earlyrobust.statistics.measures import Accuracy
-from earlyrobust.storage import write_json
 from earlyrobust.tickets.drawing import mask_distance
 from earlyrobust.tickets.ticket import Miniepoch, Ticket
 
@@ -216,7 +213,7 @@ class SpeedRecord:
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class RunRecord(SavedRecord):
     """The settings and results of a run.
 
     Attributes:
@@ -244,6 +241,9 @@ class RunRecord:
             any training.
         schema_version: Version of this layout.
     """
+
+    FILE: ClassVar[str] = RECORD_NAME
+    MISSING: ClassVar[str] = "There is no finished run in '{folder}': result.json is missing."
 
     method: str
     config: dict[str, Any]
@@ -315,17 +315,3 @@ class RunRecord:
             if model is not None
             for name, record in model.attacks.items()
         }
-
-    def save(self, folder: Path) -> None:
-        """Write the record into a run's folder as `result.json`."""
-        write_json(folder / RECORD_NAME, dataclasses.asdict(self))
-
-    @classmethod
-    def load(cls, folder: Path) -> RunRecord:
-        """Read the record of a run from a folder.
-
-        Raises:
-            OutputError: If there is no record, it is damaged, or a newer version has written it.
-        """
-        missing = f"There is no finished run in '{folder}': {RECORD_NAME} is missing."
-        return read_record(folder / RECORD_NAME, cls, missing)

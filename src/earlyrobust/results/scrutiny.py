@@ -7,18 +7,17 @@ Illusion of Adversarial Robustness", ACL 2024).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample
-from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, read_record
+from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, SavedRecord
 from earlyrobust.statistics.measures import Accuracy, Mean
 from earlyrobust.statistics.significance import SIGNIFICANT, breaks_more_p, holm
-from earlyrobust.storage import check_can_be_made, content_of, write_json
+from earlyrobust.storage import check_can_be_made, content_of
 
 SCRUTINY_NAME = "scrutiny.json"
 REPLAY_NAME = "replay.json"
@@ -198,7 +197,7 @@ class ScrutinyRecord:
 
 
 @dataclass(frozen=True)
-class ReplayReport:
+class ReplayReport(SavedRecord):
     """The settings and results of `earlyrobust replay`.
 
     Attributes:
@@ -219,6 +218,9 @@ class ReplayReport:
         schema_version: Version of this layout.
     """
 
+    FILE: ClassVar[str] = REPLAY_NAME
+    MISSING: ClassVar[str] = "'{folder}' holds no replay: choose another --output."
+
     model: str
     fingerprint: str
     journal: str
@@ -233,19 +235,6 @@ class ReplayReport:
     environment: EnvironmentRecord
     choices: list[str] = field(default_factory=list)
     schema_version: int = field(default=SCHEMA_VERSION)
-
-    def save(self, folder: Path) -> None:
-        """Write the record into a folder as `replay.json`."""
-        write_json(folder / REPLAY_NAME, dataclasses.asdict(self))
-
-    @classmethod
-    def load(cls, folder: Path) -> ReplayReport:
-        """Read the record of a replay from a folder.
-
-        Raises:
-            OutputError: If there is no record, it is damaged, or a newer version has written it.
-        """
-        return read_record(folder / REPLAY_NAME, cls, f"'{folder}' holds no replay: choose another --output.")
 
     @classmethod
     def check_folder(
