@@ -576,14 +576,14 @@ def front() -> str:
         [
             markdown([*columns, "training passes", "parameters", "latency"], rows),
             f"SST-2, the encoder `minilm`; {budget(comparison)} Aua%: accuracy under attack. Weakest class "
-            "Aua%: Aua% on the examples of the class with the lowest, as the mean over attacks. A classifier "
-            "that answers one class to every text that it cannot read may have a high Aua%, but not on its "
-            'weakest class. "Ours minus it": the number of `earlyrobust-noise` minus that of the method, '
-            "under the seeds of both, with *p* before → after Holm's correction. With three seeds or more, ± "
-            "is half of the 95 % interval over seeds. Otherwise, the brackets hold the 95 % interval over "
-            "the examples, which does not cover other seeds. The intervals of the differences cover the "
-            "choice of the examples alone. Training passes (forward and backward passes) and latency are "
-            "relative to fine-tuning.",
+            "Aua%: the lowest Aua% of any class, as the mean over attacks. A classifier that answers one "
+            "class to every text that it cannot read may have a high Aua%, but not on its weakest class. "
+            '"Ours minus it": the number of `earlyrobust-noise` minus that of the method, under the seeds of '
+            "both, with *p* before → after Holm's correction for the tests of the column. With three seeds "
+            "or more, ± is half of the 95 % interval over seeds. Otherwise, the brackets hold the 95 % "
+            "interval over the examples, which does not cover other seeds. The intervals of the differences "
+            "cover the choice of the examples alone. Training passes (forward and backward passes) and "
+            "latency are relative to fine-tuning.",
             "On other tasks, ours minus fine-tuning:",
             markdown(["task", "seeds", CLEAN, MEAN_AUA, WEAKEST, "attacks"], _other_tasks()),
             "[Evidence](docs/evidence.md) has all methods and tests.",

@@ -1,4 +1,4 @@
-"""Robust early-bird tickets: smaller text classifiers that are trained against attacks, and attacked.
+"""Makes text classifiers smaller by robust early-bird tickets, trains them against attacks, and attacks them.
 
 The import of this package registers cut models with transformers' auto classes and pipelines. The names below
 are loaded on first use.

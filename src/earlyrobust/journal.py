@@ -282,7 +282,9 @@ def _read(path: Path, lines: bytes, header: dict[str, Any] | None) -> list[Attac
         if len({example.index for example in examples}) < len(examples):
             raise ValueError("an example is there twice")
     except (ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
-        raise OutputError(f"The journal '{path}' is damaged: delete it to begin again.") from error
+        raise OutputError(
+            f"The journal '{path}' is damaged: restore it, or delete it to begin again."
+        ) from error
     wanted = first if header is None else comparable(header, first)
     if first != wanted:
         changed = ", ".join(sorted(name for name in {*first, *wanted} if first.get(name) != wanted.get(name)))

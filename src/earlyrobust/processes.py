@@ -113,14 +113,14 @@ def check_devices() -> None:
 
 
 def check_launch() -> None:
-    """Refuse settings of accelerate's launcher that are options of earlyrobust, or that it cannot use.
+    """Refuse settings of accelerate's launcher that earlyrobust cannot use, or has options for.
 
     Raises:
         ConfigError: If there is such a setting.
     """
     for name, (asked, instead) in _LAUNCHED.items():
         if os.environ.get(name, "").lower() not in _NOTHING:
-            raise ConfigError(f"accelerate was told to launch with {asked}, but {instead} ({name}).")
+            raise ConfigError(f"accelerate launches with {asked} ({name}): {instead}.")
 
 
 def wait() -> None:

@@ -43,7 +43,8 @@ class SettlingRule:
             return found is not None and all(distance < self.gamma for distance in found)
 
         found: list[int] = []
-        # Indices of the masks to which all later masks have been close, oldest first.
+        # For a streak, the index of its first mask, then that of the current mask. For a window, the indices
+        # of the masks to which all later masks have been close, oldest first.
         starts: list[int] = []
         for place in range(count):
             if self.settling == "streak":

@@ -89,7 +89,7 @@ class WordSwap(Adversary):
         return 2 if self.config.rate > 0 else 1
 
     def parts(self, model: PreTrainedModel) -> nn.Module | None:
-        """Return a module that holds the substitutes, so that they move with the model to its device.
+        """Return a module that holds the substitutes, so that they move with the model; None if `rate` is 0.
 
         Raises:
             ConfigError: If there are no substitutes, or their shape does not fit the model's vocabulary and
@@ -104,7 +104,8 @@ class WordSwap(Adversary):
         if rows > size or columns < count:
             raise ConfigError(
                 f"WordSwap looks at {count} neighbours of each of the model's {size} tokens, but its "
-                f"substitutes have shape ({rows}, {columns})."
+                f"substitutes have shape ({rows}, {columns}): give at most {size} rows and at least {count} "
+                "columns."
             )
         table = torch.arange(size).unsqueeze(1).repeat(1, count)
         table[:rows] = self.substitutes[:, :count]

@@ -195,7 +195,7 @@ def _of_shares(shares: Mapping[int, tuple[Share, Share]], reason: str | None) ->
     gaps = [100 * (one.value - two.value) for one, two in shares.values()]
     if len(gaps) >= LEAST_SEEDS:
         return _over_seeds(gaps, reason)
-    # Seeds may have attacked the same examples, so two seeds count as many examples as one.
+    # Seeds may have attacked the same examples, so two seeds count no more examples than one.
     mine, theirs = (
         Share(statistics.fmean(one.value for one in of_arm), min(one.total for one in of_arm))
         for of_arm in zip(*shares.values(), strict=True)

@@ -77,7 +77,7 @@ def fallback_class(model: str, attacks: Mapping[str, AttackRecord]) -> list[str]
         attacks: The records of the attacks by name.
 
     Returns:
-        A sentence or two that name the attacks and the class; an empty list if there is no such class.
+        For each such class, a few sentences that name the attacks and the class.
     """
     found: dict[str, list[str]] = {}
     for attack, record in attacks.items():
@@ -200,7 +200,7 @@ def _of_nothing_offered(
 
 def _way_to_words(settings: dict[str, Any]) -> str:
     if settings.get("keeps_first_column"):
-        return "It leaves stop words and the first text of a pair alone: try an --attack that does not"
+        return "It never changes stop words and the first text of a pair: try an --attack that does"
     return "It leaves stop words alone: attack longer texts"
 
 

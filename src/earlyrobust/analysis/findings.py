@@ -26,7 +26,7 @@ _ANOTHER_TRAINING = "Try a smaller --learning-rate, more --epochs, or another --
 
 
 def find_faults(record: RunRecord) -> list[str]:
-    """Return the faults of a run's models, ticket and attacks, each in a sentence or two with advice."""
+    """Return the faults of a run's models, ticket and attacks, each in a few sentences with advice."""
     models = {record.rival: record.dense, record.title: record.model}
     found = [
         fault
@@ -130,9 +130,10 @@ def _fault_of(record: RunRecord, title: str, model: ModelRecord) -> str | None:
 
 def _told_retreat(steps: Sequence[int]) -> str:
     times = "once" if len(steps) == 1 else f"{len(steps)} times"
+    at = " and ".join(f"{step:,}" for step in steps)
     return (
-        "During the training, the model began to name one class on the selection split. The training went "
-        f"back to its last good state {times}, at step {' and '.join(f'{step:,}' for step in steps)}, with "
+        "During the training, the model became no better than naming the largest class on the selection "
+        f"split. The training went back to its last good state {times}, at step {at}, with "
         "half of the noise and half of the learning rate each time. Try a smaller --learning-rate, or less "
         "--noise."
     )

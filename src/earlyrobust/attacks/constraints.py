@@ -28,7 +28,13 @@ _WORD_COSINE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An edited text, with its similarity to the text before the edit if a constraint has measured it."""
+    """An edited text.
+
+    Attributes:
+        text: The text.
+        similarity: Its similarity to the original text, or to the current text, as the constraint compares
+            them; None if no constraint has measured it.
+    """
 
     text: Text
     similarity: float | None = None

@@ -26,7 +26,7 @@ def run_attacks(
         attacks: One attack for each example. The next one starts when one has ended.
         server: Answers the attacks' questions. If it overlaps, one half of the attacks goes on while it
             computes answers for the other half.
-        in_flight: Most attacks that run at once.
+        in_flight: Largest number of attacks that run at once.
 
     Yields:
         The outcomes, in the order in which attacks end.

@@ -1,4 +1,4 @@
-"""Returns memory to the system that the C library keeps after arrays were freed."""
+"""Returns to the system the memory that the C library keeps after arrays are freed."""
 
 from __future__ import annotations
 

@@ -152,7 +152,8 @@ class Victim(_Transformer):
         logits = self._prepared.answer(batch, length, lambda model, inputs: model(**inputs).logits)
         if not torch.isfinite(logits).all():
             raise ModelError(
-                "The model's output is not a number (NaN or infinite), so it cannot be attacked."
+                "The model's output is not a number (NaN or infinite), so it cannot be attacked: train it "
+                "again with a smaller learning rate, or choose another model."
             )
         return self._score.answers(logits)
 
@@ -242,7 +243,11 @@ class SentenceEncoder:
         return cut_up(tuple(tables), numbers, holds_token.sum(axis=1).tolist())
 
     def compute(self, batch: Sequence[Encoded], length: int) -> list[Tensor]:
-        """Return embeddings, each of shape (channels,). Their norms are arbitrary."""
+        """Return embeddings, each of shape (channels,). Their norms are arbitrary.
+
+        Raises:
+            ModelError: If an embedding has NaN or infinite numbers.
+        """
         embeddings = self._prepared.answer(
             batch, length, lambda model, inputs: model.forward(inputs)["sentence_embedding"].float()
         )

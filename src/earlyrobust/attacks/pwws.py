@@ -31,8 +31,8 @@ class PWWS(WordSwapAttack):
     Args:
         resources: Provides the synonyms, the stop words, and the sentence encoder that measures similarity in
             the results.
-        candidates: K, the most synonyms to try for each word (all: the paper; no word of WordNet has more
-            than 67).
+        candidates: K, the largest number of synonyms to try for each word (all: the paper; no word of WordNet
+            has more than 67).
         ranks_all_words: Whether to measure the importance of stop words too, as TextAttack 0.3.4 did.
     """
 

@@ -91,8 +91,8 @@ class Server:
     """Answers asks, each distinct input once, in batches of bounded size.
 
     Args:
-        token_budget: Maximum number of tokens of a batch, padding included. A batch of sixteen inputs is
-            always allowed.
+        token_budget: Maximum number of tokens of a batch, padding included. A batch of four inputs is always
+            allowed, and a batch of sixteen for a model that is not packed.
         overlaps: Whether to compute in a thread of its own, while the caller goes on. The server always
             tokenises in the caller's thread, because tokenizers cannot be used in two threads at once.
 

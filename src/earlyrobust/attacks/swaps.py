@@ -82,7 +82,7 @@ class NeighbourSwaps(Swaps):
 
     Args:
         neighbours: The source of neighbours.
-        candidates: K, the most neighbours to propose.
+        candidates: K, the largest number of neighbours to propose.
         keeps_case: Whether neighbours get the letter case of the word that they replace.
 
     Raises:

@@ -60,8 +60,8 @@ class Threshold:
             number = Decimal("NaN")
         if not number.is_finite() or not 0 <= number <= 100:
             raise ConfigError(
-                f"--fail-under is {reprlib.repr(text)}, but a threshold must be a number from 0 to 100, the "
-                "percentage."
+                f"--fail-under is {reprlib.repr(text)}, but a threshold must be a percentage: give 0, or a "
+                "number from 1 to 100."
             )
         if 0 < number < 1:
             raise ConfigError(
@@ -87,8 +87,8 @@ def parse_thresholds(given: Iterable[str], attacks: Sequence[str]) -> dict[str, 
         The threshold of each attack that has one.
 
     Raises:
-        ConfigError: If a threshold is not a number from 0 to 100, is given twice, or is for an attack that
-            does not run.
+        ConfigError: If a threshold is neither 0 nor a number from 1 to 100, is given twice, or is for an
+            attack that does not run.
     """
     named: dict[str, Threshold] = {}
     for item in (item for value in given for item in value.split(",")):

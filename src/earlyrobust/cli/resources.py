@@ -38,7 +38,7 @@ def resources(
     console = Console(highlight=False, markup=False)  # commands may contain brackets
     if fetch is Fetchable.counter_fitted:
         _fetch_counterfitted(console)
-    table = Table("resource", "what it is for", "where it is", "how to get it", show_lines=True)
+    table = Table("resource", "purpose", "place", "source", show_lines=True)
     for column in table.columns:
         column.overflow = "fold"  # users cannot copy a shortened path or command
     for resource in find_resources(nltk_data):

@@ -30,14 +30,14 @@ _BAR = 16
 _Tickets = Annotated[list[Path], typer.Argument(help="Folders of tickets, runs or cut models.")]
 _Output = Annotated[Path, typer.Option(help="Folder of the new ticket.")]
 _RATIOS: Flags = {
-    "heads": flag(float, "Share of all attention heads to cut.", "as the ticket does"),
-    "neurons": flag(float, "Share of all FFN neurons to cut.", "as the ticket does"),
+    "heads": flag(float, "Share of all attention heads to cut.", "the share of the ticket"),
+    "neurons": flag(float, "Share of all FFN neurons to cut.", "the share of the ticket"),
 }
 _SCOPES: Flags = {
     f"{part}_scope": flag(
         str,
         f"Rank the {part}s of all layers together (global), or those of each layer (layerwise).",
-        "as the search did",
+        "the scope of the search",
     )
     for part in ("head", "neuron")
 }

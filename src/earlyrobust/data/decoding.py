@@ -12,8 +12,8 @@ from earlyrobust.errors import DataError
 _BYTE_ORDER_MARK = "\ufeff"
 # The first bytes of files that are not text, whatever their names.
 _NO_TEXT = {
-    b"PK\x03\x04": "a zip archive, as Excel's workbooks are",
-    b"\xd0\xcf\x11\xe0": "a workbook of an old Excel",
+    b"PK\x03\x04": "a ZIP archive, the format of Excel workbooks",
+    b"\xd0\xcf\x11\xe0": "a workbook of an old version of Excel",
     b"\x1f\x8b": "compressed by gzip",
     b"BZh91AY": "compressed by bzip2",
     b"\xfd7zXZ": "compressed by xz",

@@ -276,8 +276,8 @@ def _sample(rows: Rows, size: int | None, rng: np.random.Generator, name: str) -
     classes = len(np.unique(labels))
     if not classes <= size <= len(labels):
         raise DataError(
-            f"{size} {name} samples cannot be drawn from the {len(labels)} rows of {classes} classes "
-            f"that there are for it: ask for at least {classes} and at most {len(labels)}."
+            f"{size} {name} samples cannot be drawn from {len(labels)} rows of {classes} classes: ask for at "
+            f"least {classes} and at most {len(labels)}."
         )
     drawn, _ = stratified_draw(labels, size, rng)
     return rows.take(drawn)

@@ -90,7 +90,7 @@ def tokenize_and_count(
         except OSError as error:
             raise DataError(
                 f"The token cache {path.parent} cannot be written ({error.strerror}): "
-                "set EARLYROBUST_CACHE to a folder that can be."
+                "set EARLYROBUST_CACHE to a folder that can be written."
             ) from error
         tokens = datasets.Dataset.from_file(str(path))
     cut = int(pc.sum(tokens.data.column(_CUT)).as_py() or 0)

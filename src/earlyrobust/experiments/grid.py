@@ -36,7 +36,7 @@ def compare(
 
     Args:
         config: Resolved options.
-        observer: Receives progress and messages.
+        observer: Receives progress and messages; None to discard them.
         title: A title for the comparison in one line; empty to make one of the arms and the data.
         command: The command that repeats the comparison, for the record.
 

@@ -89,7 +89,7 @@ def reproduce(
         record: The record of the experiment.
         folder: The folder of the experiment.
         comparisons: The options of the comparison on each task.
-        observer: Receives progress and messages.
+        observer: Receives progress and messages; None to discard them.
 
     Yields:
         Each comparison when it ends.

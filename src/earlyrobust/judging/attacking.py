@@ -41,7 +41,7 @@ def attack(
         model_name: A folder of a model or a run, or a name on the Hugging Face hub.
         data: The test data.
         config: The options of the attacks.
-        observer: Receives progress and messages.
+        observer: Receives progress and messages; None to discard them.
 
     Returns:
         The record. It is also written into the output folder as `attack.json`, beside a journal for each

@@ -61,7 +61,7 @@ def benchmark(
     Args:
         model_names: Folders of models, runs or ONNX exports, or names on the Hugging Face hub.
         config: Batch sizes, lengths, seconds and output folder.
-        observer: Receives progress and messages.
+        observer: Receives progress and messages; None to discard them.
 
     Returns:
         The record, which is also written into the output folder if there is one.

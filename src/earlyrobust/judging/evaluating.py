@@ -26,7 +26,7 @@ def evaluate(
         data: The test data.
         output: Folder for `evaluation.json`; None for no file. An existing file is only replaced for the same
             model on the same data.
-        observer: Receives progress and messages.
+        observer: Receives progress and messages; None to discard them.
 
     Returns:
         The record, with the accuracy and its 95 % interval.

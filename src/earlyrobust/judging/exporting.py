@@ -73,7 +73,7 @@ def export(
         data: The data to compare them on. Without a task or a file, it is the test data of the run that
             trained the model.
         config: The form, the folder, and the attacks.
-        observer: Receives progress and messages.
+        observer: Receives progress and messages; None to discard them.
 
     Returns:
         The record, which is also written into the output folder as `export.json`.

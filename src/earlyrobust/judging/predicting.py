@@ -16,6 +16,7 @@ import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from earlyrobust import processes
 from earlyrobust.attacks.asks import Ask
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.server import Server
@@ -73,7 +74,7 @@ def predict(
         data: The columns of the texts, the layout of the file, and the longest text in tokens. None for the
             options of the run that trained the classifier, or else "text" and the usual layout and length.
         precision: The precision in which the classifier is computed.
-        observer: Receives progress and messages.
+        observer: Receives progress and messages; None to discard them.
 
     Returns:
         The record, with the counts of classes, of rows without text, and of truncated texts.
@@ -82,6 +83,7 @@ def predict(
         EarlyRobustError: If the model, the file or the output cannot be used.
     """
     observer = observer or Observer()
+    processes.check_alone("A prediction")
     check_ending(output)
     if output.exists():
         raise OutputError(f"'{output}' is there already: choose another --output, or delete it.")

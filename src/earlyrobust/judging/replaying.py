@@ -50,7 +50,7 @@ def replay(
         max_length: Maximum number of tokens of a text that the classifier reads. None for the number of the
             run that trained it, or else the number for the other classifier.
         output: Folder for `replay.json`; None for no file.
-        observer: Receives progress and messages.
+        observer: Receives progress and messages; None to discard them.
 
     Returns:
         The record. It counts the texts that the classifier classifies correctly before the attack and wrongly

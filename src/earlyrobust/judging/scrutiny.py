@@ -16,7 +16,7 @@ import numpy as np
 
 from earlyrobust import processes
 from earlyrobust.attacks import Attack, Resources, Server, Victim, WordSwapAttack
-from earlyrobust.attacks.resources.neighbours import sources_here
+from earlyrobust.attacks.resources.neighbours import COUNTER_FITTED, sources_here
 from earlyrobust.attacks.scores import LOGIT_MARGIN, LogOdds
 from earlyrobust.attacks.variants import RandomSubstitutions, Replay
 from earlyrobust.encoders import load_classifier, load_tokenizer
@@ -276,8 +276,11 @@ def other_words(plain: str, trained: Sequence[str], here: Sequence[str]) -> tupl
         return found, ""
     if trained and plain not in trained:
         return None, (
-            f"The plain attack takes other words ({plain}) than the training did ({', '.join(trained)})."
+            f"The plain attack takes its words from a source ({plain}) that the training did not use "
+            f"({', '.join(trained)})."
         )
+    if COUNTER_FITTED in here:
+        return None, "The plain attack and the training used all lists of words on this machine."
     return None, (
         f"There is no other list of words than {plain} here: fetch one by `earlyrobust resources --fetch "
         "counter-fitted`."

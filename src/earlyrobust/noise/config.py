@@ -18,12 +18,13 @@ class NoiseConfig:
     """Settings of text noise. All default values are our choice.
 
     Attributes:
-        choice: How a neighbour is chosen: "random" for any neighbour; "learned" for the neighbour with the
-            greatest mean gain in the batches so far; "gradient" for the neighbour with the greatest gain in
-            the text at hand, which takes an ascent in each step.
+        choice: Rule that chooses a neighbour: "random" for any neighbour; "learned" for the neighbour with
+            the greatest mean gain in the batches so far; "gradient" for the neighbour with the greatest gain
+            in the text at hand, which takes an ascent in each step.
         rate: Largest share of the words of a text that are chosen for a change. Each text draws its share
             uniformly between 0 and this rate.
-        ramp: Share of the training in which the rate can rise linearly from 0 to `rate`.
+        ramp: Share of the training in which the rate can rise linearly from 0 to `rate`. 0
+            for a rate that never changes, whatever `keeps` is.
         exchanges: Probability that a chosen word with neighbours is exchanged for a neighbour.
         misspells: Probability that a chosen word with neighbours is misspelt instead.
         misspells_others: Probability that a chosen word without neighbours is misspelt.

@@ -54,7 +54,6 @@ class Pieces:
     """
 
     def __init__(self, lexicon: Lexicon, tokenizer: PreTrainedTokenizerBase) -> None:
-        self._count = lexicon.count
         names = sorted({near for found in lexicon.neighbours for near in found})
         place = {name: index for index, name in enumerate(names)}
         # The word follows a space, because many tokenizers mark the beginning of a word by the space before

@@ -25,7 +25,8 @@ class FittedRate:
         classes: C, the number of classes.
         keeps: The share of knowledge that the model must keep on texts with noise; 0 lets the level always
             rise.
-        ramp: Share of the training in which the level can rise from 0 to 1; 0 starts at 1.
+        ramp: Share of the training in which the level can rise from 0 to 1; 0 for a level that
+            stays at 1, whatever `keeps` is.
 
     Attributes:
         level: The level.

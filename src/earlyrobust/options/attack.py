@@ -46,7 +46,10 @@ class AttackOptions(Options):
         None, "Folder of NLTK's tagger, stop words and WordNet.", "Attack", shown="where NLTK looks"
     )
     candidates: Annotated[int, Field(gt=0, le=1_000)] | None = option(
-        None, "K, the number of candidates for each word.", "Attack", shown="by attack"
+        None,
+        "K, the number of neighbours, or of predicted tokens, that an attack tries for each word.",
+        "Attack",
+        shown="by attack",
     )
     min_similarity: Cosine | None = option(
         None, "Smallest similarity of sentences, in the metric of each attack.", "Attack", shown="by attack"

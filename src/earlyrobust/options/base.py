@@ -105,7 +105,7 @@ def inherited(options: type[Options], name: str, shown: str | None = None) -> An
     Args:
         options: The other set.
         name: Name of the option there.
-        shown: The default as users are told it; None to tell that of the other set.
+        shown: The default, as the help shows it; None to show that of the other set.
     """
     described = options.described()[name]
     extra: dict[str, Any] = asdict(described if shown is None else replace(described, shown=shown))
@@ -240,7 +240,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         content = loader.get_single_data()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"The config file '{file}' cannot be read: {getattr(error, 'strerror', error)}."
+            f"The config file '{file}' cannot be read ({getattr(error, 'strerror', error)}): check its path."
         ) from error
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
         # The last four errors come from values that do not fit their YAML tags or are nested too deep.
@@ -252,5 +252,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"The config file '{file}' must hold options as 'name: value' lines.")
     options = {key.replace("-", "_"): value for key, value in content.items()}
     if len(options) < len(content):
-        raise ConfigError(f"The config file '{file}' names an option twice, with '-' and with '_'.")
+        raise ConfigError(
+            f"The config file '{file}' names an option twice, with '-' and with '_': remove one."
+        )
     return options

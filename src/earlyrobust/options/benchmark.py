@@ -28,6 +28,6 @@ class BenchmarkConfig(Options):
         None, "Lengths of texts in tokens, separated by commas.", "Run", shown="16 to 256, by model"
     )
     seconds: Annotated[float, Field(gt=0, le=3600)] = option(
-        10.0, "How long each batch size and length is timed, all models together.", "Run"
+        10.0, "Seconds for each pair of a batch size and a length, shared by all models.", "Run"
     )
     output: Path | None = option(None, "Folder to write the record to.", "Run", shown="no record")

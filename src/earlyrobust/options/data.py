@@ -31,7 +31,10 @@ class DataOptions(Options):
         None, "Your own training data instead of a task: CSV, TSV, JSONL or Parquet.", "Data"
     )
     test_file: Path | None = option(
-        None, "Your own test data, with the same columns.", "Data", shown="10 % of the training file"
+        None,
+        "Your own test data, with the same columns.",
+        "Data",
+        shown="10 % of the training file, at most 2,000 rows",
     )
     text_column: str = option("text", "Column of the text, or of the first text of a pair.", "Data")
     pair_column: str | None = option(None, "Column of the second text of a pair.", "Data")

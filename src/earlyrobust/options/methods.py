@@ -35,7 +35,7 @@ METHODS: dict[str, Method] = {
     "pgd": Method("ascends several times, then trains on the last perturbation", adversary="pgd"),
     "freelb": Method("ascends several times, and trains on every perturbation", adversary="freelb"),
     "freeat": Method("replays each batch, perturbed by the gradients of the last pass", adversary="freeat"),
-    "yopo": Method("trains as freelb does, with most ascents through the first layer only", adversary="yopo"),
+    "yopo": Method("trains as freelb does, with all ascents through the first layer only", adversary="yopo"),
     "smart": Method("penalises different predictions for clean and perturbed texts", adversary="smart"),
     "infobert": Method(
         "trains as freelb does, with two information-theoretic regularisers", adversary="infobert"

@@ -102,7 +102,7 @@ class SearchOptions(Options):
     )
     patience: AtLeastOne = option(
         5,
-        "Number of miniepochs in a row for which the masks must be settled.",
+        "Number of miniepochs in a row whose masks must be close to those before them.",
         "Search",
         source=PAPER,
         arm=True,
@@ -126,7 +126,8 @@ class SearchOptions(Options):
     )
     search_epochs: Epochs | None = option(
         None,
-        "Epochs after which a search without --draw-after stops, even if its masks have not settled.",
+        "Largest number of epochs of the search, even if its masks have not settled. It has no effect with "
+        "--draw-after.",
         "Search",
         shown="by method",
         arm=True,

@@ -27,7 +27,7 @@ class TrainingOptions(Options):
 
     method: str = option(
         "earlyrobust",
-        "How the classifier is trained: see `earlyrobust list methods`.",
+        "Training method: see `earlyrobust list methods`.",
         "Training",
         arm=True,
     )
@@ -47,8 +47,8 @@ class TrainingOptions(Options):
     start: Start | None = option(
         None,
         "Initial weights of the fine-tuning. pretrained: the encoder's, with a new head. given: those of a "
-        "trained classifier, with its head. searched: those of the search. continued: the whole training of "
-        "the search, with one learning-rate schedule and the optimiser's state. For ablations: random (new "
+        "trained classifier, with its head. searched: those of the search. continued: those of the search, "
+        "with its optimiser's state and one learning-rate schedule. For ablations: random (new "
         "weights in the structure of the ticket) and refilled (full size, with new weights in the cut "
         "places).",
         "Training",
@@ -91,11 +91,14 @@ class TrainingOptions(Options):
         shown="none",
     )
     seed: Seed = option(
-        0, "Seed of the order of the data, the head, dropout, perturbations and attacks.", "Training"
+        0,
+        "Seed of the splits, the samples, the order of the data, the head, dropout, perturbations, noise, "
+        "random tickets and attacks.",
+        "Training",
     )
     noise: Spec | None = option(
         None,
-        "Noise in the training texts, which exchanges and misspells words: 'random', 'learned' or "
+        "Noise in the training texts, which replaces and misspells words: 'random', 'learned' or "
         "'gradient', with settings such as 'learned,rate=0.5,neighbours=wordnet+my.csv', or 'none'.",
         "Training",
         shown="by method",

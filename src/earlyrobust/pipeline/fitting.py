@@ -113,7 +113,7 @@ def fit(
         raise DataError("fit needs texts and their labels: pass train_dataset=...")
     for name in _OWN:
         if name in options:
-            raise ConfigError(f"fit has no option '{name}': see its arguments.")
+            raise ConfigError(f"fit has no option '{name}': pass the data as train_dataset and test_dataset.")
     options = {
         name: named_adversary(value) if isinstance(value, Adversary) else value
         for name, value in options.items()

@@ -48,7 +48,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
 
     Args:
         config: Resolved options.
-        observer: Receives progress and messages.
+        observer: Receives progress and messages; None to discard them.
 
     Returns:
         The record of the run.
@@ -84,7 +84,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
 
     Args:
         config: Resolved options.
-        observer: Receives progress and messages.
+        observer: Receives progress and messages; None to discard them.
 
     Returns:
         The ticket.
@@ -122,7 +122,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     Args:
         config: Resolved options; the task or the seed may differ from those of the search.
         ticket_folder: Folder of the ticket, or of a run or cut model with a ticket.
-        observer: Receives progress and messages.
+        observer: Receives progress and messages; None to discard them.
 
     Returns:
         The record, without a dense model.

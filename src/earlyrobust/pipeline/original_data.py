@@ -89,8 +89,8 @@ def count_known(run: Path, source: RunConfig, rows: Dataset, observer: Observer)
         own = load_own(run, source)
     except DataError:
         observer.note(
-            f"Whether the model was trained on any of these texts is not known: the data of the run in "
-            f"'{run}' has changed, or is not there."
+            "It is unknown whether the model was trained on any of these texts: the data of the run in "
+            f"'{run}' has changed, or is missing."
         )
         return None
     return count_overlap(rows, concatenate_datasets([own.train, own.selection]))

@@ -28,7 +28,7 @@ def choose_bf16(config: RunConfig, folder: RunFolder, note: Note) -> tuple[bool,
     knows = has_bf16()
     if config.bf16 is not None:
         if config.bf16 and not knows:
-            note("This processor does not support bfloat16: it trains many times slower with --bf16.")
+            note("This device does not support bfloat16: training takes many times longer with --bf16.")
         return config.bf16, None
     chosen, ratio = folder.bf16, folder.bf16_ratio
     if chosen is None:

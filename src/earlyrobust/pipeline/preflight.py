@@ -74,7 +74,7 @@ def try_out(
     if not splits:
         return
     _check_tokens(model, tokenizer, splits, observer, changes_texts=changes_texts)
-    _check_types(model, tokenizer, splits)
+    _check_types(model, splits)
     _check_ends(model, tokenizer, splits)
     lengths = [np.asarray(rows["length"][:]) for rows in splits]
     of_longest = int(np.argmax([of_rows.max() for of_rows in lengths]))
@@ -131,9 +131,7 @@ def _embeddings(model: PreTrainedModel) -> int | None:
     return len(weight) if isinstance(weight, torch.Tensor) else None
 
 
-def _check_types(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, splits: Sequence[Dataset]
-) -> None:
+def _check_types(model: PreTrainedModel, splits: Sequence[Dataset]) -> None:
     tables = [
         module for path, module in model.named_modules() if path.rpartition(".")[2] == "token_type_embeddings"
     ]

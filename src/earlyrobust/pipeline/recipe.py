@@ -219,7 +219,7 @@ def note_idle_options(config: RunConfig, observer: Observer) -> None:
 
 
 def make_adversary(spec: str) -> Adversary | None:
-    """Make the adversary that an option names.
+    """Make the adversary that an option names; None for the option `none`.
 
     Raises:
         ConfigError: If there is no such adversary, or its settings cannot be used.

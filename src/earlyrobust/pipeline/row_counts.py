@@ -53,9 +53,9 @@ def _repeats(data: TextData) -> list[str]:
             rows = f"the {sizes[name]:,} rows to {_USES[name]} on"
             lines.append(f"Beware: {rows} are only {texts:,} different texts, so their accuracy says little.")
     for name, other, harm in (
-        ("test", "train", "so the accuracy is flattered"),
-        ("test", "selection", "so the choice of settings sees them"),
-        ("selection", "train", "so the selection is flattered"),
+        ("test", "train", "so the accuracy may be too high"),
+        ("test", "selection", "so they influence the choice of settings"),
+        ("selection", "train", "so the accuracy on the selection split may be too high"),
     ):
         if count := counts[f"{name}_in_{other}"]:
             rows = f"{count:,} of the {sizes[name]:,} rows to {_USES[name]} on"

@@ -22,7 +22,7 @@ _PLACE = "TENSORBOARD_LOGGING_DIR"
 
 
 def check_reporting(target: str | None) -> None:
-    """Check that the package is installed to which a run reports.
+    """Check that the package to which a run reports is installed.
 
     Args:
         target: "tensorboard", "wandb" or "mlflow"; "none" or None for nothing.

@@ -66,7 +66,9 @@ def find_head(config: RunConfig, data: TextData) -> GivenHead | None:
         _refuse(config, names)
         if names is None:
             return None
-        return GivenHead(None, (), f"A new head replaces the head of '{config.model}' (--start).")
+        return GivenHead(
+            None, (), f"A new head replaces the head of '{config.model}', because --start is {config.start}."
+        )
     classes = data.label_names
     if len(names) != len(classes) and config.start != "given" and config.labels is None:
         note = (

@@ -72,7 +72,7 @@ class ImportanceCoefficients(nn.Module):
     def of(cls, model: PreTrainedModel) -> ImportanceCoefficients:
         """Create coefficients for a model without attaching them, see `attach`."""
         if is_cut(model):
-            raise ModelError("The model is cut already: coefficients belong on the model it came from.")
+            raise ModelError("The model is cut already: give the dense model that it came from.")
         size = family_of(model.config).dimensions(model.config)
         return cls(size.layers, size.heads, size.neurons, size.head_size)
 
@@ -181,8 +181,8 @@ def check_fits(model_type: str, size: Dimensions, ticket: Ticket) -> None:
     want = (ticket.model_type, ticket.heads.shape, ticket.neurons.shape)
     if have != want:
         raise TicketError(
-            f"The ticket is of another architecture: it fits {_describe(*want)}, "
-            f"but the model is {_describe(*have)}."
+            f"The ticket is of another architecture: it fits {_describe(*want)}, but the model is "
+            f"{_describe(*have)}. Choose a ticket of this encoder."
         )
 
 

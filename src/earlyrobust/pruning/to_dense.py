@@ -33,7 +33,7 @@ def to_dense(model: PreTrainedModel) -> PreTrainedModel:
         ModelError: If the model is not cut, or has no ticket that says which heads and neurons it keeps.
     """
     if not isinstance(model, CutModel):
-        raise ModelError("The model is not cut, so it is a dense one already.")
+        raise ModelError("The model is not cut, so it is dense already: use it as it is.")
     if model.ticket is None:
         raise ModelError(
             "The model has no ticket, so the places of its heads and neurons are unknown: load it from a "

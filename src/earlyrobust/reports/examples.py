@@ -28,7 +28,7 @@ _SETTINGS = {"candidates": "K", "masked_lm": "masked language model"}
 _MEANINGS = {
     CLEAN: "right before the attack",
     AUA: "accuracy under attack: still right after the attack",
-    WEAKEST: "accuracy under attack on the class with the lowest",
+    WEAKEST: "the lowest accuracy under attack of any class",
     SUCCESS: "of the attacks on examples that were right before",
     QUERIES: "texts that the attack asked the model about, for each example",
     WORDS_CHANGED: "in a successful attack",

@@ -141,7 +141,7 @@ def _clause(arm: str, baseline: str, gap: Difference, where: str) -> str:
         told = _shown(gap.mean.value)
         return f"{arm} cannot be tested against {baseline} {where}: {told} under each of {gap.seeds} seeds"
     if found == "not distinguishable":
-        return f"{arm}: not distinguishable from {baseline} {where}: {_numbers(gap)}"
+        return f"{arm} is not distinguishable from {baseline} {where}: {_numbers(gap)}"
     return f"{arm} is {found} robust than {baseline} {where}: {_numbers(gap)}"
 
 

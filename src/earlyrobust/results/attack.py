@@ -52,9 +52,12 @@ class AttackRecord:
             attack.
         success_rate: Share of successful attacks among the attacks on examples that were right before; None
             if no example was right.
-        queries: Mean number of queries for an example that was right before the attack (#Query).
-        words_changed: Mean share of the words that a successful attack replaces.
-        similarity: Mean cosine of the sentence embeddings before and after a successful attack.
+        queries: Mean number of queries for an example that was right before the attack (#Query); None if no
+            example was right.
+        words_changed: Mean share of the words that a successful attack replaces; None without a successful
+            attack.
+        similarity: Mean cosine of the sentence embeddings before and after a successful attack; None without
+            a successful attack or a sentence encoder.
         journal: Name of the file that holds the examples; None if no file was kept.
         cut: Number of attacked examples that are longer than the classifier reads; None in the record of an
             older version.

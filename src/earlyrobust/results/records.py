@@ -87,8 +87,13 @@ def read_record(path: Path, kind: type[Record], missing: str) -> Record:
         return read
     except FileNotFoundError as error:
         raise OutputError(missing) from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
-        raise OutputError(f"The record '{path}' is damaged and cannot be read.") from error
+    except OSError as error:
+        raise OutputError(f"The record '{path}' cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
+        raise OutputError(
+            f"The record '{path}' is damaged and cannot be read: restore it, or delete it and run the "
+            "command again."
+        ) from error
 
 
 @functools.cache

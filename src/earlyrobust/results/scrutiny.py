@@ -207,7 +207,7 @@ class ReplayReport(SavedRecord):
         origin: The header of the journal: the model that the texts broke, and the attack.
         labels: For each class of the journal, the name of the model's output that stands for it.
         matched_by: The way in which the outputs were matched to the classes.
-        max_length: Maximum number of tokens of a text that the model reads.
+        max_length: Maximum number of tokens of a text that the model reads; None without a limit.
         texts: Number of texts that broke the other model.
         clean: Share of these texts that the model classifies right before the attack.
         transferred: Of the texts that are right before the attack, the share that is wrong after it; None if

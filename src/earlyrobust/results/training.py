@@ -28,7 +28,7 @@ class TrainingLog:
             `noisy_loss`, the noise reveals the classes of the texts.
         noisy_loss: Mean loss of the texts that were chosen for noise; empty without noise.
         retreats: The steps at which the training went back to its last good state, because the model
-            predicted only one class.
+            was no better than naming the largest class.
         epochs: The epochs after which the model was evaluated on the selection split; empty without such
             evaluations.
         selection: For each of `epochs`, accuracy on the selection split, or macro-F1 with balanced classes.

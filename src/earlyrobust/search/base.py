@@ -68,7 +68,8 @@ class Search(ABC, Generic[ConfigT, TicketT]):
 
     Raises:
         ModelError: If the architecture of the model is not supported.
-        ConfigError: If the settings do not fit the model, or the adversary replays batches.
+        ConfigError: If the settings do not fit the model; the adversary replays batches; `trainer_class` is
+            no trainer class, or does not take all options; or `optimizers` or `model_init` is given.
         DataError: If the data set has no known length, or is smaller than a batch.
     """
 
@@ -281,7 +282,7 @@ def search_trainer(
     """
     if not (inspect.isclass(kind) and issubclass(kind, Trainer)):
         raise ConfigError(
-            f"trainer_class is {kind!r}, but must be AdversarialTrainer or a class derived from it."
+            f"trainer_class is {kind!r}, but must be transformers' Trainer or a class derived from it."
         )
     for name in ("optimizers", "model_init"):
         if options.get(name) not in (None, (None, None)):

@@ -151,7 +151,9 @@ class SavedTicket(ABC):
             json.dumps(content, allow_nan=False)  # saving the ticket again must not fail
             ticket = None if newer else cls._from_parts(content, load_file(folder / tensors_name))
         except Exception as error:  # the reader of a damaged file can raise anything
-            raise TicketError(f"The ticket in '{name}' is damaged and cannot be read.") from error
+            raise TicketError(
+                f"The ticket in '{name}' is damaged and cannot be read: copy it again."
+            ) from error
         if ticket is None:
             raise TicketError(
                 f"The ticket in '{name}' has format {content['format_version']}, newer than the "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -57,9 +57,7 @@ def _overlap(first: Mask, second: Mask, scores: Scores | None, others: Scores | 
         distance=mask_distance(first, second),
         jaccard=shared / (kept + other_kept - shared),
         by_chance=by_chance / (kept + other_kept - by_chance),
-        correlation=None
-        if scores is None or others is None
-        else _correlation(np.abs(scores), np.abs(others)),
+        correlation=_correlation(scores, others),
     )
 
 
@@ -113,7 +111,10 @@ def redraw_ticket(
         ConfigError: If a ratio leaves some layer without any entry.
     """
     if ticket.head_scores is None or ticket.neuron_scores is None:
-        raise TicketError("The ticket was not searched, so it has no coefficients to draw another one from.")
+        raise TicketError(
+            "The ticket was not searched, so it has no coefficients to draw another one from: choose a "
+            "ticket from a search."
+        )
     drawn_in = scopes_of(ticket)
     heads = ticket.head_sparsity if heads is None else heads
     neurons = ticket.neuron_sparsity if neurons is None else neurons
@@ -142,7 +143,7 @@ def multiple_of(ticket: Ticket) -> int:
 
 
 def _told_of(ticket: Ticket) -> dict[str, Any]:
-    """Return what a ticket's origin records of its drawing; the latest drawing takes precedence."""
+    """Return the record of the drawing in a ticket's origin; the latest drawing takes precedence."""
     drawn: dict[str, Any] = {}
     for step in ("search", "redrawn"):
         told = ticket.origin.get(step)
@@ -179,13 +180,15 @@ def merge_tickets(
         The ticket. Its origin holds the origins of the merged tickets.
 
     Raises:
-        TicketError: If there are fewer than two tickets, or their architectures differ. By "scores" also if a
-            ticket does not come from a search, or the scopes differ. By "intersection" also if some layer
-            would keep no entry.
+        TicketError: If there are fewer than two tickets, their architectures differ, or `how` is unknown. By
+            "scores" also if a ticket does not come from a search, or the scopes differ. By "intersection"
+            also if some layer would keep no entry.
         ConfigError: If a ratio leaves some layer without any entry.
     """
     if len(tickets) < 2:
         raise TicketError("One ticket cannot be merged alone: name two or more.")
+    if how not in get_args(How):
+        raise TicketError(f"Tickets cannot be merged by '{how}': choose {', '.join(get_args(How))}.")
     check_alike(tickets)
     origin = {"method": f"merged by {how}", "merged": [ticket.origin for ticket in tickets]}
     if how != "scores":

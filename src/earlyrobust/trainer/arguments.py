@@ -44,8 +44,8 @@ def own_tokenizer(tokenizer: Any, config: Any) -> Any:
     """Copy a tokenizer so that it pads on the side where a model's outputs stay as they are.
 
     Args:
-        tokenizer: The tokenizer, which does not change. It is returned itself if it already pads on this
-            side, or is no tokenizer. Otherwise a warning says so.
+        tokenizer: The tokenizer, which does not change. The function returns it if it already pads on this
+            side, or is no tokenizer. Otherwise the function logs a warning, and returns a copy.
         config: The configuration of the model.
     """
     side = padding_side(config)

@@ -1,4 +1,4 @@
-"""Returns a training under noise to its last good state when the model predicts only one class."""
+"""Returns a training under noise to its last good state when the model is no better than chance."""
 
 from __future__ import annotations
 

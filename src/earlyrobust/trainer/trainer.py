@@ -73,9 +73,10 @@ class AdversarialTrainer(LossTrainer):
         **kwargs: More arguments of `transformers.Trainer`.
 
     Raises:
-        ConfigError: If `compute_loss` does not accept all arguments of Trainer; the adversary replays batches
-            and the data set has no known length; `model_init` or `optimizers` would leave out a module that
-            the adversary adds to the model; or the model is compiled under an adversary, a penalty or noise.
+        ConfigError: If `adversary` is no adversary, or does not fit the model; `compute_loss` does not accept
+            all arguments of Trainer; the adversary replays batches and the data set has no known length;
+            `model_init` or `optimizers` would leave out a module that the adversary adds to the model; or the
+            model is compiled under an adversary, a penalty or noise.
     """
 
     # An attribute of Trainer: the columns of a data set that reach the data collator.

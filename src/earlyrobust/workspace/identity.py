@@ -14,7 +14,7 @@ from typing import Any
 _FILES = {"train_file", "test_file", "data_dir", "nltk_data"}
 _PERHAPS_FILES = {"model", "neighbours", "sentence_encoder", "masked_lm"}
 # These names mean the resources of the package or its extras, even if the working folder holds such files.
-_NAMES = {"minilm", "counter-fitted", "use"}
+_NAMES = {"minilm", "wordnet", "counter-fitted", "use"}
 # Earlier versions wrote down columns that were not given.
 _DEFAULT_COLUMNS = {"text_column": "text", "label_column": "label"}
 # The largest number of differences in a message, and the largest number of characters of a value.

@@ -46,7 +46,7 @@ class Neighbours(Protocol):
 
 
 def sources_here() -> list[str]:
-    """Return the names of the sources of synonyms on this machine, the default one first."""
+    """Return the names of the built-in sources of neighbours on this machine, the default one first."""
     return [*([] if fetched_counterfitted() is None else [COUNTER_FITTED]), WORDNET]
 
 

@@ -148,7 +148,8 @@ def load_tagger(data_dir: Path | None = None) -> Tagger:
         data_dir: Folder of NLTK's data; None for the places where NLTK looks.
 
     Raises:
-        ResourceError: If `data_dir` is given and does not hold the tagger, or neither package is installed.
+        ResourceError: If `data_dir` is given and does not hold the tagger, NLTK's data is damaged, or NLTK's
+            data and TextBlob are both missing.
     """
     if data_dir is not None or _has_nltk():
         return NltkTagger(data_dir)

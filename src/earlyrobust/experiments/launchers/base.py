@@ -37,7 +37,7 @@ def run_cell(config: RunConfig, threads: int | None, observer: Observer | None =
         config: The options of its run.
         threads: Number of threads of PyTorch; None to leave it unchanged. The last digits of sums depend on
             it.
-        observer: Receives progress and messages.
+        observer: Receives progress and messages; None to discard them.
 
     Returns:
         The failure; None if the cell did not fail.
