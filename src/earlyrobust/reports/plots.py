@@ -187,6 +187,8 @@ def aua_against_time(
 ) -> Figure:
     """Plot accuracy under attack against training time, with intervals and the efficient frontier.
 
+    Intervals of the time that are far longer than the times are cut off at the edge.
+
     Args:
         points: For each arm by name, training time relative to the baseline, and Aua%.
         baseline: Name of the baseline.
@@ -213,7 +215,9 @@ def aua_against_time(
         axes.set_xlabel(f"{cost}, relative to\n{baseline}", parse_math=False, fontsize="small")
     else:
         axes.set_xlabel(f"{cost}, relative to {baseline}", parse_math=False)
-    axes.set_xlim(left=0)
+    # The interval of a disturbed time may be many times the time, and would press all points together.
+    widest = max(time.value for time, _ in points.values())
+    axes.set_xlim(0, min(1.05 * max(time.high for time, _ in points.values()), _MOST_COST * widest) or 1)
     _legend(figure, axes, ["efficient frontier", *points])
     return figure
 
@@ -283,6 +287,8 @@ def against_allowed(curves: Mapping[str, CurveRecord], allowed: str, base: int, 
 
 # Legends with a name longer than this, in letters, have a single column.
 _SHORT = 20
+# The axis of the training time ends at so many times the longest time, even if an interval is longer.
+_MOST_COST = 1.6
 
 
 def _height_of_legend(names: Iterable[str]) -> float:
