@@ -317,7 +317,11 @@ def test_texts_that_a_run_was_trained_on_are_counted(place: Path, tmp_path: Path
         change()
         listener = Listener()
         assert evaluate(str(run), Data(test_file=new), observer=listener).data.known is None
-        assert [note for note in listener.notes if "is not known: the data of the run" in note]
+        assert [
+            note
+            for note in listener.notes
+            if "is unknown whether the model was trained on any of these texts" in note
+        ]
 
 
 def test_a_run_finds_its_data_from_any_folder(

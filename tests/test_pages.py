@@ -575,7 +575,7 @@ def test_headlines_of_one_seed_worked_out_by_hand() -> None:
         "earlyrobust is more robust than finetune under textfooler: +20.0, +7.3 to +31.9 (p = 0.0064 "
         "after Holm's "
         "correction).",
-        "pgd: not distinguishable from finetune under textfooler: +10.0, −2.0 to +21.7 (p = 0.14 after "
+        "pgd is not distinguishable from finetune under textfooler: +10.0, −2.0 to +21.7 (p = 0.14 after "
         "Holm's "
         "correction).",
         f"earlyrobust and pgd: the comparison with finetune is not example by example, because {MISSING}. "
@@ -586,7 +586,7 @@ def test_headlines_of_one_seed_worked_out_by_hand() -> None:
 MORE, LESS, OPEN = (
     " is more robust than finetune",
     " is less robust than finetune",
-    ": not distinguishable from",
+    " is not distinguishable from",
 )
 
 

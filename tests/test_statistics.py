@@ -472,7 +472,7 @@ def of_one_seed(tmp_path: Path, mine: str, base: str, **rest: int) -> Path:
         (
             "r" * 10 + "x" * 30,
             "r" * 8 + "x" * 31 + "r",
-            "pgd: not distinguishable from finetune under textfooler: +2.5, −5.0 to +12.5 (p = 1 after "
+            "pgd is not distinguishable from finetune under textfooler: +2.5, −5.0 to +12.5 (p = 1 after "
             "Holm's correction).",
         ),
         (
@@ -537,7 +537,7 @@ def test_an_attack_that_says_something_else_is_told(tmp_path: Path) -> None:
     }
     first, second, _ = told(save(tmp_path, arms))
     assert first == (
-        "pgd: not distinguishable from finetune on average over 3 attacks: +0.0, +0.0 to +0.0 (p = 1 "
+        "pgd is not distinguishable from finetune on average over 3 attacks: +0.0, +0.0 to +0.0 (p = 1 "
         "after Holm's "
         "correction); under textfooler alone more robust: +50.0, +35.0 to +65.0 (p < 0.0001 after Holm's "
         "correction); under textbugger alone less robust: −50.0, −65.0 to −35.0 (p < 0.0001 after Holm's "

@@ -617,7 +617,7 @@ BERT_ATTACK = {
             UNTOUCHABLE,
             TEXTFOOLER,
             "20 have no word that it may touch",
-            "the first text of a pair alone: try an",
+            "the first text of a pair: try an",
         ),
         (UNTOUCHABLE, BERT_ATTACK, "20 have no word that it may touch", "It leaves stop words alone"),
         (UNANSWERED, TEXTFOOLER, "for 20 no replacement was proposed", "Give --neighbours a source"),
@@ -875,7 +875,9 @@ def test_a_run_shows_it_on_screen_page_and_card(tmp_path: Path) -> None:
     tables = [" ".join(table.text.split()) for table in page.all("table")]
     assert "Aua%: accuracy under attack" in " ".join(page.text.split())
     assert "Aua%: accuracy under attack" in card
-    (found,) = (table for table in tables if table.startswith("What the attacks could try"))
+    (found,) = (
+        table for table in tables if table.startswith("Words and candidates that the attacks could try")
+    )
     # 19 × 6 candidates at 80 words, and 5 × 6 at 80 words.
     assert "1.4 (at 80 words) 0.4 (at 80 words)" in found
     assert "80 of 160 (50.0 %)" in found
@@ -1018,7 +1020,7 @@ def test_a_pair_with_an_empty_second_text_is_no_robustness(tmp_path: Path) -> No
     assert record.validity.never_offered == record.validity.untouchable == record.clean.correct > 0
     assert record.validity.touchable == record.validity.tried == 0
     (told,) = doubts("this attack", [record])
-    assert "the first text of a pair alone: try an --attack that does not." in told
+    assert "the first text of a pair: try an --attack that does." in told
 
 
 def test_a_record_with_counts_survives_json(tmp_path: Path) -> None:
