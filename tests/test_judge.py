@@ -594,7 +594,7 @@ def test_which_weights_were_chosen_is_told_and_recorded(
         (lambda out: (out / "thesis.txt").write_text("mine"), "holds other files"),
         (lambda out: (out / "evaluation.json").write_text("{"), "damaged"),
         (lambda out: (out / "evaluation.json").write_text("[]"), "damaged"),
-        (lambda out: (out / "evaluation.json").mkdir(), "damaged"),
+        (lambda out: (out / "evaluation.json").mkdir(), "cannot be read: Is a directory"),
         (lambda out: (out.rmdir(), out.write_text("mine")), "not a folder"),
         (lambda out: (out / "result.json").write_text("{}"), "holds other files"),
     ],
