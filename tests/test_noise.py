@@ -747,7 +747,7 @@ def test_a_run_with_noise(method: str, encoder: Path, reviews: Path, tmp_path: P
     plain, _ = trained("plain")
     noisy, outcome = trained("noisy", "--noise", "learned,ramp=0")
     quiet, _ = trained("quiet", "--noise", "learned,rate=0")
-    assert "Noise exchanges words of the training texts" in " ".join(outcome.out.split())
+    assert "Noise replaces words of the training texts" in " ".join(outcome.out.split())
     assert {name: weight.tobytes() for name, weight in quiet.items()} == {
         name: weight.tobytes() for name, weight in plain.items()
     }

@@ -99,7 +99,8 @@ def faults_of_ticket(
     if origin.get("classes_named") == 1:
         found.append(
             "While the ticket was searched, the model began to give every text the same class, so its "
-            "coefficients rank only noise. Try a smaller --learning-rate, or a weaker --search-adversary."
+            "coefficients rank only noise. Try a smaller --learning-rate, or a weaker --search-adversary or "
+            "--noise."
         )
     if search is not None and ticket is not None:
         found += _faults_of_search(search, ticket)

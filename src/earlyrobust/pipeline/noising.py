@@ -74,7 +74,7 @@ def build_lexicon(choice: NoiseChoice, usual: str | None, splits: Splits, observ
     columns = zip(*(texts[name][:] for name in texts.column_names), strict=True)
     lexicon = Lexicon.of(columns, sources, choice.settings.candidates)
     observer.note(
-        "Noise exchanges words of the training texts for neighbours from the "
+        "Noise replaces words of the training texts with neighbours from the "
         f"{' and the '.join(source.name for source in sources)}: {len(lexicon.words):,} words have "
         "neighbours."
     )

@@ -61,7 +61,10 @@ def describe_stop(search: SearchRecord) -> str:
     if search.stop_reason == "fixed":
         return f"{told}, the time that was set."
     if search.stop_reason != "converged":
-        return f"{told}, its limit: the masks have not settled. On small data, raise --search-epochs."
+        return (
+            f"{told}, its limit: the masks have not settled. On small data, raise --epochs or "
+            "--search-epochs."
+        )
     if search.settled_since is None:
         return f"{told}: the masks have settled."
     return f"{told}: the masks have been settled since epoch {search.settled_since:.2f}."
