@@ -159,7 +159,7 @@ def test_a_sample_of_the_test_split_leaves_the_others_alone(tmp_path: Path) -> N
     assert few.selection["text"][:] == whole.selection["text"][:]
     assert few.test["text"][:] == again.test["text"][:]
     assert few.fingerprint == again.fingerprint != whole.fingerprint
-    with pytest.raises(DataError, match="21 test samples cannot be drawn from the 20 rows"):
+    with pytest.raises(DataError, match="21 test samples cannot be drawn from 20 rows"):
         load(path, test_samples=21)
 
 

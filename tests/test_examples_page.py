@@ -290,6 +290,7 @@ def test_examples_stand_in_order_with_their_numbers(tmp_path: Path) -> None:
     assert values == {
         "Clean%": "75.0",
         "Aua%": "25.0",
+        "Weakest class Aua%": "0.0",
         "Attack success rate %": "66.7",
         "#Query": "12.0",
         "Words changed %": "14.3",
