@@ -45,6 +45,7 @@ from earlyrobust.reports.card import render_card
 from earlyrobust.reports.comparisons import comparison_tables
 from earlyrobust.reports.pages import render_report
 from earlyrobust.reports.runs import run_tables
+from earlyrobust.reports.validity import faults_of_runs
 from earlyrobust.results import AttackRecord, RunRecord, ValidityRecord
 from earlyrobust.results.language import LanguageRecord
 from earlyrobust.statistics.measures import Accuracy
@@ -1035,3 +1036,18 @@ def test_a_record_with_counts_survives_json(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(OutputError, match="damaged"):
         RunRecord.load(tmp_path)
+
+
+def test_runs_in_different_precisions_are_told() -> None:
+    def a_run_in(bf16: bool) -> RunRecord:
+        run = a_doubtful_run()
+        return replace(run, config={**run.config, "bf16": bf16}, findings=[])
+
+    def told(*of_arms: tuple[bool, bool]) -> list[str]:
+        runs = {f"arm{place}": dict(enumerate(map(a_run_in, both))) for place, both in enumerate(of_arms)}
+        return faults_of_runs(replace(a_doubtful_comparison(), runs=runs))
+
+    assert told((True, True), (True, True)) == told((False, False), (False, False)) == []
+    (sentence,) = told((True, False), (False, True))
+    assert "2 of 4 runs computed in bfloat16" in sentence
+    assert "(arm0, seed 0; arm1, seed 1)" in sentence

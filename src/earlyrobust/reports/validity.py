@@ -93,9 +93,27 @@ def faults_of_runs(comparison: Comparison) -> list[str]:
             for finding in run.findings:
                 if finding not in doubted:
                     seeds.setdefault((arm, finding), []).append(seed)
-    return [
+    told = [
         f"{arm}, seed{'s' * (len(own) > 1)} {', '.join(map(str, own))}: {finding}"
         for (arm, finding), own in seeds.items()
+    ]
+    return [*_mixed_precision(comparison), *told]
+
+
+def _mixed_precision(comparison: Comparison) -> list[str]:
+    """Tell if some runs computed in bfloat16 and others in float32, as on different machines."""
+    lower = [
+        f"{arm}, seed {seed}"
+        for arm, runs in comparison.runs.items()
+        for seed, run in sorted(runs.items())
+        if run.config.get("bf16")
+    ]
+    total = sum(len(runs) for runs in comparison.runs.values())
+    if len(lower) in (0, total):
+        return []
+    return [
+        f"{len(lower)} of {total} runs computed in bfloat16, and the others in float32 ({'; '.join(lower)}): "
+        "differences between them may come from the precision. Give --bf16 or --no-bf16 to all runs."
     ]
 
 
