@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from test_summary import a_run, compared
 from test_validity import an_example
 
-from earlyrobust.analysis.differences import difference, weakest_class
+from earlyrobust.analysis.answers import DIFFERENT, MISSING, WITHOUT_CLASSES, Answers
+from earlyrobust.analysis.differences import difference
 from earlyrobust.analysis.doubts import fallback_class
 from earlyrobust.analysis.findings import find_faults
 from earlyrobust.analysis.summary import summarise
+from earlyrobust.analysis.weakest import bootstrap_weakest, weakest_class
 from earlyrobust.journal import AttackedExample
 from earlyrobust.reports.comparisons import results_table
 from earlyrobust.reports.numbers import attack_cells
@@ -22,6 +26,7 @@ from earlyrobust.reports.runs import results_table as table_of_run
 from earlyrobust.reports.tables import to_markdown
 from earlyrobust.results import AttackRecord
 from earlyrobust.statistics.measures import WEAKEST, Accuracy
+from earlyrobust.statistics.significance import bootstrap_counts
 
 
 def examples_of(*statuses: Sequence[tuple[str, int]]) -> list[AttackedExample]:
@@ -164,3 +169,44 @@ def test_a_comparison_of_older_records_has_no_such_column() -> None:
     comparison = compared({"finetune": by_arm((old, old)), "ours": by_arm((of_two(40, 30), old))})
     assert WEAKEST not in results_table(comparison, summarise(comparison)).columns
     assert difference(comparison, "ours", "finetune", WEAKEST) is None
+
+
+def test_the_bootstrap_finds_the_weakest_class_of_each_resample() -> None:
+    random = np.random.default_rng(0)
+    labels = np.array([0] * 12 + [1] * 18)
+    drawn = tuple((index, f"{index}") for index in range(len(labels)))
+
+    def answers(chance: float) -> list[Answers]:
+        right = [random.random(len(labels)) < chance for _ in range(2)]
+        return [Answers(drawn, np.ones(len(labels), bool), robust, labels) for robust in right]
+
+    mine, theirs = {0: answers(0.7), 1: answers(0.7)}, {0: answers(0.4), 1: answers(0.4)}
+    found = bootstrap_weakest(mine, theirs)
+    assert not isinstance(found, str)
+    counts = bootstrap_counts(len(labels))
+    assert counts.sum(axis=1).tolist() == [len(labels)] * len(counts)
+
+    def weakest(arm: dict[int, list[Answers]], resample: NDArray[np.uint16]) -> float:
+        picked = np.repeat(np.arange(len(labels)), resample)
+        return float(
+            np.mean(
+                [
+                    min(one.robust[picked[labels[picked] == label]].mean() for label in (0, 1))
+                    for of_seed in arm.values()
+                    for one in of_seed
+                ]
+            )
+        )
+
+    differences = [100 * (weakest(mine, resample) - weakest(theirs, resample)) for resample in counts]
+    low, high = np.quantile(differences, (0.025, 0.975))
+    assert found[:2] == pytest.approx((low, high))
+    beyond = min(sum(gap <= 0 for gap in differences), sum(gap >= 0 for gap in differences))
+    assert found[2] == pytest.approx(min(1.0, 2 * (beyond + 1) / (len(differences) + 1)))
+
+
+def test_answers_without_classes_or_of_other_examples_are_not_bootstrapped() -> None:
+    one = Answers(((0, "a"),), np.ones(1, bool), np.ones(1, bool), np.zeros(1, int))
+    assert bootstrap_weakest({0: [dataclasses.replace(one, labels=None)]}, {0: [one]}) == WITHOUT_CLASSES
+    assert bootstrap_weakest({0: [dataclasses.replace(one, examples=((0, "b"),))]}, {0: [one]}) == DIFFERENT
+    assert bootstrap_weakest({0: [MISSING]}, {0: [one]}) == MISSING

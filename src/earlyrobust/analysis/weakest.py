@@ -63,22 +63,32 @@ def bootstrap_weakest(
         for examples in drawn:
             for _, digest in examples:
                 numbers.setdefault(digest, len(numbers))
-    counts = bootstrap_counts(len(numbers))
-    first, second = (np.mean([_weakest(one, numbers, counts) for one in arm], axis=0) for arm in arms)
+    first, second = (_weakest_of(arm, numbers) for arm in arms)
     return bootstrap_ends(100 * (first - second))
 
 
-def _weakest(answers: Answers, numbers: Mapping[str, int], counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the accuracy under attack on the weakest class in each resample, shape (resamples,)."""
-    assert answers.labels is not None
-    places = np.array([numbers[digest] for _, digest in answers.examples])
-    drawn = counts[:, places].astype(np.float64)
-    shares = []
-    for label in np.unique(answers.labels):
-        of_class = drawn[:, answers.labels == label]
-        right = of_class @ answers.robust[answers.labels == label]
-        total = of_class.sum(axis=1)
+def _weakest_of(arm: Sequence[Answers], numbers: Mapping[str, int]) -> NDArray[np.float64]:
+    """Return the mean accuracy on the weakest class in each resample, shape (resamples,).
+
+    Args:
+        arm: The answers under each seed and attack, which have labels.
+        numbers: Number of each distinct example, by its digest.
+    """
+    counts = bootstrap_counts(len(numbers)).astype(np.float32)
+    weakest = []
+    for answers in arm:
+        labels = np.zeros(0) if answers.labels is None else answers.labels
+        places = np.array([numbers[digest] for _, digest in answers.examples])
+        known = np.unique(labels)
+        # Two columns for each class: the examples of the class, and those that the classifier withstands.
+        columns = np.zeros((len(numbers), 2 * len(known)), np.float32)
+        for place, label in enumerate(known):
+            columns[places, 2 * place] = labels == label
+            columns[places, 2 * place + 1] = (labels == label) & answers.robust
+        sums = (counts @ columns).astype(np.float64)
+        total, right = sums[:, ::2], sums[:, 1::2]
         # A resample without an example of the class does not count the class.
-        shares.append(np.divide(right, total, out=np.full(len(total), np.inf), where=total > 0))
-    weakest: NDArray[np.float64] = np.min(shares, axis=0)
-    return weakest
+        shares = np.divide(right, total, out=np.full(total.shape, np.inf), where=total > 0)
+        weakest.append(shares.min(axis=1))
+    mean: NDArray[np.float64] = np.mean(weakest, axis=0)
+    return mean

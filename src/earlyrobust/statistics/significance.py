@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Hashable, Mapping
 from typing import TypeVar
@@ -65,10 +66,15 @@ def bootstrap_interval(sums: NDArray[np.int64], answers: NDArray[np.int64]) -> t
     return float(low), float(high)
 
 
-def bootstrap_counts(examples: int) -> NDArray[np.int64]:
-    """Return how often each example is drawn in each resample of a bootstrap, shape (resamples, examples)."""
+@functools.lru_cache(maxsize=2)
+def bootstrap_counts(examples: int) -> NDArray[np.uint16]:
+    """Return how often each example is drawn in each resample of a bootstrap, shape (resamples, examples).
+
+    The result is cached, because drawing takes longer than the rest of a bootstrap. Do not change it.
+    """
     random = np.random.default_rng(_BOOTSTRAP_SEED)
-    return random.multinomial(examples, np.full(examples, 1 / examples), size=RESAMPLES)
+    drawn = random.multinomial(examples, np.full(examples, 1 / examples), size=RESAMPLES)
+    return drawn.astype(np.uint16)
 
 
 def bootstrap_ends(resampled: NDArray[np.float64]) -> tuple[float, float, float]:
