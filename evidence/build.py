@@ -121,7 +121,7 @@ SUMMARY = """## Summary
   and PGD with five steps (one), and not distinguishable from FAT (three), which has the higher mean. On the
   weakest class, the ticket is ahead of all of them. On AG News it is more robust than fine-tuning (one
   seed). On QNLI the mean over classes is not distinguishable, and the ticket is ahead on the weakest class
-  (two seeds).
+  (three seeds).
 - [The search under text noise](#what-does-the-search-add-to-training-under-text-noise): on SST-2,
   the searched ticket is more robust than a random one by about two points (three seeds).
 - [When masks settle](#do-masks-settle-within-015-to-03-epoch): counted from the first of the settled masks,
