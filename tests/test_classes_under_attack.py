@@ -16,7 +16,7 @@ from test_validity import an_example
 from earlyrobust.analysis.answers import DIFFERENT, MISSING, WITHOUT_CLASSES, Answers
 from earlyrobust.analysis.differences import difference
 from earlyrobust.analysis.doubts import fallback_class
-from earlyrobust.analysis.findings import find_faults
+from earlyrobust.analysis.findings import fallbacks_of, find_faults
 from earlyrobust.analysis.summary import summarise
 from earlyrobust.analysis.weakest import bootstrap_weakest, weakest_class
 from earlyrobust.journal import AttackedExample
@@ -24,6 +24,7 @@ from earlyrobust.reports.comparisons import results_table
 from earlyrobust.reports.numbers import attack_cells
 from earlyrobust.reports.runs import results_table as table_of_run
 from earlyrobust.reports.tables import to_markdown
+from earlyrobust.reports.validity import faults_of_runs
 from earlyrobust.results import AttackRecord
 from earlyrobust.statistics.measures import WEAKEST, Accuracy
 from earlyrobust.statistics.significance import bootstrap_counts
@@ -134,6 +135,14 @@ def test_a_run_names_the_fallback_of_each_model() -> None:
     run = a_run(clean=90, attacks={"pwws": of_two(62, 0)})
     told = [fault for fault in find_faults(run) if "falls" in fault or "cannot read" in fault]
     assert [sentence.split(" stays")[0] for sentence in told] == [f"The {run.title}"]
+
+
+def test_a_comparison_leaves_the_fallback_to_its_column() -> None:
+    run = a_run(clean=90, attacks={"pwws": of_two(62, 0)})
+    run = dataclasses.replace(run, findings=find_faults(run))
+    assert fallbacks_of(run)
+    told = faults_of_runs(compared({"finetune": {0: run}}))
+    assert not [sentence for sentence in told if "cannot read" in sentence]
 
 
 def by_arm(*pairs: tuple[AttackRecord, AttackRecord]) -> dict[int, Any]:

@@ -219,7 +219,8 @@ def _of_queries(
 def _of_weakest(comparison: Comparison, arm: str, other: str) -> Difference | None:
     """Compare two arms by their weakest classes, with a bootstrap of the examples.
 
-    From five seeds on, interval and p are the wider ones of the bootstrap and of Student's test over seeds.
+    From five seeds on, the interval covers those of the bootstrap and of Student's test over seeds, and p is
+    the larger one.
     """
     mine, theirs, attacks = comparison.runs[arm], comparison.runs[other], comparison.attacks
     gaps = {

@@ -27,17 +27,29 @@ _ANOTHER_TRAINING = "Try a smaller --learning-rate, more --epochs, or another --
 
 def find_faults(record: RunRecord) -> list[str]:
     """Return the faults of a run's models, ticket and attacks, each in a few sentences with advice."""
-    models = {record.rival: record.dense, record.title: record.model}
+    models = _models_of(record)
     found = [
-        fault
-        for title, model in models.items()
-        if model is not None and (fault := _fault_of(record, title, model)) is not None
+        fault for title, model in models.items() if (fault := _fault_of(record, title, model)) is not None
     ]
     found += [_told_retreat(steps) for log in record.training.values() if (steps := log.retreats)]
     found += faults_of_ticket(record.ticket_origin, record.search, record.ticket)
-    for title, model in models.items():
-        found += [] if model is None else fallback_class(f"The {title}", model.attacks)
-    return found + doubts_of_each(*(model.attacks for model in models.values() if model is not None))
+    found += fallbacks_of(record)
+    return found + doubts_of_each(*(model.attacks for model in models.values()))
+
+
+def fallbacks_of(record: RunRecord) -> list[str]:
+    """Return a few sentences for each model of a run that may fall back to one class under attack."""
+    return [
+        sentence
+        for title, model in _models_of(record).items()
+        for sentence in fallback_class(f"The {title}", model.attacks)
+    ]
+
+
+def _models_of(record: RunRecord) -> dict[str, ModelRecord]:
+    """Return the models of a run by their names in a sentence."""
+    models = {record.rival: record.dense, record.title: record.model}
+    return {title: model for title, model in models.items() if model is not None}
 
 
 def swapped_classes(labels: Sequence[int], answers: Sequence[int], names: Sequence[str]) -> dict[str, str]:

@@ -45,7 +45,7 @@ _CLEAN_NOTES: dict[Basis, str] = {
 }
 _WEAKEST_NOTES: dict[Basis, str] = {
     "examples": f"{WEAKEST}: interval and p of a bootstrap of the examples.",
-    "examples and seeds": f"{WEAKEST}: the wider of a bootstrap of the examples and Student's over seeds.",
+    "examples and seeds": f"{WEAKEST}: covers the bootstrap of the examples and Student's over seeds.",
     "seeds": f"{WEAKEST}: Student's interval and paired test over seeds.",
 }
 _ATTACKED_NOTES: dict[Basis, str] = {

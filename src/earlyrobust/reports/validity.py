@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from earlyrobust.analysis.comparison import Comparison
-from earlyrobust.analysis.doubts import doubts_of_each, fallback_class
+from earlyrobust.analysis.doubts import doubts_of_each
+from earlyrobust.analysis.findings import fallbacks_of
 from earlyrobust.reports.tables import Cell, Table
 from earlyrobust.results import AttackRecord, ModelRecord, ValidityRecord
 
@@ -89,7 +90,7 @@ def faults_of_runs(comparison: Comparison) -> list[str]:
     for arm, runs in comparison.runs.items():
         for seed, run in runs.items():
             # The table of results has a column for the weakest class.
-            doubted = [*doubts_of_each(run.model.attacks), *fallback_class(run.title, run.model.attacks)]
+            doubted = [*doubts_of_each(run.model.attacks), *fallbacks_of(run)]
             for finding in run.findings:
                 if finding not in doubted:
                     seeds.setdefault((arm, finding), []).append(seed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 # Names of measures in tables. `of_attack` adds the name of an attack.
 CLEAN, AUA, QUERIES, SECONDS = "Clean%", "Aua%", "#Query", "Training s"
 SUCCESS, WORDS_CHANGED, SIMILARITY = "Attack success rate %", "Words changed %", "Similarity"
-# Accuracy under attack on the class with the lowest, in percent.
+# The lowest accuracy under attack of any class, in percent.
 WEAKEST = "Weakest class Aua%"
 # Expected calibration error on the test split, in percent.
 CALIBRATION = "ECE%"
