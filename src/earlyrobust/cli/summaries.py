@@ -19,7 +19,7 @@ from earlyrobust.reports.pages import REPORT_PAGE
 from earlyrobust.reports.runs import describe_cost, results_table
 from earlyrobust.reports.scrutiny import scrutiny_table
 from earlyrobust.reports.tables import Cell, Table
-from earlyrobust.reports.validity import MEANING_OF_AUA, doubts_of_arms, faults_of_runs
+from earlyrobust.reports.validity import MEANING_OF_AUA, MEANING_OF_WEAKEST, doubts_of_arms, faults_of_runs
 from earlyrobust.reports.verdicts import verdicts_on_run
 from earlyrobust.results import (
     AttackRecord,
@@ -145,7 +145,7 @@ def show_attacks(display: Display, model: str, report: AttackReport, folder: Pat
     title = f"{model} on {report.data}, {report.config['examples']} examples at most"
     columns = [attack_cells(record) for record in report.attacks.values()]
     rows: list[list[Cell]] = [[name, *(column[name] for column in columns)] for name in columns[0]]
-    note = f"{MEANING_OF_AUA} The 95 % interval is in brackets."
+    note = f"{MEANING_OF_AUA} {MEANING_OF_WEAKEST} The 95 % interval is in brackets."
     display.show(Table(title, ["", *report.attacks], rows, note))
     _note_resources(display, report.attacks)
     for name, record in report.attacks.items():

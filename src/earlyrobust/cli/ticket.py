@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -131,9 +131,7 @@ def merge(
     from earlyrobust.tickets import study
 
     given = RunConfig.parse(flags)
-    ways = get_args(study.How)
-    if how not in ways:
-        raise ConfigError(f"Tickets are not merged by '{how}': choose {', '.join(ways)}.")
+    study.check_how(how)
     if how != "scores" and (given.heads is not None or given.neurons is not None):
         raise ConfigError(f"--how {how} ignores the ratios: leave --heads and --neurons out.")
     found = _load(tickets)

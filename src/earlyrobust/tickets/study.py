@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from earlyrobust.errors import TicketError
+from earlyrobust.errors import ConfigError, TicketError
 from earlyrobust.tickets.drawing import Mask, Scores, draw_mask, is_undecided, mask_distance
 from earlyrobust.tickets.scopes import Scope
 from earlyrobust.tickets.ticket import Ticket
@@ -163,6 +163,16 @@ def _drawn(heads: float, neurons: float, scopes: tuple[Scope, Scope], multiple: 
     }
 
 
+def check_how(how: str) -> None:
+    """Check that there is a way to merge tickets.
+
+    Raises:
+        ConfigError: If there is no such way.
+    """
+    if how not in get_args(How):
+        raise ConfigError(f"Tickets are not merged by '{how}': choose {', '.join(get_args(How))}.")
+
+
 def merge_tickets(
     tickets: Sequence[Ticket], how: How = "scores", heads: float | None = None, neurons: float | None = None
 ) -> Ticket:
@@ -180,15 +190,14 @@ def merge_tickets(
         The ticket. Its origin holds the origins of the merged tickets.
 
     Raises:
-        TicketError: If there are fewer than two tickets, their architectures differ, or `how` is unknown. By
-            "scores" also if a ticket does not come from a search, or the scopes differ. By "intersection"
-            also if some layer would keep no entry.
-        ConfigError: If a ratio leaves some layer without any entry.
+        TicketError: If there are fewer than two tickets, or their architectures differ. By "scores" also if a
+            ticket does not come from a search, or the scopes differ. By "intersection" also if some layer
+            would keep no entry.
+        ConfigError: If `how` is unknown, or a ratio leaves some layer without any entry.
     """
     if len(tickets) < 2:
         raise TicketError("One ticket cannot be merged alone: name two or more.")
-    if how not in get_args(How):
-        raise TicketError(f"Tickets cannot be merged by '{how}': choose {', '.join(get_args(How))}.")
+    check_how(how)
     check_alike(tickets)
     origin = {"method": f"merged by {how}", "merged": [ticket.origin for ticket in tickets]}
     if how != "scores":
