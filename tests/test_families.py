@@ -246,12 +246,13 @@ def test_the_longest_text_under_attack_has_a_position_for_every_token(name: str)
     assert victim.compute([longest], longest.length)[0].sum() == pytest.approx(1)
 
 
-PAGE = (Path(__file__).parents[1] / "docs" / "reference" / "families.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.mark.slow
-def test_the_example_of_the_page_adds_a_family(tmp_path: Path) -> None:
-    (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+def test_a_cut_model_of_the_documented_family_is_loaded_by_the_auto_class(tmp_path: Path) -> None:
+    guide = (DOCS / "guides" / "extending.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^## A family$.*?^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
     check = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -278,5 +279,6 @@ torch.testing.assert_close(models.logits(again, models.batch("ernie")), expected
 
 
 def test_the_page_names_every_family() -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
+    page = (DOCS / "reference" / "families.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert set(re.findall(r"`([^`]+)`", " ".join(row.split("|")[1] for row in rows))) == set(FAMILIES)
