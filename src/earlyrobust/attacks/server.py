@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from earlyrobust.attacks.asks import Ask, Encoded, Model
-from earlyrobust.attacks.heap import give_back
+from earlyrobust.heap import give_back
 
 if TYPE_CHECKING:
     import torch

@@ -15,6 +15,7 @@ from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
 from earlyrobust.errors import ConfigError, DataError
 from earlyrobust.evaluation import accuracy_of, predict
+from earlyrobust.heap import freed_memory_kept
 from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline import checkpointing
 from earlyrobust.pipeline.checkpointing import Checkpoints
@@ -93,7 +94,7 @@ def train_classifier(
         )
         trainer.remove_callback(PrinterCallback)
         checkpoint = folder.last_checkpoint(stage)
-        with cheap_dropout():
+        with cheap_dropout(), freed_memory_kept():
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     log = TrainingLog.of(trainer.state.log_history)
     if log.kept_epoch is not None:
@@ -205,7 +206,7 @@ def search_ticket(
             **options,
         )
         search.trainer.remove_callback(PrinterCallback)
-        with cheap_dropout():
+        with cheap_dropout(), freed_memory_kept():
             ticket = search.run(folder.last_checkpoint(stage))
         if continued_in is not None:
             _hand_over(
