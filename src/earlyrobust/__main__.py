@@ -9,8 +9,8 @@ import sys
 # Packages that only the command line needs.
 _OF_CLI = ("typer", "rich", "jinja2", "matplotlib")
 # PyTorch and oneDNN each cache objects for every shape of input, by default 1,024 of a kind. Attacks use ever
-# new shapes, so the default caches would take hundreds of megabytes. A training needs some ten objects for each
-# length of text.
+# new shapes, so the default caches would take hundreds of megabytes. A training needs some ten objects for
+# each length of text.
 _REMEMBERED = {"LRU_CACHE_CAPACITY": "256", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
 
 
