@@ -124,6 +124,24 @@ def test_the_rooms_stand_in_an_order() -> None:
         standing += ready
 
 
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    # The file of a package only names the modules of its public classes, and loads them when they are used.
+    dotted = {
+        ".".join(("earlyrobust", *module.relative_to(ROOT).with_suffix("").parts)): module
+        for module in MODULES
+        if module.name != "__init__.py"
+    }
+    waiting = {
+        name: {target for found in imports_of(module) for target in (found, found.rpartition(".")[0])}
+        & (set(dotted) - {name})
+        for name, module in dotted.items()
+    }
+    while ready := [name for name, imported in waiting.items() if not imported & set(waiting)]:
+        for name in ready:
+            del waiting[name]
+    assert not waiting
+
+
 @pytest.mark.parametrize("module", [path for path in MODULES if room_of(path) in FREE_OF_TORCH], ids=name_of)
 def test_what_reports_need_is_free_of_torch(module: Path) -> None:
     assert not {name.partition(".")[0] for name in imports_of(module)} & HEAVY

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from earlyrobust.lazy import Entry, LazyTable, lazily
 
 if TYPE_CHECKING:
-    from earlyrobust.attacks.base import Attack, Example
+    from earlyrobust.attacks.base import Attack
     from earlyrobust.attacks.bert_attack import BertAttack
     from earlyrobust.attacks.bert_attack_earlyrobust import BertAttackEarlyRobust
     from earlyrobust.attacks.bound import BoundAttack
     from earlyrobust.attacks.deepwordbug import DeepWordBug
     from earlyrobust.attacks.engine import run_attacks
     from earlyrobust.attacks.evasion import Evasion, EvasionNormalised
+    from earlyrobust.attacks.example import Example
     from earlyrobust.attacks.greedy import WordSwapAttack
     from earlyrobust.attacks.models import Victim
     from earlyrobust.attacks.pwws import PWWS
@@ -58,7 +59,7 @@ _HOMES = {
     "DeepWordBug": "deepwordbug",
     "Evasion": "evasion",
     "EvasionNormalised": "evasion",
-    "Example": "base",
+    "Example": "example",
     "Resources": "resources",
     "Server": "server",
     "TextBugger": "textbugger",

@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from earlyrobust.attacks.asks import Ask, Attacking
+from earlyrobust.attacks.bound import BoundAttack, Texts
 from earlyrobust.attacks.constraints import Candidate
+from earlyrobust.attacks.example import Example
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.scores import PROBABILITY, Answer, Score
 from earlyrobust.attacks.tally import Tally
@@ -18,25 +20,6 @@ from earlyrobust.journal import AttackedExample, Status
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from earlyrobust.attacks.bound import BoundAttack, Texts
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A labelled text to attack.
-
-    Attributes:
-        columns: The text, or the two texts of a pair.
-        label: Index of its class.
-        seed: Seed of the random choices that the attack makes on this text.
-        index: Position of the example in the data set or list that it comes from.
-    """
-
-    columns: tuple[str, ...]
-    label: int
-    seed: int = 0
-    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +145,6 @@ class Attack(ABC):
         Raises:
             ConfigError: If the seed or `max_length` cannot be used.
         """
-        from earlyrobust.attacks.bound import BoundAttack  # it imports this module
-
         return BoundAttack(self, model, tokenizer, seed=seed, max_length=max_length)
 
     def run(

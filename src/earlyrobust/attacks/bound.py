@@ -8,13 +8,15 @@ import logging
 import operator
 import reprlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from earlyrobust.attacks.base import Example
+from earlyrobust.attacks.asks import Attacking
 from earlyrobust.attacks.engine import run_attacks
+from earlyrobust.attacks.example import Example
 from earlyrobust.attacks.models import Victim
+from earlyrobust.attacks.scores import Score
 from earlyrobust.attacks.server import Server
 from earlyrobust.encoders import LEAST_LENGTH
 from earlyrobust.errors import ConfigError, DataError
@@ -23,13 +25,20 @@ from earlyrobust.journal import AttackedExample
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from earlyrobust.attacks.base import Attack
-
 _LOG = logging.getLogger(__name__)
 
 # A text, or the two texts of a pair.
 TextOrPair: TypeAlias = str | Sequence[str]
 Texts: TypeAlias = Iterable[TextOrPair]
+
+
+class Attacker(Protocol):
+    """An attack, as far as `BoundAttack` uses it. Every `Attack` is one."""
+
+    score: Score
+
+    def attack(self, example: Example, victim: Victim) -> Attacking[AttackedExample]:
+        """Attack one example."""
 
 
 class BoundAttack:
@@ -56,7 +65,7 @@ class BoundAttack:
 
     def __init__(
         self,
-        attack: Attack,
+        attack: Attacker,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         *,

@@ -15,8 +15,9 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from earlyrobust.attacks.asks import Ask, Attacking, NamedModel, fingerprint_as
-from earlyrobust.attacks.base import Attack, Example, Scored
+from earlyrobust.attacks.base import Attack, Scored
 from earlyrobust.attacks.constraints import Candidate, Constraint
+from earlyrobust.attacks.example import Example
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.swaps import Draws, Swaps
 from earlyrobust.attacks.tally import Tally

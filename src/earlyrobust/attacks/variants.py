@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from earlyrobust.attacks.asks import Attacking
-from earlyrobust.attacks.base import Attack, Example, Scored
+from earlyrobust.attacks.base import Attack, Scored
 from earlyrobust.attacks.constraints import Candidate
+from earlyrobust.attacks.example import Example
 from earlyrobust.attacks.greedy import WordSwapAttack
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.scores import LOGIT_MARGIN, Score

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from earlyrobust import processes
-from earlyrobust.attacks.base import Attack, Example
+from earlyrobust.attacks.base import Attack
 from earlyrobust.attacks.engine import DEFAULT_IN_FLIGHT, run_attacks
+from earlyrobust.attacks.example import Example
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.precision import Precision
 from earlyrobust.attacks.server import Server
