@@ -1,0 +1,181 @@
+"""The results on the front page: a table, a picture, and the sentence on the data behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from matplotlib.figure import Figure
+from measured import (
+    MEAN_AUA,
+    METHOD,
+    NOISE,
+    NOISE_COMPARISONS,
+    Measured,
+    budget,
+    corrected,
+    load,
+    markdown,
+    tell,
+)
+
+from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.summary import ArmSummary
+from earlyrobust.options.run import RunConfig
+from earlyrobust.pipeline.recipe import Recipe
+from earlyrobust.reports.plots import aua_against_time
+from earlyrobust.reports.tables import Cell, Number, Table
+from earlyrobust.statistics.measures import AUA, CLEAN, LATENCY, PARAMETERS, WEAKEST, Mean, of_attack
+
+# The results stand between these lines of the README.
+MARKS = ("<!-- results -->", "<!-- /results -->")
+# The record of the front page, and the titles of its methods.
+FRONT_RECORD = "method-sst2"
+FRONT = {
+    NOISE: "`earlyrobust-noise` (ours)",
+    METHOD: "`earlyrobust` (the paper's)",
+    "pgd-5": "PGD, five steps",
+    "pgd-1": "PGD, one step",
+    "fat": "FAT",
+    "flooding": "flooding",
+    "finetune": "fine-tuning",
+}
+# Layers of the encoder `minilm`.
+_LAYERS = 6
+
+
+def front() -> str:
+    """Make the results of the front page: a table of the main methods, and the data behind its numbers."""
+    measured = Measured.load(FRONT_RECORD)
+    comparison, summaries = measured.comparison, measured.arms
+    attacks = comparison.attacks
+    others = [arm for arm in FRONT if arm in summaries and arm != NOISE]
+    gaps, weakest = (
+        corrected({arm: measured.differences(NOISE, arm)[name] for arm in others})
+        for name in (MEAN_AUA, WEAKEST)
+    )
+    rows: list[list[Cell]] = []
+    for arm in [NOISE, *others]:
+        shown = summaries[arm].measures
+        rows.append(
+            [
+                FRONT[arm],
+                str(len(summaries[arm].seeds)),
+                *(Number(shown[name], 1) for name in (CLEAN, MEAN_AUA)),
+                tell(gaps[arm]) if arm in gaps else "",
+                Number(shown[WEAKEST], 1),
+                tell(weakest[arm]) if arm in weakest else "",
+                *(Number(shown[of_attack(AUA, attack)], 1) for attack in attacks),
+                f"{training_passes(comparison, arm):.1f}",
+                f"{shown[PARAMETERS].value / 1e6:.1f} M",
+                Number(shown[LATENCY], 2) if LATENCY in shown else "–",
+            ]
+        )
+    minus = "ours minus it"
+    columns = [
+        "",
+        "seeds",
+        CLEAN,
+        MEAN_AUA,
+        minus,
+        WEAKEST,
+        minus,
+        *(of_attack(AUA, attack) for attack in attacks),
+    ]
+    return "\n\n".join(
+        [
+            markdown([*columns, "training passes", "parameters", "latency"], rows),
+            f"SST-2, the encoder `minilm`; {budget(comparison)} Aua%: accuracy under attack. Weakest class "
+            "Aua%: the lowest Aua% of any class, as the mean over attacks. A classifier that answers one "
+            "class to every text that it cannot read may have a high Aua%, but not on its weakest class. "
+            '"Ours minus it": the number of `earlyrobust-noise` minus that of the method, under the seeds of '
+            "both, with *p* before → after Holm's correction for the tests of the column. With three seeds "
+            "or more, ± is half of the 95 % interval over seeds. Otherwise, the brackets hold the 95 % "
+            "interval over the examples, which does not cover other seeds. The intervals of the differences "
+            "cover the choice of the examples alone. Training passes (forward and backward passes) and "
+            "latency are relative to fine-tuning.",
+            "On other tasks, ours minus fine-tuning:",
+            markdown(["task", "seeds", CLEAN, MEAN_AUA, WEAKEST, "attacks"], _other_tasks()),
+            "[Evidence](docs/evidence.md) has all methods and tests.",
+        ]
+    )
+
+
+def _other_tasks() -> list[list[Cell]]:
+    """Return a row for each other comparison: the method under noise minus fine-tuning."""
+    found = load({name: title for name, title in NOISE_COMPARISONS.items() if name != FRONT_RECORD})
+    gaps = {measured: measured.differences(NOISE, "finetune") for measured in found}
+    aua, weakest = (
+        corrected({measured: gap[name] for measured, gap in gaps.items()}) for name in (MEAN_AUA, WEAKEST)
+    )
+    return [
+        [
+            measured.task.partition(",")[0],
+            str(gap[MEAN_AUA].seeds),
+            tell(gap[CLEAN]),
+            tell(aua[measured]),
+            tell(weakest[measured]),
+            ", ".join(measured.comparison.attacks),
+        ]
+        for measured, gap in gaps.items()
+    ]
+
+
+def passes_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table:
+    """Make the table of the passes of each arm's training, and of the size and speed of its models."""
+    return Table(
+        "Passes of the training, and the model",
+        ["method", "training passes", PARAMETERS, LATENCY],
+        [
+            [
+                summary.name,
+                f"{training_passes(comparison, summary.name):.1f}",
+                Number(summary.measures[PARAMETERS], 0),
+                Number(summary.measures[LATENCY], 2) if LATENCY in summary.measures else "–",
+            ]
+            for summary in summaries
+        ],
+        "Training passes: forward and backward passes of the whole training, with the search, relative to "
+        "fine-tuning. Latency: time of a forward pass, relative to the dense encoder, timed in turns.",
+    )
+
+
+def training_passes(comparison: Comparison, arm: str) -> float:
+    """Count the forward and backward passes of an arm's training, relative to one pass for each step.
+
+    A pass that computes no gradients of weights counts as two thirds. The search is part of the training. Its
+    length is the mean over seeds.
+    """
+    counts = []
+    for run in comparison.runs[arm].values():
+        config = RunConfig.model_validate({**run.config, "output": None})
+        recipe = Recipe.of(config)
+        search, training = (
+            1.0 if used is None else used.cost(_LAYERS)
+            for used in (recipe.search_adversary, recipe.adversary)
+        )
+        searched = 0.0 if run.search is None else run.search.epochs
+        trained = recipe.epochs - searched if recipe.continued else recipe.epochs
+        counts.append((searched * search + trained * training) / recipe.epochs)
+    return fmean(counts)
+
+
+def picture() -> Figure:
+    """Plot accuracy under attack against the passes of the training, for the methods of the front page."""
+    measured = Measured.load(FRONT_RECORD)
+    points = {}
+    for summary in measured.arms.values():
+        if summary.name in FRONT:
+            passes = training_passes(measured.comparison, summary.name)
+            points[FRONT[summary.name].replace("`", "")] = (
+                Mean(passes, passes, passes, 1),
+                summary.measures[MEAN_AUA],
+            )
+    return aua_against_time(points, "fine-tuning", "training passes")
+
+
+def with_front(readme: str) -> str:
+    """Put the results into the text of the README, between their marks."""
+    before, _, rest = readme.partition(f"{MARKS[0]}\n")
+    _, _, after = rest.partition(MARKS[1])
+    return f"{before}{MARKS[0]}\n{front()}\n{MARKS[1]}{after}"
