@@ -214,6 +214,21 @@ def test_the_bootstrap_finds_the_weakest_class_of_each_resample() -> None:
     assert found[2] == pytest.approx(min(1.0, 2 * (beyond + 1) / (len(differences) + 1)))
 
 
+def test_each_copy_of_a_text_counts_in_the_bootstrap() -> None:
+    # Half of the examples of class 0 are copies of one text, which only the first arm withstands.
+    digests = ["copied"] * 20 + [f"{number}" for number in range(60)]
+    labels = np.array([0] * 40 + [1] * 40)
+    drawn = tuple(enumerate(digests))
+    right = np.ones(len(labels), bool)
+    robust = np.array([digest != "copied" for digest in digests])
+    mine, theirs = (Answers(drawn, right, found, labels) for found in (right, robust))
+    found = bootstrap_weakest({0: [mine]}, {0: [theirs]})
+    assert not isinstance(found, str)
+    # The number of times that the copied text is drawn is close to a Poisson number with mean 1.
+    assert found[0] == 0
+    assert found[1] == pytest.approx(100 * 60 / 80, abs=10)
+
+
 def test_answers_without_classes_or_of_other_examples_are_not_bootstrapped() -> None:
     one = Answers(((0, "a"),), np.ones(1, bool), np.ones(1, bool), np.zeros(1, int))
     assert bootstrap_weakest({0: [dataclasses.replace(one, labels=None)]}, {0: [one]}) == WITHOUT_CLASSES

@@ -434,3 +434,48 @@ def test_ragged_rows_without_quotes_say_so(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         read_table(write(tmp_path / "a.csv", 'text,label\n"a, b",1\n'), COLUMNS, PLAIN)
     assert "leave out --no-quotes" in message_of(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        pytest.param('1\t"one\ntwo"\n0\tb\n', ["one\ntwo", "b"], id="line end"),
+        pytest.param('1\t"one\n\ntwo"\n0\tb\n', ["one\n\ntwo", "b"], id="blank line"),
+        pytest.param('1\t"open\n0\tb\n1\tc"d\n', ['"open', "b", 'c"d'], id="stray quotes"),
+        pytest.param('1\t"\n0\tb\n', ['"', "b"], id="a quote alone"),
+        pytest.param('1\t"open\n' + "0\tb\n" * 3, ['"open', "b", "b", "b"], id="never closed"),
+    ],
+)
+def test_a_text_in_the_last_field_of_a_tsv_may_have_line_ends(
+    tmp_path: Path, content: str, texts: list[str]
+) -> None:
+    path = write(tmp_path / "a.tsv", "label\ttext\n" + content)
+    table = read_table(path, ["text", "label"])
+    assert table.columns["text"] == texts
+    assert set(table.columns["label"]) <= {"0", "1"}
+
+
+def test_a_quote_in_the_last_field_that_swallows_rows_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", 'label\ttext\n1\t"a\n0\tb"\n')
+    with pytest.raises(DataError, match="opens in line 2 of .* closes in line 3"):
+        read_table(path, ["text", "label"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "texts"),
+    [
+        ("a.csv", 'text\nfirst\n""\nlast\n', ["first", "", "last"]),
+        ("a.tsv", 'text\nfirst\n""\nlast\n', ["first", "", "last"]),
+        ("a.csv", "text\nfirst\n\n  \nlast\n", ["first", "last"]),
+        ("a.csv", 'text\n"Dear all\nThanks!\nBob"\nThanks!\n', ["Dear all\nThanks!\nBob", "Thanks!"]),
+        ("a.tsv", 'text\n"line one\nline two"\nother\n', ["line one\nline two", "other"]),
+    ],
+)
+def test_rows_of_one_column(tmp_path: Path, name: str, content: str, texts: list[str]) -> None:
+    assert read_table(write(tmp_path / name, content), ["text"]).columns["text"] == texts
+
+
+def test_a_name_that_first_occurs_late_stands_for_missing_values(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": "b", "note": 1}\n')
+    chunks = list(read_chunks(path, ["note", "text"], rows=1))
+    assert [chunk.columns["note"] for chunk in chunks] == [[None], [1]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import datetime
+import decimal
 import json
 import shutil
 from pathlib import Path
@@ -191,6 +193,80 @@ def test_a_file_without_any_text_has_no_predictions(classifier: Path, tmp_path: 
     file = write_csv(tmp_path / "in.csv", {"text": ["", " "], "id": [1, 2]})
     assert call("predict", classifier, file, "--output", tmp_path / "out.csv").code == 0
     assert [row["predicted"] for row in read(tmp_path / "out.csv")] == ["", ""]
+
+
+def test_types_of_parquet_are_kept(classifier: Path, tmp_path: Path) -> None:
+    when = datetime.datetime(2024, 1, 2, 3, 4, 5)
+    kept = {
+        "id": pa.array([2**63 + 1, 2], pa.uint64()),
+        "small": pa.array([1, None], pa.int8()),
+        "day": pa.array([when.date(), None]),
+        "time": pa.array([1_704_164_645_000_000_001, None], pa.timestamp("ns")),
+        "price": pa.array([decimal.Decimal("1.50"), None]),
+        "tags": pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int64())),
+    }
+    table = pa.table({"text": pa.array(["fun", "dull"]), **kept})
+    pq.write_table(table, tmp_path / "in.parquet")
+    for name in ("out.parquet", "out.csv"):
+        done = call("predict", classifier, tmp_path / "in.parquet", "--output", tmp_path / name)
+        assert done.code == 0, done.err
+    written = pq.read_table(tmp_path / "out.parquet")
+    assert written.select(table.column_names).equals(table)
+    (first, _) = read(tmp_path / "out.csv")
+    assert (first["day"], first["price"], first["id"]) == ("2024-01-02", "1.50", str(2**63 + 1))
+
+
+def test_values_that_a_format_cannot_hold(classifier: Path, tmp_path: Path) -> None:
+    lines = {
+        "large": '{"text": "a", "x": 1}\n{"text": "b", "x": 99999999999999999999}\n',
+        "empty": '{"text": "a", "x": {}}\n',
+        "nan": '{"text": "a", "x": NaN}\n',
+    }
+    for name, content in lines.items():
+        (tmp_path / f"{name}.jsonl").write_text(content, encoding="utf-8")
+    for name, sentence in (("large", "too large numbers"), ("empty", "holds only empty objects")):
+        done = call(
+            "predict", classifier, tmp_path / f"{name}.jsonl", "--output", tmp_path / f"{name}.parquet"
+        )
+        assert (done.code, sentence in done.err) == (2, True), done.err
+        assert not (tmp_path / f"{name}.parquet.parts").exists()
+    done = call("predict", classifier, tmp_path / "nan.jsonl", "--output", tmp_path / "out.jsonl")
+    assert done.code == 0, done.err
+    assert "NaN" not in (tmp_path / "out.jsonl").read_text(encoding="utf-8")
+    assert read(tmp_path / "out.jsonl")[0]["x"] is None
+
+
+def test_a_name_that_occurs_late_and_a_delimiter_of_the_input(
+    classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predicting, "PART_ROWS", 1)
+    (tmp_path / "late.jsonl").write_text('{"text": "a"}\n{"text": "b", "note": "n"}\n', encoding="utf-8")
+    done = call("predict", classifier, tmp_path / "late.jsonl", "--output", tmp_path / "late.csv")
+    assert done.code == 0, done.err
+    assert [row["note"] for row in read(tmp_path / "late.csv")] == ["", "n"]
+    (tmp_path / "in.csv").write_text("text;id\nfun;1\n", encoding="utf-8")
+    for name in ("out.tsv", "out.csv"):
+        option = ("--delimiter", ";", "--output", tmp_path / name)
+        assert call("predict", classifier, tmp_path / "in.csv", *option).code == 0
+    assert read(tmp_path / "out.tsv")[0]["id"] == "1"
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8").startswith("text;id;predicted")
+
+
+def test_parts_of_another_tokenizer_are_refused(
+    classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predicting, "PART_ROWS", 1)
+    model = tmp_path / "model"
+    shutil.copytree(classifier, model)
+    file = write_csv(tmp_path / "in.csv", {"text": ["a warm film", "dull", "so so"]})
+    with pytest.raises(KeyboardInterrupt):
+        judging.predict(str(model), file, tmp_path / "out.csv", observer=Stops(1))
+    rules = json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = rules["model"]["vocab"]
+    vocabulary["film"], vocabulary["warm"] = vocabulary["warm"], vocabulary["film"]
+    (model / "tokenizer.json").write_text(json.dumps(rules), encoding="utf-8")
+    with pytest.raises(EarlyRobustError, match="holds predictions of another model"):
+        judging.predict(str(model), file, tmp_path / "out.csv")
 
 
 def test_onnx_folders_predict(classifier: Path, tmp_path: Path) -> None:

@@ -83,8 +83,9 @@ def _weakest_of(arm: Sequence[Answers], numbers: Mapping[str, int]) -> NDArray[n
         # Two columns for each class: the examples of the class, and those that the classifier withstands.
         columns = np.zeros((len(numbers), 2 * len(known)), np.float32)
         for place, label in enumerate(known):
-            columns[places, 2 * place] = labels == label
-            columns[places, 2 * place + 1] = (labels == label) & answers.robust
+            # Copies of a text have one place, and each copy counts.
+            np.add.at(columns[:, 2 * place], places, labels == label)
+            np.add.at(columns[:, 2 * place + 1], places, (labels == label) & answers.robust)
         sums = (counts @ columns).astype(np.float64)
         total, right = sums[:, ::2], sums[:, 1::2]
         # A resample without an example of the class does not count the class.

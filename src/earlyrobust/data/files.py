@@ -103,7 +103,8 @@ def _read_separated(path: Path, columns: Sequence[str], rows: int, form: TextFor
     found = (
         (number, row)
         for number, row in separated_rows(path, form, separator, columns[-1])
-        if len(row) > 1 or row[0].strip()
+        # A field of spaces alone is a blank line; an empty field was written as two quotes.
+        if len(row) > 1 or row[0] == "" or row[0].strip()
     )
     header = _header(path, found, separator)
     _require_columns(path, header, columns)
@@ -144,11 +145,9 @@ def _read_jsonl(path: Path, columns: Sequence[str], rows: int, form: TextFormat)
     lines = ((number, line) for number, line in numbered if line.strip())
     for count, part in enumerate(batched(lines, rows)):
         records = [_parse_record(path, number, line) for number, line in part]
-        # The first chunk must have all columns. In later chunks, an absent column counts as missing values.
-        if not count:
-            _require_columns(
-                path, list(dict.fromkeys(name for record in records for name in record)), columns
-            )
+        # A name that some lines lack stands for missing values there. A name that no line has is an error.
+        if not count and not all(any(name in record for record in records) for name in columns):
+            _require_columns(path, column_names(path, form), columns)
         by_column = {column: [record.get(column) for record in records] for column in columns}
         yield Chunk(path, by_column, "line", [number for number, _ in part])
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import csv
 import re
 import reprlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from earlyrobust.data.decoding import lines_of
@@ -25,6 +26,8 @@ NumberedRow = tuple[int, list[str]]
 _DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _LINE_END = re.compile(r"\r\n|\r|\n")
+# At most this many lines are searched for the quote that closes a text.
+_MOST_LINES = 1_000
 # At most this many different labels are kept to recognise swallowed rows. A column with more different values
 # holds no labels.
 _MOST_LABELS = 10_000
@@ -37,9 +40,10 @@ class _Lines(Iterator[str]):
         self._lines = lines_of(path, encoding)
         self.number = 0
         self.row: list[str] = []
+        self._back: deque[str] = deque()
 
     def __next__(self) -> str:
-        line = next(self._lines)
+        line = self._back.popleft() if self._back else next(self._lines)
         self.number += 1
         self.row.append(line)
         return line
@@ -48,6 +52,12 @@ class _Lines(Iterator[str]):
         """Forget the lines of the previous row, and return the number of the next line."""
         self.row = []
         return self.number + 1
+
+    def put_back(self) -> None:
+        """Put all lines of the current row but the first back, so that they are read again."""
+        self._back.extendleft(reversed(self.row[1:]))
+        self.number -= len(self.row) - 1
+        del self.row[1:]
 
 
 def separated_rows(path: Path, form: TextFormat, delimiter: str, label_column: str) -> Iterator[NumberedRow]:
@@ -115,8 +125,8 @@ def _plain_rows(lines: _Lines, delimiter: str) -> Iterator[NumberedRow]:
 def _tab_rows(path: Path, lines: _Lines) -> Iterator[NumberedRow]:
     """Yield one row for each line, and unquote fields whose quotes close before the tab.
 
-    If a line has another number of fields than the header, a row with tabs or line ends within quotes may
-    begin there.
+    A row with tabs or line ends within quotes may begin at a line that has another number of fields than the
+    header, or whose last field opens a quote that the line does not close.
     """
     width = 0
     while True:
@@ -129,7 +139,8 @@ def _tab_rows(path: Path, lines: _Lines) -> Iterator[NumberedRow]:
             continue
         row = [_unquoted(field) for field in content.split("\t")]
         width = width or len(row)
-        if len(row) != width and any(field.startswith('"') for field in row):
+        opens = row[-1].startswith('"') and row[-1] == content.rpartition("\t")[2]
+        if opens or (len(row) != width and any(field.startswith('"') for field in row)):
             row = _row_over_lines(path, lines, line, number, width) or row
         yield number, row
 
@@ -138,12 +149,19 @@ def _row_over_lines(path: Path, lines: _Lines, first: str, number: int, width: i
     """Return the row that begins with a line and has tabs and line ends within quotes; None without one."""
     try:
         with _unlimited_fields():
-            row = next(csv.reader(chain((first,), lines), delimiter="\t", strict=True))
+            row = next(csv.reader(chain((first,), islice(lines, _MOST_LINES)), delimiter="\t", strict=True))
     except csv.Error:
+        row = []
+    if len(row) != width:
+        lines.put_back()
         return None
-    if any(line.count("\t") == width - 1 for line in lines.row[1:-1]):
+    # The last line may end a text in front of other fields, and then has their tabs. If the text is the last
+    # field, each line after the first may be a row.
+    is_last = row[-1].count("\n") == len(lines.row) - 1 > 0
+    within = lines.row[1:] if is_last and width > 1 else lines.row[1:-1]
+    if any(line.count("\t") == width - 1 for line in within):
         raise _swallowed(path, number, lines.number)
-    return row if len(row) == width else None
+    return row
 
 
 def _unquoted(field: str) -> str:
@@ -189,7 +207,7 @@ def _checked(
         if header is None:
             header = row
             place = header.index(label_column) if label_column in header else 0
-        elif len(row) == len(header):
+        elif 1 < len(header) == len(row):  # each line of a text looks like a row of one column
             if len(lines.row) > 1 and (found := _labels_within(row, lines.row, delimiter, place)):
                 suspects.append((number, lines.number, found))
             if len(labels) < _MOST_LABELS:

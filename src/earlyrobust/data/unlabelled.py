@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from earlyrobust.errors import DataError, OutputError
 
 # Ends the rows of a `csv.writer`, see `_LineFeeds`.
 _ENDS = "\r\n"
+
+_OTHER_FORMAT = "choose an --output in another format than Parquet."
 
 # Writes some rows, given the values of each column.
 Write = Callable[[Mapping[str, Sequence[Any]]], None]
@@ -59,12 +62,13 @@ def survey(path: Path, texts: Sequence[str], form: TextFormat, *, typed: bool = 
     """
     columns = column_names(path, form)
     rows = missing = 0
-    schema: pa.Schema | None = None
+    is_parquet = path.suffix.lower() == ".parquet"
+    schema: pa.Schema | None = pq.read_schema(path).remove_metadata() if typed and is_parquet else None
     for table in read_chunks(path, texts_last(columns, texts), form=form):
         given = texts_of(table, texts)
         rows += len(given)
         missing += given.count(None)
-        if typed:
+        if typed and not is_parquet:
             schema = _unified(path, schema, table, columns)
     return Survey(columns, tuple(texts), rows, missing, schema)
 
@@ -107,7 +111,7 @@ def writing(
         with pq.ParquetWriter(path, schema) as file:
 
             def write(rows: Mapping[str, Sequence[Any]]) -> None:
-                arrays = [pa.array(rows[field.name], type=field.type) for field in schema]
+                arrays = [_array(path, rows[field.name], field) for field in schema]
                 file.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
             yield write
@@ -117,7 +121,7 @@ def writing(
 
             def write(rows: Mapping[str, Sequence[Any]]) -> None:
                 for values in zip(*(rows[name] for name in columns), strict=True):
-                    record = dict(zip(columns, values, strict=True))
+                    record = dict(zip(columns, map(_json_value, values), strict=True))
                     lines.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
 
         else:
@@ -167,18 +171,46 @@ class _LineFeeds:
 
 
 def _cell(value: Any) -> Any:
-    if value is None or isinstance(value, str | int | float):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """Return a value as CSV and TSV hold it: lists and objects as JSON, dates and decimals as text."""
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return value
+
+
+def _json_value(value: Any) -> Any:
+    """Return a value as JSON can hold it, which has no number for NaN and infinities."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _unified(path: Path, known: pa.Schema | None, table: Chunk, columns: Sequence[str]) -> pa.Schema:
     """Return column types that fit the known types and the values of some more rows."""
     try:
         found = pa.schema([(name, pa.array(table.columns[name]).type) for name in columns])
-        return found if known is None else pa.unify_schemas([known, found], promote_options="permissive")
-    except pa.ArrowException as error:
+        schema = found if known is None else pa.unify_schemas([known, found], promote_options="permissive")
+    except (pa.ArrowException, OverflowError) as error:
         raise DataError(
-            f"A column of {path} holds values of different types ({one_line(error)}): choose an --output in "
-            "another format than Parquet."
+            f"A column of {path} holds values of different types, or too large numbers ({one_line(error)}): "
+            f"{_OTHER_FORMAT}"
+        ) from error
+    for field in schema:
+        if _has_empty_struct(field.type):
+            raise DataError(
+                f"Column {field.name!r} of {path} holds only empty objects, for which Parquet has no type: "
+                f"{_OTHER_FORMAT}"
+            )
+    return schema
+
+
+def _has_empty_struct(kind: pa.DataType) -> bool:
+    inner = [kind.field(place).type for place in range(kind.num_fields)]
+    return (pa.types.is_struct(kind) and not inner) or any(map(_has_empty_struct, inner))
+
+
+def _array(path: Path, values: Sequence[Any], field: pa.Field) -> pa.Array:
+    try:
+        return pa.array(values, type=field.type)
+    except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
+        raise DataError(
+            f"Column {field.name!r} cannot be written to {path} as {field.type} ({one_line(error)}): "
+            f"{_OTHER_FORMAT}"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -105,11 +106,12 @@ def predict(
         if taken := [name for name in added if name in found.columns]:
             raise DataError(f"{file} has a column {taken[0]!r} already, which predict adds: rename it.")
         work = _Work(file, source, found, Victim(model, tokenizer, length, precision), outputs)
-        work.try_out(tokenizer, observer)
+        tokens = work.try_out(tokenizer, observer)
     parts = output.with_name(f"{output.name}.parts")
     with locked(parts):
         identity = {
             "model": fingerprint(model),
+            "tokens": tokens,
             "precision": precision,
             "file": sha256_of(file),
             "columns": texts,
@@ -171,16 +173,21 @@ class _Work:
     victim: Victim
     outputs: Sequence[str]
 
-    def try_out(self, tokenizer: Any, observer: Observer) -> None:
-        """Test the model on the longest and the shortest text of the first part."""
+    def try_out(self, tokenizer: Any, observer: Observer) -> str:
+        """Test the model on the longest and the shortest text of the first part.
+
+        Returns:
+            A digest of the tokens of the first part, which changes with the tokenizer.
+        """
         first = next(self._parts_of(self.found.texts))
         inputs = [row for row in texts_of(first, self.found.texts) if row is not None]
         if not inputs:
-            return
+            return ""
         encoded = self.victim.encode(inputs)
         rows = [{name: ids.tolist() for name, ids in code.fields.items()} for code in encoded]
         tokens = Dataset.from_list([{**row, "length": len(row["input_ids"])} for row in rows])
         try_out(self.victim.model, tokenizer, [tokens], observer, changes_texts=False)
+        return hashlib.sha256(b"".join(hashlib.sha256(code.key).digest() for code in encoded)).hexdigest()
 
     def compute(self, parts: Path, observer: Observer) -> int:
         """Compute the missing parts, and return the number of their rows."""
@@ -217,7 +224,9 @@ class _Work:
         counts = _Counts([0] * len(self.outputs))
 
         def write(path: Path) -> None:
-            with writing(path, columns, schema, self.source.delimiter) as rows:
+            # A delimiter is that of the file. An output of another format has the usual one.
+            same = output.suffix.lower() == self.file.suffix.lower()
+            with writing(path, columns, schema, self.source.delimiter if same else None) as rows:
                 tables = self._parts_of(texts_last(self.found.columns, self.found.texts))
                 for number, table in enumerate(tables):
                     part = load_file(_place(parts, number))
