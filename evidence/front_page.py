@@ -22,6 +22,7 @@ from measured import (
 from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.analysis.summary import ArmSummary
 from earlyrobust.options.run import RunConfig
+from earlyrobust.pipeline.method_costs import StepCost, measured_costs
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.reports.plots import aua_against_time
 from earlyrobust.reports.tables import Cell, Number, Table
@@ -42,6 +43,10 @@ FRONT = {
 }
 # Layers of the encoder `minilm`.
 _LAYERS = 6
+TIME_NOTE = (
+    "The training time adds up the times of the steps before and after the cut. The steps of all methods "
+    f"were timed in turns on an idle machine ({measured_costs().measured_on})."
+)
 
 
 def front() -> str:
@@ -66,7 +71,7 @@ def front() -> str:
                 Number(shown[WEAKEST], 1),
                 tell(weakest[arm]) if arm in weakest else "",
                 *(Number(shown[of_attack(AUA, attack)], 1) for attack in attacks),
-                f"{training_passes(comparison, arm):.1f}",
+                f"{training_cost(comparison, arm)[1]:.1f}",
                 f"{shown[PARAMETERS].value / 1e6:.1f} M",
                 Number(shown[LATENCY], 2) if LATENCY in shown else "–",
             ]
@@ -84,7 +89,7 @@ def front() -> str:
     ]
     return "\n\n".join(
         [
-            markdown([*columns, "training passes", "parameters", "latency"], rows),
+            markdown([*columns, "training time", "parameters", "latency"], rows),
             f"SST-2, the encoder `minilm`; {budget(comparison)} Aua%: accuracy under attack. Weakest class "
             "Aua%: the lowest Aua% of any class, as the mean over attacks. A classifier that answers one "
             "class to every text that it cannot read may have a high Aua%, but not on its weakest class. "
@@ -92,8 +97,8 @@ def front() -> str:
             "both, with *p* before → after Holm's correction for the tests of the column. With three seeds "
             "or more, ± is half of the 95 % interval over seeds. Otherwise, the brackets hold the 95 % "
             "interval over the examples, which does not cover other seeds. The intervals of the differences "
-            "cover the choice of the examples alone. Training passes (forward and backward passes) and "
-            "latency are relative to fine-tuning.",
+            "cover the choice of the examples alone. Training time and latency are relative to fine-tuning. "
+            f"{TIME_NOTE}",
             "On other tasks, ours minus fine-tuning:",
             markdown(["task", "seeds", CLEAN, MEAN_AUA, WEAKEST, "attacks"], _other_tasks()),
             "[Evidence](docs/evidence.md) has all methods and tests.",
@@ -125,53 +130,67 @@ def passes_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Tab
     """Make the table of the passes of each arm's training, and of the size and speed of its models."""
     return Table(
         "Passes of the training, and the model",
-        ["method", "training passes", PARAMETERS, LATENCY],
+        ["method", "training passes", "training time", PARAMETERS, LATENCY],
         [
             [
                 summary.name,
-                f"{training_passes(comparison, summary.name):.1f}",
+                *(f"{cost:.1f}" for cost in training_cost(comparison, summary.name)),
                 Number(summary.measures[PARAMETERS], 0),
                 Number(summary.measures[LATENCY], 2) if LATENCY in summary.measures else "–",
             ]
             for summary in summaries
         ],
         "Training passes: forward and backward passes of the whole training, with the search, relative to "
-        "fine-tuning. Latency: time of a forward pass, relative to the dense encoder, timed in turns.",
+        f"fine-tuning. {TIME_NOTE} Latency: time of a forward pass, relative to the dense encoder, timed in "
+        "turns.",
     )
 
 
-def training_passes(comparison: Comparison, arm: str) -> float:
-    """Count the forward and backward passes of an arm's training, relative to one pass for each step.
+def training_cost(comparison: Comparison, arm: str) -> tuple[float, float]:
+    """Return the passes and the time of an arm's training, relative to those of fine-tuning.
 
     A pass that computes no gradients of weights counts as two thirds. The search is part of the training. Its
     length is the mean over seeds.
     """
-    counts = []
+    passes, times = [], []
     for run in comparison.runs[arm].values():
         config = RunConfig.model_validate({**run.config, "output": None})
         recipe = Recipe.of(config)
-        search, training = (
-            1.0 if used is None else used.cost(_LAYERS)
-            for used in (recipe.search_adversary, recipe.adversary)
-        )
+        measured = measured_costs().methods[config.method]
         searched = 0.0 if run.search is None else run.search.epochs
         trained = recipe.epochs - searched if recipe.continued else recipe.epochs
-        counts.append((searched * search + trained * training) / recipe.epochs)
-    return fmean(counts)
+        stages = [(trained, recipe.adversary, measured.training)]
+        if measured.search is not None and searched:
+            stages.append((searched, recipe.search_adversary, measured.search))
+        counted = [(length, 1.0 if used is None else used.cost(_LAYERS)) for length, used, _ in stages]
+        passes.append(sum(length * count for length, count in counted) / recipe.epochs)
+        timed = [
+            length * step_time(count, step)
+            for (length, count), (_, _, step) in zip(counted, stages, strict=True)
+        ]
+        times.append(sum(timed) / recipe.epochs)
+    return fmean(passes), fmean(times)
+
+
+def step_time(passes: float, measured: StepCost) -> float:
+    """Return the time of a step from a measured one, to which it is equal but for its number of passes."""
+    if passes == measured.passes or measured.passes == 1:
+        return measured.time
+    return 1 + (measured.time - 1) * (passes - 1) / (measured.passes - 1)
 
 
 def picture() -> Figure:
-    """Plot accuracy under attack against the passes of the training, for the methods of the front page."""
+    """Plot accuracy under attack against training time, for the methods of the front page."""
     measured = Measured.load(FRONT_RECORD)
     points = {}
     for summary in measured.arms.values():
         if summary.name in FRONT:
-            passes = training_passes(measured.comparison, summary.name)
+            _, time = training_cost(measured.comparison, summary.name)
             points[FRONT[summary.name].replace("`", "")] = (
-                Mean(passes, passes, passes, 1),
+                Mean(time, time, time, 1),
                 summary.measures[MEAN_AUA],
             )
-    return aua_against_time(points, "fine-tuning", "training passes")
+    return aua_against_time(points, "fine-tuning")
 
 
 def with_front(readme: str) -> str:

@@ -182,9 +182,7 @@ def accuracies(models: Mapping[str, Mapping[str, Mean]]) -> Figure:
     return figure
 
 
-def aua_against_time(
-    points: Mapping[str, tuple[Mean, Mean]], baseline: str, cost: str = "training time"
-) -> Figure:
+def aua_against_time(points: Mapping[str, tuple[Mean, Mean]], baseline: str) -> Figure:
     """Plot accuracy under attack against training time, with intervals and the efficient frontier.
 
     Intervals of the time that are far longer than the times are cut off at the edge.
@@ -192,7 +190,6 @@ def aua_against_time(
     Args:
         points: For each arm by name, training time relative to the baseline, and Aua%.
         baseline: Name of the baseline.
-        cost: Name of the cost, if it is not the training time.
     """
     figure = Figure(figsize=(4.8, 3.4 + _height_of_legend(points)), layout="constrained")
     axes = figure.subplots()
@@ -212,9 +209,9 @@ def aua_against_time(
         )
     axes.set(ylabel="accuracy under attack, %")
     if len(baseline) > _SHORT:
-        axes.set_xlabel(f"{cost}, relative to\n{baseline}", parse_math=False, fontsize="small")
+        axes.set_xlabel(f"training time, relative to\n{baseline}", parse_math=False, fontsize="small")
     else:
-        axes.set_xlabel(f"{cost}, relative to {baseline}", parse_math=False)
+        axes.set_xlabel(f"training time, relative to {baseline}", parse_math=False)
     # The interval of a disturbed time may be many times the time, and would press all points together.
     widest = max(time.value for time, _ in points.values())
     axes.set_xlim(0, min(1.05 * max(time.high for time, _ in points.values()), _MOST_COST * widest) or 1)
