@@ -12,12 +12,20 @@ import torch
 from tiny import PERTURBING, PLAIN, SEPARABLE, adversary, gradients
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
-from transformers import BertForSequenceClassification, Trainer
+from transformers import (
+    BartConfig,
+    BartForSequenceClassification,
+    BertForSequenceClassification,
+    LongformerConfig,
+    LongformerForSequenceClassification,
+    Trainer,
+)
 
 from earlyrobust.adversarial import ADVERSARIES, FreeLB
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.families import FAMILIES
 from earlyrobust.trainer import AdversarialTrainer
+from earlyrobust.trainer.noising import gradients_at
 
 # Of a bound and of a step; where none is said, the Euclidean norm of an example.
 NORMS = {"smart": math.inf}
@@ -360,6 +368,73 @@ def test_every_family_can_be_trained(step, name, family):
 
 KINDS = {"int": "a whole number", "float": "a number", "bool": "True or False"}
 OF_ANOTHER_TYPE = {"int": [2.5, "3", True, None], "float": ["0.1", True, None], "bool": [1, "yes", None]}
+
+
+def bart():
+    """A model that embeds its tokens by modules beside that of `get_input_embeddings()`."""
+    sizes = {"encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    return BartForSequenceClassification(
+        BartConfig(vocab_size=60, d_model=16, max_position_embeddings=40, **sizes, **heads, **special)
+    )
+
+
+def plain_batch(tokens):
+    ids = torch.arange(4 * tokens).reshape(4, tokens) % 40 + 5
+    ids[:, -1] = 2
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.tensor([0, 1, 0, 1])}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("freelb", {"steps": 1}),
+        ("freelb", {"steps": 2}),
+        ("freeat", {}),
+        ("pgd", {"steps": 0}),
+        ("pgd", {"steps": 0, "initial_magnitude": 0.0}),
+        ("pgd", {"steps": 1}),
+        ("smart", {}),
+        ("fat", {}),
+    ],
+)
+def test_a_model_that_embeds_its_tokens_elsewhere_is_refused(step, name, settings):
+    with pytest.raises(ModelError, match=r"^This model does not pass .* get_input_embeddings\(\), [^.]*\.$"):
+        step(bart(), plain_batch(6), ADVERSARIES[name](**settings))
+
+
+def test_errors_of_other_kinds_keep_their_names(step):
+    model = tiny.classifier()
+    model.get_input_embeddings().register_forward_pre_hook(_fails)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        step(model, tiny.batch(4), adversary("pgd"))
+
+
+def _fails(*_):
+    raise RuntimeError("out of memory")
+
+
+@pytest.mark.parametrize("name", ["freelb", "pgd"])
+def test_a_model_that_pads_its_input_itself_is_refused(step, name):
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = LongformerConfig(
+        vocab_size=60, attention_window=[4], max_position_embeddings=40, pad_token_id=0, **sizes
+    )
+    model = LongformerForSequenceClassification(config)
+    with pytest.raises(ModelError, match=r"^This model pads .* \(4, 7\) to \(4, 8\), [^.]*\.$"):
+        step(model, plain_batch(7), adversary(name))
+    assert step(model, plain_batch(8), adversary(name))
+
+
+def test_gradients_of_embeddings_that_no_pass_computes_are_refused_if_wanted():
+    model = bart()
+    embedding = model.get_input_embeddings()
+    with gradients_at(embedding, wanted=False) as gradients:
+        model(**plain_batch(6)).loss.backward()
+    assert not gradients
+    with pytest.raises(ModelError, match=r"get_input_embeddings\(\), so the noise"), gradients_at(embedding):
+        model(**plain_batch(6)).loss.backward()
 
 
 def settings_of(*types):

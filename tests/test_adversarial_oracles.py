@@ -250,6 +250,18 @@ def test_of_a_layer_that_is_used_again_yopo_means_the_first_use(step):
     assert_is_written_out(step, model, yopo, YOPO(outer_steps=3, inner_steps=2, **ASCENT))
 
 
+def test_yopo_trains_the_rest_of_a_model_whose_embeddings_and_first_layer_are_frozen(step):
+    settings = {"outer_steps": 2, "inner_steps": 2, **ASCENT}
+    _, expected = step(tiny.classifier(), tiny.batch(4), YOPO(**settings))
+    model = tiny.classifier()
+    frozen = ("bert.embeddings.", "bert.encoder.layer.0.")
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(not name.startswith(frozen))
+    _, actual = step(model, tiny.batch(4), YOPO(**settings))
+    kept = {name: gradient for name, gradient in expected.items() if not name.startswith(frozen)}
+    assert_close(actual, kept, rtol=0, atol=0)
+
+
 def assert_is_written_out(step, model, written_out, adversary):
     batch = tiny.batch(4)
     examples = examples_of(model, batch)

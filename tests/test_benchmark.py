@@ -6,12 +6,17 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+import huggingface_hub
 import models
 import pytest
 import torch
 from conftest import Outcome, call
+from tiny_encoder import write_encoder
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from earlyrobust.encoders import load_classifier
 from earlyrobust.evaluation import latency
+from earlyrobust.judging import benchmarking
 from earlyrobust.reports.benchmark import benchmark_tables, benchmark_verdicts
 from earlyrobust.results import BenchmarkRecord, ContenderRecord, LatencyRecord
 from earlyrobust.workspace.environment import describe_environment
@@ -116,6 +121,71 @@ def test_a_run_in_every_form(finished: tuple[Path, Outcome], tmp_path: Path) -> 
     assert all(contender.memory > 0 for contender in record.contenders)
     assert "Cutting heads alone" in outcome.out
     assert sorted(path.name for path in run.iterdir()) == sorted(path.name for path in finished[0].iterdir())
+
+
+QUICKLY = ("--batches", "1,2", "--lengths", "8", "--seconds", "0.1")
+_BART = {
+    **{"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2},
+    **{"decoder_attention_heads": 2, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "pad_token_id": 0},
+    **{"bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 3, "forced_eos_token_id": 3},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "padding"),
+    [
+        ("bart", _BART, "[PAD]"),
+        ("gpt2", {"n_embd": 16, "n_layer": 1, "n_head": 2, "bos_token_id": 2, "eos_token_id": 3}, None),
+    ],
+    ids=["an end token is needed", "no padding token is named"],
+)
+@pytest.mark.parametrize("onnx", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_model_is_given_the_tokens_that_it_needs(
+    kind: str,
+    sizes: dict[str, int],
+    padding: str | None,
+    onnx: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = {"id2label": {0: "even", 1: "odd"}, "label2id": {"even": 0, "odd": 1}}
+    config = AutoConfig.for_model(kind, vocab_size=models.VOCABULARY, **sizes, **names)
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path / "model")
+    tokenizer = models.tokenizer()
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    tokenizer.pad_token, tokenizer.eos_token = padding, "[SEP]"
+    tokenizer.save_pretrained(tmp_path / "model")
+    if not onnx:
+        monkeypatch.setattr(benchmarking, "find_spec", lambda _: None)
+    outcome = call("benchmark", tmp_path / "model", *QUICKLY, "--output", tmp_path / "out")
+    assert outcome.code == 0, outcome
+    for contender in BenchmarkRecord.load(tmp_path / "out").contenders:
+        assert [latency.batch_size for latency in contender.latencies] == [1, 2]
+        assert contender.memory > 0
+
+
+@pytest.mark.parametrize("name", ["me/tiny", "tiny"])
+def test_the_size_of_a_model_on_the_hub_is_that_of_its_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(benchmarking, "find_spec", lambda _: None)
+    monkeypatch.setattr(benchmarking, "memory_of", lambda *_: 1)
+    repository, commit = tmp_path / "cache" / f"models--{name.replace('/', '--')}", 40 * "0"
+    folder = write_encoder(repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+    (folder / "model.safetensors.txt").write_text("no weights", encoding="utf-8")
+    outcome = call("benchmark", name, *QUICKLY, "--output", tmp_path / "out")
+    assert outcome.code == 0, outcome
+    (contender,) = BenchmarkRecord.load(tmp_path / "out").contenders
+    assert contender.bytes == (folder / "model.safetensors").stat().st_size
+    # If the cache keeps the file elsewhere, the size is that of the weights in memory.
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    assert call("benchmark", name, *QUICKLY, "--output", tmp_path / "other").code == 0
+    (contender,) = BenchmarkRecord.load(tmp_path / "other").contenders
+    assert contender.bytes == sum(4 * weight.numel() for weight in load_classifier(name).parameters())
 
 
 def test_what_cannot_be_timed_is_said(finished: tuple[Path, Outcome], tmp_path: Path) -> None:

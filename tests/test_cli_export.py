@@ -10,6 +10,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import models
 import pytest
 from conftest import Outcome, call, write_csv, write_reviews
 from huggingface_hub import ModelCard
@@ -58,6 +59,8 @@ def test_a_run_is_exported_and_judged_on_its_own_test_data(run: Path, to: str, l
     # The card holds a program, which needs onnxruntime and tokenizers alone if the form is ONNX.
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert ModelCard(card).data.pipeline_tag == "text-classification"
+    # A program that loads another form says itself how much its tokenizer leaves of a text.
+    assert ("It reads at most 128 tokens" in card) == to.startswith("onnx")
     program = card.split("```python\n")[1].split("```")[0]
     program = program.replace("path/to/this/folder", str(folder)).replace("path/or/name", str(folder))
     texts = ["a dull film", "a warm and funny film " * 40]
@@ -131,6 +134,32 @@ def test_a_model_of_unknown_data_is_compared_on_made_up_sentences(run: Path, tmp
     assert (refused.code, "✓" in refused.out) == (2, False)
     assert "--test-file" in refused.err
     assert not (tmp_path / "other").exists()
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    ("kind", "options", "length"),
+    [
+        ("bert", (), 300),
+        pytest.param("bert", ("--max-length", 40), 40, marks=pytest.mark.slow),
+        pytest.param("modernbert", (), None, marks=pytest.mark.slow),
+    ],
+)
+def test_without_data_an_onnx_file_reads_as_much_as_its_model(
+    kind: str, options: tuple[object, ...], length: int | None, tmp_path: Path
+) -> None:
+    models.classifier(kind, max_position_embeddings=300).save_pretrained(tmp_path / "model")
+    tokenizer = models.tokenizer()
+    tokenizer.model_input_names = list(models.batch(kind))
+    tokenizer.save_pretrained(tmp_path / "model")
+    outcome = call("export", tmp_path / "model", "--to", "onnx", "--output", tmp_path / "out", *options)
+    assert outcome.code == 0, outcome
+    record = ExportRecord.load(tmp_path / "out")
+    assert (record.max_length, record.check.data) == (length, "builtin")
+    truncation = json.loads((tmp_path / "out" / "tokenizer.json").read_text(encoding="utf-8"))["truncation"]
+    assert (truncation and truncation["max_length"]) == length
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert re.findall("It reads at most ([0-9]+) tokens", card) == ([] if length is None else [str(length)])
 
 
 @needs_onnx

@@ -13,6 +13,7 @@ from earlyrobust import pipeline
 from earlyrobust.data.tasks import TASKS
 from earlyrobust.errors import ConfigError
 from earlyrobust.options import CompareConfig, RunConfig
+from earlyrobust.pipeline.recipe import Recipe
 
 # A value other than the default for every option, and the options it needs beside it.
 SAMPLES: dict[str, Any] = {
@@ -248,3 +249,17 @@ def test_options_that_cannot_be(options: dict[str, Any], names: str) -> None:
     with pytest.raises(ConfigError) as error:
         RunConfig.build(options)
     assert names in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "options", [{"method": "earlyrobust-noise"}, {"method": "earlyrobust", "start": "continued"}], ids=str
+)
+def test_a_critic_cannot_continue_from_a_search(options: dict[str, str]) -> None:
+    def adversary_of(spec: str, **changes: str) -> object:
+        return Recipe.of(RunConfig.build({**options, "adversary": spec, **changes})).adversary
+
+    for other in ("infobert,anchor_weight=0", "freelb", "fat"):
+        assert adversary_of(other) is not None
+    assert adversary_of("infobert", start="pretrained") is not None
+    with pytest.raises(ConfigError, match=r"^The fine-tuning cannot continue .* or --start pretrained\.$"):
+        adversary_of("infobert")

@@ -187,6 +187,31 @@ def test_a_search_must_leave_something_of_the_training(tmp_path: Path, epochs: f
         make()
 
 
+def test_the_best_model_of_the_search_is_not_that_of_the_cut_model(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"num_train_epochs": 2, "learning_rate": 1e-3, "load_best_model_at_end": True}
+    options |= {f"{kind}_strategy": "steps" for kind in ("eval", "save")} | {"eval_steps": 4, "save_steps": 4}
+    search = search_of(
+        tmp_path / "search",
+        replace(CONFIG, gamma=1.0),
+        **{**options, "continued": True, "adversary": None, "eval_dataset": tiny.dataset(16)},
+    )
+    ticket = search.run()
+    assert search.trainer.state.best_model_checkpoint is not None
+    search.trainer.state.best_metric = 0.0  # a loss below which no other falls
+    checkpoint = search.save_checkpoint(ticket, tmp_path / "cut")
+    rest = AdversarialTrainer(
+        prune(tiny.classifier(), ticket),
+        tiny.arguments(tmp_path / "cut", **options),
+        train_dataset=tiny.dataset(64),
+        eval_dataset=tiny.dataset(16),
+        processing_class=tiny.tokenizer(),
+    )
+    rest.train(str(checkpoint))
+    losses = [entry["eval_loss"] for entry in rest.state.log_history if "eval_loss" in entry]
+    assert rest.state.best_metric == min(losses)
+    assert Path(rest.state.best_model_checkpoint).parent == tmp_path / "cut"
+
+
 def test_an_optimiser_with_states_of_another_shape_is_refused(tmp_path: Path) -> None:
     search = search_of(
         *(tmp_path, replace(CONFIG, gamma=1.0)),

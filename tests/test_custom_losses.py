@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 from transformers import BertForSequenceClassification, EarlyStoppingCallback, Trainer, TrainerCallback
+from transformers.modeling_outputs import Seq2SeqSequenceClassifierOutput
 
 from earlyrobust.adversarial import ADVERSARIES, FreeLB
 from earlyrobust.errors import ConfigError, DataError, ModelError
@@ -456,6 +457,17 @@ def test_outputs_that_an_adversary_needs_and_does_not_get_are_named(tmp_path, na
         return
     with pytest.raises(ConfigError, match=f"^{type(tiny.adversary(name)).__name__} needs the {needed} .*"):
         train(tmp_path, name, trainer_class=trainer_class)
+
+
+def test_a_model_whose_outputs_have_no_hidden_states_is_named_as_the_cause(tmp_path):
+    class Elsewhere(BertForSequenceClassification):
+        def forward(self, **inputs):
+            outputs = super().forward(**inputs)
+            return Seq2SeqSequenceClassifierOutput(loss=outputs.loss, logits=outputs.logits)
+
+    cause = r"^InfoBERT needs the hidden_states .*, but this model returns Seq2SeqSeq[^.]*\.$"
+    with pytest.raises(ModelError, match=cause):
+        tiny.step(tmp_path, tiny.classifier(kind=Elsewhere), tiny.batch(4), tiny.adversary("infobert"))
 
 
 @pytest.mark.parametrize("name", [None, "pgd", "freelb", "freeat", "yopo", "wordswap"])

@@ -457,7 +457,7 @@ def test_a_text_in_the_last_field_of_a_tsv_may_have_line_ends(
 
 def test_a_quote_in_the_last_field_that_swallows_rows_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tsv", 'label\ttext\n1\t"a\n0\tb"\n')
-    with pytest.raises(DataError, match="opens in line 2 of .* closes in line 3"):
+    with pytest.raises(DataError, match=r"opens in line 2 of .* closes in line 3"):
         read_table(path, ["text", "label"])
 
 

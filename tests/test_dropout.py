@@ -103,6 +103,22 @@ def test_attention_is_that_of_pytorch_on_average(kind: str) -> None:
     assert draws.std() > 0.01
 
 
+@pytest.mark.parametrize("kind", ["bool", "float"])
+def test_a_row_that_may_attend_to_nothing_gets_what_pytorch_gives(kind: str) -> None:
+    torch.manual_seed(6)
+    allowed = torch.ones(2, 1, 5, 5, dtype=torch.bool)
+    allowed[1, :, 2:] = False
+    mask = allowed if kind == "bool" else torch.zeros(2, 1, 5, 5).masked_fill(~allowed, -torch.inf)
+    found = []
+    for context in (torch.enable_grad, cheap_dropout):
+        fed = [torch.ones(2, 3, 5, 8, requires_grad=True) for _ in range(3)]
+        with context():
+            attended = functional.scaled_dot_product_attention(*fed, attn_mask=mask, dropout_p=1e-5)
+        found.append([attended, *torch.autograd.grad(attended.square().sum(), fed)])
+    assert not found[0][0][1, :, 2:].any()
+    assert all(torch.allclose(one, other, atol=1e-3) for one, other in zip(*found, strict=True))
+
+
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "modernbert", "deberta-v2"])
 def test_a_model_without_dropout_trains_as_ever(family: str) -> None:
     model: Any = models.classifier(family)

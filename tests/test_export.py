@@ -19,6 +19,7 @@ from earlyrobust.errors import ModelError
 from earlyrobust.export import export_dense, export_onnx, export_remote_code
 from earlyrobust.families import FAMILIES
 from earlyrobust.pruning import prune
+from earlyrobust.workspace.finding import bytes_of_weights
 
 # Loads what lies in a folder as <family>/<how>, and feeds it what <family>.json holds.
 LOAD = """
@@ -174,6 +175,35 @@ def test_onnx_gives_the_same_logits_for_any_batch(family: str, tmp_path: Path) -
     assert eight.is_quantised
     assert not torch.equal(whole.file_digest, eight.file_digest)
     assert sizes[1] != sizes[0]
+
+
+def test_weights_of_a_large_model_are_in_a_file_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+    monkeypatch.setattr("torch.onnx._internal.exporter._onnx_program._LARGE_MODEL_THRESHOLD", 1_000)
+    tokenizer = models.tokenizer()
+    tokenizer.model_input_names = list(models.batch("bert"))
+    digests = []
+    for how in ("onnx", "int8"):
+        export_onnx(cut("bert"), tokenizer, tmp_path / how, int8=how == "int8")
+        weights = tmp_path / how / "model.onnx.data"
+        assert weights.stat().st_size == bytes_of_weights(tmp_path / how) - sum(
+            file.stat().st_size for file in weights.parent.glob("*.onnx")
+        )
+        model = load_classifier(str(tmp_path / how))
+        found, expected = model(**models.batch("bert")).logits, models.logits(cut("bert"))
+        assert np.corrcoef(found.flatten(), expected.flatten())[0, 1] > (0.85 if how == "int8" else 0.9999)
+        assert model.is_quantised == (how == "int8")
+        digests.append(model.file_digest)
+    # Other weights are another model; files that the graph does not name are none of its weights.
+    (tmp_path / "int8" / "model.onnx.bak").write_bytes(b"of the user")
+    assert torch.equal(load_classifier(str(tmp_path / "int8")).file_digest, digests[1])
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert not torch.equal(load_classifier(str(tmp_path / "int8")).file_digest, digests[1])
+    weights.unlink()
+    with pytest.raises(ModelError, match=r"model\.onnx' cannot be run by onnxruntime: export .*\.$"):
+        load_classifier(str(tmp_path / "int8"))
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ from transformers import AutoConfig, GPT2Config, PreTrainedModel, XLNetConfig
 from earlyrobust.attacks import Victim
 from earlyrobust.errors import ModelError
 from earlyrobust.families import FAMILIES, Dimensions, Family, family_of
-from earlyrobust.pruning import masked, prune
+from earlyrobust.pruning import ImportanceCoefficients, masked, prune
+from earlyrobust.pruning.zeroing import matrices_of
 
 HEAD_SIZE = HIDDEN // HEADS
 
@@ -40,6 +41,28 @@ def test_other_families_are_refused_and_the_supported_ones_named(config: object)
     with pytest.raises(ModelError) as error:
         family_of(config)
     assert all(f"{name}" in str(error.value) for name in [config.model_type, *FAMILIES])
+
+
+class Adapted(torch.nn.Module):
+    """A model as an adapter of PEFT wraps it: its layers have another path."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.config = model.config
+        self.base_model = torch.nn.Module()
+        self.base_model.model = model
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_model_in_an_adapter_is_refused_until_the_adapter_is_merged(name: str) -> None:
+    model = Adapted(models.classifier(name))
+    for use in (
+        lambda: matrices_of(model),
+        lambda: prune(model, models.ticket(name)),
+        lambda: ImportanceCoefficients.attach(model),
+    ):
+        with pytest.raises(ModelError, match=r"^Adapted has no layers .* model\.merge_and_unload\(\)\.$"):
+            use()
 
 
 PRECISIONS = [(torch.bfloat16, 0.2), (torch.float32, 1e-5), (torch.float64, 1e-12)]

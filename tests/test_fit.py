@@ -14,9 +14,10 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 import earlyrobust
-from earlyrobust import PGD, Fitted, Flooding, FreeLB, Ticket, fit
+from earlyrobust import PGD, Fitted, Flooding, FreeLB, Ticket, fit, processes
 from earlyrobust.adversarial import Adversary
 from earlyrobust.errors import EarlyRobustError
+from earlyrobust.pipeline import fitting
 from earlyrobust.pipeline.recipe import named_adversary
 from earlyrobust.workspace.observer import Observer
 from earlyrobust.workspace.progress import Pace, ProgressLines
@@ -381,3 +382,29 @@ def test_a_missing_text_is_reported(encoder: Path, tmp_path: Path) -> None:
     rows = {"text": ["good", None, "bad", "fine"] * 8, "label": [0, 1, 0, 1] * 8}
     with pytest.raises(EarlyRobustError, match="The text in column 'text' is missing in row 2"):
         fit(model, AutoTokenizer.from_pretrained(encoder), rows, output=tmp_path / "run", **PLAIN)
+
+
+def test_of_several_processes_the_first_alone_writes_and_speaks(
+    encoder: Path,
+    reviews: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """This process counts as the second of two, and the first one succeeds."""
+
+    def gathered(value: Any) -> list[Any]:
+        return [None, None] if value is None else [[None], value]
+
+    def run(config: Any, observer: Observer) -> None:
+        observer.note("The run begins.")
+        raise EarlyRobustError("The run has begun.")
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(processes, "gathered", gathered)
+    monkeypatch.setattr(fitting, "run", run)
+    with pytest.raises(EarlyRobustError, match="The run has begun"):
+        fit(encoder, train_dataset=classes(reviews), output=tmp_path / "run", **PLAIN)
+    assert not (tmp_path / "run").exists()
+    assert "The run begins" not in capsys.readouterr().err

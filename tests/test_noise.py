@@ -209,6 +209,41 @@ def test_the_level_stays_between_zero_and_one_and_its_state_is_kept() -> None:
     assert rate.losses == pytest.approx([0.95 * 0.2 + 0.05 * 0.2, 5.0])
 
 
+@pytest.mark.parametrize("loss", [np.nan, np.inf])
+def test_losses_that_are_not_finite_do_not_count(loss: float) -> None:
+    rate = FittedRate(2, keeps=0.5, ramp=0.5)
+    rate.add(np.array([0.1, loss, 0.3, loss]), np.array([False, False, True, True]))
+    assert rate.losses.tolist() == [0.1, 0.3]
+    rate.add(np.array([loss]), np.array([True]))
+    assert rate.losses.tolist() == [0.1, 0.3]
+
+
+@pytest.mark.parametrize("noisy", [0.1, 0.6])
+def test_a_second_training_begins_at_the_level_of_the_first(noisy: float) -> None:
+    rate = FittedRate(2, keeps=0.5, ramp=0.5)
+    rate.add(np.array([0.1, noisy]), np.array([False, True]))
+    rate.move(1.0)
+    rate.level = 0.4
+    rate.move(0.01)
+    assert rate.level == 0.4
+    rate.move(0.11)
+    assert rate.level == pytest.approx(0.4 + 0.2 * rate.direction)
+
+
+def test_a_halved_rate_stays_so_after_a_resume() -> None:
+    rate = FittedRate(2, keeps=0.0, ramp=0.5)
+    rate.move(0.15)
+    rate.halve()
+    other = FittedRate(2, keeps=0.0, ramp=0.5)
+    other.state = rate.state
+    for each in (rate, other):
+        assert (each.level, each.limit) == (0.15, 0.5)
+        each.move(0.2)
+        assert each.level == pytest.approx(0.25)
+        each.move(1.0)
+        assert each.level == 0.5
+
+
 def test_of_a_pair_the_second_text_is_changed(tokenizer: PreTrainedTokenizerBase) -> None:
     made = noise(tokenizer, misspells_others=1.0)
     first = "Is the good film a bad movie?"
@@ -382,6 +417,41 @@ def test_a_missing_neighbour_stays_missing_whatever_the_memory(memory: float, me
         table.add(np.array([0]), np.array([0]), np.array([[gain, -np.inf]]))
     assert table.means[0, 0].tolist() == [mean, -np.inf]
     assert table.best(0, 0) == 0
+
+
+@pytest.mark.parametrize("overflow", [np.nan, np.inf, -np.inf])
+def test_words_whose_gradient_overflows_are_left_out(
+    tokenizer: PreTrainedTokenizerBase, overflow: float
+) -> None:
+    """In float16 the optimiser skips such a step, so its gains must not stay in the table."""
+    made = noise(tokenizer)
+    batch = made.batch([("a good film",), ("a bad film",)], [0, 1], epoch=0)
+    tokens = batch.tokens["input_ids"]
+    weight, gradient = torch.randn(len(tokenizer), 4), torch.randn(*tokens.shape, 4)
+    made.observe(gradient, tokens, weight, batch.found)
+    made.update(0.1)
+    before, seen = made.table.means[1].copy(), made.table.seen.copy()
+    assert seen.any(1).all()
+    gradient[1] = overflow
+    made.observe(gradient, tokens, weight, batch.found)
+    made.update(0.2)
+    assert np.array_equal(made.table.means[1], before)
+    assert np.array_equal(made.table.seen, seen)
+    gains = first_order_gains(gradient, tokens, weight, batch.found, Pieces(made.lexicon, tokenizer))
+    lengths = np.array([len(made.lexicon.neighbours[word]) for word in batch.found.words])
+    assert np.array_equal(np.isneginf(gains), np.arange(3) >= lengths[:, None])
+    other = noise(tokenizer)
+    other.observe(gradient, tokens, weight, batch.found)
+    other.update(0.1)
+    assert other.table.seen.any(1).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("gain", [np.nan, np.inf])
+def test_the_table_leaves_out_gains_that_are_not_finite(gain: float) -> None:
+    table = GainTable(1, 1, 3)
+    zeros = np.array([0, 0])
+    table.add(zeros, zeros, np.array([[gain, 1.0, -np.inf], [2.0, 4.0, -np.inf]]))
+    assert table.means[0, 0].tolist() == [2, 4, -np.inf]
 
 
 @pytest.mark.parametrize("guided", [0.0, 0.7, 1.0])
@@ -668,8 +738,9 @@ def test_noise_in_transformers_own_trainer_is_new_in_each_epoch(
 
 def test_what_the_collator_cannot_do_is_refused(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
     padding = DataCollatorWithPadding(tokenizer)
-    with pytest.raises(ConfigError, match="Learned noise needs the gradients of AdversarialTrainer"):
-        NoiseCollator(padding, noise(tokenizer, choice="learned"))
+    for choice in ("learned", "gradient"):
+        with pytest.raises(ConfigError, match=f"'{choice}' needs the gradients of AdversarialTrainer"):
+            NoiseCollator(padding, noise(tokenizer, choice=choice))
     collator = NoiseCollator(padding, noise(tokenizer, choice="random"))
     kept = tiny.arguments(tmp_path, dataloader_num_workers=2, dataloader_persistent_workers=True)
     with pytest.raises(ConfigError, match="dataloader_persistent_workers"):

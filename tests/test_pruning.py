@@ -18,6 +18,10 @@ from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BertForMultipleChoice,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertModel,
     GPT2Config,
     GPT2ForSequenceClassification,
     PreTrainedModel,
@@ -28,8 +32,10 @@ from transformers import (
 
 from earlyrobust.errors import ModelError, TicketError
 from earlyrobust.families import FAMILIES
-from earlyrobust.pruning import ImportanceCoefficients, is_cut, masked, prune
+from earlyrobust.pruning import ImportanceCoefficients, is_cut, masked, prune, zero_weights
+from earlyrobust.pruning.zeroing import matrices_of
 from earlyrobust.tickets.ticket import JSON_NAME, TENSORS_NAME, Ticket
+from earlyrobust.tickets.weight_ticket import WeightTicket
 
 HEAD_SIZE = HIDDEN // HEADS
 
@@ -103,6 +109,61 @@ def test_a_model_of_another_family_is_refused_and_the_supported_ones_named(model
         with pytest.raises(ModelError) as error:
             use()
         assert all(name in str(error.value) for name in [model.config.model_type, *FAMILIES])
+
+
+class Own(BertForSequenceClassification):  # type: ignore[misc]
+    """A class of a user, whose logits a cut model would not have."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        outputs = super().forward(*args, **kwargs)
+        outputs["logits"] = outputs["logits"] + 7
+        return outputs
+
+
+@pytest.mark.parametrize("kind", [Own, BertForTokenClassification, BertForMultipleChoice, BertModel])
+def test_a_class_that_the_cut_model_cannot_stand_for_is_refused(kind: type[PreTrainedModel]) -> None:
+    model = kind(models.classifier("bert").config)
+    uses = [lambda: prune(model, models.ticket("bert"))]
+    if kind is not Own:  # a search may train by the loss of such a class
+        uses.append(lambda: ImportanceCoefficients.attach(model))
+    for use in uses:
+        with pytest.raises(ModelError) as error:
+            use()
+        assert str(error.value) == (
+            "Only models of the class BertForSequenceClassification can be cut, but this one is of the class "
+            f"{kind.__name__}: load it with AutoModelForSequenceClassification."
+        )
+    assert not hasattr(model, "importance")
+
+
+# What stays frozen.
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_cut_model_has_the_same_weights_frozen(family: str) -> None:
+    model = models.classifier(family)
+    assert all(weight.requires_grad for weight in prune(model, models.ticket(family)).parameters())
+    model.get_input_embeddings().requires_grad_(False)
+    FAMILIES[family].layers(model)[0].requires_grad_(False)
+    frozen = [name for name, weight in model.named_parameters() if not weight.requires_grad]
+    small = prune(model, models.ticket(family))
+    assert [name for name, weight in small.named_parameters() if not weight.requires_grad] == frozen
+    assert 1 < len(frozen) < len(list(model.parameters()))
+
+
+def test_zeros_need_no_gradient_of_a_frozen_matrix() -> None:
+    model = models.classifier("bert")
+    FAMILIES["bert"].layers(model)[0].requires_grad_(False)
+    random = np.random.default_rng(0)
+    masks = {
+        f"{name}.weight": random.random(part.weight.shape) < 0.7 for name, part in matrices_of(model).items()
+    }
+    zero_weights(model, WeightTicket("bert", masks))
+    model(**models.batch("bert"), labels=torch.tensor([0, 1, 2, 1, 0])).loss.backward()
+    for name, mask in masks.items():
+        weight, cut = model.get_parameter(name), torch.from_numpy(~mask)
+        assert not weight[cut].any()
+        assert weight.grad is None if not weight.requires_grad else not weight.grad[cut].any()
 
 
 # Saving and loading.

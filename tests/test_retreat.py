@@ -44,13 +44,14 @@ def train(
     good: dict[int, bool | None],
     *callbacks: Any,
     resume: str | None = None,
+    ramp: float = 0.5,
     **changes: Any,
 ) -> tuple[AdversarialTrainer, list[int], Watch]:
     """Train for 16 steps; `good` holds the judgement of each step at which the training is judged."""
     told: list[int] = []
     watch = Watch()
     trainer: AdversarialTrainer
-    made = noise(tokenizer, ramp=0.5)
+    made = noise(tokenizer, ramp=ramp)
     guard = RetreatCallback(lambda _: good[trainer.state.global_step], made, told.append)
     trainer = AdversarialTrainer(
         small_model(),
@@ -81,6 +82,16 @@ def test_a_bad_quarter_goes_back_to_the_last_good_one(
     assert trainer.noise is not None
     assert (trainer.noise.rate.limit, trainer.noise.rate.level) == (0.5, 0.5)
     assert TrainingLog.of(trainer.state.log_history).retreats == [8]
+
+
+def test_going_back_halves_a_level_below_its_limit_too(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    good = {4: True, 8: False, 12: None, 16: None}
+    trainer, told, _ = train(tokenizer, tmp_path, good, ramp=1.0, logging_steps=1)
+    levels = [entry["noise_level"] for entry in trainer.state.log_history if "noise_level" in entry]
+    assert told == [8]
+    assert levels[6:9] == pytest.approx([7 / 16, 4 / 16, 5 / 16])
 
 
 def test_a_training_that_ends_badly_ends_with_its_last_good_state(

@@ -22,7 +22,7 @@ CONFIG = SearchConfig(head_ratio=1 / 4, neuron_ratio=0.3, min_steps=2)
 
 
 def search_of(folder, config=CONFIG, *, kind=EarlyRobustSearch, model=None, dataset=None, **changes):
-    names = ("adversary", "callbacks", "on_miniepoch", "continued")
+    names = ("adversary", "callbacks", "on_miniepoch", "continued", "eval_dataset")
     own = {name: changes.pop(name) for name in names if name in changes}
     return kind(
         model or tiny.classifier(dropout=0.1),

@@ -130,6 +130,24 @@ def test_an_interrupted_search_resumes_bit_for_bit(tmp_path, name, adversary, sa
 
 
 @every_search
+def test_true_resumes_from_the_last_checkpoint_and_false_from_none(tmp_path, name):
+    began = []
+
+    class First(TrainerCallback):
+        def on_train_begin(self, args, state, control, **_):
+            began.append(state.global_step)
+
+    def search(resume, callback=First):
+        saving = {"save_strategy": "steps", "save_steps": 3}
+        return search_of(tmp_path, name, adversary=None, callbacks=[callback], **saving).run(resume)
+
+    with pytest.raises(KeyboardInterrupt):
+        search(None, tiny.Interrupt(7))
+    assert_same(search(True), search(False))
+    assert began == [6, 0]
+
+
+@every_search
 @pytest.mark.parametrize("adversary", [None, ADVERSARY, INFOBERT], ids=["plain", "freelb", "infobert"])
 @pytest.mark.parametrize("stop", [None, 2], ids=["finished", "interrupted"])
 def test_afterwards_nothing_of_the_search_is_left_on_the_model(tmp_path, name, adversary, stop):

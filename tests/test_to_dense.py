@@ -58,6 +58,14 @@ def test_precision_mode_and_argument_are_kept(dtype: torch.dtype) -> None:
     assert all(torch.equal(weight, before[name]) for name, weight in small.state_dict().items())
 
 
+def test_the_same_weights_are_frozen() -> None:
+    small = prune(models.classifier("bert"), models.ticket("bert"))
+    small.base_model.requires_grad_(False)
+    dense = to_dense(small)
+    trained = [name for name, weight in dense.named_parameters() if weight.requires_grad]
+    assert trained == ["classifier.weight", "classifier.bias"]
+
+
 def test_what_cannot_be_made_dense_is_refused() -> None:
     with pytest.raises(ModelError, match=r"^The model is not cut, .*\.$"):
         to_dense(models.classifier("bert"))

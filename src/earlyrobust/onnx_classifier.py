@@ -39,7 +39,7 @@ class OnnxClassifier(nn.Module):
     """A classifier in an ONNX file, on the CPU, for inference only.
 
     Args:
-        path: The file.
+        path: The file. Weights of a large graph are in another file beside it, which the graph names.
         config: The model's configuration, which names the classes.
 
     Attributes:
@@ -64,14 +64,15 @@ class OnnxClassifier(nn.Module):
         # Threads that wait for the next batch in a loop would take the cores from all other work.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            content = path.read_bytes()
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self.is_quantised, digest = _facts(path)
+            # Given the content of the file alone, onnxruntime would not find the other file.
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # onnxruntime raises errors of its own classes
             raise ModelError(f"'{path}' cannot be run by onnxruntime: export the model again.") from error
         self.inputs = [node.name for node in self._session.get_inputs()]
-        self.is_quantised = any(name.encode() in content for name in _QUANTISES)
         # The hash identifies the model, because it has no weights that could be hashed.
-        digest = hashlib.sha256(content).digest()
         self.register_buffer("file_digest", torch.frombuffer(bytearray(digest), dtype=torch.uint8))
 
     def forward(self, **inputs: Tensor) -> SequenceClassifierOutput:
@@ -95,3 +96,14 @@ class OnnxClassifier(nn.Module):
         fed: dict[str, Any] = {name: inputs[name].numpy() for name in self.inputs}
         (logits,) = self._session.run(None, fed)
         return torch.from_numpy(logits)
+
+
+def _facts(path: Path) -> tuple[bool, bytes]:
+    """Return whether a graph quantises activations, and the hash of the graph with all its weights."""
+    content = path.read_bytes()
+    digest = hashlib.sha256(content)
+    for beside in sorted(path.parent.glob(f"{path.name}?*")):
+        if beside.name.encode() in content:  # the graph names the file of its weights
+            with beside.open("rb") as file:
+                hashlib.file_digest(file, lambda: digest)
+    return any(name.encode() in content for name in _QUANTISES), digest.digest()

@@ -14,6 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from earlyrobust.errors import ModelError
+
+# How autograd says that the loss does not depend on δ.
+_INDEPENDENT = ("not have been used in the graph", "does not require grad")
+
 
 class Perturbation:
     """Creates, moves and projects δ per example, at valid tokens only, and adds it to the embeddings.
@@ -30,16 +35,39 @@ class Perturbation:
 
     @contextmanager
     def applied(self, delta: Tensor) -> Iterator[None]:
-        """Add `delta` (B, T, D) to the embeddings while the context lasts."""
+        """Add `delta` (B, T, D) to the embeddings while the context lasts.
+
+        Raises:
+            ModelError: If no pass within the context computes the embeddings, or one computes them for other
+                tokens than those of the batch.
+        """
+        added = False
 
         def add(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+            nonlocal added
+            # Unequal shapes may still fit each other by broadcasting, but then δ would reach other tokens.
+            if output.shape[:-1] != self.mask.shape[:-1]:
+                raise ModelError(
+                    f"This model pads its input itself or rearranges it, from {tuple(self.mask.shape[:-1])} "
+                    f"to {tuple(output.shape[:-1])}, so its embeddings cannot be perturbed: choose another "
+                    "model, or pad the texts to a length that it keeps."
+                )
+            added = True
             return output + (delta * self.mask).to(output.dtype)
 
         handle = self._embedding.register_forward_hook(add)
         try:
             yield
+        except RuntimeError as error:
+            # A pass without δ fails where δ's gradient is wanted. Other errors, such as of memory or of other
+            # processes, keep their names.
+            if added or not any(words in str(error) for words in _INDEPENDENT):
+                raise
+            raise _bypassed() from error
         finally:
             handle.remove()
+        if not added:
+            raise _bypassed()
 
     @property
     def channels(self) -> int:
@@ -126,6 +154,13 @@ class Perturbation:
         """
         length = _norms(gradient, norm, 2 if each_token else (1, 2))
         return _project(delta + step_size * gradient / length.where(length > 0, 1), bound, norm)
+
+
+def _bypassed() -> ModelError:
+    return ModelError(
+        "This model does not pass its tokens through get_input_embeddings(), so its embeddings cannot be "
+        "perturbed: choose another model, or a method and noise that perturb no embeddings."
+    )
 
 
 def _project(delta: Tensor, bound: float, norm: float) -> Tensor:

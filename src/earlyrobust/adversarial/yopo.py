@@ -68,6 +68,8 @@ class YOPO(Adversary):
         delta = perturbation.uniform(config.initial_magnitude, config.bound)
         losses = []
         for step in range(config.outer_steps):
+            # The costate is a gradient even where the embeddings and the first layer are frozen.
+            delta.requires_grad_()
             costate = _Costate(passes.first_layer())
             with perturbation.applied(delta), costate:
                 losses.append(passes.accumulate(1 / config.outer_steps))

@@ -89,6 +89,9 @@ def random_batch(model: PreTrainedModel, batch_size: int, tokens: int, seed: int
     generator = torch.Generator().manual_seed(seed)
     # Models may treat special tokens differently. These have low ids, so only the upper half is drawn.
     ids = torch.randint(vocabulary // 2, vocabulary, (batch_size, tokens), generator=generator)
+    end = getattr(model.config, "eos_token_id", None)
+    if model.config.is_encoder_decoder and isinstance(end, int):
+        ids[:, -1] = end  # such models read their answer off the end token
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if isinstance(model, OnnxClassifier) and "token_type_ids" in model.inputs:
         batch["token_type_ids"] = torch.zeros_like(ids)

@@ -32,7 +32,8 @@ def export_onnx(
     """Write a classifier as `model.onnx`, for batches of any size and texts of any length.
 
     The function also writes the configuration of an ordinary model of the same family. The graph itself holds
-    the sizes of a cut model. Save the tokenizer beside it with `tokenizer.save_pretrained`.
+    the sizes of a cut model. Weights of more than 1.5 GiB are in `model.onnx.data` beside it. Save the
+    tokenizer beside it with `tokenizer.save_pretrained`.
 
     Args:
         model: Any classifier, cut or not, in float32. The function changes neither the model nor its device.
@@ -119,8 +120,15 @@ def _quantise(graph: Path, target: Path) -> None:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     prepared = graph.with_name("prepared.onnx")
-    quant_pre_process(graph, prepared, skip_symbolic_shape=True)
-    quantize_dynamic(prepared, target, per_channel=True, weight_type=QuantType.QInt8)
+    # A file of a graph cannot exceed 2 GiB. So if the exporter puts weights into a file of their own, every
+    # step does.
+    apart = graph.with_name(f"{graph.name}.data").is_file()
+    quant_pre_process(
+        graph, prepared, skip_symbolic_shape=True, save_as_external_data=apart, all_tensors_to_one_file=True
+    )
+    quantize_dynamic(
+        prepared, target, per_channel=True, weight_type=QuantType.QInt8, use_external_data_format=apart
+    )
 
 
 @contextlib.contextmanager

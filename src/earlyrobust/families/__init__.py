@@ -14,11 +14,14 @@ from earlyrobust.extensions import installed
 from earlyrobust.lazy import Entry, LazyTable, lazily
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    from collections.abc import Sequence
+
+    from torch import nn
+    from transformers import PreTrainedConfig, PreTrainedModel
 
     from earlyrobust.families.base import Dimensions, Family
 
-__all__ = ["CUT_PREFIX", "FAMILIES", "Dimensions", "Family", "family_of", "register_family"]
+__all__ = ["CUT_PREFIX", "FAMILIES", "Dimensions", "Family", "family_of", "layers_of", "register_family"]
 
 _LOGGER = logging.getLogger(__name__)
 # The model type of a cut model is this prefix and the model type of its family.
@@ -76,6 +79,23 @@ def family_of(config: PreTrainedConfig) -> Family:
             f"choose an encoder of one of the supported families ({', '.join(sorted(FAMILIES))})."
         )
     return family
+
+
+def layers_of(model: PreTrainedModel) -> Sequence[nn.Module]:
+    """List the transformer layers of a user's model, first to last.
+
+    Raises:
+        ModelError: If the architecture is not supported, or the model has no layers where its family has
+            them, as a model that an adapter wraps.
+    """
+    family = family_of(model.config)
+    try:
+        return family.layers(model)
+    except AttributeError as error:
+        raise ModelError(
+            f"{type(model).__name__} has no layers at '{family.layers_path}': if an adapter wraps the model, "
+            "merge it first with model.merge_and_unload()."
+        ) from error
 
 
 def _register_installed() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import numpy as np
 from earlyrobust import processes
 from earlyrobust.encoders import (
     Note,
+    fit_tokenizer,
     length_to_read,
     load_classifier,
     load_skeleton,
@@ -95,12 +97,13 @@ def benchmark(
         memory = {}
         for contender in contenders:
             with observer.stage(f"Measuring memory of {contender.name}"):
-                memory[contender.name] = memory_of(load_classifier, contender.folder, *largest)
+                load = partial(_load_padded, contender.model.config.pad_token_id)
+                memory[contender.name] = memory_of(load, contender.folder, *largest)
         record = BenchmarkRecord(
             [
                 ContenderRecord(
                     name=contender.name,
-                    bytes=bytes_of_weights(Path(contender.folder)),
+                    bytes=bytes_of_weights(contender.folder) or _bytes_of_parameters(contender.model),
                     memory=memory[contender.name],
                     latencies=timed[contender.name],
                     device=contender.model.device.type,
@@ -130,6 +133,8 @@ def _forms(model_name: str, scratch: Path, named: bool, note: Note) -> Iterator[
     """Yield a classifier as it is, and in its other forms."""
     place = model_in(model_name)
     model, tokenizer = load_classifier(place, note), load_tokenizer(place)
+    # Its sentences are about padding, and no text of a benchmark is padded.
+    fit_tokenizer(tokenizer, model.config)
 
     def contender(form: str, made: PreTrainedModel | None = None) -> _Contender:
         folder = scratch / form.replace(" ", "-")
@@ -160,3 +165,14 @@ def _forms(model_name: str, scratch: Path, named: bool, note: Note) -> Iterator[
             if dense is not None:
                 yield contender(f"{DENSE_FORM} {form}")
             yield contender(form)
+
+
+def _load_padded(padding: int, place: str) -> PreTrainedModel:
+    """Load a classifier and give it a padding token, without the memory that a tokenizer needs."""
+    model = load_classifier(place)
+    model.config.pad_token_id = padding
+    return model
+
+
+def _bytes_of_parameters(model: PreTrainedModel) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in model.parameters())

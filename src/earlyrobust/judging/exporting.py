@@ -22,6 +22,7 @@ from earlyrobust.encoders import (
     load_classifier,
     load_tokenizer,
     on_device,
+    readable_tokens,
     save_tokenizer,
 )
 from earlyrobust.errors import ConfigError, ModelError, OutputError
@@ -55,7 +56,8 @@ if TYPE_CHECKING:
 
 # The largest number of examples on which the two are compared.
 _CHECKED = 1_000
-# Number of sentences of the built-in corpus, which only show that both compute the same.
+# Number of sentences of the built-in corpus, which only show that both compute the same, and the tokens that
+# are read of each. The export itself reads longer texts.
 _MADE_UP = 200
 _TOKENS = 128
 
@@ -166,6 +168,8 @@ class _Job:
             bytes=0,
             config=json.loads(json.dumps(options, default=str)),
             environment=describe_environment(),
+            labels=subject.outputs,
+            max_length=_length(subject, data, has_labels),
         )
         return cls(subject, has_labels, record, observer)
 
@@ -211,15 +215,19 @@ class _Job:
                 inputs = export_onnx(model, tokenizer, folder, int8=form == "onnx-int8")
         save_tokenizer(tokenizer, folder)
         if inputs:
-            complete_tokenizer(folder, tokenizer, self.subject.max_length)
-        made = replace(
-            self.record,
-            bytes=bytes_of_weights(folder),
-            inputs=inputs,
-            labels=self.subject.outputs,
-            max_length=self.subject.max_length,
-        )
+            complete_tokenizer(folder, tokenizer, self.record.max_length)
+        made = replace(self.record, bytes=bytes_of_weights(folder), inputs=inputs)
         made.save(folder)
+
+
+def _length(subject: Subject, data: TestData, has_labels: bool) -> int | None:
+    """Return the maximum number of tokens of a text that an export reads; None for no limit.
+
+    The made-up sentences set no limit: without data, the export reads as much as the model.
+    """
+    if has_labels or data.max_length is not None:
+        return subject.max_length
+    return readable_tokens(subject.model, subject.tokenizer)
 
 
 def _on_made_up_sentences(model_name: str, data: TestData, observer: Observer) -> Subject:

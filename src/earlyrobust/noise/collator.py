@@ -32,22 +32,22 @@ class NoiseCollator(TrainerCallback):  # type: ignore[misc]
 
     Pass it to a Trainer as `data_collator` and in `callbacks`, with `remove_unused_columns=False`. Examples
     with the column `text` (and `pair`) get noise. So give the training data this column, and the evaluation
-    data none. The rate does not rise, because Trainer may collate examples ahead of time. Learned noise needs
-    gradients, see `AdversarialTrainer`.
+    data none. The rate does not rise, because Trainer may collate examples ahead of time. The other choices
+    of noise need gradients, see `AdversarialTrainer`.
 
     Args:
         collator: Makes a batch of tokenised examples without texts, for example `DataCollatorWithPadding`.
         noise: The noise, with the choice "random".
 
     Raises:
-        ConfigError: If the noise learns.
+        ConfigError: If the noise has another choice.
     """
 
     def __init__(self, collator: Callable[[list[dict[str, Any]]], Any], noise: TextNoise) -> None:
-        if noise.learns:
+        if noise.learns or noise.looks_ahead:
             raise ConfigError(
-                "Learned noise needs the gradients of AdversarialTrainer: give its noise there, or choose "
-                "NoiseConfig(choice='random')."
+                f"Noise with the choice '{noise.config.choice}' needs the gradients of AdversarialTrainer: "
+                "give the noise there, or choose NoiseConfig(choice='random')."
             )
         self._collator = collator
         self._noise = noise

@@ -111,7 +111,8 @@ def first_order_gains(
         pieces: The tokens of the neighbours.
 
     Returns:
-        The gains, shape (M, K); −∞ in the places of missing neighbours.
+        The gains, shape (M, K); −∞ in the places of missing neighbours. All other gains of an occurrence are
+        NaN if one of them is not finite, as after an overflow of the gradient in float16.
     """
     kind = torch.promote_types(gradient.dtype, torch.float32)
     gradient, weight = gradient.to(kind), weight.to(kind)
@@ -127,6 +128,8 @@ def first_order_gains(
     gains = torch.einsum("md,mkd->mk", total, embedded[inverse])
     gains -= (own[rows, ends] - own[rows, begins])[:, None]
     values: NDArray[np.float64] = gains.double().cpu().numpy()
+    # An overflow must not look like a missing neighbour.
+    values[~np.isfinite(values).all(1)] = np.nan
     values[~there[place]] = -np.inf
     return values
 
@@ -158,7 +161,8 @@ class GainTable:
     """The running mean of the gains of each class, word and neighbour.
 
     A batch updates the mean of a word and a class if it holds the word in a text of the class. The mean then
-    keeps the share `memory` of its value. The first such batch sets the value.
+    keeps the share `memory` of its value. The first such batch sets the value. Occurrences with a gain of NaN
+    or +∞ do not count, because such a value would stay in the mean for ever.
 
     Args:
         classes: Number of classes.
@@ -189,8 +193,10 @@ class GainTable:
         Args:
             labels: The class of each occurrence, shape (M,).
             words: The word of each occurrence, shape (M,).
-            gains: The gains, shape (M, K).
+            gains: The gains, shape (M, K); −∞ in the places of missing neighbours.
         """
+        sound = (gains < np.inf).all(1)  # false for NaN, too
+        labels, words, gains = labels[sound], words[sound], gains[sound]
         if not len(words):
             return
         keys, place = np.unique(labels * self.seen.shape[1] + words, return_inverse=True)

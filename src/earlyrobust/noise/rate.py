@@ -58,12 +58,14 @@ class FittedRate:
     def add(self, losses: NDArray[np.float64], noisy: NDArray[np.bool_]) -> None:
         """Update the mean losses with the losses of the texts of one step.
 
+        Losses that are not finite do not count, because such a value would stay in the mean for ever.
+
         Args:
             losses: The loss of each text, shape (N,).
             noisy: Whether the text has noise, shape (N,).
         """
         for kind in (0, 1):
-            if (chosen := noisy == bool(kind)).any():
+            if (chosen := (noisy == bool(kind)) & np.isfinite(losses)).any():
                 now = float(losses[chosen].mean())
                 before = self.losses[kind]
                 self.losses[kind] = now if np.isnan(before) else _MEMORY * before + (1 - _MEMORY) * now
@@ -71,14 +73,22 @@ class FittedRate:
     def move(self, progress: float) -> None:
         """Raise or lower the level for the part of the training since the last call.
 
+        A call with an earlier point than the last one belongs to another training. It starts from the level
+        that the last training reached.
+
         Args:
             progress: The point of the training, from 0 for its beginning to 1 for its end.
         """
         if self._ramp:
-            way = (progress - self._progress) / self._ramp
+            way = max(0.0, progress - self._progress) / self._ramp
             self.level = max(0.0, self.level + self.direction * way)
         self.level = min(self.limit, self.level)
         self._progress = progress
+
+    def halve(self) -> None:
+        """Halve the level and the highest possible level."""
+        self.level /= 2
+        self.limit /= 2
 
     @property
     def state(self) -> NDArray[np.float64]:

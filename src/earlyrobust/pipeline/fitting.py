@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from datasets import ClassLabel, Dataset, DatasetDict, Value
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
 from earlyrobust.data.matching import is_unnamed, match_classes
 from earlyrobust.encoders import load_classifier, load_tokenizer, save_tokenizer
@@ -97,7 +98,8 @@ def fit(
             "text", none and "label" by default.
         test_dataset: The texts to test the classifier on; None to hold them out from the training texts.
         output: Folder of the run.
-        observer: Receives progress and messages; None to print them to standard error.
+        observer: Receives progress and messages; None to print them to standard error, in the first process
+            only.
         **options: Options of `earlyrobust run`, with "_" in place of "-", such as `method="freelb"`,
             `epochs=2`, `attack=()`. See `RunConfig`. `adversary` and `search_adversary` also take an
             adversary, such as `FreeLB(steps=2)`.
@@ -108,7 +110,7 @@ def fit(
     Raises:
         EarlyRobustError: If an option, the data, the model or the folder cannot be used.
     """
-    observer = PythonObserver(observer or ProgressLines())
+    observer = PythonObserver(observer or (ProgressLines() if processes.is_first() else Observer()))
     if train_dataset is None:
         raise DataError("fit needs texts and their labels: pass train_dataset=...")
     for name in _OWN:
@@ -147,7 +149,7 @@ def fit(
             "The model is named, so it comes with its own tokenizer: leave tokenizer out, or pass the model "
             "as an object."
         )
-    _keep_inputs(folder / INPUTS, tables, given)
+    processes.by_first(lambda: _keep_inputs(folder / INPUTS, tables, given))
     files |= {name: folder / INPUTS / f"{name}.parquet" for name in tables}
     config = RunConfig.parse(
         {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from earlyrobust.adversarial import ADVERSARIES, Adversary
+from earlyrobust.adversarial import ADVERSARIES, Adversary, InfoBERT
 from earlyrobust.attacks import Resources
 from earlyrobust.errors import ConfigError
 from earlyrobust.extensions import find_class
@@ -183,7 +183,8 @@ class Recipe:
         """Make the recipe of the options of a run.
 
         Raises:
-            ConfigError: If a search or an adversary is unknown, or its settings cannot be used.
+            ConfigError: If a search or an adversary is unknown, its settings cannot be used, or the adversary
+                has a critic that cannot continue from the search.
         """
         method = METHODS[config.method]
         name = config.search or method.search or NONE
@@ -193,7 +194,7 @@ class Recipe:
         start = config.start or ("pretrained" if name == RANDOM else method.start)
         if start in ("searched", "continued") and name == RANDOM:
             raise ConfigError(f"A random ticket has no searched weights to start from: drop --start {start}.")
-        return cls(
+        recipe = cls(
             search=search,
             search_config=None if search is None else _settings(search, config),
             search_adversary=None if search is None else _search_adversary(search, config, method),
@@ -203,6 +204,14 @@ class Recipe:
             epochs=config.epochs or 1.0,
             noise=NoiseChoice.parse(config.noise or method.noise or NONE),
         )
+        # The checkpoint of the search has no critic, but the optimiser of the fine-tuning would look for it.
+        used = recipe.adversary
+        if recipe.continued and isinstance(used, InfoBERT) and used.config.anchor_weight:
+            raise ConfigError(
+                "The fine-tuning cannot continue the search with the critic of infobert: choose another "
+                "--adversary, or --start pretrained."
+            )
+        return recipe
 
 
 def note_idle_options(config: RunConfig, observer: Observer) -> None:

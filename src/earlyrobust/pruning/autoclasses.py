@@ -13,7 +13,8 @@ from typing import Any, Self, cast
 
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from earlyrobust.families import FAMILIES, Family
+from earlyrobust.errors import ModelError
+from earlyrobust.families import FAMILIES, Family, family_of, layers_of
 from earlyrobust.pruning.cut_config import cut_config_class
 from earlyrobust.tickets.ticket import JSON_NAME, TENSORS_NAME, Ticket
 
@@ -75,13 +76,39 @@ def is_cut(model: PreTrainedModel) -> bool:
     return isinstance(model, CutModel)
 
 
-@functools.cache
-def cut_model_class(family: Family) -> type[CutModel]:
-    """Return the class of a family's cut classifiers."""
+def check_class(model: PreTrainedModel, *, subclasses: bool = False) -> None:
+    """Check that a dense model is of the class that its cut model extends.
+
+    Args:
+        model: The dense model.
+        subclasses: Whether it may be of a subclass. A cut model would lose what a subclass computes
+            differently, but a search may train by the loss of a subclass.
+
+    Raises:
+        ModelError: If the model is of another class, such as that of another task.
+    """
+    layers_of(model)  # An adapter around the model has an error message of its own.
+    wanted = _dense_model_class(family_of(model.config))
+    if type(model) is not wanted and not (subclasses and isinstance(model, wanted)):
+        raise ModelError(
+            f"Only models of the class {wanted.__name__} can be cut, but this one is of the class "
+            f"{type(model).__name__}: load it with AutoModelForSequenceClassification."
+        )
+
+
+def _dense_model_class(family: Family) -> type[PreTrainedModel]:
+    """Return the class of a family's dense classifiers."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 
-    base = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[CONFIG_MAPPING[family.model_type]]
+    found = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[CONFIG_MAPPING[family.model_type]]
+    return cast("type[PreTrainedModel]", found)
+
+
+@functools.cache
+def cut_model_class(family: Family) -> type[CutModel]:
+    """Return the class of a family's cut classifiers."""
+    base = _dense_model_class(family)
     body = {
         "__module__": __name__,
         "__doc__": f"A {base.__name__} with heads and neurons cut out.",

@@ -17,7 +17,7 @@ from torch.utils.hooks import RemovableHandle
 
 from earlyrobust.errors import ModelError, TicketError
 from earlyrobust.families import Dimensions, family_of
-from earlyrobust.pruning.autoclasses import is_cut
+from earlyrobust.pruning.autoclasses import check_class, is_cut
 from earlyrobust.tickets.ticket import Ticket
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class ImportanceCoefficients(nn.Module):
             The coefficients, also reachable as `model.importance`.
 
         Raises:
-            ModelError: If the model is already cut or has coefficients, or its architecture is not supported.
+            ModelError: If the model is already cut or has coefficients, its architecture is not supported, or
+                it is no sequence classifier of its family.
         """
         coefficients = cls.of(model)
         coefficients.attach_to(model)
@@ -73,6 +74,7 @@ class ImportanceCoefficients(nn.Module):
         """Create coefficients for a model without attaching them, see `attach`."""
         if is_cut(model):
             raise ModelError("The model is cut already: give the dense model that it came from.")
+        check_class(model, subclasses=True)
         size = family_of(model.config).dimensions(model.config)
         return cls(size.layers, size.heads, size.neurons, size.head_size)
 

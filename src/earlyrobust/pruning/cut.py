@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification
 
 from earlyrobust.errors import ModelError, TicketError
 from earlyrobust.families import family_of
-from earlyrobust.pruning.autoclasses import is_cut
+from earlyrobust.pruning.autoclasses import check_class, is_cut
 from earlyrobust.pruning.coefficients import MODULE_NAME, check_fits
 from earlyrobust.pruning.cut_config import cut_config
 from earlyrobust.pruning.kept import indices
@@ -28,12 +28,13 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
         ticket: Masks of the model's dimensions.
 
     Returns:
-        A new, smaller classifier with the remaining weights, on the same device, in the same mode. It is an
-        ordinary transformers model: it trains, saves with `save_pretrained`, and loads with
-        `from_pretrained`.
+        A new, smaller classifier with the remaining weights, on the same device, in the same mode, with the
+        same weights frozen. It is an ordinary transformers model: it trains, saves with `save_pretrained`,
+        and loads with `from_pretrained`.
 
     Raises:
-        ModelError: If the model is already cut or has coefficients, or its architecture is not supported.
+        ModelError: If the model is already cut or has coefficients, its architecture is not supported, or its
+            class is not the sequence classifier of its family.
         TicketError: If the ticket fits another architecture, or is no ticket over heads and neurons.
     """
     if not isinstance(ticket, Ticket):
@@ -43,6 +44,7 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
     if is_cut(model):
         raise ModelError("The model is cut already: apply a ticket to the pretrained model it came from.")
     family = family_of(model.config)
+    check_class(model)
     size = family.dimensions(model.config)
     check_fits(model.config.model_type, size, ticket)
     donor = copy.deepcopy(model)
@@ -53,5 +55,12 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
         config = cut_config(model.config, ticket.heads_per_layer, ticket.neurons_per_layer)
         small = AutoModelForSequenceClassification.from_config(config, dtype=model.dtype)
     small.load_state_dict(donor.state_dict())
+    freeze_alike(small, model)
     small.ticket = ticket
     return cast("PreTrainedModel", small.to(model.device).train(model.training))
+
+
+def freeze_alike(model: PreTrainedModel, example: PreTrainedModel) -> None:
+    """Freeze the weights of a model that are frozen in another model with the same names, and no others."""
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(example.get_parameter(name).requires_grad)

@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification
 from earlyrobust.errors import ModelError
 from earlyrobust.families import family_of
 from earlyrobust.pruning.autoclasses import CutModel
+from earlyrobust.pruning.cut import freeze_alike
 from earlyrobust.pruning.cut_config import dense_config
 from earlyrobust.pruning.kept import kept_entries
 
@@ -27,7 +28,7 @@ def to_dense(model: PreTrainedModel) -> PreTrainedModel:
         model: A cut classifier that has its ticket. It does not change.
 
     Returns:
-        A dense classifier on the same device, in the same precision and mode.
+        A dense classifier on the same device, in the same precision and mode, with the same weights frozen.
 
     Raises:
         ModelError: If the model is not cut, or has no ticket that says which heads and neurons it keeps.
@@ -55,4 +56,5 @@ def to_dense(model: PreTrainedModel) -> PreTrainedModel:
             kept = kept_entries(family, layer, heads, neurons, head_size)
             for name, weight in layer.named_parameters():
                 weight.zero_().view(-1)[kept[name].to(weight.device)] = small.get_parameter(name).flatten()
+    freeze_alike(dense, model)
     return cast("PreTrainedModel", dense.train(model.training))

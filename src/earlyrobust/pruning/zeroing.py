@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from earlyrobust.errors import TicketError
-from earlyrobust.families import family_of
+from earlyrobust.families import layers_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -23,7 +23,7 @@ def matrices_of(model: PreTrainedModel) -> dict[str, nn.Linear]:
     Raises:
         ModelError: If the model's architecture is not supported.
     """
-    parts: list[nn.Module] = [*family_of(model.config).layers(model)]
+    parts: list[nn.Module] = [*layers_of(model)]
     pooler = getattr(model.base_model, "pooler", None)
     if pooler is not None:
         parts.append(pooler)
@@ -38,9 +38,9 @@ def matrices_of(model: PreTrainedModel) -> dict[str, nn.Linear]:
 def zero_weights(model: PreTrainedModel, ticket: WeightTicket) -> PreTrainedModel:
     """Set the weights that a ticket cuts to zero, in place, and keep them there.
 
-    Their gradients are zero, too, so no optimiser moves them, not even by weight decay. The model becomes
-    neither smaller nor faster. After saving and loading, it is an ordinary model: training would move its
-    zeros.
+    Their gradients are zero, too, so no optimiser moves them, not even by weight decay. A matrix that is
+    frozen must stay frozen. The model becomes neither smaller nor faster. After saving and loading, it is an
+    ordinary model: training would move its zeros.
 
     Args:
         model: The pretrained model.
@@ -72,7 +72,8 @@ def zero_weights(model: PreTrainedModel, ticket: WeightTicket) -> PreTrainedMode
         kept = torch.from_numpy(mask).to(weight.device)
         with torch.no_grad():
             weight.mul_(kept)
-        weight.register_hook(_only(kept))
+        if weight.requires_grad:  # A frozen weight has no gradient, and does not move.
+            weight.register_hook(_only(kept))
     return model
 
 

@@ -94,7 +94,8 @@ def _parts(record: ExportRecord) -> Iterator[str]:
         yield f"- Outputs: {names}"
     if record.inputs:
         yield f"- Inputs, whole numbers of shape (texts, tokens): {', '.join(record.inputs)}"
-    if record.max_length is not None:
+    # The files of the other forms cut nothing: the program that calls their tokenizer chooses the length.
+    if is_onnx and record.max_length is not None:
         yield f"- It reads at most {record.max_length} tokens of a text; the rest is cut off."
     yield f"- Size: {record.bytes / 1e6:.1f} MB"
     if (check := record.check) is not None:

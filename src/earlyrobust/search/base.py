@@ -114,11 +114,12 @@ class Search(ABC, Generic[ConfigT, TicketT]):
         )
 
     @final
-    def run(self, resume_from_checkpoint: str | Path | None = None) -> TicketT:
+    def run(self, resume_from_checkpoint: str | Path | bool | None = None) -> TicketT:
         """Train the importances, and draw the ticket from them.
 
         Args:
-            resume_from_checkpoint: Folder of a checkpoint of an interrupted search.
+            resume_from_checkpoint: Folder of a checkpoint of an interrupted search; True for the last
+                checkpoint in the output folder, as in `Trainer.train`.
 
         Returns:
             The ticket. The importances are always removed from the model, even if the search fails.
@@ -127,7 +128,9 @@ class Search(ABC, Generic[ConfigT, TicketT]):
             TicketError: If the importances rank nothing (too few steps) or diverged.
             ModelError: If another search is running on the model.
         """
-        checkpoint = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
+        checkpoint = resume_from_checkpoint
+        if isinstance(checkpoint, Path):
+            checkpoint = str(checkpoint)
         with self._attached(self.trainer.model):
             self.trainer.train(resume_from_checkpoint=checkpoint)
             return self._draw({**facts(self.name, self.config, self.trainer), **self._origin})

@@ -73,11 +73,13 @@ def save_cut_checkpoint(
 
 
 def _forget_the_search(file: Path) -> None:
-    """Remove the log of the search, and its request to stop, from a saved trainer state."""
+    """Remove the log of the search, its best model, and its request to stop, from a saved trainer state."""
     state = json.loads(file.read_text(encoding="utf-8"))
     wishes = state["stateful_callbacks"]["TrainerControl"]["args"]
     wishes.update(dict.fromkeys(wishes, False))
-    file.write_text(json.dumps({**state, "log_history": []}, indent=2), "utf-8")
+    # The best model of the search is not cut, so it cannot be the best model of this training.
+    best = dict.fromkeys(("best_metric", "best_global_step", "best_model_checkpoint"))
+    file.write_text(json.dumps({**state, **best, "log_history": []}, indent=2), "utf-8")
 
 
 def _cut_state(

@@ -79,10 +79,20 @@ def _attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **options
         )
     scores = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.transpose(-2, -1)
-    if attn_mask is not None:
-        if attn_mask.dtype == torch.bool:
-            scores = scores.masked_fill(~attn_mask, -math.inf)
-        else:
-            scores = scores + attn_mask
-    attended: Tensor = _dropout(softmax(scores, dim=-1), dropout_p) @ value
+    if attn_mask is None:
+        weights = softmax(scores, dim=-1)
+    elif attn_mask.dtype == torch.bool:
+        weights = _softmax(scores.masked_fill(~attn_mask, -math.inf), attn_mask)
+    else:
+        weights = _softmax(scores + attn_mask, attn_mask != -math.inf)
+    attended: Tensor = _dropout(weights, dropout_p) @ value
     return attended
+
+
+def _softmax(scores: Tensor, allowed: Tensor) -> Tensor:
+    """Return the weights of attention; 0 in a row that allows nothing, as PyTorch's own attention does."""
+    empty = ~allowed.any(dim=-1, keepdim=True)
+    if not empty.any():
+        return softmax(scores, dim=-1)
+    # The softmax of such a row would be NaN, and so would its gradient.
+    return softmax(scores.masked_fill(empty, 0), dim=-1).masked_fill(empty, 0)

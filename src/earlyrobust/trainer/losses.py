@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.utils import ModelOutput
 
 from earlyrobust.adversarial import Adversary, Objective
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.storage import write_json
 
 if TYPE_CHECKING:
@@ -145,13 +146,19 @@ class LossTrainer(Trainer):  # type: ignore[misc]
     ) -> tuple[Tensor, Any]:
         needed = "hidden_states" if inputs.get("output_hidden_states") else "logits"
         answer = self.compute_loss(model, inputs, return_outputs=True, **options)
-        if not isinstance(answer, tuple) or len(answer) != 2 or getattr(answer[1], needed, None) is None:
+        outputs = answer[1] if isinstance(answer, tuple) and len(answer) == 2 else None
+        if isinstance(outputs, ModelOutput) and not hasattr(outputs, needed):
+            raise ModelError(
+                f"{type(self.adversary).__name__} needs the {needed} of the model, but this model returns "
+                f"{type(outputs).__name__}, which has none: choose another adversary or another model."
+            )
+        if getattr(outputs, needed, None) is None:
             raise ConfigError(
                 f"{type(self.adversary).__name__} needs the {needed} of the model: let compute_loss of "
                 f"{type(self).__name__} return (loss, outputs) where return_outputs is true, the outputs as "
                 "model(**inputs) returns them."
             )
-        return cast("tuple[Tensor, Any]", answer)
+        return cast("Tensor", answer[0]), outputs
 
     @property
     def _normalises_its_loss(self) -> bool:

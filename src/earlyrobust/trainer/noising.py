@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from earlyrobust.encoders import padding_side
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.noise import take_texts
 
 if TYPE_CHECKING:
@@ -111,11 +111,17 @@ def gradients_at(embedding: nn.Module, *, wanted: bool = True) -> Iterator[list[
 
     Yields:
         A list to which each backward pass adds one gradient, of shape (B, T, D).
+
+    Raises:
+        ModelError: If they are wanted, but no pass computes the layer.
     """
     gradients: list[Tensor] = []
+    computed = False
 
     def watch(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        nonlocal computed
         if wanted and torch.is_grad_enabled():
+            computed = True
             if not output.requires_grad:  # the embeddings are frozen
                 output.requires_grad_()
             output.register_hook(lambda gradient: gradients.append(gradient.detach()))  # type: ignore[no-untyped-call]
@@ -125,6 +131,11 @@ def gradients_at(embedding: nn.Module, *, wanted: bool = True) -> Iterator[list[
         yield gradients
     finally:
         handle.remove()
+    if wanted and not computed:
+        raise ModelError(
+            "This model does not pass its tokens through get_input_embeddings(), so the noise cannot learn "
+            "from their gradients: choose another model, or noise with the choice 'random'."
+        )
 
 
 @contextmanager

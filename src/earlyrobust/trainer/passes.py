@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from earlyrobust.adversarial import Objective, Passes
-from earlyrobust.families import family_of
+from earlyrobust.families import layers_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -133,9 +133,9 @@ class TrainerPasses(Passes):
         """Return the first layer of the encoder.
 
         Raises:
-            ModelError: If the architecture is not supported.
+            ModelError: If the architecture is not supported, or an adapter wraps the model.
         """
-        return family_of(self._bare.config).layers(self._bare)[0]
+        return layers_of(self._bare)[0]
 
     def output_of(self, module: nn.Module) -> Tensor:
         """Run forward until a module is computed, and return its output."""

@@ -33,8 +33,8 @@ class RetreatCallback(TrainerCallback):  # type: ignore[misc]
     """Judges the model after each quarter of the training, and returns to the last good quarter if it fails.
 
     The training then continues at its current step, with the weights and the optimiser's state of the last
-    good quarter. The noise and the learning rate are halved. The training goes back at most twice. Without a
-    good quarter the training continues unchanged.
+    good quarter. The level of the noise, its highest level and the learning rate are halved. The training
+    goes back at most twice. Without a good quarter the training continues unchanged.
 
     Args:
         judge: Judges the model: True if it is good, False if it has failed, for example because it predicts
@@ -88,7 +88,7 @@ class RetreatCallback(TrainerCallback):  # type: ignore[misc]
             schedule.base_lrs = [rate / 2 for rate in schedule.base_lrs]
             for group in optimizer.param_groups:  # the schedule has already set the rate of the next step
                 group["lr"] /= 2
-            self._noise.rate.limit /= 2
+            self._noise.rate.halve()
             state.log_history.append({_RETREAT: 1.0, "step": state.global_step})
             self._report(state.global_step)
 

@@ -121,8 +121,20 @@ def fingerprints_of(folder: Path) -> dict[str, str]:
     return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
-def bytes_of_weights(folder: Path) -> int:
-    """Return the size in bytes of a model's files of weights, or of its ONNX graph; 0 without either."""
+def bytes_of_weights(place: str | Path) -> int:
+    """Return the size in bytes of a model's files of weights, or of its ONNX graph; 0 without either.
+
+    Args:
+        place: The folder of the model, or its name on the hub, whose files are sought in the hub's cache.
+    """
+    folder = Path(place)
+    if not folder.is_dir():
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(str(place), "config.json")
+        if not isinstance(found, str):
+            return 0
+        folder = Path(found).parent
     for kind in ("model*.safetensors", "pytorch_model*.bin", "model.onnx*"):
         if files := list(folder.glob(kind)):
             return sum(file.stat().st_size for file in files)
