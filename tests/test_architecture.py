@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import earlyrobust
 
 ROOT = Path(earlyrobust.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
+STUBS = sorted(ROOT.rglob("*.pyi"))
 
 # What each room may import, itself, `errors`, `storage` and `processes` aside.
 ALLOWED: dict[str, set[str]] = {
@@ -26,9 +28,9 @@ ALLOWED: dict[str, set[str]] = {
     "journal": set(),
     "statistics": set(),
     "onnx_classifier": set(),
-    "tickets": {"lazy"},
-    "data": {"lazy"},
-    "options": {"data", "lazy", "settling", "tickets"},
+    "tickets": set(),
+    "data": set(),
+    "options": {"data", "settling", "tickets"},
     "results": {"journal", "statistics", "tickets"},
     "analysis": {"journal", "results", "statistics"},
     "reports": {"analysis", "journal", "results", "statistics"},
@@ -51,7 +53,6 @@ ALLOWED: dict[str, set[str]] = {
         *("adversarial", "analysis", "attacks", "data", "encoders", "evaluation", "extensions", "families"),
         *(
             "heap",
-            "lazy",
             "noise",
             "options",
             "pruning",
@@ -64,17 +65,16 @@ ALLOWED: dict[str, set[str]] = {
         "workspace",
     },
     "judging": {
-        *("analysis", "attacks", "data", "encoders", "evaluation", "export", "journal", "lazy"),
+        *("analysis", "attacks", "data", "encoders", "evaluation", "export", "journal"),
         *("onnx_classifier", "options", "pipeline", "pruning", "results", "statistics", "textattack"),
         "workspace",
     },
-    "experiments": {"analysis", "lazy", "options", "pipeline", "results", "workspace"},
+    "experiments": {"analysis", "options", "pipeline", "results", "workspace"},
 }
 ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["__main__"] = {"cli"}
 ALLOWED["autoload"] = {"pruning"}
-# The package's own file only says where each public name lives.
-ALLOWED["__init__"] = set(ALLOWED)
+ALLOWED["__init__"] = {"autoload"}
 
 FREE_OF_TORCH = (
     *("errors", "storage", "lazy", "extensions", "settling", "journal", "statistics", "tickets", "options"),
@@ -116,6 +116,18 @@ def test_imports_go_one_way(module: Path) -> None:
     assert "earlyrobust" not in ours or room == "cli"
 
 
+@pytest.mark.parametrize("stub", STUBS, ids=name_of)
+def test_stubs_name_each_public_name_once_and_each_one_loads(stub: Path) -> None:
+    tree = ast.parse(stub.read_text(encoding="utf-8"))
+    imported = [alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert len(imported) == len(set(imported))
+    package = importlib.import_module(".".join(("earlyrobust", *stub.parent.relative_to(ROOT).parts)))
+    stated = next(ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign))
+    assert sorted(stated) == sorted(imported) == sorted(package.__all__) == dir(package)
+    for name in stated:
+        assert getattr(package, name) is not None
+
+
 def test_the_rooms_stand_in_an_order() -> None:
     standing: list[str] = []
     while len(standing) < len(ALLOWED):
@@ -125,7 +137,7 @@ def test_the_rooms_stand_in_an_order() -> None:
 
 
 def test_no_modules_import_one_another_in_a_circle() -> None:
-    # The file of a package only names the modules of its public classes, and loads them when they are used.
+    # The file of a package only documents the package: a stub names its public classes.
     dotted = {
         ".".join(("earlyrobust", *module.relative_to(ROOT).with_suffix("").parts)): module
         for module in MODULES

@@ -20,7 +20,7 @@ from conftest import QUICK, call
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from earlyrobust import Ticket, families, masked, prune
+from earlyrobust import Ticket, masked, prune
 from earlyrobust.adversarial import ADVERSARIES, Adversary, AdversaryConfig
 from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.attacks import ATTACKS, TextBugger
@@ -30,7 +30,7 @@ from earlyrobust.experiments import launchers
 from earlyrobust.experiments.grid import check_comparison
 from earlyrobust.experiments.paper import EXPERIMENTS
 from earlyrobust.extensions import find_class
-from earlyrobust.families import FAMILIES, family_of
+from earlyrobust.families import FAMILIES, family_of, table
 from earlyrobust.options.comparison import CompareConfig
 from earlyrobust.options.methods import METHODS, Method
 from earlyrobust.options.run import RunConfig
@@ -247,9 +247,9 @@ def test_a_family_that_cannot_be_loaded_is_told_of(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     points = {name: EntryPoint(name, value, "") for name, value in {"a": "nowhere:A", "b": "os:sep"}.items()}
-    monkeypatch.setattr(families, "installed", lambda kind: points)
+    monkeypatch.setattr(table, "installed", lambda kind: points)
     before = list(FAMILIES)
-    families._register_installed()
+    table._register_installed()
     assert list(FAMILIES) == before
     assert [record.getMessage().split(" cannot")[0] for record in caplog.records] == [
         "The family 'a' (nowhere:A)",

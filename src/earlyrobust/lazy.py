@@ -1,30 +1,14 @@
-"""Names of a package that are loaded on first use."""
+"""A table whose entries are loaded on first use."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 T = TypeVar("T")
-
-
-def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package, which loads names on first use.
-
-    Args:
-        package: The `__name__` of the package.
-        homes: For each name that the package offers, the module of the package that defines it.
-    """
-
-    def look_up(name: str) -> Any:
-        if name not in homes:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{homes[name]}"), name)
-
-    return look_up
 
 
 @dataclass(frozen=True)

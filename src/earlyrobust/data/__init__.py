@@ -7,48 +7,6 @@ tokenises a split once and keeps the token ids on disk. Of the rest of earlyrobu
 The names below are loaded when they are first used, so that the table of tasks can be read in milliseconds.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from earlyrobust.lazy import lazily
-
-if TYPE_CHECKING:
-    from earlyrobust.data.duplicates import count_overlap
-    from earlyrobust.data.judged import TestRows, load_task_test, load_test_file, renumber
-    from earlyrobust.data.prepare import TextData, load_files, load_task
-    from earlyrobust.data.tasks import TASKS, Task
-    from earlyrobust.data.textformat import TextFormat
-    from earlyrobust.data.tokens import tokenize
-
-__all__ = [
-    "TASKS",
-    "Task",
-    "TestRows",
-    "TextData",
-    "TextFormat",
-    "count_overlap",
-    "load_files",
-    "load_task",
-    "load_task_test",
-    "load_test_file",
-    "renumber",
-    "tokenize",
-]
-
-_HOMES = {
-    "TASKS": "tasks",
-    "Task": "tasks",
-    "TestRows": "judged",
-    "TextData": "prepare",
-    "TextFormat": "textformat",
-    "count_overlap": "duplicates",
-    "load_files": "prepare",
-    "load_task": "prepare",
-    "load_task_test": "judged",
-    "load_test_file": "judged",
-    "renumber": "judged",
-    "tokenize": "tokens",
-}
-
-__getattr__ = lazily(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -3,24 +3,6 @@
 The names below are loaded when they are first used, so that options are checked before PyTorch is imported.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from earlyrobust.lazy import lazily
-
-if TYPE_CHECKING:
-    from earlyrobust.experiments.grid import compare
-    from earlyrobust.experiments.paper import EXPERIMENTS, Experiment
-    from earlyrobust.experiments.reproduction import reproduce
-
-__all__ = ["EXPERIMENTS", "Experiment", "compare", "reproduce"]
-
-_HOMES = {
-    "compare": "grid",
-    "EXPERIMENTS": "paper",
-    "Experiment": "paper",
-    "reproduce": "reproduction",
-}
-
-__getattr__ = lazily(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -3,38 +3,6 @@
 The names below are loaded on first use.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from earlyrobust.lazy import lazily
-
-if TYPE_CHECKING:
-    from earlyrobust.tickets.drawing import draw_mask, mask_distance
-    from earlyrobust.tickets.study import Overlap, compare_tickets, merge_tickets, redraw_ticket
-    from earlyrobust.tickets.ticket import Ticket
-    from earlyrobust.tickets.weight_ticket import WeightTicket
-
-__all__ = [
-    "Overlap",
-    "Ticket",
-    "WeightTicket",
-    "compare_tickets",
-    "draw_mask",
-    "mask_distance",
-    "merge_tickets",
-    "redraw_ticket",
-]
-
-_HOMES = {
-    "Overlap": "study",
-    "Ticket": "ticket",
-    "WeightTicket": "weight_ticket",
-    "compare_tickets": "study",
-    "draw_mask": "drawing",
-    "mask_distance": "drawing",
-    "merge_tickets": "study",
-    "redraw_ticket": "study",
-}
-
-__getattr__ = lazily(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
