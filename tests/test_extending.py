@@ -30,7 +30,8 @@ from earlyrobust.experiments import launchers
 from earlyrobust.experiments.grid import check_comparison
 from earlyrobust.experiments.paper import EXPERIMENTS
 from earlyrobust.extensions import find_class
-from earlyrobust.families import FAMILIES, family_of, table
+from earlyrobust.families import FAMILIES, family_of
+from earlyrobust.families import table as family_table
 from earlyrobust.options.comparison import CompareConfig
 from earlyrobust.options.methods import METHODS, Method
 from earlyrobust.options.run import RunConfig
@@ -247,9 +248,9 @@ def test_a_family_that_cannot_be_loaded_is_told_of(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     points = {name: EntryPoint(name, value, "") for name, value in {"a": "nowhere:A", "b": "os:sep"}.items()}
-    monkeypatch.setattr(table, "installed", lambda kind: points)
+    monkeypatch.setattr(family_table, "installed", lambda kind: points)
     before = list(FAMILIES)
-    table._register_installed()
+    family_table._register_installed()
     assert list(FAMILIES) == before
     assert [record.getMessage().split(" cannot")[0] for record in caplog.records] == [
         "The family 'a' (nowhere:A)",
