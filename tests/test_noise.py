@@ -534,6 +534,7 @@ def train(
     folder: Path,
     made: TextNoise | None,
     *,
+    model: Any = None,
     adversary: Any = None,
     rows: int = 32,
     stop: int | None = None,
@@ -542,7 +543,7 @@ def train(
 ) -> AdversarialTrainer:
     options = {"max_steps": 6, "per_device_train_batch_size": 8, "learning_rate": 0.01, **changes}
     trainer = AdversarialTrainer(
-        small_model(),
+        small_model() if model is None else model,
         tiny.arguments(folder, train_sampling_strategy="sequential", **options),
         adversary=adversary,
         noise=made,
@@ -625,6 +626,19 @@ def test_the_table_holds_the_gains_of_each_examples_own_loss(
         found = made.table.means[label, made.lexicon.words.index(word)]
         assert found[: len(mean)] == pytest.approx(mean, rel=1e-3, abs=1e-6)
     assert made.table.seen.sum() == len(sums)
+
+
+def test_a_model_that_pads_its_input_itself_learns_gains_too(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    from transformers import LongformerConfig, LongformerForSequenceClassification
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = LongformerConfig(vocab_size=30_522, attention_window=[16], pad_token_id=0, **sizes)
+    made = noise(tokenizer)
+    train(tokenizer, tmp_path, made, model=LongformerForSequenceClassification(config))
+    assert made.table.seen.any()
+    assert np.isfinite(made.table.means[made.table.seen]).any()
 
 
 def test_accumulated_batches_and_whole_ones_learn_alike(

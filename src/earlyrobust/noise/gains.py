@@ -104,7 +104,8 @@ def first_order_gains(
     of several tokens, E[n] is the mean of their embeddings.
 
     Args:
-        gradient: The gradient at the output of the word embeddings, shape (B, T, D).
+        gradient: The gradient at the output of the word embeddings, shape (B, T, D). Positions after the T-th
+            are ignored: models such as Longformer pad a batch to a multiple of their window.
         tokens: Token ids, shape (B, T).
         weight: The word embeddings, shape (tokens, D).
         found: The occurrences, M of them.
@@ -115,7 +116,7 @@ def first_order_gains(
         NaN if one of them is not finite, as after an overflow of the gradient in float16.
     """
     kind = torch.promote_types(gradient.dtype, torch.float32)
-    gradient, weight = gradient.to(kind), weight.to(kind)
+    gradient, weight = gradient[:, : tokens.shape[1]].to(kind), weight.to(kind)
     rows, begins, ends = (
         torch.from_numpy(part).to(gradient.device) for part in (found.rows, found.begins, found.ends)
     )
