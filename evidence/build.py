@@ -1,16 +1,17 @@
-"""Writes docs/evidence.md and the results of the front page from the committed records."""
+"""Writes the pages of evidence and the results of the front page from the committed records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import attack_strength
-from front_page import passes_table, picture, with_front
+from front_page import TIME_NOTE, passes_table, picture, with_front
 from matplotlib import rc_context
 from measured import NOISE_COMPARISONS, RECORDS, Measured, budget, load
 from questions import SETTLED, questions, questions_of_noise
+from questions_preset import questions_of_preset
 
 from earlyrobust.analysis.summary import summarise
 from earlyrobust.reports.comparisons import cost_table, difference_table, results_table
@@ -18,9 +19,9 @@ from earlyrobust.reports.tables import to_markdown
 
 ROOT = Path(__file__).parents[1]
 ATTACKS = Path(__file__).with_name("attacks")
-PAGE = ROOT / "docs" / "evidence.md"
+DOCS = ROOT / "docs"
 README = ROOT / "README.md"
-PICTURE = ROOT / "docs" / "images" / "results.svg"
+PICTURE = DOCS / "images" / "results.svg"
 # Our interpretation of the answers in words: a section for each question.
 READINGS = Path(__file__).with_name("readings.md")
 
@@ -33,29 +34,56 @@ BEGIN = """# Evidence
 
 This page reports measurements on real data with the embedded encoder `minilm` (6 layers, 384 channels).
 `evidence/build.py` computes every number from the records under `evidence/records`. A test checks that the
-page matches the records.
+page matches the records. [All tables](evidence-tables.md) has each comparison in full. [The earlier
+preset](evidence-preset.md) has the measurements of a preset that this version no longer has.
 
 Aua% is accuracy under attack: the share of attacked texts that are still classified correctly. All intervals
-are 95 % intervals. *p* compares two methods under the same seeds. If the records hold the answers to single
-examples, the methods are compared example by example. With five seeds or more, *p* and interval then also
-cover the choice of the seeds. The other records are all older. They are compared by Student's paired test
-over seeds, and so is Clean%. With two seeds and without such answers, the methods are compared by their
-counts.
+are 95 % intervals. *p* compares two methods under the same seeds.
+
+- If the records hold the answers to single examples, Aua% is compared example by example. With five seeds or
+  more, *p* and interval then also cover the choice of the seeds.
+- The older records hold no answers to single examples. There, Student's paired test over seeds compares Aua%.
+- Clean% is also compared by Student's paired test over seeds. With fewer than three seeds, it is compared by
+  counts.
 
 "before → after" gives *p* before and after Holm's correction for the number of tests. Under a question, the
-correction covers the tests of one column. At the end of the page, it covers the tests of one comparison. A
-difference is *distinguishable* if *p* is below 0.05 after the correction. Few seeds and many tests make that
-hard to reach. A difference is a *hint* if *p* is below 0.05 only before the correction: a single test would
-distinguish the two methods. Intervals are not corrected. The attacks use the resources that each record
-names. Numbers with other resources are not comparable.
+correction covers the tests of one column. In [all tables](evidence-tables.md), it covers the tests of one
+comparison. A difference is *distinguishable* if *p* is below 0.05 after the correction. Few seeds and many
+tests make that hard to reach. A difference is a *hint* if *p* is below 0.05 only before the correction.
+Intervals are not corrected. The attacks use the resources that each record names. Numbers with other
+resources are not comparable.
 
-The page uses the words of [Concepts](concepts.md). *earlyrobust* is the method of the paper.
-*earlyrobust-swap* ("the preset") is a preset of earlier versions. It trained a ticket briefly under word
-swaps, with twice the learning rate (see [Word swaps](methods/wordswap.md)).
+The page uses the words of [Concepts](concepts.md). *earlyrobust* is the method of the paper. In the records
+of InfoBERT and SMART, these methods have earlier steps: InfoBERT takes its anchors from a clean pass, and
+SMART's step has the same length for each text instead of each token.
+"""
 
-The records of InfoBERT and SMART are older than their current steps. In the
-records, InfoBERT takes its anchors from a clean pass, and SMART's step has the same length for each text
-instead of each token.
+PRESET_BEGIN = """# The earlier preset
+
+This page reports measurements of *earlyrobust-swap* ("the preset"), which this version no longer has. It
+trained a ticket briefly under word swaps, with twice the learning rate (see [Word
+swaps](methods/wordswap.md)). [Evidence](evidence.md) explains *p*, intervals and hints, and
+[all tables](evidence-tables.md) has the comparisons in full.
+
+In short:
+
+- On SST-2, neither short FreeLB on the ticket nor the preset is distinguishable from fine-tuning, PGD or
+  FreeLB in robustness. Nothing shows that the ticket adds to the gain of the swaps.
+- The preset does not learn QNLI at its own learning rate. At half that rate it learns, but stays well behind
+  fine-tuning.
+- On SST-2, the preset is not distinguishable from the most robust baseline, with a wide interval, and PGD
+  takes several times its training time. On AG News the saving is small. On IMDB (under one seed) and on QNLI,
+  the preset does not learn its task.
+- Of the arms that were timed alone on SST-2, the preset and FreeLB are on the efficient frontier. FreeLB has
+  the higher accuracy under attack, by less than the interval, and takes many times as long.
+"""
+
+TABLES_BEGIN = f"""# All tables
+
+This page has the tables of all comparisons. [Evidence](evidence.md) asks the questions and explains *p*,
+intervals and hints.
+
+{TIME_NOTE}
 """
 
 # The main answers in words. The links are the anchors of the questions, and mkdocs checks them.
@@ -84,43 +112,39 @@ SUMMARY = """## Summary
   paper's gain does not appear. The ticket is not distinguishable from fine-tuning, EarlyBERT or random
   tickets. There are hints that it is more robust than random tickets on SST-2 and QNLI.
 - [Adversarial methods](#how-does-the-ticket-compare-with-the-adversarial-methods): methods that perturb
-  embeddings are ahead of the ticket in nearly every comparison, but no single difference is distinguishable.
-- [Tickets with a cheap
-  adversary](#does-a-ticket-fine-tuned-with-a-cheap-adversary-beat-the-adversarial-methods-at-a-fraction-of-their-cost):
-  on SST-2, neither short FreeLB on the ticket nor the preset with word swaps is distinguishable from
-  fine-tuning, PGD or FreeLB in robustness. Nothing shows that the ticket adds to the gain of the swaps.
-- [Pairs of texts](#does-the-preset-learn-pairs-of-texts): the preset does not learn QNLI at its own learning
-  rate. At half that rate it learns, but stays well behind fine-tuning.
-- [Cost of the preset](#how-far-is-the-preset-from-the-most-robust-baseline-and-what-does-it-cost): on SST-2,
-  the preset is not distinguishable from the most robust baseline, with a wide interval, and PGD takes
-  several times its training time. On AG News the saving is small. On IMDB (under one seed) and on QNLI, the
-  preset does not learn its task.
-- [Efficient frontier](#which-methods-are-on-the-efficient-frontier): of the arms that were timed alone on
-  SST-2, the preset and FreeLB are on the frontier. FreeLB has the higher accuracy under attack, by less than
-  the interval, and takes many times as long.
+  embeddings are ahead of the ticket in nearly every comparison. With three seeds (four tasks), no single
+  difference is distinguishable. In the comparison under noise on SST-2 (one seed), FAT and PGD with one
+  step and with five are ahead by distinguishable differences.
 """
 
 
-def build() -> str:
-    """Return the whole page."""
+def build() -> dict[str, str]:
+    """Return the pages of evidence, by the name of the file under `docs/`."""
     tasks = load({name: name for name in COMPARISONS})
     rivals, changed = load(NOISE_COMPARISONS), load(NOISE_PARTS)
     settled = [
         replace(Measured.load(folder.name), task=f"{folder.name.removeprefix(SETTLED)}, small steps")
         for folder in sorted(RECORDS.glob(f"{SETTLED}*"))
     ]
-    parts = [BEGIN, SUMMARY, "## Questions and answers"]
-    read = readings()
-    for question, answer in [*questions_of_noise(rivals, changed), *questions(tasks, settled)]:
-        parts += [f"### {question}", answer, read[question]]
-    parts.append("## The comparisons")
+    main = [BEGIN, SUMMARY, "## Questions and answers"]
+    main += answers([*questions_of_noise(rivals, changed), *questions(tasks, rivals, settled)])
+    main += attack_strength.chapter(ATTACKS)
+    main += attack_strength.illusions(ATTACKS / "scrutiny")
+    preset = [PRESET_BEGIN, *answers(questions_of_preset(tasks))]
+    tables = [TABLES_BEGIN]
     for measured in [*rivals, *changed]:
-        parts += chapter(measured, has_passes=True)
+        tables += chapter(measured, has_passes=True)
     for measured in [*tasks, *settled]:
-        parts += chapter(measured)
-    parts += attack_strength.chapter(ATTACKS)
-    parts += attack_strength.illusions(ATTACKS / "scrutiny")
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+        tables += chapter(measured)
+    pages = {"evidence.md": main, "evidence-tables.md": tables, "evidence-preset.md": preset}
+    return {name: "\n\n".join(part.strip("\n") for part in parts) + "\n" for name, parts in pages.items()}
+
+
+def answers(questions: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield each question with its answer from the records, and our interpretation of the answer."""
+    read = readings()
+    for question, answer in questions:
+        yield from (f"### {question}", answer, read[question])
 
 
 def readings() -> dict[str, str]:
@@ -137,20 +161,21 @@ def chapter(measured: Measured, *, has_passes: bool = False) -> Iterator[str]:
         has_passes: Whether there is a table of the passes of each training, too.
     """
     summaries = list(measured.arms.values())
-    yield f"### {measured.task}\n\n{budget(measured.comparison)}"
+    yield f"## {measured.task}\n\n{budget(measured.comparison)}"
     tables = [results_table(measured.comparison, summaries), difference_table(measured.comparison, summaries)]
     if has_passes:
         tables.append(passes_table(measured.comparison, summaries))
     if measured.times is not None:
         tables.append(cost_table(measured.times, summarise(measured.times)))
-    yield to_markdown([table for table in tables if table is not None]).replace("### ", "#### ")
+    yield to_markdown([table for table in tables if table is not None])
     if measured.times is not None:
         yield f"The times come from separate runs on an idle machine: {budget(measured.times)}"
 
 
 def main() -> None:
-    """Write the page of evidence, and the table and the picture of the front page."""
-    PAGE.write_text(build(), encoding="utf-8")
+    """Write the pages of evidence, and the table and the picture of the front page."""
+    for name, text in build().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
     README.write_text(with_front(README.read_text(encoding="utf-8")), encoding="utf-8")
     PICTURE.parent.mkdir(exist_ok=True)
     # Text stays text, and the fixed salt makes the file reproducible.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,8 @@ from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.analysis.differences import Difference
 from earlyrobust.analysis.summary import ArmSummary, summarise
 from earlyrobust.reports.tables import Cell, Number, Table, to_markdown
-from earlyrobust.statistics.measures import AUA, OVERALL, Mean, of_attack
-from earlyrobust.statistics.significance import holm
+from earlyrobust.statistics.measures import AUA, CLEAN, OVERALL, WEAKEST, Mean, of_attack
+from earlyrobust.statistics.significance import SIGNIFICANT, holm
 
 RECORDS = Path(__file__).with_name("records")
 # Prefix of the records of training times, measured on an idle machine.
@@ -28,6 +28,8 @@ NOISE_COMPARISONS = {
 }
 # The method of the paper, and the method under noise.
 METHOD, NOISE = "earlyrobust", "earlyrobust-noise"
+# The rivals of the method under noise: fine-tuning, PGD with five steps and one, and other methods.
+RIVALS = ("finetune", "pgd-5", "pgd-1", "fat", "flooding", METHOD)
 MEAN_AUA = of_attack(AUA, OVERALL)
 
 Key = TypeVar("Key", bound=Hashable)
@@ -116,6 +118,51 @@ def budget(comparison: Comparison) -> str:
 def markdown(columns: list[str], rows: list[list[Cell]]) -> str:
     """Write a table as Markdown without a heading."""
     return "\n".join(to_markdown([Table("", columns, rows)]).splitlines()[2:])
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """The paired differences of one arm minus others, on several tasks.
+
+    Each measure is corrected for the number of its differences. The keys are pairs of a task's title and the
+    other arm.
+
+    Attributes:
+        guesses: Which of the two arms of each pair are no more accurate than always naming the largest class.
+        clean: The differences of Clean%.
+        aua: The differences of the mean Aua%, of pairs without guesses.
+        weakest: The differences of Aua% on the weakest class, of pairs without guesses that record it.
+    """
+
+    guesses: dict[tuple[str, str], list[str]]
+    clean: dict[tuple[str, str], Difference]
+    aua: dict[tuple[str, str], Difference]
+    weakest: dict[tuple[str, str], Difference]
+
+    @classmethod
+    def of(cls, tasks: Sequence[Measured], arm: str, others: Sequence[str]) -> Gaps:
+        found = {
+            (measured.task, other): (measured, differences)
+            for measured in tasks
+            for other in others
+            if (differences := measured.differences(arm, other))
+        }
+        guesses = {
+            both: [name for name in (arm, both[1]) if name not in measured.trained]
+            for both, (measured, _) in found.items()
+        }
+        sound = {both: found[both][1] for both, names in guesses.items() if not names}
+        return cls(
+            guesses,
+            corrected({both: gaps[CLEAN] for both, (_, gaps) in found.items()}),
+            corrected({both: gaps[MEAN_AUA] for both, gaps in sound.items()}),
+            corrected({both: gaps[WEAKEST] for both, gaps in sound.items() if WEAKEST in gaps}),
+        )
+
+
+def is_sure(difference: Difference) -> bool:
+    """Whether a test distinguishes a difference from zero after the correction."""
+    return difference.adjusted is not None and difference.adjusted < SIGNIFICANT
 
 
 def corrected(differences: dict[Key, Difference]) -> dict[Key, Difference]:

@@ -1,4 +1,4 @@
-"""The page of evidence is what its records say, and the records hold nothing else."""
+"""The pages of evidence are what their records say, and the records hold nothing else."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from types import ModuleType
 import measured
 import pytest
 import questions
+import questions_preset
 
 from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.data.tasks import TASKS
@@ -39,8 +40,11 @@ def build(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def test_the_page_is_what_the_records_say(build: ModuleType) -> None:
-    assert build.PAGE.read_text(encoding="utf-8") == build.build(), "run `python evidence/build.py`"
+def test_the_pages_are_what_the_records_say(build: ModuleType) -> None:
+    pages = build.build()
+    assert {page.name for page in build.DOCS.glob("evidence*.md")} == set(pages)
+    for name, text in pages.items():
+        assert (build.DOCS / name).read_text(encoding="utf-8") == text, "run `python evidence/build.py`"
 
 
 def test_the_front_page_is_what_the_records_say(build: ModuleType) -> None:
@@ -53,7 +57,7 @@ def test_the_front_page_is_what_the_records_say(build: ModuleType) -> None:
 def test_the_page_changes_with_a_record(
     build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page that were written by hand would not notice."""
+    """Pages that were written by hand would not notice."""
     before = build.build()
     place = tmp_path / "records"
     shutil.copytree(EVIDENCE / "records", place)
@@ -61,7 +65,7 @@ def test_the_page_changes_with_a_record(
     content = json.loads(record.read_text(encoding="utf-8"))
     content["model"]["test"]["correct"] -= 100
     record.write_text(json.dumps(content), encoding="utf-8")
-    for module in (build, measured, questions):
+    for module in (build, measured, questions, questions_preset):
         monkeypatch.setattr(module, "RECORDS", place)
     assert build.build() != before
 

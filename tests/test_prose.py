@@ -16,10 +16,10 @@ import earlyrobust
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(earlyrobust.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# docs/evidence.md is made of records and of evidence/readings.md.
+# The pages docs/evidence*.md are made of records and of evidence/readings.md.
 PAGES = [
     ROOT / "README.md",
-    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "evidence.md"),
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if not page.name.startswith("evidence")),
 ]
 
 # For each pattern what to write instead.

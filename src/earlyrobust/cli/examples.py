@@ -4,8 +4,8 @@ from __future__ import annotations
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "run": (
-        "earlyrobust run --train-file reviews.csv --output runs/reviews",
-        "earlyrobust run --method earlyrobust-noise --task sst2 --output runs/sst2",
+        "earlyrobust run --train-file reviews.csv --method earlyrobust-noise --output runs/reviews",
+        "earlyrobust run --task sst2 --output runs/sst2",
         "earlyrobust run --model my-classifier --train-file reviews.csv --output runs/mine",
     ),
     "search": ("earlyrobust search --train-file reviews.csv --output runs/ticket",),

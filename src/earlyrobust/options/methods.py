@@ -41,7 +41,7 @@ METHODS: dict[str, Method] = {
         "trains as freelb does, with two information-theoretic regularisers", adversary="infobert"
     ),
     "fat": Method("ascends once, starting in the direction of the last epoch, then trains", adversary="fat"),
-    "flooding": Method("keeps the loss of every batch from falling below a level", adversary="flooding"),
+    "flooding": Method("keeps the loss of every batch above a level", adversary="flooding"),
     "robust-ticket": Method(
         "sets weights to zero by masks trained under FreeLB, and fine-tunes the rest",
         search="robust-ticket",
