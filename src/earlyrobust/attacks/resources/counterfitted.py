@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import urllib.request
@@ -9,16 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from earlyrobust.attacks.resources.places import RESOURCES, fingerprint, writing_to
-from earlyrobust.attacks.resources.vector_files import parse_vectors, read_vectors
+from earlyrobust.attacks.resources.vector_files import read_vectors
 from earlyrobust.attacks.resources.vectors import WordVectors
 from earlyrobust.errors import ResourceError
 from earlyrobust.storage import cache_folder, write_atomically, write_json
 
+COMMIT = "8cf3cf4db1074f2f80ecf728e6af68347c3b3d02"
 URL = (
-    "https://raw.githubusercontent.com/nmrksic/counter-fitting/master/word_vectors/"
+    f"https://raw.githubusercontent.com/nmrksic/counter-fitting/{COMMIT}/word_vectors/"
     "counter-fitted-vectors.txt.zip"
 )
-WORDS, VALUES = 65_713, 300
+# Git's hash of the file's content in that commit.
+BLOB = "c3b88f0b560b1a695780a8d6090cdbf36e6a7f04"
 HOW_TO_FETCH = "earlyrobust resources --fetch counter-fitted"
 ARCHIVE = "counter-fitted-vectors.txt.zip"
 TIMEOUT_SECONDS = 30
@@ -30,7 +33,7 @@ def fetch_counterfitted(
     progress: Callable[[int, int | None], None] = lambda done, total: None,
     *,
     url: str = URL,
-    shape: tuple[int, int] = (WORDS, VALUES),
+    blob: str = BLOB,
 ) -> Path:
     """Download the counter-fitted vectors into the cache, unless the cache already holds them.
 
@@ -39,14 +42,14 @@ def fetch_counterfitted(
         progress: A function that is called as bytes arrive, with the number of bytes so far and the total
             number; the total is None if it is unknown.
         url: The address of the archive.
-        shape: The expected number of words, and the number of values of each.
+        blob: The hash that git gives to the content of the archive.
 
     Returns:
         The archive in the cache. A JSON file beside it holds its address and SHA-256 hash.
 
     Raises:
-        ResourceError: If the vectors cannot be fetched, do not have the expected shape, or the cache cannot
-            be written. An error leaves no incomplete file behind.
+        ResourceError: If the vectors cannot be fetched, their hash is another one, or the cache cannot be
+            written. An error leaves no incomplete file behind.
     """
     fetched = fetched_counterfitted(cache)
     if fetched is not None and fingerprint(fetched) == _recorded(fetched):
@@ -55,12 +58,8 @@ def fetch_counterfitted(
 
     def write(temporary: Path) -> None:
         _download(url, temporary, progress)
-        found = parse_vectors(temporary, url)[1].shape
-        if found != shape:
-            raise ResourceError(
-                f"{url} does not hold the counter-fitted vectors: they are {shape[0]:,} words of "
-                f"{shape[1]} values, not {found[0]:,} of {found[1]}."
-            )
+        if blob_of(temporary) != blob:
+            raise _not_fetched(url, "the answer is not the published file: its hash is not the known one")
 
     with writing_to(archive.parent):
         write_atomically(archive, write)
@@ -92,6 +91,15 @@ def load_counterfitted(cache: Path | None = None) -> WordVectors:
     if fingerprint(archive) != _recorded(archive):
         raise ResourceError(f"{archive} has changed since it was fetched: `{HOW_TO_FETCH}` fetches it again.")
     return read_vectors(archive, cache, name="counter-fitted vectors")
+
+
+def blob_of(path: Path) -> str:
+    """Return the hash that git gives to the content of a file, in hexadecimal."""
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _record(archive: Path) -> Path:

@@ -43,19 +43,18 @@ def read_vectors(path: Path, cache: Path | None = None, name: str | None = None)
     kept = cache_folder(RESOURCES, cache) / f"vectors-{digest}.safetensors"
     table = _read_kept(kept)
     if table is None:
-        words, matrix = table = parse_vectors(path, str(path))
+        words, matrix = table = _parse_vectors(path)
         metadata = {"words": json.dumps(words)}
         with writing_to(kept.parent):
             write_atomically(kept, lambda temporary: save_file({"matrix": matrix}, temporary, metadata))
     return WordVectors(*table, name=f"{name or f'word vectors {path.name}'} ({digest[:12]})")
 
 
-def parse_vectors(path: Path, source: str) -> Table:
+def _parse_vectors(path: Path) -> Table:
     """Parse a file of word vectors.
 
     Args:
         path: A file of lines `word v1 ... vN`, or a `.zip` archive of one.
-        source: Name of the file in errors.
 
     Returns:
         The words, and their vectors in float32, shape (words, values).
@@ -65,19 +64,19 @@ def parse_vectors(path: Path, source: str) -> Table:
     """
     rows: dict[str, NDArray[np.float32]] = {}
     length = None
-    with _lines(path, source) as lines:
+    with _lines(path) as lines:
         for number, line in enumerate(lines, start=1):
-            word, vector = _parse_line(line, f"Line {number} of {source}")
+            word, vector = _parse_line(line, f"Line {number} of {path}")
             length = length or len(vector)
             if len(vector) != length:
                 raise ResourceError(
-                    f"Line {number} of {source} has {len(vector)} values where the first has {length}."
+                    f"Line {number} of {path} has {len(vector)} values where the first has {length}."
                 )
             if word in rows:
-                raise ResourceError(f"Line {number} of {source} repeats the word '{word}'.")
+                raise ResourceError(f"Line {number} of {path} repeats the word '{word}'.")
             rows[word] = vector
     if not rows:
-        raise ResourceError(f"{source} is empty: it should hold lines of a word and its values.")
+        raise ResourceError(f"{path} is empty: it should hold lines of a word and its values.")
     return list(rows), np.stack(list(rows.values()))
 
 
@@ -95,13 +94,13 @@ def _parse_line(line: bytes, where: str) -> tuple[str, NDArray[np.float32]]:
 
 
 @contextmanager
-def _lines(path: Path, source: str) -> Iterator[Iterable[bytes]]:
+def _lines(path: Path) -> Iterator[Iterable[bytes]]:
     """Yield the lines of a text file, or of the only text file in an archive; refuse a damaged archive."""
     if path.suffix.lower() != ".zip":
         with path.open("rb") as file:
             yield file
         return
-    problem = f"{source} is not a whole ZIP archive of one .txt file."
+    problem = f"{path} is not a whole ZIP archive of one .txt file."
     try:
         with zipfile.ZipFile(path) as archive:
             members = [
