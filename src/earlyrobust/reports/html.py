@@ -33,7 +33,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters.update(plain=plain, visible=_visible, percent=percent, picture=_picture, setting=setting)
+    made.filters.update(
+        plain=plain, visible=_visible, sentence=_sentence, percent=percent, picture=_picture, setting=setting
+    )
     return made
 
 
@@ -83,6 +85,11 @@ def _visible(text: str) -> Markup:
         if unicodedata.category(character) in _UNSEEN
     }
     return Markup(str(escape(text)).translate(unseen))
+
+
+def _sentence(text: str) -> Markup:
+    """Escape a sentence as `_visible` does, and keep the name of an option on one line."""
+    return Markup(re.sub(r"--[a-z][a-z-]*", r'<span class="option">\g<0></span>', str(_visible(text))))
 
 
 def _picture(figure: Figure) -> Markup:
