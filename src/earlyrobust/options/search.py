@@ -63,7 +63,7 @@ class SearchOptions(Options):
     )
     neuron_multiple: AtLeastOne | None = option(
         None,
-        "Keep a multiple of this number of neurons in each layer; GPUs are fastest with multiples of 64.",
+        "Keep a multiple of this number of neurons in each layer. 64 suits the matrix units of GPUs.",
         "Ticket",
         shown="64 on GPUs, else 1",
         arm=True,

@@ -62,8 +62,8 @@ class SearchConfig:
             every layer. Default: "global" (the paper).
         neuron_scope: "global" to rank the neurons of all layers together, "layerwise" to cut the same share
             of every layer. Default: "global" (the paper).
-        neuron_multiple: Every layer keeps a multiple of this number of neurons, see `draw_mask`. GPUs compute
-            fastest with matrices whose sides are multiples of 64. Default: 1 (the paper).
+        neuron_multiple: Every layer keeps a multiple of this number of neurons, see `draw_mask`. 64 suits the
+            matrix units of GPUs. Default: 1 (the paper).
         draw_after: Epochs after which the ticket is drawn, settled or not. None to draw it when the masks
             have settled. Default: None (the paper).
     """
