@@ -7,6 +7,7 @@ from statistics import fmean
 
 from matplotlib.figure import Figure
 from measured import (
+    CHANCE,
     MEAN_AUA,
     METHOD,
     NOISE,
@@ -81,12 +82,30 @@ def front() -> str:
     columns += [of_attack(AUA, attack) for attack in attacks]
     return "\n\n".join(
         [
+            _summary(measured, gaps),
             markdown([*columns, "training time", "parameters", "latency"], rows),
             _notes(measured),
             "On other tasks, ours minus fine-tuning:",
             markdown(["task", "seeds", CLEAN, MEAN_AUA, "attacks"], _other_tasks()),
             "[Evidence](docs/evidence.md) has all methods and tests.",
         ]
+    )
+
+
+def _summary(measured: Measured, gaps: dict[tuple[str, str], Difference]) -> str:
+    """Sum up the table of the front page in a few sentences."""
+    ours, plain = (measured.arms[arm].measures for arm in (NOISE, "finetune"))
+    alike = [FRONT[arm] for arm in FRONT if (gap := gaps.get((measured.task, arm))) and not is_sure(gap)]
+    chance = measured.differences(NOISE, CHANCE)[MEAN_AUA]
+    fewer = 1 - ours[PARAMETERS].value / plain[PARAMETERS].value
+    return (
+        f"Under attack, the smaller model of `{NOISE}` classifies {ours[MEAN_AUA].value:.1f} % of the texts of "
+        f"SST-2 correctly, on average over four attacks. A fine-tuned model classifies "
+        f"{plain[MEAN_AUA].value:.1f} %. On clean texts they have {ours[CLEAN].value:.1f} % and "
+        f"{plain[CLEAN].value:.1f} %. The smaller model has {100 * fewer:.0f} % fewer parameters. Not "
+        f"distinguishable from it under attack: {', '.join(alike) or 'no rival'}. A random ticket of the same "
+        f"size, trained in the same way, has {measured.arms[CHANCE].measures[MEAN_AUA].value:.1f} %, and ours "
+        f"minus it is {Number(chance.mean, 1, signed=True)}."
     )
 
 

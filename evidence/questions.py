@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from measured import METHOD, NOISE, RECORDS, RIVALS, Gaps, Measured, is_sure, markdown, tell
+from measured import CHANCE, METHOD, NOISE, RECORDS, RIVALS, Gaps, Measured, is_sure, markdown, tell
 
 from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.reports.tables import Cell
@@ -18,7 +18,6 @@ SEARCHES, WATCHED, SETTLED = "settling-", "figure2-", "early-"
 # In the paper, all masks settle by this epoch.
 MOST_EPOCHS = 0.3
 EARLY, LATE = "quarter-epoch ticket", "full-epoch ticket"
-CHANCE = "random ticket"
 # Arms that differ from the method under noise in one part, and further rivals.
 CHANGED = (
     *("dense under noise", "gradient-chosen noise", "from pretrained weights", "1.2 epochs"),

@@ -211,9 +211,7 @@ def test_an_evaluation_is_judged(change: float, code: int, classifier: Path, few
 
 @pytest.mark.parametrize("value", ["nan", "101", "-3", "", "many", "textfooler=30", "0.9", "0.001"])
 def test_an_evaluation_refuses_other_thresholds(value: str, few: Path, tmp_path: Path) -> None:
-    outcome = evaluate(
-        tmp_path / "none", few, f"--fail-under={value}", "--output", tmp_path / "out", "--json"
-    )
+    outcome = evaluate("nobody/none", few, f"--fail-under={value}", "--output", tmp_path / "out", "--json")
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.startswith("Error: --fail-under is ")
     assert outcome.err.count("\n") == 1

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import tiny
 from conftest import QUICK, Outcome, call, write_reviews
+from test_examples_page import read
 
 from earlyrobust import PGD, AdversarialTrainer, FreeLB
-from earlyrobust.analysis.findings import find_faults
+from earlyrobust.analysis.findings import find_faults, known_words
 from earlyrobust.errors import TrainingError
-from earlyrobust.results import RunRecord
+from earlyrobust.results import AttackRecord, RunRecord
 from earlyrobust.statistics.measures import Accuracy
 from earlyrobust.tickets.ticket import Miniepoch
 
@@ -104,6 +105,21 @@ def test_a_search_whose_model_names_one_class_is_found(healthy: RunRecord) -> No
     assert "the model began to give every text the same class" in found
 
 
+def test_attacks_with_the_words_of_the_training_are_named() -> None:
+    def attacked(source: str | None) -> AttackRecord:
+        settings = {} if source is None else {"neighbours": source}
+        right, withstood = Accuracy.of(9, 10), Accuracy.of(5, 10)
+        return AttackRecord(settings, right, withstood, None, None, None, None)
+
+    attacks = {"textfooler": attacked("A"), "textbugger": attacked("A"), "pwws": attacked("B")}
+    attacks["deepwordbug"] = attacked(None)
+    (told,) = known_words(["A", "C"], attacks)
+    assert told.startswith(
+        "The training replaced words with neighbours from the A, which textfooler and textbugger also use."
+    )
+    assert known_words([], attacks) == known_words(["C"], attacks) == []
+
+
 def test_a_collapsed_run_says_so_in_its_record_on_screen_and_on_its_page(
     encoder: Path, tmp_path: Path
 ) -> None:
@@ -117,7 +133,7 @@ def test_a_collapsed_run_says_so_in_its_record_on_screen_and_on_its_page(
     assert any("gives every text of the test split the same class" in told for told in record.findings)
     for told in record.findings:
         assert f"Beware: {told}" in outcome.out
-        assert told in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+        assert told in read(tmp_path / "run" / "report.html").text
         assert told in (tmp_path / "run" / "model" / "README.md").read_text(encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 import earlyrobust
 from earlyrobust import PGD, Fitted, Flooding, FreeLB, Ticket, fit, processes
 from earlyrobust.adversarial import Adversary
-from earlyrobust.errors import EarlyRobustError
+from earlyrobust.errors import DataError, EarlyRobustError
 from earlyrobust.pipeline import fitting
 from earlyrobust.pipeline.recipe import named_adversary
 from earlyrobust.workspace.observer import Observer
@@ -167,6 +167,18 @@ def test_a_trained_classifier_is_kept_with_its_names(
     assert made.record.dense.test.value > 0.8
 
 
+def test_swapped_numbers_of_classes_are_refused(classifier: Path, trained_on: Path, tmp_path: Path) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(classifier)
+    rows = rows_of(trained_on)
+    data = {**rows, "label": [int(label == "positive") for label in rows["label"]]}  # 0 is POSITIVE
+    tokenizer = AutoTokenizer.from_pretrained(classifier)
+    with pytest.raises(
+        DataError, match=r"^The trained classifier gives most .* say by labels which [^.]*\.$"
+    ):
+        fit(model, tokenizer, data, output=tmp_path / "run", **PLAIN)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("labels", [NAMES, ("Negative", "Positive"), ("LABEL_0", "LABEL_1")])
 def test_a_fresh_head_is_replaced_whatever_the_labels_and_its_names_are(
     encoder: Path, trained_on: Path, tmp_path: Path, labels: tuple[str, str]
@@ -183,7 +195,7 @@ def test_a_fresh_head_is_replaced_whatever_the_labels_and_its_names_are(
         **PLAIN,
     )
     assert not made.record.given
-    assert any("not better than chance" in note for note in told.notes)
+    assert any("no better than chance" in note for note in told.notes)
     assert set(made.classifier.config.id2label.values()) == set(rows_of(trained_on)["label"])
 
 
@@ -361,8 +373,8 @@ def test_messages_name_the_options_of_python(encoder: Path, reviews: Path, tmp_p
         fit(str(encoder), train_dataset=reviews, output=tmp_path / "other", start="given")
     assert "start" in str(caught.value)
     assert "--" not in str(caught.value)
-    assert in_python("`earlyrobust run --epochs 2` or --batch-size, --no-such") == (
-        "`earlyrobust run --epochs 2` or batch_size, --no-such"
+    assert in_python("`earlyrobust run --epochs 2` or --batch-size, --no-bf16, --no-such") == (
+        "`earlyrobust run --epochs 2` or batch_size, bf16=False, --no-such"
     )
 
 

@@ -72,13 +72,30 @@ def test_every_method_starts_from_it_and_is_compared_with_it(
     assert config["id2label"] == {"0": "POSITIVE", "1": "NEGATIVE"}
     torch.testing.assert_close(logits(folder / "dense", TEXTS), logits(classifier, TEXTS), rtol=0, atol=0)
     card = (folder / "model" / "README.md").read_text(encoding="utf-8")
-    assert "The training started from this classifier, with its own head." in card
+    assert f"The training started from `{classifier}` with its own head." in card
     assert "The classifier as it came: " in card
 
     judged = call("evaluate", folder / "dense", "--output", tmp_path / "judged")
     assert judged.code == 0, judged.err
     report = json.loads((tmp_path / "judged" / "evaluation.json").read_text(encoding="utf-8"))
     assert report["accuracy"]["correct"] == record.dense.test.correct
+
+
+def test_an_attack_with_the_words_of_the_noise_says_so(
+    classifier: Path, trained_on: Path, tmp_path: Path
+) -> None:
+    folder, attack = tmp_path / "run", ("--attack", "pwws", "--examples", 4)
+    noise = ("--method", "earlyrobust-noise", *QUICK[:6])
+    data = ("--train-file", trained_on, "--output", folder)
+    trained = call("run", "--model", classifier, *data, *noise, *attack)
+    assert trained.code == 0, trained.err
+    record = RunRecord.load(folder)
+    assert record.word_sources == [record.model.attacks["pwws"].settings["neighbours"]]
+    for place, is_said in ((folder, True), (folder / "dense", False)):
+        attacked = call("attack", place, *attack, "--output", tmp_path / place.name / "attacked")
+        assert attacked.code == 0, attacked.err
+        assert ("which pwws also uses" in attacked.out) is is_said
+    assert "which pwws also uses" in trained.out
 
 
 def test_pretrained_gives_it_a_new_head(classifier: Path, trained_on: Path, tmp_path: Path) -> None:
@@ -113,6 +130,58 @@ def test_names_that_differ_are_given_by_an_option(classifier: Path, tmp_path: Pa
     judged = call("evaluate", tmp_path / "told" / "model")
     assert judged.code == 0, judged.err
     assert "'up' → 'POSITIVE'" in judged.out
+
+
+@pytest.mark.parametrize("command", ["run", "search", "finetune"])
+def test_swapped_classes_are_refused_before_the_training(
+    command: str, classifier: Path, trained_on: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    options = ("--labels", "NEGATIVE=positive,POSITIVE=negative", "--output", folder)
+    ticket = () if command != "finetune" else ("--ticket", searched(classifier, trained_on, tmp_path))
+    outcome = call(command, "--model", classifier, "--train-file", trained_on, *options, *ticket)
+    assert outcome.code == 2, outcome
+    assert "gives most training texts of " in outcome.err
+    assert "say by --labels" in outcome.err
+    assert not folder.exists()
+
+
+def searched(classifier: Path, trained_on: Path, tmp_path: Path) -> Path:
+    """Draw a random ticket of the classifier."""
+    folder = tmp_path / "ticket"
+    random = ("--search", "random", "--output", folder)
+    assert call("search", "--model", classifier, "--train-file", trained_on, *random).code == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("outputs", "labels", "said"),
+    [
+        (("bad", "good"), ["bad", "good"] * 40 + ["goood"] * 3, "also have 'goood'"),
+        (("bad", "good"), ["Bad", "good"] * 40 + ["fair"] * 3, "also have 'fair'"),
+        (("bad", "fair", "good"), ["bad", "good"] * 40, "lack 'fair'"),
+    ],
+)
+def test_classes_that_nearly_fit_a_head_are_refused(
+    outputs: tuple[str, ...], labels: list[str], said: str, tmp_path: Path
+) -> None:
+    model = write_encoder(tmp_path / "model", outputs)
+    texts = [f"the {number} film is fine" for number in range(len(labels))]
+    data = write_csv(tmp_path / "own.csv", {"text": texts, "label": labels})
+    outcome = call("run", "--model", model, "--train-file", data, *PLAIN, "--output", tmp_path / "run")
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert "correct the labels, or choose --start pretrained" in outcome.err
+    assert not (tmp_path / "run").exists()
+    new = ("--start", "pretrained", "--output", tmp_path / "new")
+    assert call("run", "--model", model, "--train-file", data, *PLAIN, *new).code == 0
+
+
+def test_a_missing_folder_is_not_looked_for_on_the_hub(classifier: Path, trained_on: Path) -> None:
+    misspelt = classifier.with_name(classifier.name + "x")
+    outcome = call("run", "--model", misspelt, "--train-file", trained_on)
+    assert outcome.code == 2
+    assert f"There is no folder '{misspelt}': did you mean '{classifier}'?" in outcome.err
 
 
 def test_a_head_for_other_classes_gives_way_and_this_is_said(trained_on: Path, tmp_path: Path) -> None:

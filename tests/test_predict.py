@@ -80,7 +80,7 @@ def test_every_row_keeps_its_columns_and_gets_its_prediction(
         assert [float(row[name]) for name in names] == pytest.approx(probabilities, abs=2e-6)
         assert float(row["probability"]) == pytest.approx(max(probabilities), abs=2e-6)
         assert row["predicted"] == ("POSITIVE" if probabilities[0] > 0.5 else "NEGATIVE")
-    assert "Rows without a text, which have no prediction: 1." in done.out
+    assert "Rows without a text: 1. They have no prediction." in done.out
     assert [file.name for file in output.parent.iterdir()] == [output.name]
 
 

@@ -202,6 +202,7 @@ def test_the_help_of_every_command_ends_with_an_example() -> None:
 def test_the_commands_and_examples_of_the_pages_work_as_they_stand(tmp_path: Path) -> None:
     """The commands on one's own data, then the Python examples, which use what the commands have made."""
     write_reviews(tmp_path / "reviews.csv", 120)
+    write_reviews(tmp_path / "test.csv", 60)
     write_small_classifier(tmp_path / "my-classifier", write_small_minilm(tmp_path))
     exporting, of_classifiers = (
         commands((ROOT / "docs" / "guides" / name).read_text(encoding="utf-8"))

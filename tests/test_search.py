@@ -429,8 +429,8 @@ def test_a_search_goes_on_under_another_limit_than_it_began_with(tmp_path, began
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "masks need 0.88 epochs to settle, but the search stops after 0.8, even if"),
-        ({"patience": 40}, "masks need 5.2 epochs to settle"),
+        ({}, "masks need at least 0.9 epochs to settle, but the search stops after 0.8, even if"),
+        ({"patience": 40}, "masks need at least 5.3 epochs to settle"),
         ({"min_steps": 20}, "An epoch of these texts has 16 steps and a miniepoch 20"),
         ({"max_epochs": 0.875}, None),
         ({"draw_after": 0.5}, None),

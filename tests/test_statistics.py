@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
+from test_examples_page import read
 from test_summary import a_run, by_arm, compared
 
 from earlyrobust.analysis.answers import (
@@ -442,8 +444,8 @@ def test_how_seeds_differ_is_told_from_three_on(tmp_path: Path, seeds: int, basi
 
 ON_MODELS = (
     "These verdicts are on the trained models, not on the methods: the intervals cover the choice of the "
-    "examples, and one seed does not show how much trainings differ. From 5 seeds on, the intervals cover "
-    "both."
+    "examples, and one seed does not show how much trainings differ. From 5 seeds on, as `earlyrobust "
+    "compare --seeds 5` trains them, the intervals cover both."
 )
 NOT_PAIRED = "the comparison with finetune is not example by example"
 UNPAIRED = "These intervals are Newcombe's for unpaired examples, and do not cover other trainings."
@@ -460,20 +462,17 @@ def of_one_seed(tmp_path: Path, mine: str, base: str, **rest: int) -> Path:
         (
             "r" * 20 + "x" * 20,
             "r" * 8 + "x" * 32,
-            "pgd is more robust than finetune under textfooler: +30.0, +17.5 to +45.0 (p = 0.00049 after "
-            "Holm's correction).",
+            "pgd is more robust than finetune under textfooler: +30.0, +17.5 to +45.0 (p = 0.00049).",
         ),
         (
             "r" * 8 + "x" * 32,
             "r" * 20 + "x" * 20,
-            "pgd is less robust than finetune under textfooler: −30.0, −45.0 to −17.5 (p = 0.00049 after "
-            "Holm's correction).",
+            "pgd is less robust than finetune under textfooler: −30.0, −45.0 to −17.5 (p = 0.00049).",
         ),
         (
             "r" * 10 + "x" * 30,
             "r" * 8 + "x" * 31 + "r",
-            "pgd is not distinguishable from finetune under textfooler: +2.5, −5.0 to +12.5 (p = 1 after "
-            "Holm's correction).",
+            "pgd is not distinguishable from finetune under textfooler: +2.5, −5.0 to +12.5 (p = 1).",
         ),
         (
             "r" * 10 + "-" * 10 + "x" * 20,
@@ -483,8 +482,7 @@ def of_one_seed(tmp_path: Path, mine: str, base: str, **rest: int) -> Path:
         (
             "r" * 40,
             "x" * 40,
-            "pgd is more robust than finetune under textfooler: +100.0, +100.0 to +100.0 (p < 0.0001 after "
-            "Holm's correction).",
+            "pgd is more robust than finetune under textfooler: +100.0, +100.0 to +100.0 (p < 0.0001).",
         ),
     ],
     ids=["more", "less", "not distinguishable", "same answers", "always"],
@@ -537,17 +535,25 @@ def test_an_attack_that_says_something_else_is_told(tmp_path: Path) -> None:
     }
     first, second, _ = told(save(tmp_path, arms))
     assert first == (
-        "pgd is not distinguishable from finetune on average over 3 attacks: +0.0, +0.0 to +0.0 (p = 1 "
-        "after Holm's "
-        "correction); under textfooler alone more robust: +50.0, +35.0 to +65.0 (p < 0.0001 after Holm's "
-        "correction); under textbugger alone less robust: −50.0, −65.0 to −35.0 (p < 0.0001 after Holm's "
-        "correction)."
+        "pgd is not distinguishable from finetune on average over 3 attacks: +0.0, +0.0 to +0.0 (p = 1); "
+        "under textfooler alone more robust: +50.0, +35.0 to +65.0 (p < 0.0001 after Holm's correction); "
+        "under textbugger alone less robust: −50.0, −65.0 to −35.0 (p < 0.0001 after Holm's correction)."
     )
     # What says the same as the mean is not said again.
     assert second == (
         "freelb is more robust than finetune on average over 3 attacks: +16.7, +11.7 to +21.7 (p < 0.0001 "
         "after Holm's correction)."
     )
+
+
+def test_a_p_that_the_correction_raises_above_the_limit_is_explained(tmp_path: Path) -> None:
+    arms: dict[str, Seeds] = {"finetune": {0: {"textfooler": "x" * 20}}}
+    arms |= {f"arm{number}": {0: {"textfooler": "r" * 6 + "x" * 14}} for number in range(2)}
+    sentences = told(save(tmp_path, arms))
+    # Six answers in one direction: p = 2 / 2^6 = 0.03125, doubled by the correction for two arms.
+    assert re.search(r"\(p = 0\.031, p = 0\.06[23] after Holm.s correction\)\.$", sentences[0])
+    assert sentences[0].startswith("arm0 is not distinguishable from finetune under textfooler: +30.0, +10.0")
+    assert "an interval may exclude 0 although the models are not distinguishable" in sentences[-1]
 
 
 def test_an_arm_that_only_some_attacks_were_run_on_has_a_verdict_for_those(tmp_path: Path) -> None:
@@ -753,11 +759,11 @@ def test_raw_and_adjusted_p_are_in_csv_and_json(tmp_path: Path) -> None:
         assert float(row["Aua%, textfooler p adjusted"]) == pytest.approx(adjusted)
         mean = summaries[arm].differences["Aua%, textfooler"].mean
         assert [entry["difference"], entry["low"], entry["high"]] == [mean.value, mean.low, mean.high]
-    page = (folder / "report.html").read_text(encoding="utf-8")
+    page = read(folder / "report.html").text
     markdown = (folder / "comparison.md").read_text(encoding="utf-8")
     for sentence in told(folder):
         assert sentence in markdown
-        assert sentence.replace("'", "&#39;").replace("<", "&lt;") in page
+        assert sentence in page
 
 
 @pytest.mark.parametrize(

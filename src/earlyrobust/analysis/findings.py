@@ -15,6 +15,7 @@ import numpy as np
 from earlyrobust.analysis.doubts import doubts_of_each, fallback_class, looks_like_guessing
 from earlyrobust.results.attack import AttackRecord
 from earlyrobust.results.run import DataRecord, ModelRecord, RunRecord, SearchRecord, TicketRecord
+from earlyrobust.results.wording import listed
 
 # Masks count as still moving if their distance is above this share of the distance of two random masks.
 _MOVING = 0.5
@@ -34,6 +35,7 @@ def find_faults(record: RunRecord) -> list[str]:
     found += [_told_retreat(steps) for log in record.training.values() if (steps := log.retreats)]
     found += faults_of_ticket(record.ticket_origin, record.search, record.ticket)
     found += fallbacks_of(record)
+    found += known_words(record.word_sources, record.model.attacks)
     return found + doubts_of_each(*(model.attacks for model in models.values()))
 
 
@@ -43,6 +45,25 @@ def fallbacks_of(record: RunRecord) -> list[str]:
         sentence
         for title, model in _models_of(record).items()
         for sentence in fallback_class(f"The {title}", model.attacks)
+    ]
+
+
+def known_words(word_sources: Sequence[str], attacks: Mapping[str, AttackRecord]) -> list[str]:
+    """Return a sentence on the attacks that take their words from where the training took them, if any.
+
+    Args:
+        word_sources: Names of the sources of neighbours with which the training replaced words.
+        attacks: The attacks on the classifier, by name.
+    """
+    shared: dict[str, list[str]] = {}
+    for attack, record in attacks.items():
+        if (source := str(record.settings.get("neighbours"))) in word_sources:
+            shared.setdefault(source, []).append(attack)
+    return [
+        f"The training replaced words with neighbours from the {source}, which {listed(names)} also "
+        f"{'uses' if len(names) == 1 else 'use'}. Against other words the classifier may be less robust: "
+        "attack it with other --neighbours, too."
+        for source, names in shared.items()
     ]
 
 
@@ -92,9 +113,13 @@ def fault_of_swapped(swapped: Mapping[str, str], model: str, advice: str) -> str
     """
     if not swapped:
         return None
+    return f"{model} gives most texts {describe_swapped(swapped)}: the classes may be swapped. {advice}"
+
+
+def describe_swapped(swapped: Mapping[str, str]) -> str:
+    """Describe the result of `swapped_classes` for a sentence: "of 'bad' the class 'good'"."""
     pairs = [f"of '{label}' the class '{answer}'" for label, answer in swapped.items()]
-    shown = ", ".join(pairs[:5]) + (f" and {len(pairs) - 5} more" if len(pairs) > 5 else "")
-    return f"{model} gives most texts {shown}: the classes may be swapped. {advice}"
+    return ", ".join(pairs[:5]) + (f" and {len(pairs) - 5} more" if len(pairs) > 5 else "")
 
 
 def faults_of_ticket(

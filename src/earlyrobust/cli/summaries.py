@@ -16,7 +16,7 @@ from earlyrobust.reports.comparisons import RATIOS, comparison_tables, headlines
 from earlyrobust.reports.confusion import confusion_table, percent_of
 from earlyrobust.reports.numbers import attack_cells, describe_stop, percent
 from earlyrobust.reports.pages import REPORT_PAGE
-from earlyrobust.reports.runs import describe_cost, results_table
+from earlyrobust.reports.runs import describe_accuracies, describe_cost, results_table
 from earlyrobust.reports.scrutiny import scrutiny_table
 from earlyrobust.reports.tables import Cell, Table
 from earlyrobust.reports.validity import MEANING_OF_AUA, MEANING_OF_WEAKEST, doubts_of_arms, faults_of_runs
@@ -45,7 +45,7 @@ def show_run(display: Display, record: RunRecord, folder: Path) -> None:
     """Show the results of a run, and its verdict."""
     title = f"{record.data.name}: {record.config['model']}, seed {record.config['seed']}"
     display.show(replace(results_table(record, with_never_offered=True), title=title))
-    for sentence in verdicts_on_run(record, folder):
+    for sentence in [*verdicts_on_run(record, folder), *describe_accuracies(record)]:
         display.say(sentence)
     if (cost := describe_cost(record)) is not None:
         display.say(cost)
@@ -108,7 +108,7 @@ def show_predictions(display: Display, report: PredictionReport) -> None:
     rows: list[list[Cell]] = [[name, f"{count:,}"] for name, count in report.named.items()]
     display.show(Table(f"{report.rows:,} rows of {report.file}", ["predicted", "rows"], rows))
     if report.without_text:
-        display.warn([f"Rows without a text, which have no prediction: {report.without_text:,}."])
+        display.warn([f"Rows without a text: {report.without_text:,}. They have no prediction."])
     if report.cut:
         display.warn([f"{report.cut:,} texts are longer than {report.max_length} tokens and lose their end."])
     display.say(f"The predictions are in {report.output} ({report.rows_per_second:,.0f} rows a second).")
@@ -142,7 +142,8 @@ def show_export(display: Display, record: ExportRecord, folder: Path) -> None:
 
 def show_attacks(display: Display, model: str, report: AttackReport, folder: Path) -> None:
     """Show all numbers of attacks on a classifier."""
-    title = f"{model} on {report.data}, {report.config['examples']} examples at most"
+    examples = max(record.clean.total for record in report.attacks.values())
+    title = f"{model} on {examples:,} examples of {report.data}"
     columns = [attack_cells(record) for record in report.attacks.values()]
     rows: list[list[Cell]] = [[name, *(column[name] for column in columns)] for name in columns[0]]
     note = f"{MEANING_OF_AUA} {MEANING_OF_WEAKEST} The 95 % interval is in brackets."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from earlyrobust import processes
 from earlyrobust.analysis.doubts import doubts_of_each, fallback_class, fault_of_guessing
-from earlyrobust.analysis.findings import overstated, swapped_classes
+from earlyrobust.analysis.findings import known_words, overstated, swapped_classes
 from earlyrobust.attacks import ATTACKS
 from earlyrobust.data.digests import split_digest
 from earlyrobust.encoders import fingerprint
@@ -112,7 +112,8 @@ def _findings(
     guess = fault_of_guessing(next(iter(records.values())))  # All attacks have the same examples.
     if guess is not None and not swapped_classes(labels, answers, subject.outputs):
         found.append(guess)
-    return found + fallback_class("The model", records) + doubts_of_each(records)
+    found += fallback_class("The model", records) + known_words(subject.word_sources, records)
+    return found + doubts_of_each(records)
 
 
 def _clean_answers(records: Iterable[AttackRecord], folder: Path) -> tuple[list[int], list[int]]:

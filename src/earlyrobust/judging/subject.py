@@ -18,8 +18,9 @@ from earlyrobust.options.test_data import TestData
 from earlyrobust.pipeline.original_data import count_known, load_own
 from earlyrobust.pipeline.preflight import check_names_classes, try_out
 from earlyrobust.pipeline.reading import read_texts
-from earlyrobust.results import TestDataRecord
+from earlyrobust.results import RECORD_NAME, RunRecord, TestDataRecord
 from earlyrobust.workspace.finding import model_in, options_of, run_of
+from earlyrobust.workspace.folder import MODEL
 from earlyrobust.workspace.observer import Observer
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Subject:
         known: Number of test texts that are in the training or selection data of the run; None if this is
             unknown.
         choices: Choices between weights, one sentence each.
+        word_sources: Names of the sources of neighbours with which the training of the classifier replaced
+            words; empty if this is unknown.
     """
 
     data_name: str
@@ -61,6 +64,7 @@ class Subject:
     matched_by: str = "name"
     known: int | None = None
     choices: Sequence[str] = ()
+    word_sources: Sequence[str] = ()
 
     @property
     def outputs(self) -> list[str]:
@@ -130,7 +134,14 @@ def load_subject(
         run = run_of(model_name)
         if run is not None and (data.test_file is not None or data.task is not None):
             subject = replace(subject, known=count_known(run, options_of(run), subject.rows, observer))
-        return replace(subject, choices=choices)
+        return replace(subject, choices=choices, word_sources=_word_sources(model_name, run))
+
+
+def _word_sources(model_name: str, run: Path | None) -> list[str]:
+    """Return the sources of the words with which the training of a run's own model replaced words."""
+    if run is None or Path(model_in(model_name)).resolve() != (run / MODEL).resolve():
+        return []
+    return RunRecord.load(run).word_sources if (run / RECORD_NAME).is_file() else []
 
 
 def load_named(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import filecmp
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,15 +29,15 @@ from earlyrobust.workspace.finding import find_ticket
 from earlyrobust.workspace.folder import INPUTS, MODEL, TICKET, AnyTicket
 from earlyrobust.workspace.observer import Observer
 from earlyrobust.workspace.progress import ProgressLines, quiet_libraries
-from earlyrobust.workspace.python_words import PythonObserver, errors_in_python
+from earlyrobust.workspace.python_words import PythonObserver, errors_in_python, in_python
 
 # A model object with its tokenizer.
 _Model = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 # Options of a run that `fit` sets itself.
 _OWN = ("train_file", "test_file", "model", "output", "task", "data_dir")
 _NEW_HEAD = (
-    "The head of the model is not better than chance on the training texts, so a new head takes its place; "
-    "start='given' keeps it."
+    "The head of the model is no better than chance on the training texts, as an untrained head is. So the "
+    "training begins with a new head; start='given' keeps the head of the model."
 )
 
 
@@ -167,6 +167,7 @@ def fit(
             observer.note(f"Beware: {finding}")
         ticket = find_ticket(folder / TICKET) if (folder / TICKET).is_dir() else None
         place = str(folder / MODEL)
+        record = replace(record, findings=list(map(in_python, record.findings)))
         return Fitted(load_classifier(place), load_tokenizer(place), ticket, record, folder)
 
 

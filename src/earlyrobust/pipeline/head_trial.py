@@ -1,4 +1,4 @@
-"""Tests the head of a given classifier on some training texts, to find out whether it is trained."""
+"""Tests the head of a given classifier on training texts: whether it is trained, and fits the classes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,35 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from earlyrobust.analysis.findings import describe_swapped, swapped_classes
+from earlyrobust.errors import DataError
 from earlyrobust.evaluation import predict
 from earlyrobust.options.run import OWN_DATA, RunConfig
 from earlyrobust.statistics.measures import Accuracy
 
 # Number of training texts on which a head is tested.
 _TRIED = 256
+
+
+def check_order_of_classes(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Dataset, names: Sequence[str]
+) -> None:
+    """Refuse a trained classifier that gives some training texts systematically another class.
+
+    A training from its head would give its outputs the meaning of other classes, and keep their names.
+
+    Args:
+        model: The classifier.
+        tokenizer: Its tokenizer.
+        rows: The tokenised training texts, with `labels`.
+        names: The names of the classes.
+
+    Raises:
+        DataError: If the classes seem to be swapped.
+    """
+    tried = rows.shuffle(seed=0).select(range(min(_TRIED, len(rows))))
+    answers = predict(model, tokenizer, tried.remove_columns("labels")).argmax(axis=1)
+    _refuse_swapped(tried["labels"][:], answers.tolist(), names)
 
 
 def is_better_than_chance(
@@ -34,6 +57,9 @@ def is_better_than_chance(
         table: The training texts and their labels.
         outputs: The output of each label.
         form: The options of the user.
+
+    Raises:
+        DataError: If the classes seem to be swapped.
     """
     found = _try_head(model, tokenizer, table, form)
     if found is None:
@@ -42,6 +68,9 @@ def is_better_than_chance(
     if not set(labels) <= set(outputs):
         return True  # The run reports the unknown label.
     right = np.array([outputs[label] for label in labels])
+    id2label = model.config.id2label
+    names = [str(id2label[index]) for index in range(model.config.num_labels)]
+    _refuse_swapped(right.tolist(), found[1].tolist(), names)
     return _beats_chance(int((found[1] == right).sum()), right)
 
 
@@ -69,6 +98,15 @@ def could_match(
     np.add.at(counts, (right, found[1]), 1)
     most = int(counts[linear_sum_assignment(counts, maximize=True)].sum())
     return _beats_chance(most, right)
+
+
+def _refuse_swapped(labels: Sequence[int], answers: Sequence[int], names: Sequence[str]) -> None:
+    if swapped := swapped_classes(labels, answers, names):
+        raise DataError(
+            f"The trained classifier gives most training texts {describe_swapped(swapped)}, so the classes "
+            "may be swapped: say by --labels which class each output stands for, or choose --start "
+            "pretrained for a new head."
+        )
 
 
 def _try_head(

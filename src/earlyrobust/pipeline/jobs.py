@@ -23,7 +23,7 @@ from earlyrobust.pipeline.training import check_can_train
 from earlyrobust.results import RunRecord
 from earlyrobust.tickets.drawing import entries_to_cut
 from earlyrobust.tickets.ticket import Ticket
-from earlyrobust.workspace.finding import find_ticket
+from earlyrobust.workspace.finding import check_model_place, find_ticket
 from earlyrobust.workspace.folder import (
     CONFIG_NAME,
     DENSE,
@@ -167,8 +167,10 @@ def _finished(folder: RunFolder, config: RunConfig, observer: Observer) -> RunRe
 
 
 def _check_model(config: RunConfig) -> None:
-    """Refuse the folder of a run as the model, because it holds more than one model."""
+    """Refuse the folder of a run as the model, because it holds more than one model, and a missing folder."""
     folder = Path(config.model)
+    if config.model.startswith((".", "/", "~")):  # no name on the hub
+        check_model_place(config.model)
     if (folder / CONFIG_NAME).is_file() and (folder / PROGRESS_NAME).is_file():
         raise ConfigError(
             f"'{folder}' is the folder of a run: choose a whole model for --model, such as "

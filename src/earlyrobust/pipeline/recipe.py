@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -121,13 +122,14 @@ class Recipe:
         if given.describe_haste(steps_per_epoch) is not None:
             more = "give more --search-epochs"
             if self.continued and config.search_epochs is None:
-                more = f"give --epochs {2 * settings.epochs_to_settle(steps_per_epoch):.2g}"
+                least = math.ceil(20 * settings.epochs_to_settle(steps_per_epoch)) / 10
+                more = f"give --epochs {least:g} or more"
             observer.note(
-                f"{given.describe_haste(steps_per_epoch)}, but the search stops after {limit:g}, even if "
+                f"{given.describe_haste(steps_per_epoch)}, but the search stops after {limit:.3g}, even if "
                 f"they have not settled: {more}, or lower --miniepoch-min-steps."
             )
         elif limit > settings.max_epochs:
-            observer.note(f"{hasty}, so the search may take {limit:g} instead of {settings.max_epochs:g}.")
+            observer.note(f"{hasty}. The search may take {limit:.3g} instead of {settings.max_epochs:.3g}.")
         return replace(self, search_config=given)
 
     @property

@@ -117,6 +117,7 @@ def make_record(
         training=folder.training,
         choices=job.choices,
         given=job.keeps_head,
+        word_sources=job.word_sources,
     )
     record = replace(record, findings=find_faults(record))
     if processes.is_first():

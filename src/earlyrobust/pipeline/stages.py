@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from earlyrobust import processes
+from earlyrobust.attacks.resources.neighbours import load_neighbours, sources_here
 from earlyrobust.encoders import (
     Note,
     files_digest,
@@ -29,6 +30,7 @@ from earlyrobust.evaluation import predict
 from earlyrobust.noise import Lexicon, TextNoise
 from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline.attacks import resources_of
+from earlyrobust.pipeline.head_trial import check_order_of_classes
 from earlyrobust.pipeline.noising import NoiseChoice, build_lexicon, build_noise
 from earlyrobust.pipeline.precision import choose_bf16
 from earlyrobust.pipeline.preflight import try_out
@@ -131,6 +133,14 @@ class Job:
         choice = cast("NoiseChoice", self.recipe.noise)
         return build_lexicon(choice, self.config.neighbours, self.splits, self.observer)
 
+    @property
+    def word_sources(self) -> list[str]:
+        """Names of the sources of neighbours with which the training replaces words."""
+        if not self.recipe.changes_words:
+            return []
+        usual = self.config.neighbours or sources_here()[0]
+        return [load_neighbours(source).name for source in self.recipe.sources_of_words(usual)]
+
     def once(self, stage: str, title: str, work: Callable[[], float]) -> None:
         """Run a stage unless it is finished.
 
@@ -188,6 +198,8 @@ def begun(
         )
     rows = (splits.train, splits.selection, splits.test)
     try_out(model, splits.tokenizer, rows, observer, changes_texts=changes_texts)
+    if job.keeps_head:
+        check_order_of_classes(model, splits.tokenizer, splits.train, splits.data.label_names)
     with folder.claimed(splits.data.fingerprint, files_digest(config.model) or model.config._commit_hash):
         folder.keep_bf16(bf16, bf16_ratio)
         yield job

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from earlyrobust.data.labels import name_some
+from earlyrobust.data.labels import folded, name_some
 from earlyrobust.data.matching import Matching, is_unnamed, match_classes
 from earlyrobust.encoders import names_of_head
 from earlyrobust.errors import ConfigError, DataError
@@ -71,6 +71,7 @@ def find_head(config: RunConfig, data: TextData) -> GivenHead | None:
         )
     classes = data.label_names
     if len(names) != len(classes) and config.start != "given" and config.labels is None:
+        _refuse_near_fit(config, classes, names)
         note = (
             f"The head of '{config.model}' has {len(names)} outputs ({name_some(names)}), and the data have "
             f"{len(classes)} classes ({name_some(classes)}): a new head takes its place."
@@ -97,6 +98,22 @@ def _refuse(config: RunConfig, names: Sequence[str] | None) -> None:
             f"--labels names the outputs of a trained classifier, but '{config.model}' {reason}: leave it "
             "out."
         )
+
+
+def _refuse_near_fit(config: RunConfig, classes: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse classes that are those of the head and some more, or some fewer: labels may be misspelt."""
+    of_data, of_head = ({folded(name): name for name in group} for group in (classes, names))
+    if is_unnamed(names) or not (of_data.keys() <= of_head.keys() or of_head.keys() <= of_data.keys()):
+        return
+    more, fewer = (
+        [group[key] for key in group if key not in other]
+        for group, other in ((of_data, of_head), (of_head, of_data))
+    )
+    difference = f"also have {name_some(more)}" if more else f"lack {name_some(fewer)}"
+    raise DataError(
+        f"The data have classes of the head of '{config.model}' ({name_some(names)}), but {difference}: "
+        "correct the labels, or choose --start pretrained for a new head."
+    )
 
 
 def _match(config: RunConfig, classes: Sequence[str], names: Sequence[str]) -> Matching:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from html import escape
+from functools import partial
+from html import escape as escape_html
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from earlyrobust.results import RunRecord
 from earlyrobust.storage import write_atomically
 
 CARD_NAME = "README.md"
+# Makes a text safe in Markdown, where quotes need no escape.
+escape = partial(escape_html, quote=False)
 # Settings that name the resources of an attack. Numbers with different resources cannot be compared.
 _RESOURCES = ("neighbours", "candidates", "sentence_encoder", "min_similarity", "tagger", "masked_lm")
 _LOAD = """\
@@ -60,7 +63,7 @@ def _parts(record: RunRecord, scrutiny: Sequence[str], verdicts: Sequence[str]) 
     yield f"\n# {escape(record.config['model'])} on {escape(record.data.name)}, by {record.method}\n"
     yield " ".join([*map(escape, verdicts), *run_headlines(record)]) + "\n"
     if record.given:
-        yield "The training started from this classifier, with its own head.\n"
+        yield f"The training started from `{escape(record.config['model'])}` with its own head.\n"
     if record.ticket is not None:
         yield "This model is cut: after `import earlyrobust`, transformers loads it like any other model.\n"
     yield _LOAD.format(imported="earlyrobust" if record.ticket is not None else "transformers")
@@ -76,7 +79,10 @@ def _parts(record: RunRecord, scrutiny: Sequence[str], verdicts: Sequence[str]) 
         yield "\n### Scrutiny\n"
         yield from (f"- {escape(sentence)}" for sentence in scrutiny)
     yield "\n### How to repeat the run\n"
-    options = {name: value for name, value in record.config.items() if value is not None}
+    left_out = {"output"}  # The folder of this run refuses another one.
+    options = {
+        name: value for name, value in record.config.items() if value is not None and name not in left_out
+    }
     yield "```yaml\n# config.yaml\n" + yaml.safe_dump(options, sort_keys=False, allow_unicode=True) + "```\n"
     yield f"```sh\nearlyrobust {_command(record)} --config config.yaml\n```\n"
     versions = ", ".join(f"{name} {version}" for name, version in record.environment.versions.items())

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 
 import yaml
 
-from earlyrobust.reports.card import CARD_NAME
+from earlyrobust.reports.card import CARD_NAME, escape
 from earlyrobust.results import ExportRecord
 from earlyrobust.storage import write_atomically
 

@@ -32,6 +32,16 @@ from earlyrobust.statistics.measures import (
 
 def run_headlines(record: RunRecord) -> list[str]:
     """Sum up a run in sentences: accuracies, time of a forward pass, search, and findings."""
+    sentences = describe_accuracies(record)
+    if (cost := describe_cost(record)) is not None:
+        sentences.append(cost)
+    if record.search is not None:
+        sentences.append(describe_stop(record.search))
+    return sentences + record.findings
+
+
+def describe_accuracies(record: RunRecord) -> list[str]:
+    """Tell the accuracies of a run's classifier and of the dense model, a sentence for each model."""
     model, dense = record.model, record.dense
     name = record.title
     told = f"The {name} is right on {100 * model.test.value:.1f} % of clean texts"
@@ -43,11 +53,7 @@ def run_headlines(record: RunRecord) -> list[str]:
         for attack, result in dense.attacks.items():
             told += f", {100 * result.under_attack.value:.1f} % under {attack}"
         sentences.append(f"{told}.")
-    if (cost := describe_cost(record)) is not None:
-        sentences.append(cost)
-    if record.search is not None:
-        sentences.append(describe_stop(record.search))
-    return sentences + record.findings
+    return sentences
 
 
 def describe_cost(record: RunRecord) -> str | None:

@@ -61,7 +61,7 @@ def verdict_of(difference: Difference) -> str:
         return "not tested"
     if difference.same:
         return "same answers"
-    if difference.adjusted >= SIGNIFICANT:
+    if not _is_sure(difference):
         return "not distinguishable"
     return "more" if difference.mean.value > 0 else "less"
 
@@ -147,7 +147,14 @@ def _clause(arm: str, baseline: str, gap: Difference, where: str) -> str:
 
 def _numbers(gap: Difference) -> str:
     mean = gap.mean
-    inner = [] if gap.adjusted is None else [f"{probability(gap.adjusted)} after Holm's correction"]
+    inner = []
+    if gap.p is not None and gap.adjusted is not None:
+        before, after = probability(gap.p), probability(gap.adjusted)
+        corrected = f"{after} after Holm's correction"
+        if gap.p == gap.adjusted:
+            inner.append(before)
+        else:
+            inner.append(corrected if before == after else f"{before}, {corrected}")
     if gap.basis == "examples" and gap.spread is not None:
         inner.append(f"standard deviation between {gap.seeds} seeds {gap.spread:.1f}")
     return f"{_shown(mean.value)}, {_shown(mean.low)} to {_shown(mean.high)} ({'; '.join(inner)})"
@@ -167,7 +174,13 @@ def _what_they_rest_on(baseline: str, used: dict[tuple[str, str], Difference]) -
         }.get(fewest, "the standard deviation between seeds shows how much trainings differ")
         yield (
             "These verdicts are on the trained models, not on the methods: the intervals cover the choice of "
-            f"the examples, and {rest}. From {ENOUGH_SEEDS} seeds on, the intervals cover both."
+            f"the examples, and {rest}. From {ENOUGH_SEEDS} seeds on, as `earlyrobust compare --seeds "
+            f"{ENOUGH_SEEDS}` trains them, the intervals cover both."
+        )
+    if any(gap.p is not None and gap.p < SIGNIFICANT and not _is_sure(gap) for gap in used.values()):
+        yield (
+            "Holm's correction for several tests raises p, but does not widen the intervals. So an interval "
+            "may exclude 0 although the models are not distinguishable."
         )
     if any(gap.basis == "examples and seeds" for gap in used.values()):
         yield "The intervals of these verdicts cover the choice of the examples and the choice of the seeds."
@@ -185,6 +198,10 @@ def _what_they_rest_on(baseline: str, used: dict[tuple[str, str], Difference]) -
             f"{named(arms)}: the comparison with {baseline} is not example by example, because {reason}. "
             f"These intervals are {instead}."
         )
+
+
+def _is_sure(gap: Difference) -> bool:
+    return gap.adjusted is not None and gap.adjusted < SIGNIFICANT
 
 
 def told_from_random(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[str]:

@@ -239,6 +239,8 @@ class RunRecord(SavedRecord):
             which weights beside the head were initialised at random.
         given: Whether the training started from a trained classifier; `dense` is then this classifier without
             any training.
+        word_sources: Names of the sources of neighbours with which the training of `model` replaced words;
+            empty without noise and word swaps, or in the record of an older version.
         schema_version: Version of this layout.
     """
 
@@ -262,6 +264,7 @@ class RunRecord(SavedRecord):
     training: dict[str, TrainingLog] = field(default_factory=dict)
     choices: list[str] = field(default_factory=list)
     given: bool = False
+    word_sources: list[str] = field(default_factory=list)
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property

@@ -153,8 +153,8 @@ class SearchConfig:
             return None
         return (
             f"An epoch of these texts has {steps_per_epoch} steps and a miniepoch "
-            f"{self.steps_per_miniepoch(steps_per_epoch)}, so masks need "
-            f"{self.epochs_to_settle(steps_per_epoch):.2g} epochs to settle"
+            f"{self.steps_per_miniepoch(steps_per_epoch)}, so masks need at least "
+            f"{math.ceil(10 * self.epochs_to_settle(steps_per_epoch)) / 10:g} epochs to settle"
         )
 
 

@@ -48,6 +48,8 @@ def check_model_place(name: str) -> None:
         beside = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
         if near := difflib.get_close_matches(place.name, beside, n=1):
             raise ModelError(f"There is no folder '{place}': did you mean '{place.parent / near[0]}'?")
+        if name.startswith((".", "/", "~")):  # no name on the hub
+            raise ModelError(f"There is no folder '{place}': correct its path.")
         return
     is_run = (place / CONFIG_NAME).is_file() and (place / PROGRESS_NAME).is_file()
     if is_run and not (place / MODEL).is_dir() and not (place / "config.json").is_file():

@@ -22,11 +22,17 @@ _COMMAND_OR_FLAG = re.compile(r"`[^`]*`|--([a-z][a-z0-9-]*)")
 
 
 def in_python(message: str) -> str:
-    """Replace the flags in a message by the options of `fit`: `--text-column` by `text_column`."""
+    """Replace the flags in a message by the options of `fit`: `--text-column` by `text_column`.
+
+    `--no-bf16` becomes `bf16=False`.
+    """
 
     def renamed(found: re.Match[str]) -> str:
         option = (found[1] or "").replace("-", "_")
-        return option if option in RunConfig.model_fields else found[0]
+        if option in RunConfig.model_fields:
+            return option
+        switched_off = option.removeprefix("no_")
+        return f"{switched_off}=False" if switched_off in RunConfig.model_fields else found[0]
 
     return _COMMAND_OR_FLAG.sub(renamed, message)
 
