@@ -99,13 +99,13 @@ def _summary(measured: Measured, gaps: dict[tuple[str, str], Difference]) -> str
     chance = measured.differences(NOISE, CHANCE)[MEAN_AUA]
     fewer = 1 - ours[PARAMETERS].value / plain[PARAMETERS].value
     return (
-        f"Under attack, the smaller model of `{NOISE}` classifies {ours[MEAN_AUA].value:.1f} % of the texts of "
-        f"SST-2 correctly, on average over four attacks. A fine-tuned model classifies "
+        f"Under attack, the smaller model of `{NOISE}` classifies {ours[MEAN_AUA].value:.1f} % of the texts "
+        f"of SST-2 correctly, on average over four attacks. A fine-tuned model classifies "
         f"{plain[MEAN_AUA].value:.1f} %. On clean texts they have {ours[CLEAN].value:.1f} % and "
         f"{plain[CLEAN].value:.1f} %. The smaller model has {100 * fewer:.0f} % fewer parameters. Not "
-        f"distinguishable from it under attack: {', '.join(alike) or 'no rival'}. A random ticket of the same "
-        f"size, trained in the same way, has {measured.arms[CHANCE].measures[MEAN_AUA].value:.1f} %, and ours "
-        f"minus it is {Number(chance.mean, 1, signed=True)}."
+        f"distinguishable from it under attack: {', '.join(alike) or 'no rival'}. A random ticket of the "
+        f"same size, trained in the same way, has {measured.arms[CHANCE].measures[MEAN_AUA].value:.1f} %, "
+        f"and ours minus it is {Number(chance.mean, 1, signed=True)}."
     )
 
 
