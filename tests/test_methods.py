@@ -543,3 +543,36 @@ def test_a_search_on_few_texts_has_time_to_settle_or_says_that_it_has_not(option
     recipe = Recipe.of(config).given_time(steps, config, Listens())
     assert recipe.search_config.max_epochs == pytest.approx(epochs)
     assert [told in note for note in notes] == ([] if told is None else [True])
+
+
+@pytest.mark.parametrize(
+    ("options", "passes"),
+    [
+        ({"method": "finetune"}, 1),
+        ({"method": "earlyrobust-noise"}, 1),
+        ({"method": "earlyrobust-noise", "noise": "gradient"}, 1 + 2 / 3),
+        # Five passes in each step of a search of one epoch, and one in each step of three epochs.
+        ({"method": "earlyrobust", "search_epochs": 1, "epochs": 3}, (1 * 5 + 3) / 3),
+        ({"method": "earlyrobust", "draw_after": 0.5, "epochs": 2}, (0.5 * 5 + 2) / 2),
+        # Five passes to the embeddings at two thirds, and one whole pass.
+        ({"method": "pgd", "adversary": "pgd,steps=5"}, 5 * 2 / 3 + 1),
+        # The ticket is drawn after a fifth of an epoch without an adversary.
+        ({"method": "earlybert", "epochs": 3}, (0.2 + 3) / 3),
+    ],
+    ids=str,
+)
+def test_the_cost_of_a_recipe_counts_its_passes(options: dict[str, Any], passes: float) -> None:
+    recipe = Recipe.of(RunConfig.parse(options).resolved())
+    assert recipe.most_passes(6) == pytest.approx(passes)
+
+
+@pytest.mark.parametrize(("method", "told"), [("earlyrobust", True), ("finetune", False)])
+def test_a_costly_training_says_so_before_it_trains(
+    method: str, told: bool, encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    observer = Observer()
+    monkeypatch.setattr(observer, "note", notes.append)
+    options = {"model": str(encoder), "train_file": few, "attack": (), "dense": False, "epochs": 1}
+    pipeline.run(RunConfig.build({**options, "method": method, "output": tmp_path / "run"}), observer)
+    assert any("times the passes of plain fine-tuning" in note for note in notes) is told

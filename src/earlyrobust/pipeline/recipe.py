@@ -132,6 +132,24 @@ class Recipe:
             observer.note(f"{hasty}. The search may take {limit:.3g} instead of {settings.max_epochs:.3g}.")
         return replace(self, search_config=given)
 
+    def most_passes(self, layers: int) -> float:
+        """Return the passes of the whole training, relative to plain fine-tuning of as many epochs.
+
+        A search counts up to its limit, which a live stop may not reach.
+
+        Args:
+            layers: Number of layers of the encoder.
+        """
+        extra = 2 / 3 if self.noise is not None and self.noise.settings.choice == "gradient" else 0.0
+
+        def step(adversary: Adversary | None) -> float:
+            return extra + (1.0 if adversary is None else adversary.cost(layers))
+
+        searched = 0.0 if self.search is None else self.search_config.epochs
+        tuned = self.epochs - searched if self.continued else self.epochs
+        total = searched * step(self.search_adversary) + tuned * step(self.adversary)
+        return float(total / self.epochs) + self.starts_from_finetuned
+
     @property
     def _adversaries(self) -> list[Adversary]:
         """The adversaries of both stages."""

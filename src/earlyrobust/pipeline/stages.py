@@ -54,6 +54,10 @@ if TYPE_CHECKING:
 
 # Number of texts on which a searched model is checked for collapse to one class.
 _SAMPLE = 256
+# From this cost on, relative to plain fine-tuning, a job tells its cost before it trains.
+_MANY_PASSES = 1.5
+# Number of layers of an encoder whose configuration does not tell it.
+_LAYERS = 12
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,10 @@ def begun(
         _ = job.lexicon  # An unusable source of neighbours is an error before the folder is claimed.
     # A model that cannot be loaded is an error before the folder is claimed, too.
     model = job.initial_model(observer.noting(job.choices))
+    passes = recipe.most_passes(getattr(model.config, "num_hidden_layers", _LAYERS))
+    if passes > _MANY_PASSES:
+        what = "Search and training take up to" if recipe.search is not None else "The training takes"
+        observer.note(f"{what} {passes:.1f} times the passes of plain fine-tuning of as many epochs.")
     if splits.head is not None:
         job.choices.append(splits.head.note)
     if config.gradient_checkpointing and not model.supports_gradient_checkpointing:
