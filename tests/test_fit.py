@@ -322,7 +322,10 @@ def test_libraries_are_quiet_meanwhile_and_as_before_after(
 
 
 def test_a_fitted_run_tells_of_itself_in_a_line(fitted: Fitted) -> None:
-    assert repr(fitted).startswith("Fitted(Clean% ")
+    record = fitted.record
+    assert record.dense is not None
+    ours, dense = (100 * model.test.value for model in (record.model, record.dense))
+    assert repr(fitted).startswith(f"Fitted(Clean% {ours:.1f} (dense model {dense:.1f})")
     assert f"folder='{fitted.folder}')" in repr(fitted)
     assert len(repr(fitted)) < 300
 

@@ -23,7 +23,8 @@ from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline.head_trial import could_match, is_better_than_chance
 from earlyrobust.pipeline.jobs import run
 from earlyrobust.pipeline.recipe import named_adversary, note_idle_options
-from earlyrobust.results import RunRecord
+from earlyrobust.results import ModelRecord, RunRecord
+from earlyrobust.statistics.measures import AUA, CLEAN, of_attack
 from earlyrobust.storage import check_can_be_made, write_folder
 from earlyrobust.workspace.finding import find_ticket
 from earlyrobust.workspace.folder import INPUTS, MODEL, TICKET, AnyTicket
@@ -60,11 +61,19 @@ class Fitted:
     folder: Path
 
     def __repr__(self) -> str:
-        """Return the accuracies and the folder in a line."""
-        shares = {"Clean%": self.record.model.test}
-        shares |= {f"Aua%, {name}": attack.under_attack for name, attack in self.record.model.attacks.items()}
-        told = ", ".join(f"{name} {100 * share.value:.1f}" for name, share in shares.items())
+        """Return the accuracies of the classifier and of the dense model, and the folder, in a line."""
+        ours = _accuracies(self.record.model)
+        rival = {} if self.record.dense is None else _accuracies(self.record.dense)
+        of_rival = {name: f" ({self.record.rival} {share})" for name, share in rival.items()}
+        told = ", ".join(f"{name} {share}{of_rival.get(name, '')}" for name, share in ours.items())
         return f"Fitted({told}, folder='{self.folder}')"
+
+
+def _accuracies(model: ModelRecord) -> dict[str, str]:
+    """Return the accuracy of a model on clean texts and under each attack, in percent."""
+    shares = {CLEAN: model.test}
+    shares |= {of_attack(AUA, name): attack.under_attack for name, attack in model.attacks.items()}
+    return {name: f"{100 * share.value:.1f}" for name, share in shares.items()}
 
 
 @errors_in_python()
