@@ -92,8 +92,8 @@ SUMMARY = """## Summary
 - [Tickets under text noise](#is-a-ticket-under-text-noise-more-robust-than-its-rivals): on SST-2, the
   ticket of `earlyrobust-noise` is more robust than fine-tuning, flooding and PGD with one step (three seeds)
   and PGD with five steps (one), and not distinguishable from FAT (three), which has the higher mean. On the
-  weakest class, the ticket is ahead of all of them. On AG News it is more robust than fine-tuning (one
-  seed). On QNLI the mean over classes is not distinguishable, and the ticket is ahead on the weakest class
+  weakest class, the ticket is ahead of all of them. On AG News it is more robust than fine-tuning (two
+  seeds). On QNLI the mean over classes is not distinguishable, and the ticket is ahead on the weakest class
   (three seeds).
 - [The search under text noise](#what-does-the-search-add-to-training-under-text-noise): on SST-2,
   the searched ticket is more robust than a random one by about two points (three seeds).

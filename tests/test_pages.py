@@ -613,7 +613,7 @@ def test_each_arm_has_a_verdict(others: dict[str, tuple[int, ...]], says: dict[s
         assert sentence.startswith(arm + words)
     # One of two tests was corrected.
     assert any("after Holm's correction" in sentence for sentence in told) is (len(others) > 1)
-    assert any("may exclude 0" in sentence for sentence in told) is explained
+    assert any("An interval excludes 0" in sentence for sentence in told) is explained
 
 
 def test_a_model_that_names_one_class_is_not_called_robust(tmp_path: Path) -> None:

@@ -553,7 +553,7 @@ def test_a_p_that_the_correction_raises_above_the_limit_is_explained(tmp_path: P
     # Six answers in one direction: p = 2 / 2^6 = 0.03125, doubled by the correction for two arms.
     assert re.search(r"\(p = 0\.031, p = 0\.06[23] after Holm.s correction\)\.$", sentences[0])
     assert sentences[0].startswith("arm0 is not distinguishable from finetune under textfooler: +30.0, +10.0")
-    assert "an interval may exclude 0 although the models are not distinguishable" in sentences[-1]
+    assert sentences[-1].startswith("An interval excludes 0 although p is not below 0.05: ")
 
 
 def test_an_arm_that_only_some_attacks_were_run_on_has_a_verdict_for_those(tmp_path: Path) -> None:

@@ -177,10 +177,12 @@ def _what_they_rest_on(baseline: str, used: dict[tuple[str, str], Difference]) -
             f"the examples, and {rest}. From {ENOUGH_SEEDS} seeds on, as `earlyrobust compare --seeds "
             f"{ENOUGH_SEEDS}` trains them, the intervals cover both."
         )
-    if any(gap.p is not None and gap.p < SIGNIFICANT and not _is_sure(gap) for gap in used.values()):
+    tested = [gap for gap in used.values() if gap.adjusted is not None]
+    if any(_excludes_zero(gap.mean) and not _is_sure(gap) for gap in tested):
         yield (
-            "Holm's correction for several tests raises p, but does not widen the intervals. So an interval "
-            "may exclude 0 although the models are not distinguishable."
+            "An interval excludes 0 although p is not below 0.05: the interval is approximate for few "
+            "examples, and not corrected for the number of tests. The p decides. More examples can show "
+            "whether there is a difference."
         )
     if any(gap.basis == "examples and seeds" for gap in used.values()):
         yield "The intervals of these verdicts cover the choice of the examples and the choice of the seeds."
@@ -198,6 +200,10 @@ def _what_they_rest_on(baseline: str, used: dict[tuple[str, str], Difference]) -
             f"{named(arms)}: the comparison with {baseline} is not example by example, because {reason}. "
             f"These intervals are {instead}."
         )
+
+
+def _excludes_zero(mean: Mean) -> bool:
+    return mean.low > 0 or mean.high < 0
 
 
 def _is_sure(gap: Difference) -> bool:
