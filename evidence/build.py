@@ -95,8 +95,8 @@ SUMMARY = """## Summary
   and PGD with five steps (one), and not distinguishable from FAT (three), which has the higher mean. On the
   weakest class, the ticket is ahead of all of them. On AG News it is more robust than fine-tuning (two
   seeds). With an encoder of base size, in a short training, it is not distinguishable from fine-tuning (one
-  seed), and its means are lower. On QNLI the mean over classes is not distinguishable, and the ticket is ahead on the weakest class
-  (three seeds).
+  seed), and its means are lower. On QNLI the mean over classes is not distinguishable, and the ticket is
+  ahead on the weakest class (three seeds).
 - [The search under text noise](#what-does-the-search-add-to-training-under-text-noise): on SST-2,
   the searched ticket is more robust than a random one by about two points (three seeds).
 - [When masks settle](#do-masks-settle-within-015-to-03-epoch): counted from the first of the settled masks,
