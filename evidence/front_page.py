@@ -16,7 +16,6 @@ from measured import (
     Gaps,
     Measured,
     budget,
-    is_sure,
     load,
     markdown,
 )
@@ -29,6 +28,7 @@ from earlyrobust.pipeline.method_costs import StepCost, measured_costs
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.reports.plots import aua_against_time
 from earlyrobust.reports.tables import Cell, Number, Table
+from earlyrobust.reports.verdicts import is_sure
 from earlyrobust.results.wording import listed
 from earlyrobust.statistics.measures import AUA, CLEAN, LATENCY, PARAMETERS, Mean, of_attack
 

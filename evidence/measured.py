@@ -13,7 +13,7 @@ from earlyrobust.analysis.differences import Difference
 from earlyrobust.analysis.summary import ArmSummary, summarise
 from earlyrobust.reports.tables import Cell, Number, Table, to_markdown
 from earlyrobust.statistics.measures import AUA, CLEAN, OVERALL, WEAKEST, Mean, of_attack
-from earlyrobust.statistics.significance import SIGNIFICANT, holm
+from earlyrobust.statistics.significance import holm
 
 RECORDS = Path(__file__).with_name("records")
 # Prefix of the records of training times, measured on an idle machine.
@@ -160,11 +160,6 @@ class Gaps:
             corrected({both: gaps[MEAN_AUA] for both, gaps in sound.items()}),
             corrected({both: gaps[WEAKEST] for both, gaps in sound.items() if WEAKEST in gaps}),
         )
-
-
-def is_sure(difference: Difference) -> bool:
-    """Whether a test distinguishes a difference from zero after the correction."""
-    return difference.adjusted is not None and difference.adjusted < SIGNIFICANT
 
 
 def corrected(differences: dict[Key, Difference]) -> dict[Key, Difference]:

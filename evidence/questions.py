@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from measured import CHANCE, METHOD, NOISE, RECORDS, RIVALS, Gaps, Measured, is_sure, markdown, tell
+from measured import CHANCE, METHOD, NOISE, RECORDS, RIVALS, Gaps, Measured, markdown, tell
 
 from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.reports.tables import Cell
+from earlyrobust.reports.verdicts import is_sure
 from earlyrobust.results import RunRecord
 from earlyrobust.statistics.measures import CLEAN, WEAKEST
 

@@ -34,6 +34,7 @@ from earlyrobust.judging import attack, replay, scrutiny, subject
 from earlyrobust.judging.scrutiny import fewer_candidates, other_words
 from earlyrobust.options import AttackConfig, RunConfig
 from earlyrobust.options import TestData as Data
+from earlyrobust.pipeline import recipe
 from earlyrobust.pipeline.splits import load_data
 from earlyrobust.results import AttackRecord, AttackReport, CurveRecord, ReplayReport, ScrutinyRecord
 from earlyrobust.statistics.measures import Accuracy
@@ -566,7 +567,7 @@ def test_a_run_tells_which_words_it_swapped(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scrutiny, "sources_here", lambda: ["the default", "another"])
+    monkeypatch.setattr(recipe, "sources_here", lambda: ["the default", "another"])
     run = write_run(tmp_path / "run", VICTIM, VICTIM, data)
     config = RunConfig.build({"model": str(VICTIM), "train_file": data, **options})
     (run / "config.yaml").write_text(json.dumps(config.to_dict()), encoding="utf-8")

@@ -49,7 +49,7 @@ def fallbacks_of(record: RunRecord) -> list[str]:
 
 
 def known_words(word_sources: Sequence[str], attacks: Mapping[str, AttackRecord]) -> list[str]:
-    """Return a sentence on the attacks that take their words from where the training took them, if any.
+    """Return a sentence for each source of words that both the training and some attacks use.
 
     Args:
         word_sources: Names of the sources of neighbours with which the training replaced words.

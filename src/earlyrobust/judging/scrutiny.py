@@ -298,8 +298,7 @@ def _words_of_training(model_name: str) -> tuple[str, ...]:
     if run is None:
         return ()
     config = options_of(run)
-    recipe = Recipe.of(config)
-    return recipe.sources_of_words(config.neighbours or sources_here()[0]) if recipe.changes_words else ()
+    return Recipe.of(config).sources_of_words(config.neighbours)
 
 
 def _rival_of(model_name: str, subject: Subject, config: AttackConfig) -> _Rival | None:

@@ -10,6 +10,7 @@ import torch
 
 from earlyrobust.adversarial import ADVERSARIES, Adversary, InfoBERT
 from earlyrobust.attacks import Resources
+from earlyrobust.attacks.resources.neighbours import sources_here
 from earlyrobust.errors import ConfigError
 from earlyrobust.extensions import find_class
 from earlyrobust.options.methods import METHODS, Method, Start
@@ -57,17 +58,23 @@ class Recipe:
     @property
     def changes_words(self) -> bool:
         """Whether the training exchanges words for their neighbours."""
-        return bool(self.sources_of_words("any"))
+        return self._swaps_words or self.noise is not None
 
-    def sources_of_words(self, usual: str) -> tuple[str, ...]:
+    def sources_of_words(self, usual: str | None) -> tuple[str, ...]:
         """Return the sources of the neighbours for which the training exchanges words.
 
         Args:
-            usual: The source of neighbours of the run.
+            usual: The source of neighbours of the run; None for the default on this machine.
         """
-        swaps = any(used.exchanges_words for used in self._adversaries)
+        if not self.changes_words:
+            return ()
+        usual = usual or sources_here()[0]
         of_noise = () if self.noise is None else self.noise.sources or (usual,)
-        return tuple(dict.fromkeys([*([usual] if swaps else []), *of_noise]))
+        return tuple(dict.fromkeys([*([usual] if self._swaps_words else []), *of_noise]))
+
+    @property
+    def _swaps_words(self) -> bool:
+        return any(used.exchanges_words for used in self._adversaries)
 
     @property
     def has_ticket(self) -> bool:

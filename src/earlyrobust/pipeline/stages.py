@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from earlyrobust import processes
-from earlyrobust.attacks.resources.neighbours import load_neighbours, sources_here
+from earlyrobust.attacks.resources.neighbours import load_neighbours
 from earlyrobust.encoders import (
     Note,
     files_digest,
@@ -140,10 +140,8 @@ class Job:
     @property
     def word_sources(self) -> list[str]:
         """Names of the sources of neighbours with which the training replaces words."""
-        if not self.recipe.changes_words:
-            return []
-        usual = self.config.neighbours or sources_here()[0]
-        return [load_neighbours(source).name for source in self.recipe.sources_of_words(usual)]
+        sources = self.recipe.sources_of_words(self.config.neighbours)
+        return [load_neighbours(source).name for source in sources]
 
     def once(self, stage: str, title: str, work: Callable[[], float]) -> None:
         """Run a stage unless it is finished.

@@ -79,10 +79,8 @@ def _parts(record: RunRecord, scrutiny: Sequence[str], verdicts: Sequence[str]) 
         yield "\n### Scrutiny\n"
         yield from (f"- {escape(sentence)}" for sentence in scrutiny)
     yield "\n### How to repeat the run\n"
-    left_out = {"output"}  # The folder of this run refuses another one.
-    options = {
-        name: value for name, value in record.config.items() if value is not None and name not in left_out
-    }
+    # The folder of this run would refuse another run.
+    options = {name: value for name, value in record.config.items() if value is not None and name != "output"}
     yield "```yaml\n# config.yaml\n" + yaml.safe_dump(options, sort_keys=False, allow_unicode=True) + "```\n"
     yield f"```sh\nearlyrobust {_command(record)} --config config.yaml\n```\n"
     versions = ", ".join(f"{name} {version}" for name, version in record.environment.versions.items())

@@ -61,7 +61,7 @@ def verdict_of(difference: Difference) -> str:
         return "not tested"
     if difference.same:
         return "same answers"
-    if not _is_sure(difference):
+    if not is_sure(difference):
         return "not distinguishable"
     return "more" if difference.mean.value > 0 else "less"
 
@@ -178,7 +178,7 @@ def _what_they_rest_on(baseline: str, used: dict[tuple[str, str], Difference]) -
             f"{ENOUGH_SEEDS}` trains them, the intervals cover both."
         )
     tested = [gap for gap in used.values() if gap.adjusted is not None]
-    if any(_excludes_zero(gap.mean) and not _is_sure(gap) for gap in tested):
+    if any(_excludes_zero(gap.mean) and not is_sure(gap) for gap in tested):
         yield (
             "An interval excludes 0 although p is not below 0.05: the interval is approximate for few "
             "examples, and not corrected for the number of tests. The p decides. More examples can show "
@@ -206,7 +206,8 @@ def _excludes_zero(mean: Mean) -> bool:
     return mean.low > 0 or mean.high < 0
 
 
-def _is_sure(gap: Difference) -> bool:
+def is_sure(gap: Difference) -> bool:
+    """Return whether a test distinguishes a difference from zero, after the correction."""
     return gap.adjusted is not None and gap.adjusted < SIGNIFICANT
 
 
