@@ -16,16 +16,19 @@ from transformers import (
     BartConfig,
     BartForSequenceClassification,
     BertForSequenceClassification,
+    Gemma3TextConfig,
+    Gemma3TextForSequenceClassification,
     LongformerConfig,
     LongformerForSequenceClassification,
     Trainer,
 )
 
 from earlyrobust.adversarial import ADVERSARIES, FreeLB
+from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.families import FAMILIES
 from earlyrobust.trainer import AdversarialTrainer
-from earlyrobust.trainer.noising import gradients_at
+from earlyrobust.trainer.noising import gradients_at, vectors_of
 
 # Of a bound and of a step; where none is said, the Euclidean norm of an example.
 NORMS = {"smart": math.inf}
@@ -402,6 +405,59 @@ def plain_batch(tokens):
 def test_a_model_that_embeds_its_tokens_elsewhere_is_refused(step, name, settings):
     with pytest.raises(ModelError, match=r"^This model does not pass .* get_input_embeddings\(\), [^.]*\.$"):
         step(bart(), plain_batch(6), ADVERSARIES[name](**settings))
+
+
+@pytest.mark.parametrize("name", ["freelb", "pgd", "smart", "fat", "wordswap"])
+def test_a_model_that_embeds_two_texts_in_one_layer_is_refused(step, name):
+    """After a resize, encoder and decoder share one layer, and δ would reach the tokens of both."""
+    model = bart()
+    model.resize_token_embeddings(70)
+    with pytest.raises(ModelError, match=r"^This model passes more than one text [^.]*\.$"):
+        step(model, plain_batch(6), adversary(name))
+    with (
+        pytest.raises(ModelError, match="more than one text"),
+        gradients_at(model.get_input_embeddings()),
+    ):
+        model(**plain_batch(6))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_move_to_another_token_s_vector_is_the_exchange_of_the_token(scaled):
+    """Some models scale their embeddings: the move must have the length of the scaled vectors."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    if scaled:
+        config = Gemma3TextConfig(
+            vocab_size=60, num_key_value_heads=1, head_dim=8, pad_token_id=0, num_labels=2, **sizes
+        )
+        model = Gemma3TextForSequenceClassification(config).eval()
+    else:
+        model = tiny.classifier().eval()
+    batch = plain_batch(6)
+    others = batch["input_ids"].clone()
+    others[:, 2] = (others[:, 2] + 7) % 30 + 5
+    embedding = model.get_input_embeddings()
+    perturbation = Perturbation(embedding, batch["attention_mask"])
+    delta = perturbation.between(batch["input_ids"], others[..., None])[:, :, 0]
+    with torch.no_grad():
+        with perturbation.applied(delta):
+            moved = model(**batch).logits
+        exchanged = model(**{**batch, "input_ids": others}).logits
+        assert (model(**batch).logits - exchanged).abs().max() > 1e-3
+        vectors = vectors_of(embedding)
+        assert torch.equal(vectors[others], embedding(others))
+    assert_close(moved, exchanged)
+
+
+@pytest.mark.parametrize("name", [*PERTURBING, None])
+def test_a_model_with_a_compiled_layer_is_refused(tmp_path, name):
+    """Layers that have run once would ignore hooks without a word."""
+    model = tiny.classifier()
+    model.bert.encoder.layer[0].compile(backend="eager")
+    penalty = None if name else lambda: torch.zeros(())
+    with pytest.raises(ConfigError, match="also of its layers"):
+        AdversarialTrainer(
+            model, tiny.arguments(tmp_path), adversary=name and adversary(name), penalty=penalty
+        )
 
 
 def test_errors_of_other_kinds_keep_their_names(step):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,9 +16,19 @@ from datasets import Dataset
 from numpy.random import RandomState
 from test_attack_oracle import GOLDEN, NLTK_DATA, SETTINGS, GoldenResources, golden
 from tiny_encoder import tokenizer, write_encoder
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
 from earlyrobust import AttackedExample, BoundAttack, TextFooler, WordSwapAttack, evaluate_under_attack
+from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.swaps import Swaps
 from earlyrobust.data.corpus import LABEL_NAMES, generate
 from earlyrobust.errors import ConfigError, DataError
@@ -202,6 +213,63 @@ def test_what_cannot_be_attacked_is_refused(
     with pytest.raises(DataError) as refused:
         attack_by(Reversed()).run(model, reading, texts, labels)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("form", ["torch", "numpy", "pandas", "arrow", "a column of dates"])
+def test_data_sets_may_have_any_format_and_other_columns(form: str, model: Any, reading: Any) -> None:
+    plain = Dataset.from_dict({"text": TEXTS, "label": LABELS})
+    if form == "a column of dates":
+        rows = plain.add_column(
+            "when", [datetime.datetime(2024, 1, 1 + index) for index in range(len(TEXTS))]
+        )
+    else:
+        rows = plain.with_format(form)
+    expected = evaluate_under_attack(model, reading, plain, attack_by(Reversed()))
+    assert evaluate_under_attack(model, reading, rows, attack_by(Reversed())) == expected
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"text": ["a", "b"], "label": ["0", "1"]}, "A label is '0', which is no whole number"),
+        ({"text": ["a", "b"], "label": [0.7, 1.0]}, "A label is 0.7, which is no whole number"),
+        ({"text": ["a", "b"], "label": [True, False]}, "A label is True, which is no whole number"),
+        ({"text": ["a", "b"], "label": [None, 1]}, "A label is"),
+        ({"text": ["a", "b"], "label": [[0, 1], [1, 0]]}, r"A label is \[0, 1\], which is no whole number"),
+        ({"text": [7, 8], "label": [0, 1]}, "holds [78] in place of a text"),
+        ({"text": ["a", "b"], "pair": ["c", None], "label": [0, 1]}, "Row 1 of the data set has no text"),
+        ({"text": [], "label": []}, "the data set is empty"),
+    ],
+)
+def test_data_sets_that_cannot_be_attacked_are_refused(
+    columns: dict[str, list[Any]], says: str, model: Any, reading: Any
+) -> None:
+    with pytest.raises(DataError, match=says):
+        evaluate_under_attack(model, reading, Dataset.from_dict(columns), attack_by(Reversed()))
+
+
+@pytest.mark.parametrize("ranking", ["delete", "unk"])
+def test_one_word_may_be_deleted_if_the_tokenizer_adds_no_special_tokens(ranking: Any) -> None:
+    """As that of GPT-2: an empty text has no token then."""
+    made = Tokenizer(WordLevel({"[end]": 0, "good": 1, "bad": 2, "doog": 3}, unk_token="[end]"))
+    made.pre_tokenizer = Whitespace()
+    reading = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="[end]", unk_token="[end]")
+    assert reading("")["input_ids"] == []
+    reading.pad_token = "[end]"
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=4, n_positions=16, n_embd=8, n_layer=1, n_head=2, pad_token_id=0)
+    model = GPT2ForSequenceClassification(config).eval()
+    attack = WordSwapAttack(swaps=Reversed(), constraints=[], stop_words=frozenset(), ranking=ranking)
+    bound = attack.against(model, reading)
+    with torch.no_grad():
+        label = int(model(torch.tensor([[1]])).logits.argmax())
+    assert bound.one("good", label).status in ("failed", "succeeded")
+    assert bound.one("", label).queries == 1
+    alone = Victim(model, reading)
+    probabilities = alone.compute(alone.encode([("",), ("good",)]), 1)
+    with torch.no_grad():
+        expected = model(torch.tensor([[0], [1]])).logits.softmax(1)
+    np.testing.assert_allclose(np.stack(probabilities), expected.numpy(), atol=1e-6)
 
 
 def test_a_name_of_two_classes_is_refused(model: Any, reading: Any) -> None:

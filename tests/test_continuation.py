@@ -24,9 +24,11 @@ from transformers import (
     TrainingArguments,
 )
 
+from earlyrobust.adversarial import FAT, InfoBERT
 from earlyrobust.errors import ConfigError
 from earlyrobust.families import family_of
 from earlyrobust.pruning import ImportanceCoefficients, masked, prune
+from earlyrobust.search import EarlyRobustSearch
 from earlyrobust.search.continuation import save_cut_checkpoint
 from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.trainer import AdversarialTrainer
@@ -220,3 +222,90 @@ def test_an_optimiser_with_states_of_another_shape_is_refused(tmp_path: Path) ->
     ticket = search.run()
     with pytest.raises(ConfigError, match="cannot be cut: choose AdamW"):
         search.save_checkpoint(ticket, tmp_path / "cut")
+
+
+def test_the_moments_stay_with_their_weights_in_any_order_of_the_groups(tmp_path: Path) -> None:
+    """A user's own optimiser may put the upper layers first; moments are found by their order alone."""
+
+    class UpperFirst(AdversarialTrainer):
+        def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+            if self.optimizer is None:
+                named = list(self.model.named_parameters())
+                groups = [
+                    [weight for name, weight in named if ".layer.1." in name],
+                    [weight for name, weight in named if ".layer.0." in name],
+                    [weight for name, weight in named if ".layer." not in name],
+                ]
+                ordered = [weight for group in groups[:2] for weight in group]
+                self.optimizer = torch.optim.AdamW([{"params": ordered}, {"params": groups[2]}], lr=5e-3)
+            return self.optimizer
+
+    search = EarlyRobustSearch(
+        tiny.classifier(),
+        tiny.arguments(tmp_path / "search", num_train_epochs=3),
+        tiny.dataset(64),
+        config=replace(CONFIG, gamma=1.0),
+        adversary=None,
+        processing_class=tiny.tokenizer(),
+        continued=True,
+        trainer_class=UpperFirst,
+    )
+    ticket = search.run()
+    searched, moments = search.trainer.model, search.trainer.optimizer.state
+    expected = {name: moments[weight]["exp_avg"] for name, weight in searched.named_parameters()}
+    checkpoint = search.save_checkpoint(ticket, tmp_path / "cut")
+    found: dict[str, torch.Tensor] = {}
+
+    class Look(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            state_of = kwargs["optimizer"].state
+            found.update(
+                {name: state_of[one]["exp_avg"].clone() for name, one in kwargs["model"].named_parameters()}
+            )
+
+    rest = UpperFirst(
+        prune(tiny.classifier(), ticket),
+        tiny.arguments(tmp_path / "cut", num_train_epochs=3),
+        train_dataset=tiny.dataset(64),
+        processing_class=tiny.tokenizer(),
+        callbacks=[Look()],
+    )
+    rest.train(str(checkpoint))
+    whole = [name for name, moment in found.items() if moment.shape == expected[name].shape]
+    assert len(whole) > 10
+    for name in whole:
+        assert torch.equal(found[name], expected[name]), name
+
+
+def test_what_an_adversary_remembers_survives_the_cut(tmp_path: Path) -> None:
+    search = search_of(
+        *(tmp_path / "search", replace(CONFIG, gamma=1.0)),
+        **{"continued": True, "num_train_epochs": 3, "adversary": FAT()},
+    )
+    ticket = search.run()
+    known = dict(search.trainer.parts._bits)  # type: ignore[union-attr]
+    checkpoint = search.save_checkpoint(ticket, tmp_path / "cut")
+    found: dict[Any, Any] = {}
+
+    class Look(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            found.update(kwargs["model"].adversary._bits)
+
+    rest = AdversarialTrainer(
+        prune(tiny.classifier(), ticket),
+        tiny.arguments(tmp_path / "cut", num_train_epochs=3),
+        adversary=FAT(),
+        train_dataset=tiny.dataset(64),
+        processing_class=tiny.tokenizer(),
+        callbacks=[Look()],
+    )
+    rest.train(str(checkpoint))
+    assert len(known) > 1
+    assert found.keys() == known.keys()
+    assert all(np.array_equal(found[key], bits) for key, bits in known.items())
+
+
+def test_a_search_with_weights_beside_the_model_s_is_refused(tmp_path: Path) -> None:
+    options = {"continued": True, "num_train_epochs": 3, "adversary": InfoBERT(steps=1, critic_size=4)}
+    with pytest.raises(ConfigError, match="InfoBERT trains weights beside the model's"):
+        search_of(tmp_path, replace(CONFIG, gamma=1.0), **options)

@@ -312,6 +312,35 @@ def test_a_quote_that_swallows_rows_is_refused(
     assert "--quotes" in message
 
 
+SWALLOWED = "id,text\n" + "".join(f"{number},some words\n" for number in range(30))
+
+
+@pytest.mark.parametrize(
+    ("content", "keys", "swallows"),
+    [
+        pytest.param(SWALLOWED + '30,"so bad\n31,good film\n32,a 6""\n', ["id"], True, id="numbers of rows"),
+        pytest.param(SWALLOWED + '30,"Dear all,\nthanks, bye\n"\n', ["id"], False, id="a text with a comma"),
+        pytest.param(SWALLOWED + '30,"so bad\n31,good film\n32,a 6""\n', [], False, id="without keys"),
+        pytest.param('x,text\n0,a\n1,"b\n0,c\n1,6""\n', ["x"], True, id="labels in front"),
+        pytest.param('x,text\n0,a\n1,"b\n7,c\n8,6""\n', ["x"], False, id="no label of the file"),
+        pytest.param('x,y,text\n0,p,a\n1,q,"b\n0,q,c\n1,p,6""\n', ["x", "y"], True, id="two keys"),
+        pytest.param('x,y,text\n0,p,a\n1,q,"b\n0,z,c\n1,z,6""\n', ["x", "y"], False, id="one of two keys"),
+        pytest.param('x,text,y\n0,a,p\n1,"b,q\n0,c,q\n1,6",p\n', ["x", "y"], True, id="keys on both sides"),
+        pytest.param('x,text,y\n0,a,p\n1,"b\n0,c\nsix",p\n', ["x", "y"], False, id="lines too short"),
+    ],
+)
+def test_columns_without_a_label_tell_swallowed_rows_from_lines(
+    tmp_path: Path, content: str, keys: list[str], swallows: bool
+) -> None:
+    path = write(tmp_path / "a.csv", content.replace('""\n', '"\n'))
+    if swallows:
+        with pytest.raises(DataError, match="look like rows of their own"):
+            list(read_chunks(path, ["text"], keys=keys))
+    else:
+        (table,) = read_chunks(path, ["text"], keys=keys)
+        assert any("\n" in text for text in table.columns["text"])
+
+
 @pytest.mark.parametrize(
     ("name", "header", "option"),
     [

@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import models
 import numpy as np
 import pytest
+import tiny
 import torch
 from bare_environment import BareEnvironment
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
@@ -234,3 +236,16 @@ def test_a_damaged_graph_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a graph")
     with pytest.raises(ModelError, match=r"model\.onnx' cannot be run by onnxruntime: export .*\.$"):
         load_classifier(str(tmp_path))
+
+
+def test_a_model_that_pytorch_cannot_export_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise torch.onnx.OnnxExporterError("thousands of lines")
+
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    monkeypatch.setattr(torch.onnx, "export", fails)
+    with pytest.raises(ModelError, match=r"^PyTorch cannot write \w+ as an ONNX graph .* instead\.$"):
+        export_onnx(tiny.classifier(), tiny.tokenizer(), tmp_path)

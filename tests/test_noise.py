@@ -710,9 +710,141 @@ def test_training_data_without_texts_are_refused(tokenizer: PreTrainedTokenizerB
         trainer.train()
 
 
+def _drop_a_token(tokenizer: PreTrainedTokenizerBase) -> Any:
+    collator = DataCollatorWithPadding(tokenizer)
+
+    def collate(rows: list[dict[str, Any]]) -> Any:
+        batch = collator(rows)
+        batch["input_ids"][-1, 1] = tokenizer.mask_token_id
+        return batch
+
+    return collate
+
+
+@pytest.mark.parametrize("choice", ["random", "learned", "gradient"])
+@pytest.mark.parametrize("fault", ["pairs in another column", "collator", "max_length", "tokenizer"])
+def test_tokens_that_are_not_those_of_the_texts_are_refused(
+    choice: str, fault: str, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    """Noise would replace them by those of the texts, and the model would train on other inputs."""
+    rows = write_texts(16, tokenizer)
+    made, options = noise(tokenizer, choice=choice, rate=0.0), {}
+    if fault == "pairs in another column":
+        seconds = ["the second text"] * len(rows)
+        rows = Dataset.from_dict(
+            {**rows.to_dict(), **tokenizer(list(rows["text"]), seconds), "text_pair": seconds}
+        )
+    elif fault == "collator":
+        options["data_collator"] = _drop_a_token(tokenizer)
+    elif fault == "max_length":
+        rows = Dataset.from_dict(
+            {**rows.to_dict(), **tokenizer(list(rows["text"]), truncation=True, max_length=4)}
+        )
+    else:
+        rows = rows.map(lambda row: {"input_ids": [101, *(token + 1 for token in row["input_ids"][1:])]})
+    trainer = AdversarialTrainer(
+        small_model(),
+        tiny.arguments(tmp_path, max_steps=1, per_device_train_batch_size=16),
+        noise=made,
+        train_dataset=rows,
+        processing_class=tokenizer,
+        **options,
+    )
+    with pytest.raises(ConfigError, match="the training data have other tokens for the text"):
+        trainer.train()
+
+
+@pytest.mark.parametrize("kind", ["several labels", "shares of classes"])
+def test_noise_whose_rate_cannot_be_fitted_is_refused(
+    kind: str, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    """The level would stay at 0 without a word, because the labels are no classes."""
+    rows = write_texts(16, tokenizer).map(lambda row: {"labels": [float(row["labels"]), 1.0 - row["labels"]]})
+    model = small_model()
+    if kind == "several labels":
+        model.config.problem_type = "multi_label_classification"
+    changes = {"ramp": 0.5, "clean": 0.2}
+    for keeps in (0.5, 0.0):
+        trainer = AdversarialTrainer(
+            model,
+            tiny.arguments(tmp_path, max_steps=4),
+            noise=(made := noise(tokenizer, keeps=keeps, **changes)),
+            train_dataset=rows,
+            processing_class=tokenizer,
+        )
+        if keeps:
+            with pytest.raises(ConfigError, match=r"choose NoiseConfig\(keeps=0\)"):
+                trainer.train()
+        else:
+            trainer.train()
+            assert made.rate.level == 1
+
+
+def test_examples_that_the_loss_ignores_teach_nothing(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    """The oracle is a training without these examples: its losses, its gains and its words are the same."""
+    found = []
+    for folder, others in (("all", [-100]), ("some", [])):
+        made = noise(tokenizer, rate=0.0, clean=0.5, keeps=0.5, ramp=0.5)
+        rows = write_texts(16, tokenizer).to_list()
+        more = [{**row, "labels": label} for row in rows for label in others]
+        trainer = AdversarialTrainer(
+            small_model(),
+            tiny.arguments(tmp_path / folder, max_steps=1, per_device_train_batch_size=64),
+            noise=made,
+            train_dataset=Dataset.from_list(rows + more),
+            processing_class=tokenizer,
+        )
+        trainer.train()
+        found.append((made.table.means, made.table.seen, made.rate.losses))
+    (means, seen, losses), expected = found
+    assert seen.tolist() == expected[1].tolist()
+    assert means[seen] == pytest.approx(expected[0][seen], rel=1e-4)
+    assert losses == pytest.approx(expected[2], rel=1e-5)
+
+
+def test_noise_for_another_number_of_classes_is_refused(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="has 3 classes, but the model has 2: give TextNoise classes=2"):
+        train(tokenizer, tmp_path, noise(tokenizer, classes=3))
+
+
+def test_each_trial_of_a_search_for_settings_begins_without_what_the_last_one_learned(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    made = noise(tokenizer, ramp=0.5)
+    trainer = AdversarialTrainer(
+        None,
+        tiny.arguments(tmp_path, max_steps=4, logging_steps=1, train_sampling_strategy="sequential"),
+        model_init=small_model,
+        noise=made,
+        train_dataset=write_texts(16, tokenizer),
+        processing_class=tokenizer,
+    )
+    found = []
+    for _ in range(2):
+        trainer.train()
+        levels = [entry["noise_level"] for entry in trainer.state.log_history if "noise_level" in entry]
+        found.append((levels, made.table.means.tolist(), weights(trainer)))
+    assert found[0] == found[1]
+    assert found[0][0] == [0.5, 1.0, 1.0, 1.0]
+
+
+def test_the_number_of_candidates_holds_for_a_lexicon_with_more(tokenizer: PreTrainedTokenizerBase) -> None:
+    config = NoiseConfig(candidates=1, exchanges=1.0, misspells=0.0, misspells_others=0.0)
+    made = TextNoise(Lexicon(NEIGHBOURS, 3), tokenizer, 2, config=config)
+    seen = {word for seed in range(50) for word in words_of(made.noisy((TEXT,), Draws(seed), 1.0).columns[0])}
+    assert {"Fine", "movie"} <= seen
+    assert not {"Great", "Decent", "picture"} & seen
+    assert made.table.means.shape[2] == 1
+
+
 def test_the_collator_puts_noise_into_texts_alone(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
     made = noise(tokenizer, choice="random")
     collator = NoiseCollator(DataCollatorWithPadding(tokenizer), made)
+    collator.epoch = 0
     rows = write_texts(8, tokenizer)
     expected = tokenizer.pad([made.tokens((text,), 0) for text in rows["text"]], return_tensors="pt")
     assert torch.equal(collator(rows.to_list())["input_ids"], expected["input_ids"])
@@ -759,6 +891,26 @@ def test_what_the_collator_cannot_do_is_refused(tokenizer: PreTrainedTokenizerBa
     kept = tiny.arguments(tmp_path, dataloader_num_workers=2, dataloader_persistent_workers=True)
     with pytest.raises(ConfigError, match="dataloader_persistent_workers"):
         collator.on_epoch_begin(kept, TrainerState(), TrainerControl())
+    rows = write_texts(8, tokenizer)
+    with pytest.raises(ConfigError, match="give it to the Trainer's callbacks"):
+        collator(rows.to_list())
+    collator.epoch = 0
+    with pytest.raises(ConfigError, match="leave out a data collator that changes tokens"):
+        collator([{**rows[0], "input_ids": rows[1]["input_ids"]}])
+
+
+def test_a_collator_whose_texts_the_trainer_removes_is_refused(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    """The default of transformers removes the column, and no text would have noise."""
+    collator = NoiseCollator(DataCollatorWithPadding(tokenizer), noise(tokenizer, choice="random"))
+    arguments = tiny.arguments(tmp_path, max_steps=1, remove_unused_columns=True)
+    rows = write_texts(8, tokenizer)
+    trainer = Trainer(
+        small_model(), arguments, train_dataset=rows, data_collator=collator, callbacks=[collator]
+    )
+    with pytest.raises(ConfigError, match="remove_unused_columns=False"):
+        trainer.train()
 
 
 # --- In a run ----------------------------------------------------------------------------------------------
@@ -882,3 +1034,13 @@ def test_a_compiled_model_is_refused(tokenizer: PreTrainedTokenizerBase, tmp_pat
     """Its passes would run without the hooks, and the noise would never learn."""
     with pytest.raises(ConfigError, match=r"^A compiled model ignores the hooks of .* noise: leave out"):
         train(tokenizer, tmp_path, noise(tokenizer, choice=choice), torch_compile=True)
+
+
+@pytest.mark.parametrize("choice", ["random", "learned", "gradient"])
+def test_a_model_with_a_compiled_layer_is_refused(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path, choice: str
+) -> None:
+    model = small_model()
+    model.bert.encoder.layer[0].compile(backend="eager")
+    with pytest.raises(ConfigError, match="compiled model ignores the hooks"):
+        train(tokenizer, tmp_path, noise(tokenizer, choice=choice), model=model)

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -159,6 +160,10 @@ def test_nothing_is_overwritten_and_faults_are_said_before_any_work(
         '{"text": "a", "x": 1}\n{"text": "b", "x": [2]}\n', encoding="utf-8"
     )
     (tmp_path / "number.jsonl").write_text('{"text": "a"}\n{"text": 7}\n', encoding="utf-8")
+    swallowed = 'text,label\n"so bad,negative\ngood film,positive\na 6",negative\nfine,positive\n'
+    (tmp_path / "with-label.csv").write_text(swallowed, encoding="utf-8")
+    many = "".join(f"{number},words\n" for number in range(30))
+    (tmp_path / "with-id.csv").write_text(f'id,text\n{many}30,"a\n31,b\n32,c"\n', encoding="utf-8")
     out = tmp_path / "out.csv"
     for arguments, sentence in (
         (
@@ -172,6 +177,12 @@ def test_nothing_is_overwritten_and_faults_are_said_before_any_work(
             "no column 'review', its columns are 'text'",
         ),
         ((classifier, tmp_path / "missing.csv", "--output", out), "does not exist"),
+        (
+            (classifier, tmp_path / "missing.parquet", "--output", tmp_path / "o.parquet"),
+            "missing.parquet does not exist: check the path",
+        ),
+        ((classifier, tmp_path / "with-label.csv", "--output", out), "look like rows of their own"),
+        ((classifier, tmp_path / "with-id.csv", "--output", out), "look like rows of their own"),
         (
             (classifier, tmp_path / "mixed.jsonl", "--output", tmp_path / "o.parquet"),
             "values of different types",
@@ -187,6 +198,43 @@ def test_nothing_is_overwritten_and_faults_are_said_before_any_work(
     assert not out.exists()
     assert not (tmp_path / "out.csv.parts").exists()
     assert call("predict", classifier, tmp_path / "mixed.jsonl", "--output", out).code == 0
+
+
+def test_a_folder_of_the_name_of_the_parts_is_left_alone(classifier: Path, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "in.csv", {"text": ["fun"]})
+    parts = tmp_path / "out.csv.parts"
+    parts.mkdir()
+    (parts / "mine.txt").write_text("precious", encoding="utf-8")
+    done = call("predict", classifier, file, "--output", tmp_path / "out.csv")
+    assert (done.code, "holds other files, such as 'mine.txt'" in done.err) == (2, True), done.err
+    assert [place.name for place in parts.iterdir() if not place.name.startswith(".")] == ["mine.txt"]
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_file_that_appears_among_the_parts_stays(
+    classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, parts = write_csv(tmp_path / "in.csv", {"text": ["fun"]}), tmp_path / "out.csv.parts"
+    compute = predicting._Work.compute
+
+    def slowly(self: Any, *given: Any) -> int:
+        (parts / "mine.txt").write_text("precious", encoding="utf-8")
+        return compute(self, *given)
+
+    monkeypatch.setattr(predicting._Work, "compute", slowly)
+    assert call("predict", classifier, file, "--output", tmp_path / "out.csv").code == 0
+    assert [place.name for place in parts.iterdir() if not place.name.startswith(".")] == ["mine.txt"]
+
+
+def test_the_names_of_classes_of_the_datasets_library_are_kept(classifier: Path, tmp_path: Path) -> None:
+    kinds = datasets.Features(text=datasets.Value("string"), label=datasets.ClassLabel(names=["no", "yes"]))
+    rows = datasets.Dataset.from_dict({"text": ["fun", "dull"], "label": [1, 0]}, features=kinds)
+    rows.to_parquet(tmp_path / "in.parquet")
+    done = call("predict", classifier, tmp_path / "in.parquet", "--output", tmp_path / "out.parquet")
+    assert done.code == 0, done.err
+    found = datasets.Dataset.from_parquet(str(tmp_path / "out.parquet"), cache_dir=str(tmp_path / "cache"))
+    assert found.features["label"].names == ["no", "yes"]
+    assert "predicted" in found.features
 
 
 def test_a_file_without_any_text_has_no_predictions(classifier: Path, tmp_path: Path) -> None:

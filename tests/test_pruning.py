@@ -30,7 +30,7 @@ from transformers import (
     pipeline,
 )
 
-from earlyrobust.errors import ModelError, TicketError
+from earlyrobust.errors import ConfigError, ModelError, TicketError
 from earlyrobust.families import FAMILIES
 from earlyrobust.pruning import ImportanceCoefficients, is_cut, masked, prune, zero_weights
 from earlyrobust.pruning.zeroing import matrices_of
@@ -414,3 +414,14 @@ def test_coefficients_work_in_half_precision() -> None:
     model(**models.batch("bert")).logits.float().square().sum().backward()
     assert gates.heads.grad.dtype == torch.float32
     assert gates.heads.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    "use", [ImportanceCoefficients.attach, lambda model: masked(model, models.ticket("bert")).__enter__()]
+)
+def test_a_model_with_a_compiled_layer_gets_no_coefficients(use: Any) -> None:
+    """A compiled layer that has run once may ignore them, and every ticket would look like none."""
+    model = models.classifier("bert")
+    model.bert.encoder.layer[0].compile(backend="eager")
+    with pytest.raises(ConfigError, match="compiled model ignores the hooks"):
+        use(model)

@@ -30,7 +30,7 @@ from earlyrobust.encoders import files_digest
 from earlyrobust.errors import DataError, OutputError
 from earlyrobust.evaluation import fit_temperature
 from earlyrobust.journal import AttackedExample, read_journal
-from earlyrobust.judging import attack, replay, scrutiny, subject
+from earlyrobust.judging import attack, replay, replaying, scrutiny, subject
 from earlyrobust.judging.scrutiny import fewer_candidates, other_words
 from earlyrobust.options import AttackConfig, RunConfig
 from earlyrobust.options import TestData as Data
@@ -419,18 +419,23 @@ def test_the_card_of_a_run_tells_of_each_scrutiny_unless_someone_has_written_in_
     card = run / "model" / "README.md"
     before = card.read_text(encoding="utf-8")
 
-    def scrutinised(examples: int) -> tuple[str, str]:
+    def scrutinised(examples: int, seed: int = 0) -> tuple[str, str]:
         options = ("--attack", "table", "--examples", examples, "--neighbours", lists["own"], "--scrutiny")
-        outcome = call("attack", run, *options, "--output", tmp_path / str(examples))
+        output = tmp_path / f"{examples}-{seed}"
+        outcome = call("attack", run, *options, "--seed", seed, "--output", output)
         assert (outcome.code, outcome.err) == (0, "")
-        record = AttackReport.load(tmp_path / str(examples)).attacks["table"]
+        report = AttackReport.load(output)
+        record = report.attacks["table"]
         assert record.scrutiny is not None
         told = record.scrutiny.describe(record.under_attack)
-        return outcome.out, f"- table on {examples} examples of reviews.csv: {told}"
+        words = f"{record.settings['candidates']} candidates of {record.settings['neighbours']}"
+        of = f"(sha256 {report.data_fingerprint[:8]}, seed {seed}, {words})"
+        return outcome.out, f"- table on {examples} examples of reviews.csv {of}: {told}"
 
     assert "Scrutiny" not in before
     first = scrutinised(FEW)[1]
-    second = scrutinised(2 * FEW)[1]
+    second = scrutinised(FEW, seed=1)[1]
+    assert first != second
     after = card.read_text(encoding="utf-8")
     assert f"\n### Scrutiny\n\n{first}\n{second}\n" in after
     assert after.replace(f"\n### Scrutiny\n\n{first}\n{second}\n", "") == before
@@ -778,6 +783,25 @@ def test_every_text_breaks_the_model_that_it_broke(
     report = replay(honest[0] / "table.jsonl", str(VICTIM), max_length=32)
     assert report.clean.correct == report.texts == report.transferred.correct  # type: ignore[union-attr]
     assert report.under_replay.correct == 0
+
+
+@pytest.mark.parametrize(
+    ("record", "where"),
+    [
+        ({"label_names": ["bad", "good"]}, "attacks/attack.json"),
+        ({"data": {"label_names": ["bad", "good"]}}, "result.json"),
+        ({"labels": ["bad", "good"]}, "export.json"),
+        ({"labels": []}, "export.json"),
+    ],
+)
+def test_the_classes_of_a_journal_have_the_names_in_the_record_beside_it(
+    record: dict[str, Any], where: str, tmp_path: Path
+) -> None:
+    (tmp_path / "attacks").mkdir()
+    (tmp_path / where).write_text(json.dumps(record))
+    broken = [replace(example(0, "succeeded", 3), label=1)]
+    expected = ["0", "1"] if record.get("labels") == [] else ["bad", "good"]
+    assert replaying._names_of(tmp_path / "attacks" / "own.jsonl", broken) == expected
 
 
 @pytest.mark.parametrize(

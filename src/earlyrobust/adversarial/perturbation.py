@@ -39,12 +39,14 @@ class Perturbation:
 
         Raises:
             ModelError: If no pass within the context computes the embeddings, or one computes them for other
-                tokens than those of the batch.
+                tokens than those of the batch, or the passes compute them for different tokens.
         """
         added = False
+        calls = SameTokens()
 
-        def add(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+        def add(_module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
             nonlocal added
+            calls.check(inputs)
             # Unequal shapes may still fit each other by broadcasting, but then δ would reach other tokens.
             if output.shape[:-1] != self.mask.shape[:-1]:
                 raise ModelError(
@@ -85,8 +87,8 @@ class Perturbation:
         Returns:
             Shape (B, T, K, D), in single precision, without gradient.
         """
-        weight = self._embedding.weight
-        return in_full(weight[others] - weight[tokens].unsqueeze(2))  # type: ignore[index]
+        # The layer and not its weights, because some layers scale them.
+        return in_full(self._embedding(others) - self._embedding(tokens).unsqueeze(2))
 
     def uniform(self, magnitude: float, bound: float = 0) -> Tensor:
         """Draw δ₀ ~ U(−1, 1) · magnitude / √(tokens · D) per example, zero at padding, and project it.
@@ -154,6 +156,38 @@ class Perturbation:
         """
         length = _norms(gradient, norm, 2 if each_token else (1, 2))
         return _project(delta + step_size * gradient / length.where(length > 0, 1), bound, norm)
+
+
+class SameTokens:
+    """Refuses passes that compute one embedding layer for several texts, as some encoder-decoders do.
+
+    What belongs to the embeddings of one text would also reach the embeddings of the other.
+    """
+
+    def __init__(self) -> None:
+        self._first: Tensor | None = None
+
+    def check(self, inputs: tuple[Any, ...]) -> None:
+        """Check the inputs of a call of the layer.
+
+        Args:
+            inputs: The positional arguments; the first one are the token ids.
+
+        Raises:
+            ModelError: If the ids differ from those of the first call.
+        """
+        tokens = inputs[0] if inputs else None
+        if not isinstance(tokens, Tensor):
+            return
+        if self._first is None:
+            self._first = tokens
+        elif tokens is not self._first and not torch.equal(tokens, self._first):
+            raise ModelError(
+                "This model passes more than one text through get_input_embeddings(), such as those of an "
+                "encoder and a decoder, so the embeddings of one text cannot be perturbed, and no noise can "
+                "learn from their gradients: choose another model, or a method and noise that use no "
+                "embeddings."
+            )
 
 
 def _bypassed() -> ModelError:

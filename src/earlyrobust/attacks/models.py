@@ -66,6 +66,8 @@ class _Transformer:
         self.precision = precision
         self.counts_rows = self._prepared.counts_rows
         self._tokenizer = tokenizer
+        blanks = (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id)
+        self._blank = next((token for token in blanks if token is not None), 0)
 
     @property
     def fingerprint(self) -> str:
@@ -87,7 +89,12 @@ class _Transformer:
         if not inputs:
             return []
         tokens = self._tokens(inputs, self.max_length)
-        return encoded_from({name: tokens[name] for name in tokens if name != "attention_mask"})
+        fields = {name: tokens[name] for name in tokens if name != "attention_mask"}
+        # A model needs a token, but a tokenizer without special tokens gives none to an empty text.
+        if not all(fields["input_ids"]):
+            for name, rows in fields.items():
+                fields[name] = [ids or [self._blank if name == "input_ids" else 0] for ids in rows]
+        return encoded_from(fields)
 
     def longer(self, inputs: Sequence[Any]) -> int:
         """Return the number of texts, or pairs of texts, that have more than `reads` tokens."""

@@ -70,8 +70,8 @@ def decoded(path: Path, encoding: str | None = None) -> Iterator[str]:
     # Only UTF-8 text is valid UTF-8 throughout and has one character for each byte in the given encoding.
     if looks_otherwise:
         raise DataError(
-            f"{path} is UTF-8 text and not {encoding}: leave --encoding out, and save files that are read "
-            "together in one encoding."
+            f"{path} is UTF-8 text and not {encoding}: give --encoding utf-8 for it, and save files that are "
+            "read together in one encoding."
         )
     if line:
         yield line

@@ -16,11 +16,12 @@ def split_digest(split: datasets.Dataset) -> str:
     digest = hashlib.sha256()
     for name in sorted(split.column_names):
         # JSON marks where each value ends, so that no two different columns give the same bytes. The bytes
-        # are those of the list of the name and all values, but only a part of the values is in memory.
+        # are those of the list of the name and all values, but only a part of the values is in memory. Values
+        # that JSON does not know, such as dates, count as their text.
         digest.update(f"[{json.dumps(name)}, [".encode())
         between = ""
         for part in split.select_columns([name]).iter(_ROWS):
-            digest.update((between + json.dumps(part[name])[1:-1]).encode())
+            digest.update((between + json.dumps(part[name], default=str)[1:-1]).encode())
             between = ", "
         digest.update(b"]]")
     return digest.hexdigest()

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,7 +28,12 @@ T = TypeVar("T")
 
 
 def read_chunks(
-    path: Path, columns: Sequence[str], rows: int = CHUNK_ROWS, form: TextFormat = USUAL_FORMAT
+    path: Path,
+    columns: Sequence[str],
+    rows: int = CHUNK_ROWS,
+    form: TextFormat = USUAL_FORMAT,
+    *,
+    keys: Sequence[str] | None = None,
 ) -> Iterator[Chunk]:
     """Read some columns of a CSV, TSV, JSONL or Parquet file, whose name ends with the format.
 
@@ -37,9 +42,11 @@ def read_chunks(
 
     Args:
         path: The file.
-        columns: The columns to read, with the column of the label last.
+        columns: The columns to read.
         rows: Largest number of rows in a chunk. The file is never in memory as a whole.
         form: The layout of a text file.
+        keys: Columns whose values distinguish a row from a line of a text, such as that of the label. None
+            for the last one of `columns`.
 
     Yields:
         The columns in the order of the file's rows, at least one row in all.
@@ -47,22 +54,28 @@ def read_chunks(
     Raises:
         DataError: The file cannot be read in the format of its name, or a column is missing.
     """
-    reader = _READERS.get(path.suffix.lower())
-    if path.is_dir():
-        raise DataError(f"{path} is a folder: name a file ({NAMES_OF_ENDINGS}).")
-    if not path.exists():
-        raise DataError(f"{path} does not exist: check the path.")
-    if reader is None:
-        raise DataError(
-            f"The format of {path} cannot be told from its name: use a file ending in {NAMES_OF_ENDINGS}."
-        )
+    reader = _reader_of(path)
     empty = True
-    for table in reader(path, columns, rows, form):
+    for table in reader(path, columns, rows, form, columns[-1:] if keys is None else keys):
         if table.numbers:
             empty = False
             yield table
     if empty:
         raise DataError(f"{path} holds no rows: give a file with at least one row of data.")
+
+
+def _reader_of(path: Path) -> _Reader:
+    """Return the reader of a file, which must exist and have a known ending."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: name a file ({NAMES_OF_ENDINGS}).")
+    if not path.exists():
+        raise DataError(f"{path} does not exist: check the path.")
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(
+            f"The format of {path} cannot be told from its name: use a file ending in {NAMES_OF_ENDINGS}."
+        )
+    return reader
 
 
 def column_names(path: Path, form: TextFormat = USUAL_FORMAT) -> tuple[str, ...]:
@@ -77,32 +90,33 @@ def column_names(path: Path, form: TextFormat = USUAL_FORMAT) -> tuple[str, ...]
     Raises:
         DataError: The file cannot be read in the format of its name, or two columns have the same name.
     """
+    _reader_of(path)
     kind = path.suffix.lower()
-    if kind == ".jsonl" and path.is_file():
+    if kind == ".jsonl":
         names: dict[str, None] = {}
         for number, line in enumerate(decoded(path, form.encoding), start=1):
             if line.strip():
                 names.update(dict.fromkeys(_parse_record(path, number, line)))
         return tuple(names)
-    if kind == ".parquet" and path.is_file():
+    if kind == ".parquet":
         try:
             found = pq.read_schema(path).names
         except (pa.ArrowException, OSError) as error:
             raise _not_parquet(path, error) from error
-    elif kind in _SEPARATORS and path.is_file():
+    else:
         separator = form.delimiter or _SEPARATORS[kind]
-        found = _header(path, separated_rows(path, form, separator, ""), separator)
-    else:  # The reader refuses such a file.
-        found = []
+        found = _header(path, separated_rows(path, form, separator), separator)
     _require_columns(path, found, found)
     return tuple(found)
 
 
-def _read_separated(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Chunk]:
+def _read_separated(
+    path: Path, columns: Sequence[str], rows: int, form: TextFormat, keys: Sequence[str]
+) -> Iterator[Chunk]:
     separator = form.delimiter or _SEPARATORS[path.suffix.lower()]
     found = (
         (number, row)
-        for number, row in separated_rows(path, form, separator, columns[-1])
+        for number, row in separated_rows(path, form, separator, keys)
         # A field of spaces alone is a blank line; an empty field was written as two quotes.
         if len(row) > 1 or row[0] == "" or row[0].strip()
     )
@@ -138,7 +152,9 @@ def _way_out_of_ragged(form: TextFormat, separator: str, *, is_short: bool) -> s
     return f"put double quotes around a field that contains {name}."
 
 
-def _read_jsonl(path: Path, columns: Sequence[str], rows: int, form: TextFormat) -> Iterator[Chunk]:
+def _read_jsonl(
+    path: Path, columns: Sequence[str], rows: int, form: TextFormat, keys: Sequence[str]
+) -> Iterator[Chunk]:
     # Only line feeds end a line: inside a string, JSON allows characters such as U+2028, at which other
     # readers would end the line.
     numbered = enumerate(decoded(path, form.encoding), start=1)
@@ -177,7 +193,9 @@ def _parse_record(path: Path, number: int, line: str) -> dict[str, Any]:
     return record
 
 
-def _read_parquet(path: Path, columns: Sequence[str], rows: int, _: TextFormat) -> Iterator[Chunk]:
+def _read_parquet(
+    path: Path, columns: Sequence[str], rows: int, form: TextFormat, keys: Sequence[str]
+) -> Iterator[Chunk]:
     begin = 1
     try:
         with pq.ParquetFile(path) as file:
@@ -238,7 +256,8 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".").replace(". ", "; ")
 
 
-_READERS: dict[str, Callable[[Path, Sequence[str], int, TextFormat], Iterator[Chunk]]] = {
+_Reader: TypeAlias = Callable[[Path, Sequence[str], int, TextFormat, Sequence[str]], Iterator[Chunk]]
+_READERS: dict[str, _Reader] = {
     ".csv": _read_separated,
     ".tsv": _read_separated,
     ".jsonl": _read_jsonl,

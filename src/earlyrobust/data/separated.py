@@ -13,6 +13,7 @@ import reprlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
@@ -26,11 +27,14 @@ NumberedRow = tuple[int, list[str]]
 _DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_NUMBER = re.compile(r"\d+")
 # At most this many lines are searched for the quote that closes a text.
 _MOST_LINES = 1_000
-# At most this many different labels are kept to recognise swallowed rows. A column with more different values
-# holds no labels.
-_MOST_LABELS = 10_000
+# At most this many different values of a column are kept to recognise swallowed rows. A column with more
+# different values holds no labels.
+_MOST_VALUES = 10_000
+# A column of numbers holds numbers of rows, and no labels, if it has more different values.
+_MOST_LABELS = 20
 
 
 class _Lines(Iterator[str]):
@@ -60,14 +64,16 @@ class _Lines(Iterator[str]):
         del self.row[1:]
 
 
-def separated_rows(path: Path, form: TextFormat, delimiter: str, label_column: str) -> Iterator[NumberedRow]:
+def separated_rows(
+    path: Path, form: TextFormat, delimiter: str, keys: Sequence[str] = ()
+) -> Iterator[NumberedRow]:
     """Yield the rows of a file that are not blank, header first, each with the number of its first line.
 
     Args:
         path: The file.
         form: The meaning of quotes, and the encoding.
         delimiter: Character between the fields.
-        label_column: Column whose values distinguish a swallowed row from a line of a text.
+        keys: Columns whose values distinguish a swallowed row from a line of a text.
 
     Raises:
         DataError: The quotes do not match, or have swallowed rows.
@@ -79,7 +85,7 @@ def separated_rows(path: Path, form: TextFormat, delimiter: str, label_column: s
         yield from _tab_rows(path, lines)
     else:
         rows = _quoted_rows(path, lines, delimiter)
-        yield from rows if form.quotes else _checked(path, rows, lines, delimiter, label_column)
+        yield from rows if form.quotes else _checked(path, rows, lines, delimiter, keys)
 
 
 def check_header(path: Path, header: Sequence[str], delimiter: str) -> None:
@@ -190,46 +196,76 @@ def _quoted_rows(path: Path, lines: _Lines, delimiter: str) -> Iterator[Numbered
             yield number, row
 
 
+@dataclass
+class _Key:
+    """A column whose values distinguish a swallowed row from a line of a text.
+
+    Attributes:
+        place: Index of the column.
+        values: The values of the rows so far, up to a limit.
+        is_number: Whether all values so far are numbers.
+    """
+
+    place: int
+    values: set[str] = field(default_factory=set)
+    is_number: bool = True
+
+    def add(self, value: str) -> None:
+        """Take note of the value of a row."""
+        self.is_number = self.is_number and _NUMBER.fullmatch(value) is not None
+        if len(self.values) < _MOST_VALUES:
+            self.values.add(value)
+
+    def fits(self, value: str) -> bool:
+        """Return whether a field looks like a value of the column: a label, or a number of a row."""
+        counts = self.is_number and len(self.values) > _MOST_LABELS
+        return value in self.values or (counts and _NUMBER.fullmatch(value) is not None)
+
+
 def _checked(
-    path: Path, rows: Iterator[NumberedRow], lines: _Lines, delimiter: str, label_column: str
+    path: Path, rows: Iterator[NumberedRow], lines: _Lines, delimiter: str, columns: Sequence[str]
 ) -> Iterator[NumberedRow]:
     """Yield the same rows, and raise an error after the last row if quotes have swallowed some.
 
-    A row of several lines has swallowed rows if one of its lines, other than the line of its own label, has
-    as many fields as the header and one of the labels of the file. The lines of a review seldom look like
-    that.
+    A row of several lines has swallowed rows if one of its lines has as many fields as the header and values
+    of the key columns, as a row has. The line with the row's own values does not count. The lines of a review
+    seldom look like that.
     """
     header: list[str] | None = None
-    place = 0
-    labels: set[str] = set()
-    suspects: list[tuple[int, int, set[str]]] = []
+    keys: list[_Key] = []
+    suspects: list[tuple[int, int, set[tuple[str, ...]]]] = []
     for number, row in rows:
         if header is None:
             header = row
-            place = header.index(label_column) if label_column in header else 0
-        elif 1 < len(header) == len(row):  # each line of a text looks like a row of one column
-            if len(lines.row) > 1 and (found := _labels_within(row, lines.row, delimiter, place)):
+            keys = [_Key(header.index(name)) for name in columns if name in header]
+        elif 1 < len(header) == len(row) and keys:  # each line of a text looks like a row of one column
+            if len(lines.row) > 1 and (found := _values_within(row, lines.row, delimiter, keys)):
                 suspects.append((number, lines.number, found))
-            if len(labels) < _MOST_LABELS:
-                labels.add(row[place])
+            for key in keys:
+                key.add(row[key.place])
         yield number, row
     for first, last, found in suspects:
-        if not labels.isdisjoint(found):
+        if any(all(map(_Key.fits, keys, values)) for values in found):
             raise _swallowed(path, first, last)
 
 
-def _labels_within(row: Sequence[str], lines: Sequence[str], delimiter: str, place: int) -> set[str]:
-    """Return the labels that the lines of a row have if they are rows, without the row's own label."""
-    own = sum(len(_LINE_END.findall(field)) for field in row[:place])
-    labels = set()
+def _values_within(
+    row: Sequence[str], lines: Sequence[str], delimiter: str, keys: Sequence[_Key]
+) -> set[tuple[str, ...]]:
+    """Return the values of the key columns that the lines of a row have if they are rows.
+
+    The line is left out that holds all of the row's own values.
+    """
+    own = {sum(len(_LINE_END.findall(field)) for field in row[: key.place]) for key in keys}
+    found = set()
     for number, line in enumerate(lines):
         content = line.rstrip("\r\n")
         fields = content.split(delimiter)
         if len(fields) != len(row):
             fields = next(csv.reader([content], delimiter=delimiter), [])
-        if number != own and len(fields) == len(row):
-            labels.add(fields[place])
-    return labels
+        if own != {number} and len(fields) == len(row):
+            found.add(tuple(fields[key.place] for key in keys))
+    return found
 
 
 def _swallowed(path: Path, first: int, last: int) -> DataError:

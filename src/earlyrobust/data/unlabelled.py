@@ -22,6 +22,9 @@ from earlyrobust.errors import DataError, OutputError
 # Ends the rows of a `csv.writer`, see `_LineFeeds`.
 _ENDS = "\r\n"
 
+# The key under which the datasets library stores the kinds of columns in a Parquet file.
+_FEATURES = b"huggingface"
+
 _OTHER_FORMAT = "choose an --output in another format than Parquet."
 
 # Writes some rows, given the values of each column.
@@ -35,6 +38,7 @@ class Survey:
     Attributes:
         columns: Names of all columns, in their order.
         texts: Columns of the texts.
+        keys: Columns whose values distinguish a row from a line of a text.
         rows: Number of rows.
         without_text: Number of rows in which a text is missing.
         schema: Types of the columns in Parquet; None if they were not requested.
@@ -42,17 +46,21 @@ class Survey:
 
     columns: tuple[str, ...]
     texts: tuple[str, ...]
+    keys: tuple[str, ...]
     rows: int
     without_text: int
     schema: pa.Schema | None
 
 
-def survey(path: Path, texts: Sequence[str], form: TextFormat, *, typed: bool = False) -> Survey:
+def survey(
+    path: Path, texts: Sequence[str], label_column: str, form: TextFormat, *, typed: bool = False
+) -> Survey:
     """Read a whole file once, so that its faults are known at the start.
 
     Args:
         path: A CSV, TSV, JSONL or Parquet file.
         texts: Columns of the texts.
+        label_column: Column of the label, which the file may lack.
         form: The layout of a text file.
         typed: Whether to find the types of the columns.
 
@@ -63,14 +71,23 @@ def survey(path: Path, texts: Sequence[str], form: TextFormat, *, typed: bool = 
     columns = column_names(path, form)
     rows = missing = 0
     is_parquet = path.suffix.lower() == ".parquet"
-    schema: pa.Schema | None = pq.read_schema(path).remove_metadata() if typed and is_parquet else None
-    for table in read_chunks(path, texts_last(columns, texts), form=form):
+    schema: pa.Schema | None = _own_schema(path) if typed and is_parquet else None
+    others = tuple(name for name in columns if name not in texts)
+    keys = (label_column,) if label_column in others else others
+    for table in read_chunks(path, [*others, *texts], form=form, keys=keys):
         given = texts_of(table, texts)
         rows += len(given)
         missing += given.count(None)
         if typed and not is_parquet:
             schema = _unified(path, schema, table, columns)
-    return Survey(columns, tuple(texts), rows, missing, schema)
+    return Survey(columns, tuple(texts), keys, rows, missing, schema)
+
+
+def _own_schema(path: Path) -> pa.Schema:
+    """Return the types of a Parquet file, with the names of classes that the library datasets stores."""
+    schema = pq.read_schema(path)
+    kept = {key: value for key, value in (schema.metadata or {}).items() if key == _FEATURES}
+    return schema.with_metadata(kept or None)
 
 
 def texts_of(table: Chunk, columns: Sequence[str]) -> list[tuple[str, ...] | None]:
@@ -147,11 +164,6 @@ def check_ending(path: Path) -> None:
             f"The format of '{path}' cannot be told from its name: use a name that ends in "
             f"{NAMES_OF_ENDINGS}."
         )
-
-
-def texts_last(columns: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Return the columns with those of the texts last; a column of texts may be absent from `columns`."""
-    return [*(name for name in columns if name not in texts), *texts]
 
 
 class _LineFeeds:

@@ -132,6 +132,7 @@ def evaluate_victim(
     if seed < 0:
         raise ConfigError(f"The seed is {seed}: choose 0 or more.")
     victim = victim.answering(attack.score)
+    dataset = dataset.with_format(None)
     chosen = sample_examples(dataset, examples, seed, victim.classes)
     precision = {} if victim.precision == "float32" else {"precision": victim.precision}
     rows = dataset.select(chosen)
@@ -210,15 +211,15 @@ def sample_examples(dataset: Dataset, examples: int | None, seed: int, classes: 
         raise DataError(
             f"The data set has the columns {dataset.column_names}, but needs 'text' and 'label': rename them."
         )
-    try:
-        labels = np.asarray(dataset["label"], np.int64)
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            "A label is no whole number: give the index of the model's output for each row."
-        ) from error
-    known = np.unique(labels)
-    if not known.size:
+    labels = np.asarray(dataset.with_format(None)["label"])
+    if not labels.size:
         raise DataError("There is no example to attack: the data set is empty.")
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"A label is {labels.tolist()[0]!r}, which is no whole number: give the index of the model's "
+            "output for each row."
+        )
+    known = np.unique(labels)
     if known[0] < 0 or known[-1] >= classes:
         raise DataError(
             f"The data has labels from {known[0]} to {known[-1]}, the model only 0 to {classes - 1}: "
@@ -236,6 +237,10 @@ def _columns(row: dict[str, Any], index: int) -> tuple[str, ...]:
     columns = (row["text"], row["pair"]) if "pair" in row else (row["text"],)
     if None in columns:
         raise DataError(f"Row {index} of the data set has no text: leave it out.")
+    if other := [column for column in columns if not isinstance(column, str)]:
+        raise DataError(
+            f"Row {index} of the data set holds {other[0]!r} in place of a text: give it as text."
+        )
     return columns
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from earlyrobust.errors import ModelError
 from earlyrobust.onnx_classifier import FILE_NAME, require_onnx
 from earlyrobust.pruning import dense_config, is_cut
 
@@ -46,7 +47,7 @@ def export_onnx(
         The names of the graph's inputs. Each input is an array of whole numbers, shape (texts, tokens).
 
     Raises:
-        ModelError: If a package that the export needs is not installed.
+        ModelError: If a package that the export needs is not installed, or PyTorch cannot write the graph.
     """
     require_onnx("onnx", "onnxscript", "onnxruntime")
     folder = Path(folder)
@@ -56,7 +57,7 @@ def export_onnx(
     names = [name for name in tokenizer.model_input_names if name in known and name in sample]
     with tempfile.TemporaryDirectory() as scratch:
         graph = Path(scratch) / FILE_NAME if int8 else folder / FILE_NAME
-        with _quietly(), torch.no_grad():
+        with _quietly(), _told_apart(model), torch.no_grad():
             sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
             program = torch.onnx.export(
                 _Logits(copy.deepcopy(model).cpu(), names).eval(),
@@ -129,6 +130,18 @@ def _quantise(graph: Path, target: Path) -> None:
     quantize_dynamic(
         prepared, target, per_channel=True, weight_type=QuantType.QInt8, use_external_data_format=apart
     )
+
+
+@contextlib.contextmanager
+def _told_apart(model: PreTrainedModel) -> Iterator[None]:
+    """Raise a `ModelError` of one sentence if PyTorch's exporter fails inside the block."""
+    try:
+        yield
+    except torch.onnx.OnnxExporterError as error:
+        raise ModelError(
+            f"PyTorch cannot write {type(model).__name__} as an ONNX graph ({type(error).__name__}): export "
+            "it as dense or remote-code instead."
+        ) from error
 
 
 @contextlib.contextmanager

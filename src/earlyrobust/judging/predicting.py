@@ -26,7 +26,6 @@ from earlyrobust.data.unlabelled import (
     Survey,
     check_ending,
     survey,
-    texts_last,
     texts_of,
     writing,
 )
@@ -38,7 +37,7 @@ from earlyrobust.options.test_data import TestData
 from earlyrobust.pipeline.preflight import try_out
 from earlyrobust.pipeline.reading import fit_reading
 from earlyrobust.results.prediction import PredictionReport
-from earlyrobust.storage import check_can_be_made, locked, sha256_of, write_atomically, write_json
+from earlyrobust.storage import check_can_be_made, content_of, locked, sha256_of, write_atomically, write_json
 from earlyrobust.workspace.environment import describe_environment, note_idle_devices
 from earlyrobust.workspace.observer import Observer
 
@@ -97,7 +96,7 @@ def predict(
     texts = [name for name in (source.text_column, source.pair_column) if name is not None]
     with observer.stage("Reading the file"):
         typed = output.suffix.lower() == ".parquet"
-        found = survey(file, texts, source.text_format, typed=typed)
+        found = survey(file, texts, source.label_column, source.text_format, typed=typed)
     with observer.stage("Loading the model"):
         model, tokenizer, outputs, choices = load_named(model_name, None, observer, takes_labels=False)
         insists = data.max_length is not None and source.is_set("max_length")
@@ -125,7 +124,7 @@ def predict(
         seconds = time.perf_counter() - began
         with observer.stage("Writing the predictions"):
             counts = work.write(parts, output)
-    shutil.rmtree(parts, ignore_errors=True)
+    _remove(parts)
     return PredictionReport(
         model=model_name,
         file=str(file),
@@ -220,15 +219,15 @@ class _Work:
         schema = None
         if self.found.schema is not None:
             numbers = [pa.field(name, pa.float32()) for name in (SHARE, *shares)]
-            schema = pa.schema([*self.found.schema, pa.field(LABEL, pa.string()), *numbers])
+            fields = [*self.found.schema, pa.field(LABEL, pa.string()), *numbers]
+            schema = pa.schema(fields, metadata=self.found.schema.metadata)
         counts = _Counts([0] * len(self.outputs))
 
         def write(path: Path) -> None:
             # A delimiter is that of the file. An output of another format has the usual one.
             same = output.suffix.lower() == self.file.suffix.lower()
             with writing(path, columns, schema, self.source.delimiter if same else None) as rows:
-                tables = self._parts_of(texts_last(self.found.columns, self.found.texts))
-                for number, table in enumerate(tables):
+                for number, table in enumerate(self._parts_of(self.found.columns)):
                     part = load_file(_place(parts, number))
                     added = _columns_of(part["probabilities"], self.outputs, shares, counts)
                     rows({**table.columns, **added})
@@ -238,13 +237,19 @@ class _Work:
         return counts
 
     def _parts_of(self, columns: Sequence[str]) -> Iterator[Chunk]:
-        return read_chunks(self.file, columns, PART_ROWS, self.source.text_format)
+        form = self.source.text_format
+        return read_chunks(self.file, columns, PART_ROWS, form, keys=self.found.keys)
 
 
 def _claim(parts: Path, identity: dict[str, Any]) -> None:
     """Claim a folder of parts for these predictions; refuse a folder with parts of other predictions."""
     path = parts / _IDENTITY_NAME
     if not path.exists():
+        if others := sorted(place.name for place in content_of(parts)):
+            raise OutputError(
+                f"'{parts}' is to hold unfinished predictions, but it holds other files, such as "
+                f"'{others[0]}': choose another --output, or move the folder."
+            )
         write_json(path, identity)
         return
     try:
@@ -256,6 +261,14 @@ def _claim(parts: Path, identity: dict[str, Any]) -> None:
             f"'{parts}' holds predictions of another model, of another file or with other options: choose "
             "another --output, or delete the folder."
         )
+
+
+def _remove(parts: Path) -> None:
+    """Delete the parts, and their folder unless it holds something else."""
+    for place in (parts / _IDENTITY_NAME, *parts.glob("part-*.safetensors")):
+        place.unlink(missing_ok=True)
+    if not content_of(parts):
+        shutil.rmtree(parts, ignore_errors=True)
 
 
 def _columns_of(

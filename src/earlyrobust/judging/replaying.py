@@ -19,7 +19,7 @@ from earlyrobust.errors import DataError, OutputError
 from earlyrobust.evaluation import predict
 from earlyrobust.journal import AttackedExample
 from earlyrobust.judging.subject import load_named, subject_of
-from earlyrobust.results import ATTACK_NAME, ATTACKS_FOLDER, RECORD_NAME, ReplayReport
+from earlyrobust.results import ATTACK_NAME, ATTACKS_FOLDER, EXPORT_NAME, RECORD_NAME, ReplayReport
 from earlyrobust.statistics.measures import Accuracy
 from earlyrobust.storage import locked
 from earlyrobust.textattack import read_attacked
@@ -129,11 +129,13 @@ def _rows(examples: Sequence[AttackedExample]) -> Dataset:
 def _names_of(journal: Path, examples: Sequence[AttackedExample]) -> list[str]:
     """Return the class names of a journal from the record beside it, or numbers if there is no record."""
     folder = journal.absolute().parent
+    beside = folder.parent if folder.name == ATTACKS_FOLDER else folder
     for place, path in (
         (folder / ATTACK_NAME, ("label_names",)),
-        (folder.parent / RECORD_NAME if folder.name == ATTACKS_FOLDER else None, ("data", "label_names")),
+        (beside / RECORD_NAME, ("data", "label_names")),
+        (beside / EXPORT_NAME, ("labels",)),
     ):
-        if place is None or not place.is_file():
+        if not place.is_file():
             continue
         try:
             content = json.loads(place.read_text(encoding="utf-8"))

@@ -39,6 +39,10 @@ class NoiseCollator(TrainerCallback):  # type: ignore[misc]
         collator: Makes a batch of tokenised examples without texts, for example `DataCollatorWithPadding`.
         noise: The noise, with the choice "random".
 
+    Attributes:
+        epoch: Number of the epoch, from 0, which decides the noise of a text; None before the first epoch.
+            The callback sets it. Set it yourself in a training loop of your own.
+
     Raises:
         ConfigError: If the noise has another choice.
     """
@@ -51,15 +55,43 @@ class NoiseCollator(TrainerCallback):  # type: ignore[misc]
             )
         self._collator = collator
         self._noise = noise
-        self._epoch = 0
+        self.epoch: int | None = None
 
     def __call__(self, features: list[dict[str, Any]]) -> Any:
-        """Make a batch of examples, after noise in their texts."""
+        """Make a batch of examples, after noise in their texts.
+
+        Raises:
+            ConfigError: If examples have texts but no epoch has begun, or the tokens of an example are not
+                those of its texts.
+        """
         return self._collator([self._noised(row) for row in features])
 
     def _noised(self, row: dict[str, Any]) -> dict[str, Any]:
         columns, rest = take_texts(row)
-        return {**rest, **self._noise.tokens(columns, self._epoch)} if columns else row
+        if not columns:
+            return row
+        if self.epoch is None:
+            raise ConfigError(
+                "Noise is new in each epoch, but this NoiseCollator does not know the epoch: give it to the "
+                "Trainer's callbacks, too, or set its attribute epoch in a training loop of your own."
+            )
+        if "input_ids" in row:
+            self._noise.check_tokens([columns], [row["input_ids"]])
+        return {**rest, **self._noise.tokens(columns, self.epoch)}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Check that the texts reach this collator.
+
+        Raises:
+            ConfigError: If the Trainer removes the column `text`.
+        """
+        if args.remove_unused_columns:
+            raise ConfigError(
+                "Noise changes texts, but the Trainer removes the column 'text': set "
+                "TrainingArguments(remove_unused_columns=False)."
+            )
 
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -75,4 +107,4 @@ class NoiseCollator(TrainerCallback):  # type: ignore[misc]
                 "Noise is new in each epoch, but dataloader_persistent_workers keeps the processes of the "
                 "first one: leave it out."
             )
-        self._epoch = int(state.epoch or 0)
+        self.epoch = int(state.epoch or 0)

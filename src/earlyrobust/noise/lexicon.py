@@ -69,6 +69,16 @@ class Lexicon:
             )
         return cls(found, count)
 
+    def nearest(self, count: int) -> Lexicon:
+        """Return the lexicon with the nearest neighbours of each word alone.
+
+        Args:
+            count: Largest number of neighbours of a word.
+        """
+        if count >= self.count:
+            return self
+        return Lexicon(dict(zip(self.words, self.neighbours, strict=True)), count)
+
     def find(self, word: str) -> int | None:
         """Return the index of a word in any letter case; None if the word has no neighbours."""
         return self._index.get(word.lower())

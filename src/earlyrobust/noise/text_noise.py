@@ -66,8 +66,9 @@ class TextNoise:
 
     Attributes:
         config: The settings.
-        lexicon: The words that noise may exchange, with their neighbours.
+        lexicon: The words that noise may exchange, with the `candidates` nearest neighbours of each.
         tokenizer: The model's tokenizer.
+        classes: Number of classes that the noise distinguishes.
         table: The mean gains that the noise has learned.
         rate: The level of noise, which rises and falls with the model's losses.
 
@@ -88,19 +89,20 @@ class TextNoise:
         if not tokenizer.is_fast:
             raise ConfigError(f"{type(tokenizer).__name__} is not a fast tokenizer: noise needs one.")
         self.config = config or NoiseConfig(candidates=lexicon.count)
+        lexicon = lexicon.nearest(self.config.candidates)
         self.lexicon = lexicon
         self.tokenizer = tokenizer
         self._max_length = max_length
         self._seed = seed
         self._pieces = Pieces(lexicon, tokenizer) if self.config.choice != "random" else None
-        self.table = GainTable(classes, len(lexicon.words), lexicon.count, self.config.memory)
-        self.rate = FittedRate(classes, self.config.keeps, self.config.ramp)
-        self._observed: list[NDArray[np.float64]] = []
+        self.classes = classes
+        self.forget()
 
-    @property
-    def classes(self) -> int:
-        """Return the number of classes that the noise distinguishes."""
-        return len(self.table.seen)
+    def forget(self) -> None:
+        """Forget everything that the noise has learned, and return to its first level."""
+        self.table = GainTable(self.classes, len(self.lexicon.words), self.lexicon.count, self.config.memory)
+        self.rate = FittedRate(self.classes, self.config.keeps, self.config.ramp)
+        self._observed: list[NDArray[np.float64]] = []
 
     @property
     def learns(self) -> bool:
@@ -115,7 +117,7 @@ class TextNoise:
     def batch(
         self,
         texts: Sequence[tuple[str, ...]],
-        labels: Sequence[int],
+        labels: Sequence[int | None],
         *,
         epoch: int,
         side: str | None = None,
@@ -126,7 +128,7 @@ class TextNoise:
 
         Args:
             texts: The texts, each a tuple of one text or two.
-            labels: The classes of the texts.
+            labels: The classes of the texts; None for a text without a class, from which nothing is learned.
             epoch: Number of the epoch, from 0.
             side: The side of the padding, "left" or "right"; None for that of the tokenizer.
             aims: For each text, the neighbours that exchanges prefer; None for those that the table prefers.
@@ -154,9 +156,32 @@ class TextNoise:
         may_change = np.array([text.may_change for text in noisy])
         return NoisyBatch(dict(tokens), Occurrences.of(found), may_change)
 
-    def _learned(self, label: int) -> Aim:
+    def _learned(self, label: int | None) -> Aim:
         """Return the preferences of the table for texts of a class."""
-        return lambda word: self.table.best(label, word)
+        return lambda word: None if label is None else self.table.best(label, word)
+
+    def check_tokens(self, texts: Sequence[tuple[str, ...]], ids: Sequence[Sequence[int]]) -> None:
+        """Check that texts without noise have the tokens that the training data have.
+
+        Noise tokenises each text anew. So the tokens of the data must be those of their texts alone.
+
+        Args:
+            texts: The texts, each a tuple of one text or two.
+            ids: The token ids of each text in the training data, without padding.
+
+        Raises:
+            ConfigError: If the tokens of a text are others.
+        """
+        columns = [list(column) for column in zip(*texts, strict=True)]
+        own = self.tokenizer(*columns, truncation="longest_first", max_length=self._max_length)["input_ids"]
+        for made, given, text in zip(own, ids, texts, strict=True):
+            if list(made) != list(given):
+                raise ConfigError(
+                    "Noise tokenises texts anew, but the training data have other tokens for the text "
+                    f"{' / '.join(text)[:60]!r} than the noise: keep the second texts of pairs in the column "
+                    "'pair', give TextNoise the tokenizer and the max_length of the data, and leave out a "
+                    "data collator that changes tokens."
+                )
 
     def tokens(self, columns: tuple[str, ...], epoch: int) -> dict[str, list[int]]:
         """Add random noise to one text at the full rate, and tokenise the text.
@@ -228,11 +253,13 @@ class TextNoise:
         return _misspell(word, random) if chance < settings.exchanges + settings.misspells else word
 
     def _found(
-        self, noisy: Sequence[Noisy], labels: Sequence[int], encodings: Any
+        self, noisy: Sequence[Noisy], labels: Sequence[int | None], encodings: Any
     ) -> list[tuple[int, int, int, int, int]]:
         """Return the words of the lexicon that the model reads, in the form that `Occurrences.of` takes."""
         found = []
         for row, (text, label, encoding) in enumerate(zip(noisy, labels, encodings, strict=True)):
+            if label is None:
+                continue
             last = len(text.columns) - 1
             for start, length, index in text.words:
                 begin = encoding.char_to_token(start, last)

@@ -18,6 +18,7 @@ from torch.utils.hooks import RemovableHandle
 from earlyrobust.errors import ModelError, TicketError
 from earlyrobust.families import Dimensions, family_of
 from earlyrobust.pruning.autoclasses import check_class, is_cut
+from earlyrobust.pruning.compiled import check_is_not_compiled
 from earlyrobust.tickets.ticket import Ticket
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class ImportanceCoefficients(nn.Module):
         Raises:
             ModelError: If the model is already cut or has coefficients, its architecture is not supported, or
                 it is no sequence classifier of its family.
+            ConfigError: If the model or a module of it is compiled.
         """
         coefficients = cls.of(model)
         coefficients.attach_to(model)
@@ -83,7 +85,9 @@ class ImportanceCoefficients(nn.Module):
 
         Raises:
             ModelError: If the model already has coefficients.
+            ConfigError: If the model or a module of it is compiled.
         """
+        check_is_not_compiled(model)
         if hasattr(model, MODULE_NAME):
             raise ModelError(
                 "The model has importance coefficients already: let the search that put them there end "
@@ -156,6 +160,7 @@ def masked(model: PreTrainedModel, ticket: Ticket) -> Iterator[None]:
 
     Raises:
         TicketError: If the ticket fits another architecture.
+        ConfigError: If the model or a module of it is compiled.
     """
     check_fits(model.config.model_type, family_of(model.config).dimensions(model.config), ticket)
     coefficients = ImportanceCoefficients.attach(model)

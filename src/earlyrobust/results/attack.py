@@ -202,13 +202,22 @@ def tell_run(run: Path, report: AttackReport) -> None:
     Args:
         run: Folder of the run.
         report: Report of an attack on the classifier of the run. It replaces earlier results of the same
-            attack on the same data and the same number of examples.
+            attack on the same data, with the same number of examples, seed and neighbours.
     """
     found = _told(run)
+    data = report.test_data
     for name, record in report.attacks.items():
         if record.scrutiny is not None:
-            of = f"{name} on {record.clean.total} examples of {report.data}"
-            found[of] = f"{of}: {record.scrutiny.describe(record.under_attack)}"
+            details = [f"sha256 {report.data_fingerprint[:8]}", f"seed {report.config.get('seed', 0)}"]
+            if "neighbours" in record.settings:
+                details.append(
+                    f"{record.settings.get('candidates')} candidates of {record.settings['neighbours']}"
+                )
+            of = f"{name} on {record.clean.total} examples of {report.data} ({', '.join(details)})"
+            told = record.scrutiny.describe(record.under_attack)
+            if data is not None and data.known:
+                told += f" {data.known:,} of the {data.rows:,} texts were in the training data."
+            found[of] = f"{of}: {told}"
     write_json(run / SCRUTINY_NAME, {"sentences": found, "schema_version": SCHEMA_VERSION})
 
 

@@ -22,6 +22,7 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.families import family_of
 from earlyrobust.pruning import ImportanceCoefficients, prune
 from earlyrobust.pruning.kept import kept_entries
+from earlyrobust.trainer.passes import PARTS_NAME
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -58,6 +59,8 @@ def save_cut_checkpoint(
         whole = copy.deepcopy(model)
         coefficients.fold_into(whole)
         small = prune(whole, ticket)
+        if trainer.parts is not None:  # such as the directions that FAT remembers
+            small.add_module(PARTS_NAME, trainer.parts)
         small.save_pretrained(place)
         torch.save(_cut_state(trainer.optimizer, model, small, ticket), place / OPTIMIZER_NAME)
         torch.save(trainer.lr_scheduler.state_dict(), place / SCHEDULER_NAME)
@@ -100,17 +103,18 @@ def _cut_state(
     groups: list[dict[str, Any]] = []
     found: dict[str, dict[str, Any]] = {}
     for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
-        here = set()
+        here = []
         for weight, number in zip(group["params"], saved["params"], strict=True):
-            name = names.get(id(weight))
-            if name is None:  # a coefficient, or a part of the adversary
+            name = names.get(id(weight), "")
+            if name not in shapes:  # a coefficient
                 continue
-            here.add(name)
+            here.append(name)
             moments = state["state"].get(number, {})
             found[name] = {
                 key: _cut(value, weight, kept.get(id(weight)), shapes[name]) for key, value in moments.items()
             }
-        groups.append({**saved, "params": [name for name in shapes if name in here]})
+        # The optimiser of the cut model finds its moments by their order, which the user may have chosen.
+        groups.append({**saved, "params": here})
     numbers = {name: number for number, name in enumerate(n for group in groups for n in group["params"])}
     return {
         "state": {numbers[name]: moments for name, moments in found.items() if moments},

@@ -184,7 +184,8 @@ class EarlyRobustSearch(Search[SearchConfig, Ticket]):
     Raises:
         ModelError: If the model is already cut, or its architecture is not supported.
         ConfigError: If the ratios leave some layer without any head or neuron, the adversary replays batches,
-            or the search takes all epochs of a training that continues from it.
+            the search takes all epochs of a training that continues from it, or such a training would lack
+            weights that the adversary trains beside the model's.
         DataError: If the data set has no known length, or is smaller than a batch.
     """
 
@@ -203,6 +204,12 @@ class EarlyRobustSearch(Search[SearchConfig, Ticket]):
     ) -> None:
         self._goes_on = continued
         super().__init__(model, args, train_dataset, **options)
+        parts = self.trainer.parts
+        if continued and parts is not None and any(True for _ in parts.parameters()):
+            raise ConfigError(
+                f"{type(self.trainer.adversary).__name__} trains weights beside the model's, with which no "
+                "training continues after the cut: choose another adversary, or leave out continued=True."
+            )
 
     def _arguments(self, args: TrainingArguments, *, evaluates: bool) -> TrainingArguments:
         return search_arguments(args, self.config.epochs, evaluates, continued=self._goes_on)

@@ -119,7 +119,7 @@ def read_textattack_csv(path: Path, note: Note | None = None) -> list[AttackedEx
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
     """Yield the rows of a log as dicts by column name, each with the number of its line."""
-    found = separated_rows(path, TextFormat(quotes=True), ",", "")
+    found = separated_rows(path, TextFormat(quotes=True), ",")
     _, header = next(found, (1, []))
     missing = [name for name in _FIELDS if name not in header]
     if missing:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 # The losses of torch and transformers ignore examples with this label.
-_IGNORED = -100
+IGNORED = -100
 _COLUMNS = ("labels", "label")
 
 
@@ -66,12 +66,12 @@ def check_labels(labels: Any, model: PreTrainedModel) -> None:
     values = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
         return
-    wrong = values[((values < 0) | (values >= classes)) & (values != _IGNORED)]
+    wrong = values[((values < 0) | (values >= classes)) & (values != IGNORED)]
     if len(wrong):
         raise DataError(
             f"A label is {wrong[0]}, but the model has {classes} classes, 0 to {classes - 1}: number the "
             "classes from 0, give the model as many as there are, and leave out examples without a label, or "
-            f"label them {_IGNORED}."
+            f"label them {IGNORED}."
         )
 
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from accelerate.utils.other import is_compiled_module
 from torch import nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from earlyrobust.adversarial import Adversary
 from earlyrobust.errors import ConfigError
+from earlyrobust.pruning.compiled import COMPILED, check_is_not_compiled
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from earlyrobust.noise import NoiseConfig, TextNoise
+
+# The kind of problem of a model of mutually exclusive classes.
+_ONE_LABEL = "single_label_classification"
 
 
 class StepGuard(TrainerCallback):  # type: ignore[misc]
@@ -73,13 +81,38 @@ def check_model(model: nn.Module, args: TrainingArguments) -> None:
     """Refuse a compiled model, because it ignores the hooks of adversaries, coefficients and noise.
 
     Raises:
-        ConfigError: If the model is compiled, or the arguments compile it.
+        ConfigError: If the model or a module of it is compiled, or the arguments compile it.
     """
-    in_place = getattr(model, "_compiled_call_impl", None) is not None
-    if args.torch_compile or in_place or is_compiled_module(model):
+    if args.torch_compile:
+        raise ConfigError(COMPILED)
+    check_is_not_compiled(model)
+
+
+def check_classes(noise: TextNoise, model: PreTrainedModel) -> None:
+    """Refuse noise with another number of classes than the model of mutually exclusive classes.
+
+    Raises:
+        ConfigError: If the numbers differ.
+    """
+    classes = model.config.num_labels
+    if classes > 1 and noise.classes != classes and model.config.problem_type in (None, _ONE_LABEL):
         raise ConfigError(
-            "A compiled model ignores the hooks of adversaries, coefficients and noise: leave out "
-            "torch_compile, and pass the model as it was before torch.compile."
+            f"The noise has {noise.classes} classes, but the model has {classes}: give TextNoise "
+            f"classes={classes}."
+        )
+
+
+def check_needs_no_losses(config: NoiseConfig) -> None:
+    """Refuse noise whose rate follows losses, in a training whose labels are no classes.
+
+    Raises:
+        ConfigError: If the rate follows losses.
+    """
+    if config.keeps and config.ramp:
+        raise ConfigError(
+            "The rate of noise follows the cross-entropy of classes, but each text of this training has no "
+            "single class as its label, or the model returns no logits: choose NoiseConfig(keeps=0), for a "
+            "rate that only rises."
         )
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from earlyrobust.adversarial.perturbation import SameTokens
 from earlyrobust.encoders import padding_side
 from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.noise import take_texts
+from earlyrobust.trainer.batches import IGNORED, valid_tokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +55,7 @@ class TextsOfBatch:
         epoch: Number of the epoch, from 0.
 
     Raises:
-        ConfigError: If the batch has no texts.
+        ConfigError: If the batch has no texts, or its tokens are not those of its texts.
     """
 
     def __init__(self, inputs: dict[str, Any], noise: TextNoise, model: PreTrainedModel, epoch: int) -> None:
@@ -65,7 +67,11 @@ class TextsOfBatch:
             )
         self._inputs = without_texts(inputs)
         self._texts = texts
-        self._labels = _classes_of(inputs.get("labels"), len(texts), noise.classes)
+        mask = valid_tokens(self._inputs, getattr(model.config, "pad_token_id", None)) > 0
+        noise.check_tokens(
+            texts, [row[kept].tolist() for row, kept in zip(inputs["input_ids"], mask, strict=True)]
+        )
+        self._labels = _classes_of(inputs.get("labels"), len(texts))
         self._noise = noise
         self._epoch = epoch
         self._side = padding_side(model.config)
@@ -94,11 +100,40 @@ def without_texts(inputs: dict[str, Any]) -> dict[str, Any]:
     return {name: inputs[name] for name in inputs if name != _TEXTS}
 
 
-def _classes_of(labels: Any, examples: int, classes: int) -> list[int]:
-    """Return the class of each example; 0 if a label is no class, as in a regression."""
-    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.shape != (examples,):
+def _classes_of(labels: Any, examples: int) -> list[int | None]:
+    """Return the class of each example.
+
+    It is None for an example that the loss ignores. It is 0 for all examples if labels are no classes, as in
+    a regression.
+    """
+    if not _are_classes(labels) or labels.shape != (examples,):
         return [0] * examples
-    return [label if 0 <= label < classes else 0 for label in labels.tolist()]
+    return [None if label == IGNORED else label for label in labels.tolist()]
+
+
+def _are_classes(labels: Any) -> bool:
+    return isinstance(labels, Tensor) and not labels.is_floating_point()
+
+
+def count_of_losses(inputs: dict[str, Any]) -> int:
+    """Return the number of examples of a batch over which its mean loss is taken."""
+    labels = inputs.get("labels")
+    if _are_classes(labels):
+        return int((labels != IGNORED).sum())  # type: ignore[union-attr]
+    return len(inputs["input_ids"])
+
+
+@torch.no_grad()
+def vectors_of(embedding: nn.Module) -> Tensor:
+    """Return the vector that an embedding layer puts out for each token, shape (tokens, D).
+
+    Some layers scale their weights, so their vectors are not the weights.
+    """
+    weight: Tensor = embedding.weight  # type: ignore[assignment]
+    if type(embedding) is nn.Embedding:
+        return weight
+    vectors: Tensor = embedding(torch.arange(len(weight), device=weight.device))
+    return vectors
 
 
 @contextmanager
@@ -113,14 +148,17 @@ def gradients_at(embedding: nn.Module, *, wanted: bool = True) -> Iterator[list[
         A list to which each backward pass adds one gradient, of shape (B, T, D).
 
     Raises:
-        ModelError: If they are wanted, but no pass computes the layer.
+        ModelError: If they are wanted, but no pass computes the layer, or the passes compute it for different
+            tokens.
     """
     gradients: list[Tensor] = []
     computed = False
+    calls = SameTokens()
 
-    def watch(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+    def watch(_module: nn.Module, inputs: Any, output: Tensor) -> None:
         nonlocal computed
         if wanted and torch.is_grad_enabled():
+            calls.check(inputs)
             computed = True
             if not output.requires_grad:  # the embeddings are frozen
                 output.requires_grad_()
@@ -160,18 +198,19 @@ def logits_of(model: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def losses_of(logits: Tensor, labels: Any) -> NDArray[np.float64] | None:
-    """Compute the cross-entropy of each text; None if the labels are no classes.
+    """Compute the cross-entropy of each text; None if the labels are no classes, one for each text.
 
     Args:
         logits: The logits, shape (B, C).
         labels: The classes, shape (B,).
 
     Returns:
-        The losses, shape (B,).
+        The losses, shape (B,); NaN for a text that the loss ignores.
     """
-    if not isinstance(labels, Tensor) or labels.is_floating_point() or logits.shape[:-1] != labels.shape:
+    if not _are_classes(labels) or logits.shape[:-1] != labels.shape:
         return None
     labels = labels.to(logits.device)
-    losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+    losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none", ignore_index=IGNORED)
+    losses = losses.masked_fill(labels == IGNORED, torch.nan)
     values: NDArray[np.float64] = losses.double().cpu().numpy()
     return values

@@ -22,14 +22,24 @@ from earlyrobust.noise import TEXT_COLUMNS
 from earlyrobust.trainer.arguments import own_arguments, own_tokenizer
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
 from earlyrobust.trainer.card import extend_card
-from earlyrobust.trainer.guard import StepGuard, check_is_adversary, check_model, check_parts, check_signature
+from earlyrobust.trainer.guard import (
+    StepGuard,
+    check_classes,
+    check_is_adversary,
+    check_model,
+    check_needs_no_losses,
+    check_parts,
+    check_signature,
+)
 from earlyrobust.trainer.losses import LossTrainer
 from earlyrobust.trainer.noising import (
     TextCarrier,
     TextsOfBatch,
+    count_of_losses,
     gradients_at,
     logits_of,
     losses_of,
+    vectors_of,
     without_texts,
 )
 from earlyrobust.trainer.passes import PARTS_NAME, TrainerPasses
@@ -75,8 +85,9 @@ class AdversarialTrainer(LossTrainer):
     Raises:
         ConfigError: If `adversary` is no adversary, or does not fit the model; `compute_loss` does not accept
             all arguments of Trainer; the adversary replays batches and the data set has no known length;
-            `model_init` or `optimizers` would leave out a module that the adversary adds to the model; or the
-            model is compiled under an adversary, a penalty or noise.
+            `model_init` or `optimizers` would leave out a module that the adversary adds to the model; the
+            model, or a module of it, is compiled under an adversary, a penalty or noise; or the noise has
+            another number of classes than the model.
     """
 
     # An attribute of Trainer: the columns of a data set that reach the data collator.
@@ -129,8 +140,15 @@ class AdversarialTrainer(LossTrainer):
             self._parts = None if adversary is None else adversary.parts(self.model)
         if adversary is not None or penalty is not None or noise is not None:
             check_model(self.model, args)
+        if noise is not None:
+            check_classes(noise, self.model)
         if self._parts is not None:
             check_parts(self, self._parts)
+
+    @property
+    def parts(self) -> nn.Module | None:
+        """Return the module that the adversary trains beside the model, or None."""
+        return self._parts
 
     @property
     def examples_per_step(self) -> int:
@@ -148,6 +166,8 @@ class AdversarialTrainer(LossTrainer):
         self._labels_are_checked = check_labels_of(self.train_dataset, self.model)
         self._fault = 0
         self.forget_penalties()
+        if self.noise is not None and self.model_init is not None:
+            self.noise.forget()  # each trial of a search for hyper-parameters has a new model
         if self._parts is None:
             return super().train(*args, **kwargs)
         self.model.add_module(PARTS_NAME, self._parts.to(self.model.device, self.model.dtype))
@@ -219,10 +239,12 @@ class AdversarialTrainer(LossTrainer):
             loss = self._adversarial_step(model, inputs, num_items_in_batch, memory)
         if slopes:
             tokens = inputs["input_ids"].to(slopes[0].device)
-            scale = self._scale_of_gradients(len(tokens), num_items_in_batch)
-            noise.observe(torch.stack(slopes).sum(0) * scale, tokens, embedding.weight, made.found)
+            scale = self._scale_of_gradients(count_of_losses(inputs), num_items_in_batch)
+            noise.observe(torch.stack(slopes).sum(0) * scale, tokens, vectors_of(embedding), made.found)
         if logits and (losses := losses_of(logits[-1], inputs.get("labels"))) is not None:
             noise.observe_losses(losses, made.noisy)
+        else:
+            check_needs_no_losses(noise.config)
         if self.accelerator.sync_gradients:
             noise.update((self.state.global_step + 1) / max(1, self.state.max_steps))
         return loss
@@ -244,7 +266,7 @@ class AdversarialTrainer(LossTrainer):
         delta = perturbation.uniform(0).requires_grad_()
         with perturbation.applied(delta):
             gradient = TrainerPasses(self, model, bare, inputs, None, {}).gradient(delta)
-        return noise.aims(gradient, inputs["input_ids"], embedding.weight, draft[1].found)
+        return noise.aims(gradient, inputs["input_ids"], vectors_of(embedding), draft[1].found)
 
     def _scale_of_gradients(self, examples: int, num_items_in_batch: Tensor | int | None) -> float:
         """Return the factor that turns the gradient of a batch's loss into those of its examples' losses."""
