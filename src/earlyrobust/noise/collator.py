@@ -76,7 +76,7 @@ class NoiseCollator(TrainerCallback):  # type: ignore[misc]
                 "Trainer's callbacks, too, or set its attribute epoch in a training loop of your own."
             )
         if "input_ids" in row:
-            self._noise.check_tokens([columns], [row["input_ids"]])
+            self._noise.reading.check([columns], [row["input_ids"]])
         return {**rest, **self._noise.tokens(columns, self.epoch)}
 
     def on_train_begin(

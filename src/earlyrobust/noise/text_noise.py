@@ -23,7 +23,7 @@ from earlyrobust import processes
 from earlyrobust.attacks.characters import DeleteCharacter, InsertCharacter, InsertSpace, SwapCharacters
 from earlyrobust.attacks.swaps import Draws, Swaps, in_case_of
 from earlyrobust.attacks.text import find_words
-from earlyrobust.errors import ConfigError, TrainingError
+from earlyrobust.errors import TrainingError
 from earlyrobust.noise.config import NoiseConfig
 from earlyrobust.noise.gains import (
     GainTable,
@@ -35,6 +35,7 @@ from earlyrobust.noise.gains import (
 from earlyrobust.noise.lexicon import Lexicon, is_touchable
 from earlyrobust.noise.noisy import Noisy, NoisyBatch
 from earlyrobust.noise.rate import FittedRate
+from earlyrobust.noise.reading import Reading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,6 +69,7 @@ class TextNoise:
         config: The settings.
         lexicon: The words that noise may exchange, with the `candidates` nearest neighbours of each.
         tokenizer: The model's tokenizer.
+        reading: Tokenises texts.
         classes: Number of classes that the noise distinguishes.
         table: The mean gains that the noise has learned.
         rate: The level of noise, which rises and falls with the model's losses.
@@ -86,13 +88,11 @@ class TextNoise:
         max_length: int | None = None,
         seed: int = 0,
     ) -> None:
-        if not tokenizer.is_fast:
-            raise ConfigError(f"{type(tokenizer).__name__} is not a fast tokenizer: noise needs one.")
+        self.reading = Reading(tokenizer, max_length)
         self.config = config or NoiseConfig(candidates=lexicon.count)
         lexicon = lexicon.nearest(self.config.candidates)
         self.lexicon = lexicon
         self.tokenizer = tokenizer
-        self._max_length = max_length
         self._seed = seed
         self._pieces = Pieces(lexicon, tokenizer) if self.config.choice != "random" else None
         self.classes = classes
@@ -143,14 +143,8 @@ class TextNoise:
             self.noisy(columns, self._draws(columns, epoch), level, aim, exchanges=exchanges)
             for columns, aim in zip(texts, aims, strict=True)
         ]
-        columns = [list(column) for column in zip(*(text.columns for text in noisy), strict=True)]
-        tokens = self.tokenizer(
-            *columns,
-            truncation="longest_first",
-            max_length=self._max_length,
-            padding=True,
-            padding_side=side,
-            return_tensors="pt",
+        tokens = self.reading.many(
+            [text.columns for text in noisy], padding=True, padding_side=side, return_tensors="pt"
         )
         found = [] if self._pieces is None else self._found(noisy, labels, tokens.encodings)
         may_change = np.array([text.may_change for text in noisy])
@@ -159,29 +153,6 @@ class TextNoise:
     def _learned(self, label: int | None) -> Aim:
         """Return the preferences of the table for texts of a class."""
         return lambda word: None if label is None else self.table.best(label, word)
-
-    def check_tokens(self, texts: Sequence[tuple[str, ...]], ids: Sequence[Sequence[int]]) -> None:
-        """Check that texts without noise have the tokens that the training data have.
-
-        Noise tokenises each text anew. So the tokens of the data must be those of their texts alone.
-
-        Args:
-            texts: The texts, each a tuple of one text or two.
-            ids: The token ids of each text in the training data, without padding.
-
-        Raises:
-            ConfigError: If the tokens of a text are others.
-        """
-        columns = [list(column) for column in zip(*texts, strict=True)]
-        own = self.tokenizer(*columns, truncation="longest_first", max_length=self._max_length)["input_ids"]
-        for made, given, text in zip(own, ids, texts, strict=True):
-            if list(made) != list(given):
-                raise ConfigError(
-                    "Noise tokenises texts anew, but the training data have other tokens for the text "
-                    f"{' / '.join(text)[:60]!r} than the noise: keep the second texts of pairs in the column "
-                    "'pair', give TextNoise the tokenizer and the max_length of the data, and leave out a "
-                    "data collator that changes tokens."
-                )
 
     def tokens(self, columns: tuple[str, ...], epoch: int) -> dict[str, list[int]]:
         """Add random noise to one text at the full rate, and tokenise the text.
@@ -194,7 +165,7 @@ class TextNoise:
             The fields that the tokenizer returns.
         """
         text = self.noisy(columns, self._draws(columns, epoch), self.config.rate)
-        return dict(self.tokenizer(*text.columns, truncation="longest_first", max_length=self._max_length))
+        return dict(self.reading.one(text.columns))
 
     def noisy(
         self,

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from earlyrobust.compiled import check_is_not_compiled
 from earlyrobust.errors import ModelError, TicketError
 from earlyrobust.families import Dimensions, family_of
 from earlyrobust.pruning.autoclasses import check_class, is_cut
-from earlyrobust.pruning.compiled import check_is_not_compiled
 from earlyrobust.tickets.ticket import Ticket
 
 if TYPE_CHECKING:

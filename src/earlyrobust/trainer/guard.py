@@ -5,18 +5,20 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from earlyrobust.adversarial import Adversary
+from earlyrobust.compiled import COMPILED, check_is_not_compiled
 from earlyrobust.errors import ConfigError
-from earlyrobust.pruning.compiled import COMPILED, check_is_not_compiled
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from earlyrobust.noise import NoiseConfig, TextNoise
 
+# Values of a loss that is not finite, the worst one last. The first entry is for a finite loss.
+FAULTS = ("", "inf", "nan")
 # The kind of problem of a model of mutually exclusive classes.
 _ONE_LABEL = "single_label_classification"
 
@@ -138,3 +140,10 @@ def check_parts(trainer: Any, parts: nn.Module) -> None:
             f"{name} trains weights beside the model's, which the given optimizers do not update: "
             "choose the optimiser by TrainingArguments(optim=...) or optimizer_cls_and_kwargs."
         )
+
+
+def fault_of(loss: Tensor) -> int:
+    """Return the index in `FAULTS` of the value of a loss."""
+    if loss.isfinite():
+        return 0
+    return FAULTS.index("nan" if loss.isnan() else "inf")

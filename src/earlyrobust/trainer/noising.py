@@ -68,7 +68,7 @@ class TextsOfBatch:
         self._inputs = without_texts(inputs)
         self._texts = texts
         mask = valid_tokens(self._inputs, getattr(model.config, "pad_token_id", None)) > 0
-        noise.check_tokens(
+        noise.reading.check(
             texts, [row[kept].tolist() for row, kept in zip(inputs["input_ids"], mask, strict=True)]
         )
         self._labels = _classes_of(inputs.get("labels"), len(texts))

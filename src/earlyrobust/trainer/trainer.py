@@ -19,18 +19,10 @@ from earlyrobust.adversarial import Adversary
 from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.errors import ConfigError, TrainingError
 from earlyrobust.noise import TEXT_COLUMNS
+from earlyrobust.trainer import guard
 from earlyrobust.trainer.arguments import own_arguments, own_tokenizer
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
 from earlyrobust.trainer.card import extend_card
-from earlyrobust.trainer.guard import (
-    StepGuard,
-    check_classes,
-    check_is_adversary,
-    check_model,
-    check_needs_no_losses,
-    check_parts,
-    check_signature,
-)
 from earlyrobust.trainer.losses import LossTrainer
 from earlyrobust.trainer.noising import (
     TextCarrier,
@@ -50,9 +42,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from earlyrobust.noise import Aim, NoisyBatch, TextNoise
-
-# Values of a loss that is not finite, the worst one last. The first entry is for a finite loss.
-_FAULTS = ("", "inf", "nan")
 
 
 class AdversarialTrainer(LossTrainer):
@@ -103,13 +92,13 @@ class AdversarialTrainer(LossTrainer):
         noise: TextNoise | None = None,
         **kwargs: Any,
     ) -> None:
-        check_is_adversary(adversary)
+        guard.check_is_adversary(adversary)
         self._replays = 1 if adversary is None else adversary.replays
         args = own_arguments(args)
         if self._replays > 1:
             # The quotient is rounded down, because Trainer rounds the number of steps up.
             args.num_train_epochs = math.nextafter(args.num_train_epochs / self._replays, 0)
-        check_signature(type(self))
+        guard.check_signature(type(self))
         if model is not None and "processing_class" in kwargs:
             kwargs["processing_class"] = own_tokenizer(kwargs["processing_class"], model.config)
         super().__init__(model, args, penalty=penalty, **kwargs)
@@ -118,7 +107,7 @@ class AdversarialTrainer(LossTrainer):
         if noise is not None:
             self.data_collator: Any = TextCarrier(self.data_collator)
         self._labels_are_checked = False
-        self._fault = 0  # the worst loss since the last optimiser step, as an index of _FAULTS
+        self._fault = 0  # the worst loss since the last optimiser step, as an index of guard.FAULTS
         self._memories = Memories(self._replays)
         if self._replays > 1:
             if isinstance(self.train_dataset, IterableDataset):
@@ -126,7 +115,7 @@ class AdversarialTrainer(LossTrainer):
                     f"{type(adversary).__name__} replays batches, so it needs a data set of known length."
                 )
             self.add_callback(self._memories)
-        self._steps = StepGuard(type(self))
+        self._steps = guard.StepGuard(type(self))
         if adversary is not None or penalty is not None or noise is not None:
             self.add_callback(self._steps)
         # Classifiers average their loss over the batch at hand. Trainer assumes that any model that accepts
@@ -139,11 +128,11 @@ class AdversarialTrainer(LossTrainer):
         with torch.random.fork_rng(devices=[]):
             self._parts = None if adversary is None else adversary.parts(self.model)
         if adversary is not None or penalty is not None or noise is not None:
-            check_model(self.model, args)
+            guard.check_model(self.model, args)
         if noise is not None:
-            check_classes(noise, self.model)
+            guard.check_classes(noise, self.model)
         if self._parts is not None:
-            check_parts(self, self._parts)
+            guard.check_parts(self, self._parts)
 
     @property
     def parts(self) -> nn.Module | None:
@@ -203,14 +192,14 @@ class AdversarialTrainer(LossTrainer):
         return loss
 
     def _check(self, loss: Tensor) -> None:
-        self._fault = max(self._fault, _fault_of(loss))
+        self._fault = max(self._fault, guard.fault_of(loss))
         if not self.accelerator.sync_gradients:
             return
         # All processes must raise the error: if only one did, the others would wait for it.
         worst, self._fault = processes.largest(self._fault), 0
         if worst:
             raise TrainingError(
-                f"The training has diverged, its loss is {_FAULTS[worst]} at step "
+                f"The training has diverged, its loss is {guard.FAULTS[worst]} at step "
                 f"{self.state.global_step + 1}: choose a smaller learning rate, smaller steps of the "
                 "adversary, or no bf16, and another output folder."
             )
@@ -244,7 +233,7 @@ class AdversarialTrainer(LossTrainer):
         if logits and (losses := losses_of(logits[-1], inputs.get("labels"))) is not None:
             noise.observe_losses(losses, made.noisy)
         else:
-            check_needs_no_losses(noise.config)
+            guard.check_needs_no_losses(noise.config)
         if self.accelerator.sync_gradients:
             noise.update((self.state.global_step + 1) / max(1, self.state.max_steps))
         return loss
@@ -351,9 +340,3 @@ class AdversarialTrainer(LossTrainer):
                 )
             return RepeatedGroups(sampler, self.examples_per_step, self._replays)
         return sampler
-
-
-def _fault_of(loss: Tensor) -> int:
-    if loss.isfinite():
-        return 0
-    return _FAULTS.index("nan" if loss.isnan() else "inf")
