@@ -14,6 +14,7 @@ import pytest
 import torch
 from models import HEADS, HIDDEN, LAYERS, NEURONS
 from safetensors.torch import load_file
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -425,3 +426,27 @@ def test_a_model_with_a_compiled_layer_gets_no_coefficients(use: Any) -> None:
     model.bert.encoder.layer[0].compile(backend="eager")
     with pytest.raises(ConfigError, match="compiled model ignores the hooks"):
         use(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "says"),
+    [
+        ("bert.encoder.layer.1.intermediate.intermediate_act_fn", nn.SiLU(), "is SiLU(), but"),
+        ("dropout", nn.Dropout(0.25), "is Dropout(p=0.25, inplace=False), but"),
+        (
+            "classifier",
+            nn.Sequential(nn.Linear(16, 2)),
+            "is Sequential, but the configuration",
+        ),
+    ],
+)
+def test_a_part_that_the_configuration_does_not_describe_is_refused(
+    name: str, part: nn.Module, says: str
+) -> None:
+    """The cut model is built from the configuration, and would compute something else."""
+    model = models.classifier("bert")
+    owner, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(owner), attribute, part)
+    with pytest.raises(ModelError) as refused:
+        prune(model, models.ticket("bert"))
+    assert f"'{name}' of the model {says}" in str(refused.value)
