@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import call
@@ -17,7 +18,7 @@ import earlyrobust
 from earlyrobust import PGD, Fitted, Flooding, FreeLB, Ticket, fit, processes
 from earlyrobust.adversarial import Adversary
 from earlyrobust.errors import DataError, EarlyRobustError
-from earlyrobust.pipeline import fitting
+from earlyrobust.pipeline import fitting, head_trial
 from earlyrobust.pipeline.recipe import named_adversary
 from earlyrobust.workspace.observer import Observer
 from earlyrobust.workspace.progress import Pace, ProgressLines
@@ -195,8 +196,124 @@ def test_a_fresh_head_is_replaced_whatever_the_labels_and_its_names_are(
         **PLAIN,
     )
     assert not made.record.given
-    assert any("no better than chance" in note for note in told.notes)
+    assert any("head of the model is untrained: all its biases are 0" in note for note in told.notes)
     assert set(made.classifier.config.id2label.values()) == set(rows_of(trained_on)["label"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_fresh_head_is_fresh_however_lucky_it_is(
+    classifier: Path, trained_on: Path, tmp_path: Path, seed: int
+) -> None:
+    """On features that separate the classes, random heads are often significantly right, or wrong."""
+    torch.manual_seed(seed)
+    model = AutoModelForSequenceClassification.from_pretrained(classifier)
+    torch.nn.init.normal_(model.classifier.weight, std=0.02)
+    torch.nn.init.zeros_(model.classifier.bias)
+    tokenizer = AutoTokenizer.from_pretrained(classifier)
+    made = fit(
+        model, tokenizer, rows_of(trained_on), output=tmp_path / "run", observer=(told := Told()), **PLAIN
+    )
+    assert not made.record.given
+    assert any("all its biases are 0" in note for note in told.notes)
+
+
+@pytest.mark.parametrize(
+    ("rare", "found", "better"), [(3, 3, True), (5, 4, True), (5, 0, False), (0, 0, True)]
+)
+def test_a_head_that_finds_a_rare_class_is_better_than_chance(rare: int, found: int, better: bool) -> None:
+    right = np.array([1] * rare + [0] * (256 - rare))
+    answers = np.array([1] * found + [0] * (256 - found))
+    assert head_trial._beats_chance(answers, right, lambda some: int((some == right).sum())) is better
+
+
+def test_chance_is_what_it_says() -> None:
+    """Answers that are drawn at random pass about as often as the level of the test says."""
+    random = np.random.default_rng(1)
+    right = random.integers(2, size=60)
+    passed = [
+        head_trial._beats_chance(random.integers(2, size=60), right, lambda some: int((some == right).sum()))
+        for _ in range(200)
+    ]
+    assert 0 < sum(passed) < 20
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("own class", "is of the class Mine, whose code would be lost"),
+        ("frozen", r"weights of the model are frozen, such as 'bert.embeddings"),
+        ("head", r"'classifier' of the model is Sequential, but the configuration describes Linear\("),
+        ("dropout", r"is Dropout\(p=0.0, inplace=False\), but the configuration describes Dropout\(p=0.1"),
+        ("norm", r"is LayerNorm\(.*eps=0.1"),
+        ("wrapped", "is a DataParallel and no PreTrainedModel: pass the model of transformers within it"),
+        ("names", "id2label of the model's configuration is"),
+    ],
+)
+def test_a_model_object_that_would_be_loaded_as_another_is_refused(
+    change: str, says: str, classifier: Path, trained_on: Path, tmp_path: Path
+) -> None:
+    model: Any = AutoModelForSequenceClassification.from_pretrained(classifier)
+    if change == "own class":
+        model.__class__ = type("Mine", (type(model),), {"__module__": "mine"})
+    elif change == "frozen":
+        model.bert.requires_grad_(False)
+    elif change == "head":
+        model.classifier = torch.nn.Sequential(torch.nn.Dropout(0.1), model.classifier)
+    elif change == "dropout":
+        model.dropout.p = 0.0
+    elif change == "norm":
+        model.bert.encoder.layer[0].output.LayerNorm.eps = 0.1
+    elif change == "wrapped":
+        model = torch.nn.DataParallel(model)
+    else:
+        model.config.id2label = {1: "negative", 2: "positive"}
+    tokenizer = AutoTokenizer.from_pretrained(classifier)
+    with pytest.raises(EarlyRobustError, match=says):
+        fit(model, tokenizer, rows_of(trained_on), output=tmp_path / "run", observer=Told(), **PLAIN)
+    assert not (tmp_path / "run").exists()
+
+
+def test_names_of_outputs_may_have_numbers_as_text(
+    classifier: Path, trained_on: Path, tmp_path: Path
+) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(classifier)
+    model.config.id2label = {str(number): name for number, name in model.config.id2label.items()}
+    tokenizer = AutoTokenizer.from_pretrained(classifier)
+    made = fit(model, tokenizer, rows_of(trained_on), output=tmp_path / "run", observer=Told(), **PLAIN)
+    assert made.record.given
+
+
+def test_a_call_can_be_corrected_and_repeated(classifier: Path, trained_on: Path, tmp_path: Path) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(classifier)
+    tokenizer, rows = AutoTokenizer.from_pretrained(classifier), rows_of(trained_on)
+    wrong = {**rows, "label": ["", *rows["label"][1:]]}
+    with pytest.raises(EarlyRobustError, match="label"):
+        fit(model, tokenizer, wrong, output=tmp_path / "run", observer=Told(), **PLAIN)
+    assert (tmp_path / "run" / "inputs").is_dir()
+    assert fit(model, tokenizer, rows, output=tmp_path / "run", observer=Told(), **PLAIN).record.given
+
+
+def test_a_folder_of_the_user_named_inputs_stays(classifier: Path, trained_on: Path, tmp_path: Path) -> None:
+    (tmp_path / "run" / "inputs").mkdir(parents=True)
+    (tmp_path / "run" / "inputs" / "mine.txt").write_text("precious", encoding="utf-8")
+    model = AutoModelForSequenceClassification.from_pretrained(classifier)
+    tokenizer = AutoTokenizer.from_pretrained(classifier)
+    with pytest.raises(EarlyRobustError):
+        fit(model, tokenizer, rows_of(trained_on), output=tmp_path / "run", observer=Told(), **PLAIN)
+    assert (tmp_path / "run" / "inputs" / "mine.txt").read_text(encoding="utf-8") == "precious"
+
+
+def test_a_text_of_more_tokens_than_positions_is_cut_in_the_trial_of_the_head(
+    classifier: Path, trained_on: Path, tmp_path: Path
+) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(classifier)
+    rows = rows_of(trained_on)
+    rows["text"][0] = "good " * 2000
+    with pytest.raises(EarlyRobustError, match="at most"):
+        fit(
+            *(model, AutoTokenizer.from_pretrained(classifier), rows),
+            **{"output": tmp_path / "run", "observer": Told(), "max_length": 1500, **PLAIN},
+        )
 
 
 def test_outputs_without_names_are_matched_by_position(
@@ -266,6 +383,15 @@ def test_what_cannot_be_used_is_said_in_a_sentence(encoder: Path, reviews: Path,
             "several data sets",
         ),
         ({"model": encoder, "train_dataset": [1, 2]}, "is a list: give a datasets.Dataset"),
+        (
+            {"model": encoder, "train_dataset": {"text": ["a", "b"], "label": ["x"]}},
+            "different lengths, 2 of 'text' and 1 of 'label'",
+        ),
+        ({"model": encoder, "train_dataset": rows, "label_column": "text"}, "name one column twice"),
+        (
+            {"model": encoder, "train_dataset": Dataset.from_dict(rows).with_transform(lambda rows: rows)},
+            "has a transform, which fit would leave out",
+        ),
         ({"model": encoder, "train_dataset": rows, "epoch": 1}, "epoch"),
         ({"model": encoder, "train_dataset": rows, "task": "sst2"}, "no option 'task'"),
         ({"model": encoder, "train_dataset": tmp_path / "missing.csv"}, "There is no file"),

@@ -198,6 +198,23 @@ def test_a_head_for_other_classes_gives_way_and_this_is_said(trained_on: Path, t
     assert "choose --start pretrained for a new head" in refused.err
 
 
+def test_a_head_that_was_saved_untrained_gives_way_and_this_is_said(
+    encoder: Path, trained_on: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "model"
+    AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=2).save_pretrained(place)
+    AutoTokenizer.from_pretrained(encoder).save_pretrained(place)
+    assert names_of_head(str(place)) == []
+    command = ("run", "--model", place, "--train-file", trained_on, *PLAIN)
+    outcome = call(*command, "--output", tmp_path / "run")
+    assert outcome.code == 0, outcome.err
+    record = RunRecord.load(tmp_path / "run")
+    assert not record.given
+    assert any("is untrained, with biases of 0" in choice for choice in record.choices)
+    refused = call(*command, "--start", "given", "--output", tmp_path / "refused")
+    assert (refused.code, "has no trained classification head" in refused.err) == (2, True)
+
+
 def test_unnamed_outputs_take_the_names_of_numbered_classes(trained_on: Path, tmp_path: Path) -> None:
     model = write_encoder(tmp_path / "unnamed", ("LABEL_0", "LABEL_1"))
     assert names_of_head(str(model)) == ["LABEL_0", "LABEL_1"]

@@ -433,6 +433,9 @@ def test_a_model_with_a_compiled_layer_gets_no_coefficients(use: Any) -> None:
     [
         ("bert.encoder.layer.1.intermediate.intermediate_act_fn", nn.SiLU(), "is SiLU(), but"),
         ("dropout", nn.Dropout(0.25), "is Dropout(p=0.25, inplace=False), but"),
+        ("classifier", nn.Linear(16, 7), "is Linear(in_features=16, out_features=7, bias=True), but"),
+        ("classifier", nn.Linear(16, 3, bias=False), "is Linear(in_features=16, out_features=3, bias=False)"),
+        ("bert.encoder.layer.0.output.LayerNorm", nn.LayerNorm(16, eps=0.1), "is LayerNorm((16,), eps=0.1,"),
         (
             "classifier",
             nn.Sequential(nn.Linear(16, 2)),
@@ -450,3 +453,10 @@ def test_a_part_that_the_configuration_does_not_describe_is_refused(
     with pytest.raises(ModelError) as refused:
         prune(model, models.ticket("bert"))
     assert f"'{name}' of the model {says}" in str(refused.value)
+
+
+def test_a_weight_that_the_configuration_does_not_describe_is_refused() -> None:
+    model = models.classifier("bert")
+    model.register_buffer("class_weights", torch.ones(3))
+    with pytest.raises(ModelError, match=r"'class_weights' of the model is of shape \(3,\), and missing in"):
+        prune(model, models.ticket("bert"))

@@ -36,6 +36,8 @@ def write_encoder(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = BertForSequenceClassification(config)
+    # Biases of exactly 0 are those of a head that was never trained.
+    torch.nn.init.constant_(model.classifier.bias, 1e-6)
     (model if head else model.bert).save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     return folder

@@ -25,7 +25,7 @@ from earlyrobust.encoders.fetching import EMBEDDED, locate
 from earlyrobust.encoders.fingerprints import fingerprint
 from earlyrobust.encoders.fitting import fit_tokenizer
 from earlyrobust.encoders.folders import Note, silent
-from earlyrobust.encoders.given import load_given, names_of_head
+from earlyrobust.encoders.given import has_fresh_head, load_given, names_of_head
 from earlyrobust.encoders.outputs import output_names
 from earlyrobust.encoders.pretrained import load_dimensions, load_pretrained, load_untrained
 from earlyrobust.encoders.tokenizers import load_tokenizer, padding_side, save_tokenizer
@@ -40,6 +40,7 @@ __all__ = [
     "fingerprint",
     "fit_tokenizer",
     "has_bf16",
+    "has_fresh_head",
     "length_to_read",
     "load_classifier",
     "load_dimensions",

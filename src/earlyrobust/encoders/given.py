@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def names_of_head(name: str) -> list[str] | None:
-    """Return the names of the outputs of a classifier, if it has a trained head with two outputs or more.
+    """Return the names of the outputs of a classifier, if it has a head with two outputs or more.
 
     Args:
         name: An embedded encoder, a local folder, or a name on the Hugging Face hub.
 
     Returns:
-        The names in the order of the outputs, "LABEL_0" and so on for outputs without names. None for an
-        encoder, for a masked language model, and for a model whose outputs are not classes that exclude
-        each other.
+        The names in the order of the outputs, "LABEL_0" and so on for outputs without names. An empty list
+        if the head is untrained. None for an encoder, for a masked language model, and for a model whose
+        outputs are not classes that exclude each other.
 
     Raises:
         ModelError: If the model cannot be loaded, or the names of its outputs are damaged.
@@ -44,10 +44,29 @@ def names_of_head(name: str) -> list[str] | None:
     mismatched = {key for key, *_ in loading["mismatched_keys"]}
     if head & {*loading["missing_keys"], *mismatched}:
         return None
+    if has_fresh_head(model):
+        return []
     names = output_names(place)
     if names is None or len(names) != config.num_labels:
         return [f"LABEL_{index}" for index in range(config.num_labels)]
     return names
+
+
+def has_fresh_head(model: PreTrainedModel) -> bool:
+    """Return whether the head of a classifier is as transformers makes it, with biases of exactly 0.
+
+    A training changes the biases at its first step.
+
+    Args:
+        model: A classifier. If its head has no bias, the answer is False.
+    """
+    inner = f"{model.base_model_prefix}."
+    biases = [
+        weight
+        for name, weight in model.named_parameters()
+        if name.endswith("bias") and not name.startswith(inner)
+    ]
+    return bool(biases) and not any(bool(bias.any()) for bias in biases)
 
 
 def load_given(name: str, label_names: Sequence[str], note: Note = silent) -> PreTrainedModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,17 +18,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from earlyrobust import processes
 from earlyrobust.adversarial import Adversary
 from earlyrobust.data.matching import is_unnamed, match_classes
-from earlyrobust.encoders import load_classifier, load_tokenizer, save_tokenizer
+from earlyrobust.encoders import has_fresh_head, load_classifier, load_tokenizer, save_tokenizer
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline.head_trial import could_match, is_better_than_chance
 from earlyrobust.pipeline.jobs import run
+from earlyrobust.pipeline.model_object import check_is_model, check_is_saved_whole, outputs_of
 from earlyrobust.pipeline.recipe import named_adversary, note_idle_options
 from earlyrobust.results import ModelRecord, RunRecord
 from earlyrobust.statistics.measures import AUA, CLEAN, of_attack
 from earlyrobust.storage import check_can_be_made, write_folder
 from earlyrobust.workspace.finding import find_ticket
-from earlyrobust.workspace.folder import INPUTS, MODEL, TICKET, AnyTicket
+from earlyrobust.workspace.folder import CONFIG_NAME, INPUTS, MODEL, TICKET, AnyTicket
 from earlyrobust.workspace.observer import Observer
 from earlyrobust.workspace.progress import ProgressLines, quiet_libraries
 from earlyrobust.workspace.python_words import PythonObserver, errors_in_python, in_python
@@ -36,6 +38,10 @@ from earlyrobust.workspace.python_words import PythonObserver, errors_in_python,
 _Model = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 # Options of a run that `fit` sets itself.
 _OWN = ("train_file", "test_file", "model", "output", "task", "data_dir")
+_FRESH_HEAD = (
+    "The head of the model is untrained: all its biases are 0. So the training begins with a new head; "
+    "start='given' keeps the head of the model."
+)
 _NEW_HEAD = (
     "The head of the model is no better than chance on the training texts, as an untrained head is. So the "
     "training begins with a new head; start='given' keeps the head of the model."
@@ -94,8 +100,10 @@ def fit(
     run, or returns the finished one.
 
     A label that is a whole number stands for the output of this number, as everywhere on the Hugging Face
-    stack. If the head of a given classifier is not better than chance on the training texts, it counts as
-    untrained. Then the training starts from the encoder with a new head, as with `start="pretrained"`.
+    stack. The head of a given classifier counts as untrained if all its biases are 0, as transformers makes
+    a head, or if it is not better than chance on the training texts. Then the training starts from the
+    encoder with a new head, as with `start="pretrained"`. A model object is saved and loaded again. So a
+    class of your own, parts that differ from the configuration, and frozen weights are refused.
 
     Args:
         model: A model object of a supported family, or a name: an embedded encoder, a folder, or a name on
@@ -142,9 +150,11 @@ def fit(
         if one is not None and name not in files
     }
     given: _Model | None = None
+    check_is_model(model)
     if isinstance(model, PreTrainedModel):
         if tokenizer is None:
             raise ConfigError("The model is an object, so fit needs its tokenizer, too: pass tokenizer=...")
+        check_is_saved_whole(model)
         given = model, tokenizer
         tables = {name: _with_class_names(table, model, form) for name, table in tables.items()}
         if "train" in tables:
@@ -185,11 +195,20 @@ def _table(given: Dataset | Mapping[str, Any], name: str, form: RunConfig) -> Da
     if isinstance(given, DatasetDict):
         raise DataError(f"The {name} is several data sets ({', '.join(given)}): give one of them.")
     if isinstance(given, Mapping):
-        given = Dataset.from_dict({column: list(values) for column, values in given.items()})
+        lists = {column: list(values) for column, values in given.items()}
+        if len({*map(len, lists.values())}) > 1:
+            told = " and ".join(f"{len(values):,} of {column!r}" for column, values in lists.items())
+            raise DataError(f"The columns of {name} have different lengths, {told}: give equally many.")
+        given = Dataset.from_dict(lists)
     if not isinstance(given, Dataset):
         raise DataError(
             f"The {name} is a {type(given).__name__}: give a datasets.Dataset, columns by their names, or a "
             "file."
+        )
+    if given.format["type"] == "custom":
+        raise DataError(
+            f"The {name} has a transform, which fit would leave out: apply it by map, and call "
+            "reset_format()."
         )
     given = given.with_format(None)
     columns = {"text_column": form.text_column, "label_column": form.label_column}
@@ -201,12 +220,14 @@ def _table(given: Dataset | Mapping[str, Any], name: str, form: RunConfig) -> Da
                 f"The {name} has no column '{column}', its columns are {', '.join(given.column_names)}: name "
                 f"the right one by {option}='...'."
             )
+    if len({*columns.values()}) < len(columns):
+        raise ConfigError(f"{', '.join(columns)} name one column twice: give each a column of its own.")
     return given.select_columns([*columns.values()])
 
 
 def _with_class_names(table: Dataset, model: PreTrainedModel, form: RunConfig) -> Dataset:
     """Name the classes of labels that are whole numbers by the outputs of a classifier."""
-    kind, names = table.features[form.label_column], _outputs_of(model)
+    kind, names = table.features[form.label_column], outputs_of(model)
     is_number = isinstance(kind, Value) and kind.dtype.startswith(("int", "uint"))
     if not is_number or is_unnamed(names) or not set(table[form.label_column]) <= set(range(len(names))):
         return table
@@ -229,9 +250,12 @@ def _options_of_head(
         form: The options of the user.
         observer: Receives a message if a new head replaces the head.
     """
-    names, kind = _outputs_of(model), table.features[form.label_column]
+    names, kind = outputs_of(model), table.features[form.label_column]
     if form.start is not None or form.labels is not None or len(names) < 2:
         return {}
+    if has_fresh_head(model):
+        observer.note(_FRESH_HEAD)
+        return None
     order = kind.names if isinstance(kind, ClassLabel) else None
     classes = order or sorted({str(label) for label in table[form.label_column]})
     try:
@@ -256,13 +280,6 @@ def _options_of_head(
     return None
 
 
-def _outputs_of(model: PreTrainedModel) -> list[str]:
-    """Return the names of the outputs of a classifier; none for an encoder."""
-    if not type(model).__name__.endswith("ForSequenceClassification"):
-        return []
-    return [str(model.config.id2label[index]) for index in range(model.config.num_labels)]
-
-
 def _keep_inputs(folder: Path, tables: Mapping[str, Dataset], given: _Model | None) -> None:
     """Write the data and the model into the folder of a run, unless it holds them already."""
     if not tables and given is None:
@@ -281,6 +298,10 @@ def _keep_inputs(folder: Path, tables: Mapping[str, Dataset], given: _Model | No
     if not folder.exists():
         write_folder(folder, write)
         return
+    if not (folder.parent / CONFIG_NAME).exists() and _holds_inputs_alone(folder):
+        shutil.rmtree(folder)  # those of a call that ended before its run began
+        write_folder(folder, write)
+        return
     with TemporaryDirectory() as other:
         write(Path(other))
         if not _are_alike(folder, Path(other)):
@@ -288,6 +309,11 @@ def _keep_inputs(folder: Path, tables: Mapping[str, Dataset], given: _Model | No
                 f"'{folder.parent}' holds a run on other data or of another model: choose another output, or "
                 "delete it."
             )
+
+
+def _holds_inputs_alone(folder: Path) -> bool:
+    """Return whether a folder holds only files that `_keep_inputs` writes."""
+    return {place.name for place in folder.iterdir()} <= {"train.parquet", "test.parquet", MODEL}
 
 
 def _are_alike(first: Path, second: Path) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,16 @@ from scipy.optimize import linear_sum_assignment
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from earlyrobust.analysis.findings import describe_swapped, swapped_classes
+from earlyrobust.encoders import fit_tokenizer, readable_tokens
 from earlyrobust.errors import DataError
 from earlyrobust.evaluation import predict
 from earlyrobust.options.run import OWN_DATA, RunConfig
-from earlyrobust.statistics.measures import Accuracy
+from earlyrobust.pipeline.model_object import outputs_of
 
 # Number of training texts on which a head is tested.
 _TRIED = 256
+# Number of random orders of the answers, and the share of them that may be as good as the answers.
+_ORDERS, _LEVEL = 999, 0.05
 
 
 def check_order_of_classes(
@@ -49,7 +53,10 @@ def is_better_than_chance(
     outputs: Mapping[Any, int],
     form: RunConfig,
 ) -> bool:
-    """Return whether a classifier is better on some training texts than predicting the largest class.
+    """Return whether the answers of a classifier on some training texts agree with the labels by design.
+
+    They do if hardly any random order of the answers agrees as well. So a head that finds a rare class is
+    better than chance, and one that always gives the same answer is not.
 
     Args:
         model: The classifier.
@@ -68,10 +75,8 @@ def is_better_than_chance(
     if not set(labels) <= set(outputs):
         return True  # The run reports the unknown label.
     right = np.array([outputs[label] for label in labels])
-    id2label = model.config.id2label
-    names = [str(id2label[index]) for index in range(model.config.num_labels)]
-    _refuse_swapped(right.tolist(), found[1].tolist(), names)
-    return _beats_chance(int((found[1] == right).sum()), right)
+    _refuse_swapped(right.tolist(), found[1].tolist(), outputs_of(model))
+    return _beats_chance(found[1], right, lambda answers: int((answers == right).sum()))
 
 
 def could_match(
@@ -94,10 +99,13 @@ def could_match(
     if found is None:
         return True
     right = np.array([classes.index(str(label)) for label in found[0]])
-    counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
-    np.add.at(counts, (right, found[1]), 1)
-    most = int(counts[linear_sum_assignment(counts, maximize=True)].sum())
-    return _beats_chance(most, right)
+
+    def most_correct(answers: NDArray[np.intp]) -> int:
+        counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
+        np.add.at(counts, (right, answers), 1)
+        return int(counts[linear_sum_assignment(counts, maximize=True)].sum())
+
+    return _beats_chance(found[1], right, most_correct)
 
 
 def _refuse_swapped(labels: Sequence[int], answers: Sequence[int], names: Sequence[str]) -> None:
@@ -122,11 +130,27 @@ def _try_head(
     texts = [list(rows[column]) for column in columns]
     if not all(isinstance(text, str) for column in texts for text in column):
         return None
-    length = form.max_length or int(OWN_DATA["max_length"])
+    tokenizer = copy.deepcopy(tokenizer)
+    fit_tokenizer(tokenizer, copy.deepcopy(model.config))
+    limits = (form.max_length or int(OWN_DATA["max_length"]), readable_tokens(model, tokenizer))
+    length = min(limit for limit in limits if limit is not None)
     tokens = tokenizer(*texts, truncation=True, max_length=length)
     answers = predict(model, tokenizer, Dataset.from_dict(dict(tokens))).argmax(axis=1)
     return list(rows[form.label_column]), answers
 
 
-def _beats_chance(correct: int, right: NDArray[np.int64]) -> bool:
-    return Accuracy.of(correct, len(right)).beats(float(np.bincount(right).max() / len(right)))
+def _beats_chance(
+    answers: NDArray[np.intp], right: NDArray[np.int64], correct: Callable[[NDArray[np.intp]], int]
+) -> bool:
+    """Test by permutations whether answers agree with the right ones more than by chance.
+
+    Args:
+        answers: The answers.
+        right: The right answers.
+        correct: Counts the correct ones of some answers.
+    """
+    if len(set(right.tolist())) < 2:  # there is nothing to tell apart
+        return True
+    random, most = np.random.default_rng(0), correct(answers)
+    as_good = sum(correct(random.permutation(answers)) >= most for _ in range(_ORDERS))
+    return (as_good + 1) / (_ORDERS + 1) < _LEVEL

@@ -62,10 +62,13 @@ def find_head(config: RunConfig, data: TextData) -> GivenHead | None:
             the classes.
     """
     names = names_of_head(config.model)
-    if names is None or config.start in _NEW_HEADS:
-        _refuse(config, names)
+    if not names or config.start in _NEW_HEADS:
+        _refuse(config, names or None)
         if names is None:
             return None
+        if not names:
+            note = f"The head of '{config.model}' is untrained, with biases of 0: a new head takes its place."
+            return GivenHead(None, (), note)
         return GivenHead(
             None, (), f"A new head replaces the head of '{config.model}', because --start is {config.start}."
         )

@@ -6,7 +6,6 @@ import copy
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import nn
 from transformers import AutoModelForSequenceClassification
 
 from earlyrobust.errors import ModelError, TicketError
@@ -14,6 +13,7 @@ from earlyrobust.families import family_of
 from earlyrobust.pruning.autoclasses import check_class, is_cut
 from earlyrobust.pruning.coefficients import MODULE_NAME, check_fits
 from earlyrobust.pruning.cut_config import cut_config
+from earlyrobust.pruning.described import check_is_described
 from earlyrobust.pruning.kept import indices
 from earlyrobust.tickets.ticket import Ticket
 
@@ -56,36 +56,13 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):  # the random weights are overwritten below
         config = cut_config(model.config, ticket.heads_per_layer, ticket.neurons_per_layer)
         small = AutoModelForSequenceClassification.from_config(config, dtype=model.dtype)
-    _check_is_alike(donor, small)
+    check_is_described(
+        donor, small, "A cut model is built from the configuration: change it, and load the model with it."
+    )
     small.load_state_dict(donor.state_dict())
     freeze_alike(small, model)
     small.ticket = ticket
     return cast("PreTrainedModel", small.to(model.device).train(model.training))
-
-
-def _check_is_alike(model: PreTrainedModel, small: PreTrainedModel) -> None:
-    """Refuse a model with other modules than its configuration describes, because a cut model has the latter.
-
-    Raises:
-        ModelError: If a module is of another kind, or has no weights and another setting, such as the rate of
-            a dropout.
-    """
-    made = dict(small.named_modules())
-    (_, *parts) = model.named_modules()  # the class of the model itself is checked already
-    for name, module in parts:
-        other = made.get(name)
-        has_settings = not [*module.children(), *module.parameters(recurse=False)]
-        if other is None or type(module) is not type(other) or (has_settings and repr(module) != repr(other)):
-            described = "no such module" if other is None else _first_line(other)
-            raise ModelError(
-                f"'{name}' of the model is {_first_line(module)}, but the configuration describes "
-                f"{described}. A cut model is built from the configuration: change it, and load the model "
-                "with it."
-            )
-
-
-def _first_line(module: nn.Module) -> str:
-    return repr(module).partition("\n")[0].removesuffix("(")
 
 
 def freeze_alike(model: PreTrainedModel, example: PreTrainedModel) -> None:
