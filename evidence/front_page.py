@@ -107,8 +107,8 @@ def _summary(measured: Measured, gaps: dict[tuple[str, str], Difference]) -> str
         f"{', '.join(alike) or 'no rival'}. A random ticket of the "
         f"same size, trained in the same way, has {measured.arms[CHANCE].measures[MEAN_AUA].value:.1f} %, "
         f"and ours minus it is {Number(chance.mean, 1, signed=True)}. The interval of the difference from "
-        f"fine-tuning covers the choice of {gaps[measured.task, 'finetune'].seeds} seeds. Fewer than five seeds "
-        "show how these models differ, not how the methods differ."
+        f"fine-tuning covers the choice of {gaps[measured.task, 'finetune'].seeds} seeds. Fewer than five "
+        "seeds show how these models differ, not how the methods differ."
     )
 
 
@@ -129,8 +129,8 @@ def _notes(measured: Measured) -> str:
         "--batch-size 32` gives these values.",
         "Clean% is the accuracy on clean texts, and Aua% the accuracy under attack. The mean is over all "
         "attacks of the table. Training time and latency are relative to fine-tuning, on a CPU.",
-        '"Ours minus this method" is the difference of the means, over the seeds that both have. Its interval '
-        "covers the choice of the examples, and from five seeds on (±) that of the seeds, too. "
+        '"Ours minus this method" is the difference of the means, over the seeds that both have. Its '
+        "interval covers the choice of the examples, and from five seeds on (±) that of the seeds, too. "
         "Bold: a test distinguishes the difference from zero (p < 0.05, after Holm's correction for all "
         "comparisons of `earlyrobust-noise` with a rival).",
         "In the other columns, ± is half of the 95 % interval over three seeds or more. Brackets hold the "
