@@ -161,7 +161,7 @@ def forward_pass(batch: dict[str, Any], rounds: int) -> tuple[list[float], float
 
 
 def noise(texts: Any, tokenizer: Any, rounds: int) -> list[float]:
-    """Return ratios of time: making noise and learning from its gradients / training on the same batch."""
+    """Return ratios of time: checking, making and learning noise / training on the same batch."""
     columns = [(text,) for text in texts["text"][:]]
     lexicon = Lexicon.of(columns, [load_neighbours("wordnet")])
     made = TextNoise(lexicon, tokenizer, len(LABELS), config=NoiseConfig(ramp=0.0), max_length=64)
@@ -172,7 +172,9 @@ def noise(texts: Any, tokenizer: Any, rounds: int) -> list[float]:
     for round_ in range(rounds + 2):
         rows = range(32 * round_, 32 * round_ + 32)
         labels = [texts["label"][row] for row in rows]
+        ids = tokenizer([texts["text"][row] for row in rows], truncation=True, max_length=64)["input_ids"]
         seconds = [time.perf_counter()]
+        made.reading.check([columns[row] for row in rows], ids)
         batch = made.batch([columns[row] for row in rows], labels, epoch=0)
         tokens, found = batch.tokens, batch.found
         seconds.append(time.perf_counter())
