@@ -16,8 +16,6 @@ from earlyrobust.statistics.measures import CLEAN, WEAKEST
 # afterwards. "figure2-": searches over a whole epoch of a sample, as `reproduce figure2` makes them.
 # "early-": tickets drawn when their masks had settled, and tickets of the whole epoch.
 SEARCHES, WATCHED, SETTLED = "settling-", "figure2-", "early-"
-# Prefix of the records of short trainings under noise.
-SHORT = "short-"
 # In the paper, all masks settle by this epoch.
 MOST_EPOCHS = 0.3
 EARLY, LATE = "quarter-epoch ticket", "full-epoch ticket"
@@ -46,33 +44,6 @@ def questions_of_noise(rivals: Sequence[Measured], changed: Sequence[Measured]) 
         yield "What does the search add to training under text noise?", against(rivals, NOISE, [CHANCE])
     if changed:
         yield "What does each part of the method under text noise add?", against(changed, NOISE, CHANGED)
-    if short := [Comparison.load(folder) for folder in sorted(RECORDS.glob(f"{SHORT}*"))]:
-        yield "Does a short training under text noise collapse?", collapses(short)
-
-
-def collapses(short: Sequence[Comparison]) -> str:
-    """Tabulate the accuracy of short trainings under noise, and count those that learned nothing.
-
-    Args:
-        short: The comparisons of short trainings, one for each task.
-    """
-    rows: list[list[Cell]] = []
-    collapsed, trained = 0, 0
-    for comparison in short:
-        runs = list(comparison.runs[NOISE].values())
-        guesses = sum(run.is_guess for run in runs)
-        collapsed, trained = collapsed + guesses, trained + len(runs)
-        accuracies = sorted(100 * run.model.test.value for run in runs)
-        retreats = sum(len(log.retreats) for run in runs for log in run.training.values())
-        row = [runs[0].data.name, f"{runs[0].data.sizes['train']:,}", str(len(runs))]
-        row += [f"{100 * runs[0].chance:.1f}", f"{accuracies[0]:.1f}", f"{accuracies[-1]:.1f}"]
-        rows.append([*row, str(guesses), str(retreats)])
-    columns = ["task", "training samples", "trainings", "largest class, %", "lowest Clean%", "highest Clean%"]
-    columns += ["no better than the largest class", "times that a training went back"]
-    return (
-        "A training has collapsed if its 95 % interval of Clean% is not above the share of the largest "
-        f"class. {collapsed} of {trained} trainings collapsed.\n\n" + markdown(columns, rows)
-    )
 
 
 def questions(

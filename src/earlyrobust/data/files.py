@@ -90,7 +90,7 @@ def column_names(path: Path, form: TextFormat = USUAL_FORMAT) -> tuple[str, ...]
     Raises:
         DataError: The file cannot be read in the format of its name, or two columns have the same name.
     """
-    _reader_of(path)
+    _reader_of(path)  # an error if there is none
     kind = path.suffix.lower()
     if kind == ".jsonl":
         names: dict[str, None] = {}

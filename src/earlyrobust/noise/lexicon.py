@@ -69,8 +69,8 @@ class Lexicon:
             )
         return cls(found, count)
 
-    def nearest(self, count: int) -> Lexicon:
-        """Return the lexicon with the nearest neighbours of each word alone.
+    def limited(self, count: int) -> Lexicon:
+        """Return a lexicon that keeps only the nearest neighbours of each word.
 
         Args:
             count: Largest number of neighbours of a word.

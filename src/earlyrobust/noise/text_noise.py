@@ -90,7 +90,7 @@ class TextNoise:
     ) -> None:
         self.reading = Reading(tokenizer, max_length)
         self.config = config or NoiseConfig(candidates=lexicon.count)
-        lexicon = lexicon.nearest(self.config.candidates)
+        lexicon = lexicon.limited(self.config.candidates)
         self.lexicon = lexicon
         self.tokenizer = tokenizer
         self._seed = seed

@@ -59,7 +59,7 @@ def save_cut_checkpoint(
         whole = copy.deepcopy(model)
         coefficients.fold_into(whole)
         small = prune(whole, ticket)
-        if trainer.parts is not None:  # such as the directions that FAT remembers
+        if trainer.parts is not None:  # the checkpoint keeps it, such as FAT's memory
             small.add_module(PARTS_NAME, trainer.parts)
         small.save_pretrained(place)
         torch.save(_cut_state(trainer.optimizer, model, small, ticket), place / OPTIMIZER_NAME)
