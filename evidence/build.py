@@ -94,8 +94,8 @@ SUMMARY = """## Summary
   ticket of `earlyrobust-noise` is more robust than fine-tuning (five seeds), flooding and PGD with one step
   (three) and PGD with five steps (two), and not distinguishable from FAT (three), which has the higher mean.
   On the weakest class, the ticket is ahead of all of them. On AG News it is more robust than fine-tuning (two
-  seeds). With an encoder of base size, in a short training, it is not distinguishable from fine-tuning (one
-  seed), and its means are lower. On QNLI the mean over classes is not distinguishable, and the ticket is
+  seeds). With an encoder of base size, in a short training, it is not distinguishable from fine-tuning (two
+  seeds), and its means are lower. On QNLI the mean over classes is not distinguishable, and the ticket is
   ahead on the weakest class (three seeds).
 - [The search under text noise](#what-does-the-search-add-to-training-under-text-noise): on SST-2,
   the searched ticket is more robust than a random one by about two points (four seeds).

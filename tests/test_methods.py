@@ -452,6 +452,12 @@ def test_the_fine_tuning_goes_on_where_the_search_ended(encoder: Path, few: Path
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert record.ticket is not None
     assert record.seconds["ticket"] > 0
+    origin = record.ticket_origin
+    assert (origin["method"], origin["adversary"], origin["noise"]["choice"]) == (
+        "earlyrobust-noise",
+        None,
+        "learned",
+    )
 
 
 def test_a_training_whose_first_checkpoint_is_gone_is_refused(

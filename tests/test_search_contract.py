@@ -286,6 +286,7 @@ def test_its_facts_travel_with_the_ticket(tmp_path, name):
         "method": name,
         "search": asdict(search.config),
         "adversary": {"name": "freelb", **ADVERSARY.config.to_dict()},
+        "noise": None,
         "learning_rate": getattr(search.config, "learning_rate", 1e-2),
         "batch_size": 8,
         "seed": "mine",

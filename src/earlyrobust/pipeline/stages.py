@@ -273,7 +273,7 @@ def find_or_search(job: Job) -> AnyTicket:
             job.observer,
             job.interrupt,
             job.recipe,
-            origin,
+            {"method": job.config.method, **origin},
             job.noise(MODEL if continued else TICKET),
             MODEL if continued else None,
         )

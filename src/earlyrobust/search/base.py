@@ -322,11 +322,12 @@ def _stops_early(callback: Any) -> bool:
 
 def facts(name: str, config: DataclassInstance, trainer: AdversarialTrainer) -> dict[str, Any]:
     """Return the facts about a search that its ticket stores, as JSON types."""
-    adversary = trainer.adversary
+    adversary, noise = trainer.adversary, trainer.noise
     return {
         "method": name,
         "search": asdict(config),
         "adversary": adversary and {"name": type(adversary).__name__.lower(), **adversary.config.to_dict()},
+        "noise": noise and asdict(noise.config),
         "learning_rate": trainer.args.learning_rate,
         "batch_size": trainer.examples_per_step,
         "seed": trainer.args.seed,
