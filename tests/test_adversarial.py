@@ -437,7 +437,11 @@ def test_a_move_to_another_token_s_vector_is_the_exchange_of_the_token(scaled):
     others[:, 2] = (others[:, 2] + 7) % 30 + 5
     embedding = model.get_input_embeddings()
     perturbation = Perturbation(embedding, batch["attention_mask"])
+    noise = embedding.register_forward_hook(lambda *all: all[-1] + 1.0 * torch.rand_like(all[-1]))
     delta = perturbation.between(batch["input_ids"], others[..., None])[:, :, 0]
+    with torch.no_grad():
+        assert torch.equal(vectors_of(embedding), vectors_of(embedding))
+    noise.remove()  # as the noise of NEFTune, which is in no vector of a token
     with torch.no_grad():
         with perturbation.applied(delta):
             moved = model(**batch).logits

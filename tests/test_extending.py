@@ -20,12 +20,12 @@ from conftest import QUICK, call
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from earlyrobust import Ticket, masked, prune
+from earlyrobust import Ticket, masked, prune, register_family
 from earlyrobust.adversarial import ADVERSARIES, Adversary, AdversaryConfig
 from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.attacks import ATTACKS, TextBugger
 from earlyrobust.data.tasks import TASKS
-from earlyrobust.errors import ConfigError
+from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.experiments import launchers
 from earlyrobust.experiments.grid import check_comparison
 from earlyrobust.experiments.paper import EXPERIMENTS
@@ -327,3 +327,10 @@ def test_installed_packages_have_short_names(mine: Path, monkeypatch: pytest.Mon
     sys.modules.pop("mine", None)
     with pytest.raises(ConfigError, match=r"'random-step \(mine:RandomStep\)' cannot be imported"):
         make_adversary("random-step")
+
+
+def test_a_family_without_a_classifier_is_refused() -> None:
+    unknown = dataclasses.replace(FAMILIES["bert"], model_type="splinter")
+    with pytest.raises(ModelError, match=r"knows no sequence classifier of the model type 'splinter'"):
+        register_family(unknown)
+    assert "splinter" not in FAMILIES

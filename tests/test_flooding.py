@@ -12,6 +12,7 @@ from earlyrobust.adversarial.flooding import flooded
 from earlyrobust.errors import ConfigError
 from earlyrobust.pipeline.recipe import make_adversary
 from earlyrobust.trainer import AdversarialTrainer
+from earlyrobust.trainer.weighting import WeightedLoss
 
 
 @pytest.fixture
@@ -64,3 +65,25 @@ def test_levels_that_cannot_be_used(spec):
 
 def test_it_costs_one_pass():
     assert Flooding().cost(6) == 1
+
+
+@pytest.mark.parametrize("examples", [17, 20, 32])
+def test_batches_of_unequal_size_are_compared_by_their_own_means(tmp_path, examples):
+    """The batches are of 16 and of the rest, both with a mean loss above the level, so nothing changes."""
+    gradients = []
+    for level in (0.0, 0.3):
+        seen = tiny.Gradients()
+        settings = {"per_device_train_batch_size": 16, "gradient_accumulation_steps": 2, "max_steps": 1}
+        settings |= {"max_grad_norm": 0, "train_sampling_strategy": "sequential"}
+        AdversarialTrainer(
+            tiny.classifier(),
+            tiny.arguments(tmp_path, **settings),
+            adversary=Flooding(level=level),
+            train_dataset=tiny.dataset(examples),
+            processing_class=tiny.tokenizer(),
+            compute_loss_func=WeightedLoss([1.0, 1.0]),
+            callbacks=[seen],
+        ).train()
+        gradients.append(seen.steps[0])
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, msg=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from transformers import (
 
 from earlyrobust.errors import ConfigError, ModelError, TicketError
 from earlyrobust.families import FAMILIES
-from earlyrobust.pruning import ImportanceCoefficients, is_cut, masked, prune, zero_weights
+from earlyrobust.pruning import ImportanceCoefficients, is_cut, masked, prune, to_dense, zero_weights
 from earlyrobust.pruning.zeroing import matrices_of
 from earlyrobust.tickets.ticket import JSON_NAME, TENSORS_NAME, Ticket
 from earlyrobust.tickets.weight_ticket import WeightTicket
@@ -460,3 +461,77 @@ def test_a_weight_that_the_configuration_does_not_describe_is_refused() -> None:
     model.register_buffer("class_weights", torch.ones(3))
     with pytest.raises(ModelError, match=r"'class_weights' of the model is of shape \(3,\), and missing in"):
         prune(model, models.ticket("bert"))
+
+
+def test_a_deep_copy_follows_its_own_coefficients() -> None:
+    model = models.classifier("bert")
+    fed = models.batch("bert")
+    ImportanceCoefficients.attach(model)
+    other = copy.deepcopy(model)
+    before = other(**fed).logits
+    with torch.no_grad():
+        for weight in model.importance.parameters():
+            weight.zero_()
+    assert torch.equal(other(**fed).logits, before)
+    other(**fed, labels=torch.zeros(len(before), dtype=torch.long)).loss.backward()
+    assert other.importance.heads.grad.any()
+    assert model.importance.heads.grad is None
+    with torch.no_grad():
+        for weight in other.importance.parameters():
+            weight.zero_()
+    assert not torch.equal(other(**fed).logits, before)
+    other.importance.detach_from(other)
+    assert torch.equal(other(**fed).logits, before)
+
+
+def test_layers_that_the_configuration_does_not_describe_are_refused() -> None:
+    model = models.classifier("bert")
+    model.bert.encoder.layer = model.bert.encoder.layer[:-1]
+    ticket = models.searched_ticket("bert")
+    for use in (ImportanceCoefficients.of, lambda model: prune(model, ticket)):
+        with pytest.raises(
+            ModelError, match=rf"has {LAYERS - 1} layers, but its configuration says {LAYERS}: "
+        ):
+            use(model)
+    model = models.classifier("bert")
+    attention = model.bert.encoder.layer[1].attention.self
+    attention.key = nn.Linear(HIDDEN, HIDDEN // 2)  # as if heads shared keys
+    with pytest.raises(
+        ModelError, match=r"^Layer 1 of the model does not have .* such a layer cannot be cut"
+    ):
+        ImportanceCoefficients.of(model)
+
+
+def test_a_cut_model_keeps_the_precision_of_each_weight() -> None:
+    model = models.classifier("bert").bfloat16()
+    model.classifier.float()
+    model.bert.pooler.float()
+    small = prune(model, models.searched_ticket("bert"))
+    for one in (small, to_dense(small)):
+        for name, weight in one.named_parameters():
+            assert weight.dtype == model.get_parameter(name).dtype, name
+    assert torch.equal(small.classifier.weight, model.classifier.weight)
+
+
+def test_tickets_of_the_other_kind_are_refused() -> None:
+    model = models.classifier("bert")
+    ticket = models.searched_ticket("bert")
+    over_weights = WeightTicket("bert", {})
+    for use in (lambda: prune(model, over_weights), lambda: masked(model, over_weights).__enter__()):
+        with pytest.raises(
+            TicketError, match=r"^A Ticket over heads and neurons is needed, not WeightTicket"
+        ):
+            use()
+    with pytest.raises(
+        TicketError, match=r"^A WeightTicket is needed, not Ticket: cut heads and neurons with"
+    ):
+        zero_weights(model, ticket)
+
+
+def test_a_cut_model_with_the_ticket_of_another_is_refused(tmp_path: Path) -> None:
+    cut_model().save_pretrained(tmp_path)
+    everything = models.ticket("bert")
+    everything = Ticket("bert", np.ones_like(everything.heads), np.ones_like(everything.neurons))
+    everything.save_pretrained(tmp_path)
+    with pytest.raises(TicketError, match=rf"^The ticket in '{re.escape(str(tmp_path))}' belongs to another"):
+        AutoModelForSequenceClassification.from_pretrained(tmp_path)

@@ -1,3 +1,4 @@
+import copy
 import math
 from dataclasses import replace
 
@@ -6,15 +7,19 @@ import pytest
 import tiny
 import torch
 from torch.testing import assert_close
-from transformers import TrainerCallback
+from torch.utils.data import DataLoader
+from transformers import DataCollatorWithPadding, TrainerCallback
 
 from earlyrobust.adversarial import FreeLB
 from earlyrobust.errors import ConfigError, TicketError, TrainingError
 from earlyrobust.search import EarlyBERTConfig, EarlyBERTSearch, EarlyRobustSearch, SearchConfig
 from earlyrobust.search.convergence import MaskHistory
+from earlyrobust.search.robust_ticket import RobustTicketConfig
+from earlyrobust.search.schedule import search_arguments
 from earlyrobust.settling import SettlingRule
 from earlyrobust.tickets.drawing import draw_mask
 from earlyrobust.tickets.ticket import Ticket
+from earlyrobust.trainer import AdversarialTrainer
 
 ADVERSARY = FreeLB(steps=2)
 # Miniepochs of two steps; an epoch of the 64 examples has 16.
@@ -22,7 +27,7 @@ CONFIG = SearchConfig(head_ratio=1 / 4, neuron_ratio=0.3, min_steps=2)
 
 
 def search_of(folder, config=CONFIG, *, kind=EarlyRobustSearch, model=None, dataset=None, **changes):
-    names = ("adversary", "callbacks", "on_miniepoch", "continued", "eval_dataset")
+    names = ("adversary", "callbacks", "on_miniepoch", "continued", "eval_dataset", "trainer_class")
     own = {name: changes.pop(name) for name in names if name in changes}
     return kind(
         model or tiny.classifier(dropout=0.1),
@@ -443,3 +448,68 @@ def test_a_limit_within_which_masks_cannot_settle_is_said(tmp_path, caplog, chan
     told = [entry.getMessage() for entry in caplog.records if "to settle" in entry.getMessage()]
     assert len(told) == (said is not None)
     assert said is None or said in told[0]
+
+
+# Searches that a user has changed, or repeats.
+
+
+@pytest.mark.parametrize("settling", ["streak", "window"])
+def test_a_second_search_leaves_the_first_ticket_alone(tmp_path, settling):
+    config = replace(CONFIG, settling=settling, patience=2, gamma=0.6)
+    search = search_of(tmp_path, config)
+    first = search.run()
+    kept = copy.deepcopy(first)
+    search.run()
+    assert_same_ticket(first, kept)
+    assert first == kept
+
+
+class _TwoRows(AdversarialTrainer):
+    def get_train_dataloader(self):
+        rows = self.train_dataset.remove_columns("length")
+        return DataLoader(rows, batch_size=2, collate_fn=DataCollatorWithPadding(tiny.tokenizer()))
+
+
+def test_batches_of_another_size_than_the_search_counts_are_refused(tmp_path):
+    search = search_of(tmp_path, trainer_class=_TwoRows)
+    with pytest.raises(ConfigError, match=r"gives 32 batches in an epoch, but a search counts 16 steps"):
+        search.run()
+    assert search_of(tmp_path, trainer_class=_TwoRows, per_device_train_batch_size=2).run().trace is not None
+
+
+def test_a_search_that_a_callback_ends_says_so(tmp_path):
+    class Ends(TrainerCallback):
+        def on_step_end(self, args, state, control, **_):
+            control.should_training_stop = state.global_step == 6
+
+    ticket = search_of(tmp_path, replace(CONFIG, gamma=0.0), callbacks=[Ends()]).run()
+    assert ticket.trace.stop_reason == "callback"
+    ticket.save_pretrained(tmp_path)
+    assert Ticket.from_pretrained(tmp_path) == ticket
+
+
+def test_a_search_pushes_nothing_to_the_hub(tmp_path):
+    assert search_arguments(tiny.arguments(tmp_path, push_to_hub=True), 1.0).push_to_hub is False
+
+
+def test_only_a_continued_search_that_has_run_writes_a_checkpoint(tmp_path):
+    search = search_of(tmp_path)
+    ticket = search.run()
+    with pytest.raises(
+        ConfigError, match=r"EarlyRobustSearch\(..., continued=True\), and call run\(\) first"
+    ):
+        search.save_checkpoint(ticket, tmp_path)
+    with pytest.raises(ConfigError, match=r"and call run\(\) first"):
+        search_of(tmp_path, continued=True).save_checkpoint(ticket, tmp_path)
+
+
+@pytest.mark.parametrize("config", [{}, RobustTicketConfig()])
+def test_settings_of_another_kind_are_refused(tmp_path, config):
+    with pytest.raises(ConfigError, match=r"^EarlyRobustSearch takes a SearchConfig, not .*\.$"):
+        search_of(tmp_path, config)
+
+
+@pytest.mark.parametrize("setting", [{"min_steps": 2.0}, {"patience": 2.5}, {"neuron_multiple": True}])
+def test_counts_that_are_no_whole_numbers_are_refused(setting):
+    with pytest.raises(ConfigError, match=r"but must be a whole number\.$"):
+        SearchConfig(**setting)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -476,3 +477,16 @@ def test_layers_of_little_worth_keep_one_multiple() -> None:
     kept = draw_mask(scores, 0.25, "global", 8).sum(axis=1)
     assert kept.tolist()[0] == 8
     assert abs(int(kept.sum()) - 192) <= 8
+
+
+def test_tickets_are_equal_if_their_contents_are(tmp_path: Path) -> None:
+    one, other = searched_ticket("bert"), ticket("bert")
+    one.save_pretrained(tmp_path)
+    again = Ticket.from_pretrained(tmp_path)
+    assert again == one
+    assert hash(again) == hash(one)
+    assert again in [other, one]
+    assert other != one
+    assert one != "a ticket"
+    assert replace(again, origin={"seed": 99}) != one
+    assert len({one, again, other}) == 2

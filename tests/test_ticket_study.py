@@ -265,3 +265,37 @@ def test_a_redrawn_and_a_merged_ticket_keep_multiples() -> None:
     assert redrawn.origin["redrawn"]["neuron_multiple"] == 8
     assert (redraw_ticket(redrawn, neurons=0.7).neurons.sum(axis=1) % 8 == 0).all()
     assert (merge_tickets(tickets, neurons=0.3).neurons.sum(axis=1) % 8 == 0).all()
+
+
+def test_a_part_that_is_not_drawn_anew_keeps_its_mask() -> None:
+    for seed in range(30):
+        drawn = scored(seed, 0.25, 0.3, origin={"search": {"neuron_multiple": 8, "neuron_ratio": 0.3}})
+        other = redraw_ticket(drawn, heads=0.5)
+        assert np.array_equal(other.neurons, drawn.neurons)
+        assert other.heads.sum() < drawn.heads.sum()
+        assert np.array_equal(redraw_ticket(drawn).neurons, drawn.neurons)
+        assert np.array_equal(redraw_ticket(drawn, neurons=0.3).neurons, drawn.neurons)
+
+
+@pytest.mark.parametrize("multiple", [2, 4, 8])
+def test_multiples_keep_the_ratio_as_nearly_as_they_can(multiple: int) -> None:
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        # Layers of very different importance: some keep one entry without multiples.
+        scores = (random.random((5, 16)) * random.choice([0.01, 1.0], (5, 1))).astype(np.float32)
+        ratio = random.uniform(0, 0.6)
+        plain, rounded = draw_mask(scores, ratio), draw_mask(scores, ratio, multiple=multiple)
+        assert not (rounded.sum(axis=1) % multiple).any()
+        least = 5 * multiple
+        assert abs(rounded.sum() - max(plain.sum(), least)) <= multiple / 2 or rounded.sum() == least
+
+
+def test_an_unknown_scope_is_refused() -> None:
+    for draw in (
+        lambda: draw_mask(scored(1).head_scores, 0.5, "layer"),
+        lambda: redraw_ticket(scored(1), heads=0.5, head_scope="Global"),
+    ):
+        with pytest.raises(
+            ConfigError, match=r"^The scope is '(layer|Global)', but must be one of global, lay"
+        ):
+            draw()

@@ -1,7 +1,9 @@
 import statistics
+import sys
 from collections import Counter
 from contextlib import contextmanager
 from itertools import chain, pairwise
+from types import SimpleNamespace
 
 import datasets
 import models
@@ -13,9 +15,10 @@ from safetensors.torch import load_file
 from tiny import PLAIN, SEPARABLE, Gradients, losses_of
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
-from transformers import Trainer, TrainerCallback
+from torch.utils.data import DataLoader, WeightedRandomSampler
+from transformers import DataCollatorWithPadding, Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_utils import HPSearchBackend, get_last_checkpoint
 
 from earlyrobust.adversarial import ADVERSARIES, FreeAT, FreeLB
 from earlyrobust.adversarial.infobert import Critic
@@ -643,3 +646,85 @@ def test_the_card_tells_of_the_adversary_and_the_ticket(tmp_path):
     text = (tmp_path / "plain" / "README.md").read_text(encoding="utf-8")
     assert "- Adversary in the training step: none" in text
     assert "import earlyrobust" not in text
+
+
+# Trainings that a user has changed.
+
+
+class _OwnBatches(AdversarialTrainer):
+    def get_train_dataloader(self):
+        rows = self.train_dataset.remove_columns("length")
+        collator = DataCollatorWithPadding(tiny.tokenizer(), padding="max_length", max_length=16)
+        return DataLoader(rows, batch_size=4, shuffle=True, collate_fn=collator)
+
+
+class _OwnOrder(AdversarialTrainer):
+    def _get_train_sampler(self, *_):
+        return WeightedRandomSampler([1.0] * 32, 32)
+
+
+@pytest.mark.parametrize("kind", [_OwnBatches, _OwnOrder])
+def test_replays_of_other_batches_are_refused(tmp_path, kind):
+    trainer = kind(
+        tiny.classifier(),
+        tiny.arguments(tmp_path),
+        adversary=FreeAT(replays=3),
+        train_dataset=tiny.dataset(),
+        processing_class=tiny.tokenizer(),
+    )
+    with pytest.raises(ConfigError, match=r"replays each batch, but the next batch has other tokens: let"):
+        trainer.train()
+
+
+@pytest.mark.parametrize("chosen", [{}, {"num_train_epochs": 3}])
+def test_a_trial_takes_its_epochs_and_keeps_its_checkpoints(tmp_path, monkeypatch, chosen):
+    """The trial that Weights & Biases' search starts; its package is not needed for that."""
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=SimpleNamespace(id="abc")))
+    steps = []
+    for adversary in (None, FreeAT(replays=3)):
+        trainer = AdversarialTrainer(
+            None,
+            tiny.arguments(tmp_path, num_train_epochs=3, save_strategy="steps", save_steps=12),
+            model_init=lambda *_: tiny.classifier(),
+            adversary=adversary,
+            train_dataset=tiny.dataset(),
+            processing_class=tiny.tokenizer(),
+        )
+        trainer.hp_search_backend, trainer.hp_name = HPSearchBackend.WANDB, None
+        trainer.compute_objective = lambda _: 0.0
+        trainer.train(trial={"learning_rate": 1e-3, **chosen})
+        steps.append(trainer.state.global_step)
+    assert steps == [24, 24]
+    assert get_last_checkpoint(tmp_path) is None
+    assert (tmp_path / "run-abc" / "checkpoint-12" / "sums.json").is_file()
+
+
+@every_training
+def test_a_batch_whose_labels_are_all_ignored_changes_nothing(tmp_path, name):
+    rows = tiny.dataset(8)
+    ignored = rows.map(lambda row, index: {"labels": -100 if index < 4 else row["labels"]}, with_indices=True)
+    settings = {"train_sampling_strategy": "sequential", "max_steps": 1, "learning_rate": 0.1}
+    model = tiny.classifier()
+    before = {key: weight.clone() for key, weight in model.state_dict().items()}
+    adversary = None if name is None else tiny.make(name, PLAIN[name])
+    trainer_of(tmp_path, adversary, model=model, train_dataset=ignored, **settings).train()
+    after = model.state_dict()
+    assert all(torch.equal(weight, after[key]) for key, weight in before.items())
+
+
+def test_a_module_without_a_configuration_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"this one is a Linear without a configuration: give it a"):
+        trainer_of(tmp_path, None, model=torch.nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("logging_steps", [100, 2])
+def test_a_resumed_training_reports_the_mean_loss_of_its_own_steps(tmp_path, logging_steps):
+    """As Trainer does: of the steps after the checkpoint."""
+    told = []
+    for kind in (Trainer, AdversarialTrainer):
+        folder = tmp_path / kind.__name__
+        settings = {"save_strategy": "steps", "save_steps": 6, "max_steps": 8, "logging_steps": logging_steps}
+        trainer_of(folder, None, trainer_class=kind, **settings).train()
+        again = trainer_of(folder, None, trainer_class=kind, **settings)
+        told.append(again.train(resume_from_checkpoint=str(folder / "checkpoint-6")).training_loss)
+    assert told[1] == pytest.approx(told[0])

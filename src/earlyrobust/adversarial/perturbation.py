@@ -87,8 +87,10 @@ class Perturbation:
         Returns:
             Shape (B, T, K, D), in single precision, without gradient.
         """
-        # The layer and not its weights, because some layers scale them.
-        return in_full(self._embedding(others) - self._embedding(tokens).unsqueeze(2))
+        # The layer and not its weights, because some layers scale them. Hooks may add noise, and `forward`
+        # runs none.
+        embed = self._embedding.forward
+        return in_full(embed(others) - embed(tokens).unsqueeze(2))
 
     def uniform(self, magnitude: float, bound: float = 0) -> Tensor:
         """Draw δ₀ ~ U(−1, 1) · magnitude / √(tokens · D) per example, zero at padding, and project it.

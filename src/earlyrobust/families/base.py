@@ -79,6 +79,19 @@ class Family:
         """List the transformer layers of a model, first to last."""
         return cast("Sequence[nn.Module]", model.base_model.get_submodule(self.layers_path))
 
+    def differs(self, layer: nn.Module, size: Dimensions) -> bool:
+        """Return whether the projections of a dense layer have other widths than its encoder's dimensions.
+
+        They differ in attention with fewer keys than queries, which this package cannot cut.
+        """
+        channels = size.heads * size.head_size
+        # A set, because one fused projection may hold queries, keys and values.
+        read = {self.query, self.key, self.value}
+        rows = sum(cast("nn.Linear", layer.get_submodule(path)).weight.shape[0] for path in read)
+        ends = (self.head_output(layer), self.neuron_output(layer))
+        columns = [cast("nn.Linear", end).weight.shape[-1] for end in ends]
+        return rows != 3 * channels or columns != [channels, size.neurons]
+
     def cut_to_size(self, model: PreTrainedModel, heads: Sequence[int], neurons: Sequence[int]) -> None:
         """Cut a new dense model, in place, to the size of a cut model, so that it can load its weights.
 

@@ -13,7 +13,7 @@ from typing import Any, Self, cast
 
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from earlyrobust.errors import ModelError
+from earlyrobust.errors import ModelError, TicketError
 from earlyrobust.families import FAMILIES, Family, family_of, layers_of
 from earlyrobust.pruning.cut_config import cut_config_class
 from earlyrobust.tickets.ticket import JSON_NAME, TENSORS_NAME, Ticket
@@ -55,7 +55,28 @@ class CutModel(PreTrainedModel):  # type: ignore[misc]
             if parameter.device.type == "cpu":
                 parameter.data = parameter.data.clone()
         model.ticket = _find_ticket(pretrained_model_name_or_path, kwargs)
+        if model.ticket is not None:
+            model.check_ticket(model.ticket, pretrained_model_name_or_path)
         return cast("Self", loaded)
+
+    def check_ticket(self, ticket: Ticket, place: object) -> None:
+        """Refuse a ticket that keeps other numbers of heads or neurons than this model has.
+
+        Args:
+            ticket: The ticket.
+            place: The folder or name that holds it, for the message.
+
+        Raises:
+            TicketError: If the numbers differ.
+        """
+        have = (self.family.model_type, list(self.config.kept_heads), list(self.config.kept_neurons))
+        if have != (ticket.model_type, ticket.heads_per_layer, ticket.neurons_per_layer):
+            raise TicketError(
+                f"The ticket in '{place}' belongs to another model: it keeps {sum(ticket.heads_per_layer)} "
+                f"heads and {sum(ticket.neurons_per_layer)} neurons of '{ticket.model_type}', and the model "
+                f"has {sum(have[1])} and {sum(have[2])} of '{have[0]}', or other numbers in some layer. Put "
+                f"the ticket of this model there, or delete {JSON_NAME} and {TENSORS_NAME}."
+            )
 
 
 def _find_ticket(name: str | os.PathLike[str], kwargs: dict[str, Any]) -> Ticket | None:

@@ -7,8 +7,9 @@ without changes to the model's own code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -98,8 +99,8 @@ class ImportanceCoefficients(nn.Module):
         family = family_of(model.config)
         for index, layer in enumerate(family.layers(model)):
             self._handles += [
-                family.head_output(layer).register_forward_pre_hook(self._scale_heads(index)),
-                family.neuron_output(layer).register_forward_pre_hook(self._scale_neurons(index)),
+                family.head_output(layer).register_forward_pre_hook(partial(self._scale_heads, index)),
+                family.neuron_output(layer).register_forward_pre_hook(partial(self._scale_neurons, index)),
             ]
         model.add_module(MODULE_NAME, self.to(model.device))
 
@@ -130,17 +131,12 @@ class ImportanceCoefficients(nn.Module):
         """Return the regulariser λ_head ‖c_head‖₁ + λ_neuron ‖c_neuron‖₁: sums, not means."""
         return head_weight * self.heads.abs().sum() + neuron_weight * self.neurons.abs().sum()
 
-    def _scale_heads(self, layer: int) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Tensor]]:
-        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor]:
-            return (scale(inputs[0], self.heads[layer].repeat_interleave(self._head_size)),)
+    # The hooks are methods, not closures, so that a deep copy of a model follows its own coefficients.
+    def _scale_heads(self, layer: int, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor]:
+        return (scale(inputs[0], self.heads[layer].repeat_interleave(self._head_size)),)
 
-        return hook
-
-    def _scale_neurons(self, layer: int) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Tensor]]:
-        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor]:
-            return (scale(inputs[0], self.neurons[layer]),)
-
-        return hook
+    def _scale_neurons(self, layer: int, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor]:
+        return (scale(inputs[0], self.neurons[layer]),)
 
 
 def scale(activations: Tensor, coefficients: Tensor) -> Tensor:
@@ -182,8 +178,13 @@ def check_fits(model_type: str, size: Dimensions, ticket: Ticket) -> None:
         ticket: The ticket.
 
     Raises:
-        TicketError: If the ticket fits another architecture.
+        TicketError: If the ticket fits another architecture, or is no ticket over heads and neurons.
     """
+    if not isinstance(ticket, Ticket):
+        raise TicketError(
+            f"A Ticket over heads and neurons is needed, not {type(ticket).__name__}: load one with "
+            "Ticket.from_pretrained(folder)."
+        )
     have = (model_type, (size.layers, size.heads), (size.layers, size.neurons))
     want = (ticket.model_type, ticket.heads.shape, ticket.neurons.shape)
     if have != want:

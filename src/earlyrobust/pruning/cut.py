@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from earlyrobust.errors import ModelError, TicketError
+from earlyrobust.errors import ModelError
 from earlyrobust.families import family_of
 from earlyrobust.pruning.autoclasses import check_class, is_cut
 from earlyrobust.pruning.coefficients import MODULE_NAME, check_fits
@@ -39,8 +39,6 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
             one that its configuration describes.
         TicketError: If the ticket fits another architecture, or is no ticket over heads and neurons.
     """
-    if not isinstance(ticket, Ticket):
-        raise TicketError("prune needs a Ticket: load one with Ticket.from_pretrained(folder).")
     if hasattr(model, MODULE_NAME):
         raise ModelError("The model still carries importance coefficients: detach them before it is cut.")
     if is_cut(model):
@@ -59,10 +57,17 @@ def prune(model: PreTrainedModel, ticket: Ticket) -> PreTrainedModel:
     check_is_described(
         donor, small, "A cut model is built from the configuration: change it, and load the model with it."
     )
+    cast_alike(small, model)
     small.load_state_dict(donor.state_dict())
     freeze_alike(small, model)
     small.ticket = ticket
     return cast("PreTrainedModel", small.to(model.device).train(model.training))
+
+
+def cast_alike(model: PreTrainedModel, example: PreTrainedModel) -> None:
+    """Give each weight of a model the precision that it has in another model with the same names."""
+    for name, weight in model.named_parameters():
+        weight.data = weight.data.to(example.get_parameter(name).dtype)
 
 
 def freeze_alike(model: PreTrainedModel, example: PreTrainedModel) -> None:

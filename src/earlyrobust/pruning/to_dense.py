@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification
 from earlyrobust.errors import ModelError
 from earlyrobust.families import family_of
 from earlyrobust.pruning.autoclasses import CutModel
-from earlyrobust.pruning.cut import freeze_alike
+from earlyrobust.pruning.cut import cast_alike, freeze_alike
 from earlyrobust.pruning.cut_config import dense_config
 from earlyrobust.pruning.kept import kept_entries
 
@@ -45,6 +45,7 @@ def to_dense(model: PreTrainedModel) -> PreTrainedModel:
         dense = AutoModelForSequenceClassification.from_config(
             dense_config(model.config), dtype=model.dtype
         ).to(model.device)
+    cast_alike(dense, model)
     own, cut = dense.state_dict(), model.state_dict()
     dense.load_state_dict(own | {name: cut[name] for name in own if cut[name].shape == own[name].shape})
     head_size = family.dimensions(dense.config).head_size

@@ -39,8 +39,8 @@ def zero_weights(model: PreTrainedModel, ticket: WeightTicket) -> PreTrainedMode
     """Set the weights that a ticket cuts to zero, in place, and keep them there.
 
     Their gradients are zero, too, so no optimiser moves them, not even by weight decay. A matrix that is
-    frozen must stay frozen. The model becomes neither smaller nor faster. After saving and loading, it is an
-    ordinary model: training would move its zeros.
+    frozen must stay frozen. The model becomes neither smaller nor faster. A deep copy of it, and the model
+    after saving and loading, is an ordinary model: training would move its zeros.
 
     Args:
         model: The pretrained model.
@@ -51,8 +51,12 @@ def zero_weights(model: PreTrainedModel, ticket: WeightTicket) -> PreTrainedMode
 
     Raises:
         ModelError: If the model's architecture is not supported.
-        TicketError: If the ticket fits another architecture.
+        TicketError: If the ticket fits another architecture, or is no ticket over weights.
     """
+    if not hasattr(ticket, "masks"):
+        raise TicketError(
+            f"A WeightTicket is needed, not {type(ticket).__name__}: cut heads and neurons with prune."
+        )
     weights: dict[str, Any] = {f"{name}.weight": matrix.weight for name, matrix in matrices_of(model).items()}
     have = {name: tuple(weight.shape) for name, weight in weights.items()}
     want = {name: mask.shape for name, mask in ticket.masks.items()}

@@ -135,7 +135,7 @@ class SearchRecord:
     """The course of a search.
 
     Attributes:
-        stop_reason: Reason of the stop: "converged", "fixed" or "limit".
+        stop_reason: Reason of the stop: "converged", "fixed", "limit" or "callback".
         epochs: Number of epochs over the training data.
         steps_per_epoch: Number of optimiser steps in an epoch.
         steps_per_miniepoch: Number of optimiser steps in a miniepoch.

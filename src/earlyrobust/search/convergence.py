@@ -108,7 +108,8 @@ class MaskHistory(nn.Module):
     def masks(self) -> tuple[Mask, Mask]:
         """Return head masks (miniepochs, layers, heads) and neuron masks (miniepochs, layers, neurons)."""
         count = len(self)
-        return self.heads[:count].cpu().numpy(), self.neurons[:count].cpu().numpy()
+        # Copies, because a ticket holds these arrays, and a later search overwrites the buffers.
+        return self.heads[:count].cpu().numpy().copy(), self.neurons[:count].cpu().numpy().copy()
 
     def scores(self, index: int) -> tuple[Scores, Scores]:
         """Return the stored coefficients of a miniepoch, those of heads and those of neurons.
@@ -117,7 +118,8 @@ class MaskHistory(nn.Module):
             index: Index of the miniepoch, one of the last `kept_scores`.
         """
         heads, neurons = (
-            kept[index % self._kept_scores].cpu().numpy() for kept in (self.head_scores, self.neuron_scores)
+            kept[index % self._kept_scores].cpu().numpy().copy()
+            for kept in (self.head_scores, self.neuron_scores)
         )
         return heads, neurons
 

@@ -21,9 +21,10 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.families import family_of
 from earlyrobust.pruning import ImportanceCoefficients
 from earlyrobust.pruning.coefficients import MODULE_NAME
-from earlyrobust.search.base import Search, check_rest, search_arguments
+from earlyrobust.search.base import Search
 from earlyrobust.search.continuation import save_cut_checkpoint
 from earlyrobust.search.convergence import ConvergenceCallback, MaskHistory, scores_of
+from earlyrobust.search.schedule import check_rest, search_arguments
 from earlyrobust.settling import Settling, SettlingRule
 from earlyrobust.tickets.drawing import Mask, Scores, draw_mask, entries_to_cut
 from earlyrobust.tickets.scopes import Scope
@@ -89,6 +90,9 @@ class SearchConfig:
                 raise ConfigError(
                     f"{name} is {getattr(self, name):g}, but cannot be negative: choose 0 or more."
                 )
+        for name in ("patience", "min_steps", "neuron_multiple"):
+            if type(getattr(self, name)) is not int:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}, but must be a whole number.")
         for name in ("patience", "miniepoch", "min_steps", "max_epochs", "neuron_multiple"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name):g}, but must be more than 0.")
@@ -226,7 +230,7 @@ class EarlyRobustSearch(Search[SearchConfig, Ticket]):
         self._model_type = model.config.model_type
         self._coefficients = ImportanceCoefficients.of(model)
         self._steps_per_miniepoch = self.config.steps_per_miniepoch(self._steps_per_epoch)
-        steps = math.ceil(self.config.epochs * self._steps_per_epoch)
+        steps = self._limit = math.ceil(self.config.epochs * self._steps_per_epoch)
         if self._goes_on:
             check_rest(args, steps, self._steps_per_epoch)
         stops = self.config.draw_after is None
@@ -282,8 +286,14 @@ class EarlyRobustSearch(Search[SearchConfig, Ticket]):
             The folder of the checkpoint, for `Trainer.train(resume_from_checkpoint=...)`.
 
         Raises:
-            ConfigError: If the optimiser keeps a state that cannot be cut, as Adafactor does.
+            ConfigError: If the search is not `continued`, has not run, or its optimiser keeps a state that
+                cannot be cut, as Adafactor does.
         """
+        if not self._goes_on or self.trainer.optimizer is None:
+            raise ConfigError(
+                "save_checkpoint needs the state of a search that has run: make it with "
+                "EarlyRobustSearch(..., continued=True), and call run() first."
+            )
         return save_cut_checkpoint(self.trainer, self._coefficients, ticket, Path(folder))
 
     def _draw(self, origin: dict[str, Any]) -> Ticket:
@@ -315,6 +325,8 @@ class EarlyRobustSearch(Search[SearchConfig, Ticket]):
 
     @property
     def _stop_reason(self) -> StopReason:
+        if self.trainer.state.global_step < self._limit and not self._watch.converged:
+            return "callback"
         if self.config.draw_after is not None:
             return "fixed"
         return "converged" if self._watch.converged else "limit"

@@ -20,7 +20,8 @@ from transformers import TrainerCallback, TrainingArguments
 
 from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.pruning.zeroing import matrices_of
-from earlyrobust.search.base import Search, search_arguments
+from earlyrobust.search.base import Search
+from earlyrobust.search.schedule import search_arguments
 from earlyrobust.tickets.drawing import Scores
 from earlyrobust.tickets.ticket import Miniepoch
 from earlyrobust.tickets.weight_ticket import WeightTicket, draw_weights

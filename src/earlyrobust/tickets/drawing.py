@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +26,19 @@ def draw_mask(scores: Scores, ratio: float, scope: Scope = "global", multiple: i
         ratio: Share of all entries to cut, 0 <= ratio < 1.
         scope: "global" to rank all layers together, "layerwise" to cut the same share of every layer.
         multiple: Every layer keeps a multiple of this number of entries, as near as possible to the number
-            that it would keep otherwise. The total number of cut entries changes by at most half a multiple.
-            The argument has no effect unless the number of entries of a layer is a multiple of this number
-            and larger than it.
+            that it would keep otherwise. The total number of kept entries is the multiple nearest to that
+            without this rounding, but at least one multiple for each layer. The argument has no effect unless
+            the number of entries of a layer is a multiple of this number and larger than it.
 
     Returns:
         The mask, same shape, True where an entry stays.
 
     Raises:
-        ConfigError: If the ratio leaves some layer without any entry.
+        ConfigError: If the ratio leaves some layer without any entry, or the scope is unknown.
         TicketError: If the scores give no ranking: all equal, or not finite.
     """
+    if scope not in get_args(Scope):
+        raise ConfigError(f"The scope is '{scope}', but must be one of {', '.join(get_args(Scope))}.")
     layers, width = scores.shape
     cut = entries_to_cut(ratio, layers, width)
     if not np.isfinite(scores).all():
@@ -68,10 +71,13 @@ def _in_multiples(mask: Mask, magnitude: Scores, multiple: int) -> Mask:
     blocks = np.maximum(np.floor(kept), 1).astype(int)
     total = max(layers, round(kept.sum()))
     # The layers with the largest remainders are rounded up and the others down, so that the blocks add up to
-    # `total`. Layers that got their only block by the minimum of one may raise the sum above it.
+    # `total`. Layers that got their only block by the minimum of one may raise the sum above it: then layers
+    # with more blocks give some away.
     for layer in np.argsort(blocks - kept, kind="stable"):
         if blocks.sum() < total and blocks[layer] < width // multiple:
             blocks[layer] += 1
+    while blocks.sum() > total:
+        blocks[np.argmax(np.where(blocks > 1, blocks - kept, -np.inf))] -= 1
     rounded = np.zeros_like(mask)
     for layer, count in enumerate(blocks):
         best = np.argsort(-magnitude[layer], kind="stable")[: count * multiple]

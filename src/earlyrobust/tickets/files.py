@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from earlyrobust.errors import TicketError
@@ -29,6 +30,30 @@ class SavedTicket(ABC):
     FILES: ClassVar[tuple[str, str]]
     KIND: ClassVar[str]
     APPLY: ClassVar[str]
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the other ticket has equal masks, coefficients and facts."""
+        if type(other) is not type(self):
+            return NotImplemented
+        assert isinstance(other, SavedTicket)
+        mine, theirs = self._to_tensors(), other._to_tensors()
+        return (
+            self._facts() == other._facts()
+            and mine.keys() == theirs.keys()
+            and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the family and the masks."""
+
+    def _facts(self) -> str:
+        # As text, because a saved ticket holds lists where its search had tuples.
+        return json.dumps(self._to_json(), sort_keys=True)
 
     def save_pretrained(self, folder: Path | str) -> None:
         """Write the ticket into a folder as a JSON file and a safetensors file.

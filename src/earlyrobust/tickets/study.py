@@ -115,15 +115,27 @@ def redraw_ticket(
             "The ticket was not searched, so it has no coefficients to draw another one from: choose a "
             "ticket from a search."
         )
+    told = _told_of(ticket)
     drawn_in = scopes_of(ticket)
-    heads = ticket.head_sparsity if heads is None else heads
-    neurons = ticket.neuron_sparsity if neurons is None else neurons
     scopes = (head_scope or drawn_in[0], neuron_scope or drawn_in[1])
+    # The recorded ratio takes precedence over the share, because multiples of neurons change the share.
+    ratios = (
+        told.get("head_ratio", ticket.head_sparsity) if heads is None else heads,
+        told.get("neuron_ratio", ticket.neuron_sparsity) if neurons is None else neurons,
+    )
     return replace(
         ticket,
-        heads=draw_mask(ticket.head_scores, heads, scopes[0]),
-        neurons=draw_mask(ticket.neuron_scores, neurons, scopes[1], multiple_of(ticket)),
-        origin={**ticket.origin, "redrawn": _drawn(heads, neurons, scopes, multiple_of(ticket))},
+        heads=(
+            ticket.heads
+            if heads is None and scopes[0] == drawn_in[0]
+            else draw_mask(ticket.head_scores, ratios[0], scopes[0])
+        ),
+        neurons=(
+            ticket.neurons
+            if neurons is None and scopes[1] == drawn_in[1]
+            else draw_mask(ticket.neuron_scores, ratios[1], scopes[1], multiple_of(ticket))
+        ),
+        origin={**ticket.origin, "redrawn": _drawn(*ratios, scopes, multiple_of(ticket))},
     )
 
 

@@ -23,7 +23,7 @@ FORMAT_VERSION = 1
 JSON_NAME = "ticket.json"
 TENSORS_NAME = "ticket.safetensors"
 
-StopReason = Literal["converged", "fixed", "limit"]
+StopReason = Literal["converged", "fixed", "limit", "callback"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Miniepoch:
     streak: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SearchTrace:
     """The course of a search.
 
@@ -52,7 +52,8 @@ class SearchTrace:
         head_masks: Shape (miniepochs, layers, heads); all False while the coefficients ranked nothing.
         neuron_masks: Shape (miniepochs, layers, neurons); all False while the coefficients ranked nothing.
         stop_reason: "converged" if the masks settled; "limit" if they had not settled when the epochs were
-            used up; "fixed" if the ticket was drawn after a fixed time, settled or not.
+            used up; "fixed" if the ticket was drawn after a fixed time, settled or not; "callback" if a
+            callback of the user ended the training before that.
         epochs: Epochs of the training data that the search used.
         steps_per_miniepoch: Optimiser steps of one miniepoch.
         steps_per_epoch: Optimiser steps of one epoch.
@@ -70,7 +71,7 @@ class SearchTrace:
     settled_since: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ticket(SavedTicket):
     """The masks over an encoder's heads and neurons, with the record of their search.
 

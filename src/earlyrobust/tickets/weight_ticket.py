@@ -58,7 +58,7 @@ def draw_weights(scores: Mapping[str, Scores], ratio: float) -> dict[str, Mask]:
     return {name: part.reshape(scores[name].shape) for name, part in zip(scores, parts, strict=True)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WeightTicket(SavedTicket):
     """Masks over an encoder's weights, with facts on their origin.
 

@@ -48,6 +48,11 @@ def valid_tokens(inputs: dict[str, Any], padding: int | None) -> Tensor:
     return mask  # type: ignore[no-any-return]
 
 
+def ignores_all(labels: Any) -> bool:
+    """Return whether losses ignore all labels of a batch."""
+    return isinstance(labels, Tensor) and bool((labels == IGNORED).all())
+
+
 def check_labels(labels: Any, model: PreTrainedModel) -> None:
     """Check that labels are classes of a classifier, or -100, which losses ignore.
 

@@ -11,6 +11,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from earlyrobust.adversarial import Adversary
 from earlyrobust.compiled import COMPILED, check_is_not_compiled
 from earlyrobust.errors import ConfigError
+from earlyrobust.trainer.batches import ignores_all
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -79,6 +80,19 @@ def check_is_adversary(adversary: Any) -> None:
         raise ConfigError(f"adversary is {adversary!r}, but must be an Adversary, such as FreeLB(steps=2).")
 
 
+def check_is_transformer(model: Any) -> None:
+    """Refuse a module without a configuration, which is no model of transformers.
+
+    Raises:
+        ConfigError: If it has none.
+    """
+    if model is not None and not hasattr(model, "config"):
+        raise ConfigError(
+            f"AdversarialTrainer trains models of transformers, but this one is a {type(model).__name__} "
+            "without a configuration: give it a PreTrainedModel."
+        )
+
+
 def check_model(model: nn.Module, args: TrainingArguments) -> None:
     """Refuse a compiled model, because it ignores the hooks of adversaries, coefficients and noise.
 
@@ -142,8 +156,12 @@ def check_parts(trainer: Any, parts: nn.Module) -> None:
         )
 
 
-def fault_of(loss: Tensor) -> int:
-    """Return the index in `FAULTS` of the value of a loss."""
-    if loss.isfinite():
+def fault_of(loss: Tensor, labels: Any) -> int:
+    """Return the index in `FAULTS` of the value of the loss of a batch.
+
+    The mean loss of a batch whose labels are all ignored is NaN. It is no fault, because its gradients are
+    zero.
+    """
+    if loss.isfinite() or ignores_all(labels):
         return 0
     return FAULTS.index("nan" if loss.isnan() else "inf")

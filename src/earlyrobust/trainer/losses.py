@@ -15,6 +15,7 @@ from transformers.utils import ModelOutput
 from earlyrobust.adversarial import Adversary, Objective
 from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.storage import write_json
+from earlyrobust.trainer.batches import IGNORED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -36,6 +37,7 @@ class LossTrainer(Trainer):  # type: ignore[misc]
 
     adversary: Adversary | None
     _tr_loss: Tensor  # Trainer's sum of the losses since the last log
+    _total_loss_scalar: float  # Trainer's sum of the losses until the last log
     _globalstep_last_logged: int
 
     def __init__(
@@ -93,13 +95,13 @@ class LossTrainer(Trainer):  # type: ignore[misc]
         def surrounded(model: nn.Module, inputs: dict[str, Any], **options: Any) -> Tensor:
             nonlocal penalty
             restore()  # because the objective may run passes of its own
-            # Trainer divides the loss by the accumulation steps, unless the loss is normalised over all of
-            # them.
-            parts = self.current_gradient_accumulation_steps if self._normalises_its_loss else 1
-            loss = self._loss(model, inputs, objective, parts, **options) * weight
+            share = self._share_of(inputs, num_items_in_batch)
+            loss = self._loss(model, inputs, objective, share, **options) * weight
             if self._penalty is not None and self._penalty_is_due:
                 self._penalty_is_due = False
                 penalty = self._penalty()
+                # Trainer divides a loss by the accumulation steps, unless it is normalised over all of them.
+                parts = self.current_gradient_accumulation_steps if self._normalises_its_loss else 1
                 loss = loss + penalty / parts
             return loss
 
@@ -133,13 +135,14 @@ class LossTrainer(Trainer):  # type: ignore[misc]
         model: nn.Module,
         inputs: dict[str, Any],
         objective: Objective | None,
-        parts: int = 1,
+        share: float = 1.0,
         **options: Any,
     ) -> Tensor:
+        # `share` is the share of the loss in the mean loss of the batch; an objective takes this mean.
         if objective is None:
             return cast("Tensor", self.compute_loss(model, inputs, **options))
         loss, outputs = self._loss_and_outputs(model, inputs, **options)
-        return objective(loss * parts, outputs) / parts
+        return objective(loss / share, outputs) * share
 
     def _loss_and_outputs(
         self, model: nn.Module, inputs: dict[str, Any], **options: Any
@@ -159,6 +162,21 @@ class LossTrainer(Trainer):  # type: ignore[misc]
                 "model(**inputs) returns them."
             )
         return cast("Tensor", answer[0]), outputs
+
+    def _share_of(self, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None) -> float:
+        """Return the quotient of the loss of a batch and the mean loss of its examples.
+
+        It is 1, unless the loss is normalised over all accumulated batches.
+        """
+        if not self._normalises_its_loss:
+            return 1.0
+        labels = inputs.get("labels")
+        counted = int(labels.ne(IGNORED).sum()) if isinstance(labels, Tensor) else 0
+        if num_items_in_batch is None or not counted:
+            return 1 / float(self.current_gradient_accumulation_steps)
+        # Trainer counts the items of all processes, and multiplies the loss by the number of processes.
+        processes = self.args.world_size if self.args.average_tokens_across_devices else 1
+        return counted * processes / float(num_items_in_batch)
 
     @property
     def _normalises_its_loss(self) -> bool:
@@ -184,7 +202,14 @@ class LossTrainer(Trainer):  # type: ignore[misc]
                 "penalty": penalty.item() if isinstance(penalty, Tensor) else penalty,
                 "steps": steps,
             }
-            write_json(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / _SUMS_NAME, sums)
+            write_json(self._checkpoint_folder(trial) / _SUMS_NAME, sums)
+
+    def _checkpoint_folder(self, trial: Any) -> Path:
+        """Return the folder of the checkpoint of this step.
+
+        Each trial of a search for hyper-parameters has a folder of its own.
+        """
+        return Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, *args: Any, **kwargs: Any) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, *args, **kwargs)
@@ -195,6 +220,9 @@ class LossTrainer(Trainer):  # type: ignore[misc]
         """Continue the means of the next log with the sums of the checkpoint of a resumed training."""
         if sums := self._sums:
             self._tr_loss = torch.full_like(self._tr_loss, sums["loss"])
+            # Trainer adds this sum to the total at the next log, and divides the total by the steps since the
+            # training was resumed. So the losses before the checkpoint must not count there.
+            self._total_loss_scalar -= sums["loss"]
             self._globalstep_last_logged = sums["since"]
             if sums["steps"]:
                 self._penalties = (torch.full_like(self._tr_loss, sums["penalty"]), sums["steps"])

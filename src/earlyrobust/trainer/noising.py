@@ -127,12 +127,13 @@ def count_of_losses(inputs: dict[str, Any]) -> int:
 def vectors_of(embedding: nn.Module) -> Tensor:
     """Return the vector that an embedding layer puts out for each token, shape (tokens, D).
 
-    Some layers scale their weights, so their vectors are not the weights.
+    Some layers scale their weights, so their vectors are not the weights. Hooks of the layer, which may add
+    noise, are left out.
     """
     weight: Tensor = embedding.weight  # type: ignore[assignment]
     if type(embedding) is nn.Embedding:
         return weight
-    vectors: Tensor = embedding(torch.arange(len(weight), device=weight.device))
+    vectors: Tensor = embedding.forward(torch.arange(len(weight), device=weight.device))
     return vectors
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from earlyrobust.errors import ConfigError
+
 if TYPE_CHECKING:
     from earlyrobust.noise import NoisyBatch
+
+
+def epochs_of_replays(epochs: float, replays: int) -> float:
+    """Return the epochs in which a training with replays takes as many steps as one without in `epochs`."""
+    # The quotient is rounded down, because Trainer rounds the number of steps up.
+    return epochs if replays == 1 else math.nextafter(epochs / replays, 0)
 
 
 class RepeatedGroups(Sampler[int]):
@@ -60,6 +70,26 @@ class Memory:
 
     adversary: dict[str, Tensor] = field(default_factory=dict)
     noisy: tuple[dict[str, Any], NoisyBatch] | None = None
+    _tokens: Tensor | None = None
+
+    def check(self, inputs: dict[str, Any]) -> None:
+        """Check that a replay has the tokens of the first pass over its batch.
+
+        Args:
+            inputs: The batch, without noise.
+
+        Raises:
+            ConfigError: If it has others.
+        """
+        tokens = inputs.get("input_ids")
+        if self._tokens is None or tokens is None:
+            self._tokens = tokens
+        elif not torch.equal(self._tokens, tokens):
+            raise ConfigError(
+                "The adversary replays each batch, but the next batch has other tokens: let the trainer "
+                "class keep get_train_dataloader and _get_train_sampler of AdversarialTrainer, and the data "
+                "collator draw nothing at random."
+            )
 
 
 class Memories(TrainerCallback):  # type: ignore[misc]

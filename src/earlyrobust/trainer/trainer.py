@@ -35,7 +35,7 @@ from earlyrobust.trainer.noising import (
     without_texts,
 )
 from earlyrobust.trainer.passes import PARTS_NAME, TrainerPasses
-from earlyrobust.trainer.replays import Memories, Memory, RepeatedGroups
+from earlyrobust.trainer.replays import Memories, Memory, RepeatedGroups, epochs_of_replays
 from earlyrobust.trainer.sampling import ReplayableSampler
 
 if TYPE_CHECKING:
@@ -95,10 +95,9 @@ class AdversarialTrainer(LossTrainer):
         guard.check_is_adversary(adversary)
         self._replays = 1 if adversary is None else adversary.replays
         args = own_arguments(args)
-        if self._replays > 1:
-            # The quotient is rounded down, because Trainer rounds the number of steps up.
-            args.num_train_epochs = math.nextafter(args.num_train_epochs / self._replays, 0)
+        args.num_train_epochs = epochs_of_replays(args.num_train_epochs, self._replays)
         guard.check_signature(type(self))
+        guard.check_is_transformer(model)
         if model is not None and "processing_class" in kwargs:
             kwargs["processing_class"] = own_tokenizer(kwargs["processing_class"], model.config)
         super().__init__(model, args, penalty=penalty, **kwargs)
@@ -123,8 +122,7 @@ class AdversarialTrainer(LossTrainer):
         # the accumulation steps. A class that does normalise in this way needs the number of items.
         if getattr(self, "loss_is_scaled_for_ga", None) is not True:
             self.model_accepts_loss_kwargs = False
-        # Trainer has just seeded the random generators. The training draws from them as it does without
-        # parts.
+        # Trainer has just seeded the generators. The training draws from them as it does without parts.
         with torch.random.fork_rng(devices=[]):
             self._parts = None if adversary is None else adversary.parts(self.model)
         if adversary is not None or penalty is not None or noise is not None:
@@ -133,6 +131,14 @@ class AdversarialTrainer(LossTrainer):
             guard.check_classes(noise, self.model)
         if self._parts is not None:
             guard.check_parts(self, self._parts)
+
+    def _hp_search_setup(self, trial: Any) -> None:
+        # A trial of a search for hyper-parameters may set the epochs anew; NaN tells whether it does.
+        epochs, self.args.num_train_epochs = self.args.num_train_epochs, math.nan
+        super()._hp_search_setup(trial)
+        if not math.isnan(chosen := self.args.num_train_epochs):
+            epochs = epochs_of_replays(chosen, self._replays)
+        self.args.num_train_epochs = epochs
 
     @property
     def parts(self) -> nn.Module | None:
@@ -182,17 +188,19 @@ class AdversarialTrainer(LossTrainer):
         self._steps.taken = True
         self._penalty_is_due = True
         memory = self._memories.of_next_batch(self.state.global_step)
+        if self._replays > 1:
+            memory.check(inputs)
         if self.noise is None:
             loss = self._adversarial_step(model, inputs, num_items_in_batch, memory)
         else:
             loss = self._noisy_step(model, inputs, num_items_in_batch, memory, self.noise)
         # Half precision uses a loss scaler, which handles infinite gradients itself.
         if self.accelerator.scaler is None:
-            self._check(loss)
+            self._check(loss, inputs)
         return loss
 
-    def _check(self, loss: Tensor) -> None:
-        self._fault = max(self._fault, guard.fault_of(loss))
+    def _check(self, loss: Tensor, inputs: dict[str, Any]) -> None:
+        self._fault = max(self._fault, guard.fault_of(loss, inputs.get("labels")))
         if not self.accelerator.sync_gradients:
             return
         # All processes must raise the error: if only one did, the others would wait for it.
@@ -314,7 +322,7 @@ class AdversarialTrainer(LossTrainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
         if self.noise is not None and self.args.should_save:
-            self.noise.save(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+            self.noise.save(self._checkpoint_folder(trial))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, *args: Any, **kwargs: Any) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, *args, **kwargs)
