@@ -188,6 +188,28 @@ def test_the_size_of_a_model_on_the_hub_is_that_of_its_file(
     assert contender.bytes == sum(4 * weight.numel() for weight in load_classifier(name).parameters())
 
 
+def test_what_a_folder_holds_is_looked_at_before_the_work(tmp_path: Path) -> None:
+    record_of(dense=(0.01,)).save(tmp_path / "old")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "notes.txt").write_text("mine", encoding="utf-8")
+    before = (tmp_path / "old" / "benchmark.json").read_bytes()
+    for folder, says in {"old": "holds a benchmark already", "foreign": "holds other files"}.items():
+        # The model does not exist, so the folder is looked at first.
+        outcome = call("benchmark", tmp_path / "no-model", *QUICKLY, "--output", tmp_path / folder)
+        assert outcome.code == 2
+        assert says in outcome.err
+        assert str(tmp_path / folder) in outcome.err
+        assert len(list((tmp_path / folder).iterdir())) == 1
+    assert (tmp_path / "old" / "benchmark.json").read_bytes() == before
+
+
+def test_heads_are_cut_in_comparison_with_the_dense_form_of_the_same_model() -> None:
+    several = {"a:_dense": 0.01, "a:_heads_cut_only": 0.005, "b:_dense": 0.04, "b:_heads_cut_only": 0.04}
+    first, second = benchmark_verdicts(record_of(**{name: (time,) for name, time in several.items()}))
+    assert first == "Cutting heads alone gives 2.00 times the speed of a: dense."
+    assert second.startswith("Cutting heads alone gives no speed-up here: 1.00 times the speed of b: dense.")
+
+
 def test_what_cannot_be_timed_is_said(finished: tuple[Path, Outcome], tmp_path: Path) -> None:
     cases = {
         "--batches": ("--batches", "0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -139,6 +140,19 @@ def test_config_yaml_holds_every_option_and_starts_the_same_run(
     assert outcome.code == 0
     assert "finished already" in outcome.out
     assert (folder / "result.json").read_bytes() == before
+
+
+def test_a_finished_run_without_its_classifier_does_not_name_it(
+    finished: tuple[Path, Outcome], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(finished[0], tmp_path / "run"))
+    shutil.rmtree(folder / "model")
+    outcome = call("run", "--config", folder / "config.yaml", "--output", folder)
+    assert outcome.code == 0, outcome
+    told = " ".join(outcome.out.split())
+    assert "finished already" in told
+    assert "The classifier is in" not in told
+    assert f"The classifier is not in {folder}/model any more: restore it, or delete the folder" in told
 
 
 def test_the_folder_of_a_run_can_be_evaluated(finished: tuple[Path, Outcome], reviews: Path) -> None:

@@ -84,6 +84,15 @@ def test_a_run_is_exported_and_judged_on_its_own_test_data(run: Path, to: str, l
     assert "finished already" in second.out
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
+    weights = [path for path in folder.iterdir() if path.suffix in (".onnx", ".safetensors")]
+    for path in weights:
+        path.unlink()
+    third = call("export", run, "--to", to, "--no-attack")
+    assert third.code == 2, third
+    assert f"'{folder}' has its record, but its weights are gone: restore them, or delete" in third.err
+    for path in weights:
+        path.write_bytes(before[path])
+
 
 @pytest.mark.slow
 def test_both_are_put_under_the_attacks_that_are_asked_for(run: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from earlyrobust import pipeline
 from earlyrobust.analysis.comparison import Comparison
+from earlyrobust.analysis.summary import summarise
 from earlyrobust.errors import ConfigError, OutputError
 from earlyrobust.experiments import compare
 from earlyrobust.experiments.cells import plan_cells
@@ -526,6 +527,83 @@ def test_a_seed_of_other_data_or_another_model_is_told(
     assert f"other {changed} than the current {changed}" in str(failed(comparison)["finetune", 0].error)
 
 
+def test_a_changed_encoder_is_told_though_nothing_waits(plan: Plan, tmp_path: Path, encoder: Path) -> None:
+    model = Path(shutil.copytree(encoder, tmp_path / "encoder"))
+    config = plan(tmp_path / "grid", methods="finetune", arms={}, seeds=1, model=str(model))
+    compare(config)
+    shutil.move(model, tmp_path / "away")
+    assert compare(config).is_whole  # An encoder that is not here is no reason to hide results.
+    write_encoder(model, seed=9)
+    comparison = compare(config)
+    assert "used another model than the current model" in str(failed(comparison)["finetune", 0].error)
+    assert not comparison.is_whole
+    shutil.rmtree(model)
+    shutil.move(tmp_path / "away", model)
+    assert compare(config).is_whole
+
+
+def test_cells_that_were_attacked_with_other_resources_are_told(plan: Plan, tmp_path: Path) -> None:
+    lists = tmp_path / "lists.csv"
+    changes = {"arms": {}, "seeds": 1, "attack": "pwws", "neighbours": str(lists), "examples": 2}
+    alone = plan(tmp_path / "grid", methods="finetune", **changes)
+    both = plan(tmp_path / "grid", methods="finetune,pgd", **changes)
+    lists.write_text("film,movie\n", encoding="utf-8")
+    compare(alone)
+    lists.write_text("film,picture\n", encoding="utf-8")
+    for _ in range(2):  # The second time nothing waits.
+        comparison = compare(both)
+        assert set(failed(comparison)) == {("finetune", 0)}
+        sentence = str(failed(comparison)["finetune", 0].error)
+        assert re.search(
+            r"pwws .* neighbours neighbour lists lists\.csv \(.*\), .* now: delete '.*'", sentence
+        )
+    lists.write_text("film,movie\n", encoding="utf-8")
+    assert set(failed(compare(both))) == {("pgd", 0)}
+    # Without the file, it is not known which of the two is right. The page compares them only before attacks.
+    lists.unlink()
+    comparison = compare(both)
+    assert not failed(comparison)
+    assert set(summarise(comparison)[1].differences) == {"Clean%", "Clean%, attacked"}
+
+
+def test_a_path_may_be_spelled_in_several_ways_and_from_any_folder(
+    plan: Plan, tmp_path: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_reviews(tmp_path / "own.csv", 60)
+    shutil.copytree(encoder, tmp_path / "encoder")
+    (tmp_path / "elsewhere").mkdir()
+    spelled = [
+        (".", "own.csv", "./encoder"),
+        (".", str(tmp_path / "own.csv"), "encoder"),
+        ("elsewhere", "../own.csv", "../encoder"),
+        ("elsewhere", str(tmp_path / "own.csv"), str(tmp_path / "encoder")),
+    ]
+    before: dict[str, int] = {}
+    for place, data, model in spelled:
+        monkeypatch.chdir(tmp_path / place)
+        arms = {"mine": {"method": "finetune", "epochs": 1.5, "model": model}}
+        changes = {"methods": "finetune", "arms": arms, "seeds": 1, "train_file": data, "model": model}
+        assert compare(plan(tmp_path / "grid", **changes)).is_whole
+        before = before or finished(tmp_path / "grid")
+        assert finished(tmp_path / "grid") == before
+        assert len(before) == 2
+
+    # Earlier versions wrote paths as they were given, and no method of an arm without one.
+    monkeypatch.chdir(tmp_path)
+    record = json.loads((tmp_path / "grid" / COMPARISON_NAME).read_text(encoding="utf-8"))
+    record["config"] |= {"train_file": "own.csv", "model": "encoder"}
+    (tmp_path / "grid" / COMPARISON_NAME).write_text(json.dumps(record), encoding="utf-8")
+    changes |= {"train_file": str(tmp_path / "own.csv"), "model": str(tmp_path / "encoder")}
+    assert compare(plan(tmp_path / "grid", **changes)).is_whole
+    assert finished(tmp_path / "grid") == before
+
+    # Another file of the same relative path is another file.
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    write_reviews(tmp_path / "elsewhere" / "own.csv", 60, seed=9)
+    with pytest.raises(OutputError, match=r"--train-file is .*own\.csv there and .*own\.csv here"):
+        compare(plan(tmp_path / "grid", **changes | {"train_file": "own.csv"}))
+
+
 # --- wrong options -----------------------------------------------------------------------------------------
 
 # What the file says besides the budget, and what the message must name.
@@ -544,6 +622,12 @@ MISTAKES: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"arms": {"mine": {"method": "pgd", "adversary": "pgd,stepps=2"}}}, ("'mine'", "stepps")),
     ({"arms": {"mine": {"method": "earlyrobust", "search": "nowhere"}}}, ("'mine'", "'nowhere'")),
     ({"arms": {"mine": {"method": "earlyrobust", "heads": 2}}}, ("'mine'", "--heads")),
+    *(({"arms": {"pgd": value}}, ("'pgd'", "{method: pgd}")) for value in (False, [], 0, "", [1])),
+    ({"arms": {"pgd": {"method": "freelb"}}}, ("'pgd'", "'freelb'")),
+    ({"arms": {"mine": {"method": "pgd", "epochs": None}}}, ("'mine'", "'epochs'")),
+    ({"arms": {"mine": {"method": None}}}, ("'mine'", "'method'")),
+    ({"arms": {"mine": {"learning-rate": 1e-3, "learning_rate": 2e-3}}}, ("'mine'", "'-'", "'_'")),
+    ({"arms": {"mine": {1: 2}}}, ("'mine'", "'1'")),
     *(({"arms": {name: {"method": "pgd"}}}, (repr(name),)) for name in ("", "a/b", "a\nb", "x" * 61)),
     ({"methods": "pgd", "adversary": "freelbb"}, ("'freelbb'",)),
     ({"methods": "pgd", "baseline": "finetune"}, ("'finetune'", "pgd")),
@@ -590,6 +674,15 @@ def test_an_arm_cannot_set_what_all_share(option: str, plan: Plan, tmp_path: Pat
 
 def test_options_of_arms_are_told_once_and_known_to_runs() -> None:
     assert sorted(ARM_OPTIONS) == sorted(set(ARM_OPTIONS) & set(RunConfig.model_fields))
+
+
+def test_an_empty_arm_with_the_name_of_a_method_is_this_method(plan: Plan, tmp_path: Path) -> None:
+    arms = {"finetune": None, "pgd": {"epochs": 2}, "mine": None}
+    cells = plan_cells(plan(tmp_path, methods="", arms=arms, seeds=1))
+    assert {cell.arm: cell.config.method for cell in cells} == {
+        **{"finetune": "finetune", "pgd": "pgd"},
+        **{"mine": RunConfig.model_fields["method"].default},
+    }
 
 
 def test_an_arm_may_be_written_with_the_names_of_flags(plan: Plan, tmp_path: Path) -> None:

@@ -31,7 +31,14 @@ from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.analysis.summary import summarise
 from earlyrobust.errors import OutputError
 from earlyrobust.journal import AttackedExample, Journal
-from earlyrobust.reports.comparisons import comparison_tables, frontier_points, headlines
+from earlyrobust.reports.comparisons import (
+    FAILED,
+    TABLES,
+    comparison_tables,
+    cost_table,
+    frontier_points,
+    headlines,
+)
 from earlyrobust.reports.pages import REPORT_PAGE, render_report
 from earlyrobust.reports.runs import run_headlines, run_tables, settling_headline
 from earlyrobust.reports.tables import Number, Table, to_csv, to_latex, to_markdown
@@ -466,6 +473,32 @@ def test_each_table_has_a_file_of_its_name(tmp_path: Path, arms: tuple[str, ...]
     expected = {"comparison.md", "comparison.tex", *(f"comparison-{name}" for name in files)}
     assert {path.name for path in written} == {REPORT_PAGE, *expected}
     assert {path.name for path in tmp_path.glob("comparison*")} == {COMPARISON_NAME, *expected}
+
+
+def test_tables_that_a_page_no_longer_has_leave_no_file(tmp_path: Path) -> None:
+    both = compared({arm: {0: a_run(80 + place)} for place, arm in enumerate(("finetune", "pgd"))})
+    save_comparison(both, tmp_path)
+    written = {path.name for path in render_report(tmp_path)}
+    assert {"comparison-ratios.csv", "comparison-differences.csv", "comparison-differences.json"} <= written
+    (tmp_path / "comparison-mine.csv").write_text("mine", encoding="utf-8")
+    shutil.rmtree(tmp_path / "cells" / "1-0")
+    render_report(tmp_path)
+    left = {path.name for path in tmp_path.glob("comparison-*")}
+    assert left == {"comparison-results.csv", "comparison-cost.csv", "comparison-mine.csv"}
+    assert {table.name for table in comparison_tables(both, summarise(both))} <= {*TABLES, FAILED}
+
+
+def test_latency_of_arms_with_other_encoders_says_what_it_is_relative_to() -> None:
+    small = a_run()
+    large = a_run(config={**small.config, "model": "large"})
+    for other, heading, base in (
+        (small, "Latency", "relative to the dense encoder."),
+        (large, "Latency, own encoder = 1", "relative to the dense model of the arm's own encoder."),
+    ):
+        comparison = compared({"finetune": {0: small}, "other": {0: other}})
+        table = cost_table(comparison, summarise(comparison))
+        assert table.columns[-1] == heading
+        assert table.note.endswith(base)
 
 
 # --- pages -------------------------------------------------------------------------------------------------
@@ -1089,6 +1122,30 @@ def test_values_without_sense_end_in_a_page_or_a_sentence(tmp_path: Path, value:
     outcome = call("report", folder)
     assert outcome.code in (0, 2)
     assert outcome.err == "" or len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda content: content["model"]["test"].update(correct=32, total=27), "is damaged"),
+        (lambda content: content["search"].update(steps_per_epoch=0), "hold values that make no sense"),
+    ],
+    ids=["more right answers than examples", "epochs without steps"],
+)
+@pytest.mark.parametrize("kind", ["comparison", "experiment"])
+def test_values_without_sense_are_told_with_the_folder_of_their_run(
+    kind: str, change: Callable[[dict[str, Any]], object], says: str, tmp_path: Path
+) -> None:
+    folder = KINDS[kind](tmp_path / "reported")
+    records = sorted(folder.rglob(RECORD_NAME))
+    place = next(path.parent for path in records if '"search": {' in path.read_text("utf-8"))
+    in_json(place / RECORD_NAME, change)
+    outcome = call("report", folder)
+    assert outcome.code == 2, outcome
+    assert str(place) in outcome.err
+    assert says in outcome.err
+    assert ".." not in outcome.err
+    assert len(outcome.err.splitlines()) == 1
 
 
 def test_the_command_draws_each_folder_and_names_the_files(tmp_path: Path) -> None:

@@ -807,7 +807,9 @@ def test_the_classes_of_a_journal_have_the_names_in_the_record_beside_it(
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("nothing.jsonl", "is damaged"),
+        ("nothing.jsonl", r"There is no journal '.*': correct its path"),
+        ("rows.jsonl", "is not the journal of an attack"),
+        ("empty.jsonl", "is not the journal of an attack"),
         ("failed.jsonl", "holds no text that broke its model"),
         ("folder", "cannot be read"),
     ],
@@ -816,8 +818,11 @@ def test_a_journal_that_cannot_be_replayed(name: str, complaint: str, tmp_path: 
     (tmp_path / "folder").mkdir()
     lines = [{"journal": 1}, asdict(example(0, "failed", 3)), asdict(example(1, "skipped", 1))]
     (tmp_path / "failed.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises((DataError, OutputError), match=complaint):
+    (tmp_path / "rows.jsonl").write_text('{"text": "fine", "label": 1}\n')
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises((DataError, OutputError), match=complaint) as error:
         replay(tmp_path / name, str(VICTIM))
+    assert "delete" not in str(error.value)
 
 
 # --- Statistics --------------------------------------------------------------------------------------------

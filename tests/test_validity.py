@@ -22,6 +22,7 @@ from datasets import Dataset
 from numpy.random import RandomState
 from test_attack_engine import misspelling, samples, victim
 from test_examples_page import read
+from test_pages import save_comparison
 from test_results import a_record
 from test_summary import a_run, compared
 from tiny_encoder import write_encoder
@@ -44,8 +45,10 @@ from earlyrobust.journal import AttackedExample, read_journal
 from earlyrobust.reports.card import render_card
 from earlyrobust.reports.comparisons import comparison_tables
 from earlyrobust.reports.pages import render_report
+from earlyrobust.reports.resources import resources_of_arms
 from earlyrobust.reports.runs import run_tables
 from earlyrobust.reports.validity import faults_of_runs
+from earlyrobust.reports.verdicts import verdicts
 from earlyrobust.results import AttackRecord, RunRecord, ValidityRecord
 from earlyrobust.results.language import LanguageRecord
 from earlyrobust.statistics.measures import Accuracy
@@ -1036,6 +1039,86 @@ def test_a_record_with_counts_survives_json(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(OutputError, match="damaged"):
         RunRecord.load(tmp_path)
+
+
+def test_runs_that_were_attacked_with_different_resources_are_told_and_not_tested() -> None:
+    def a_run_with(**settings: str) -> RunRecord:
+        run = a_run(80, {"textfooler": 40, "pwws": 30})
+        attack = replace(run.model.attacks["textfooler"], settings={"attack": "textfooler", **settings})
+        return replace(run, model=replace(run.model, attacks={**run.model.attacks, "textfooler": attack}))
+
+    def of(*settings: dict[str, str]) -> Comparison:
+        runs = {f"arm{place}": {0: a_run_with(**of_arm)} for place, of_arm in enumerate(settings)}
+        return compared(runs, "arm0")
+
+    alike = of({"neighbours": "WordNet"}, {"neighbours": "WordNet"})
+    assert not [told for told in faults_of_runs(alike) if "same way" in told]
+    assert "Aua%, textfooler" in summarise(alike)[1].differences
+    # Settings that earlier versions did not write, and one source under two names.
+    for one, two in (
+        ({"neighbours": "WordNet"}, {"neighbours": "WordNet", "follows_words": "True"}),
+        ({"neighbours": "WordNet"}, {"neighbours": "WordNet", "precision": "float32"}),
+        (
+            {"neighbours": "a", "neighbours_fingerprint": "b"},
+            {"neighbours": "./a", "neighbours_fingerprint": "b"},
+        ),
+    ):
+        assert not [told for told in faults_of_runs(of(one, two)) if "same way" in told]
+
+    mixed = of({"neighbours": "WordNet"}, {"neighbours": "counter-fitted"})
+    (sentence,) = [told for told in faults_of_runs(mixed) if "same way" in told]
+    assert "textfooler did not attack all runs in the same way" in sentence
+    assert (
+        "with neighbours WordNet on arm0, seed 0; with neighbours counter-fitted on arm1, seed 0" in sentence
+    )
+    differences = summarise(mixed)[1].differences
+    assert {"Aua%, textfooler", "Aua%, mean", "Weakest class Aua%"}.isdisjoint(differences)
+    assert {"Clean%", "Aua%, pwws"} <= set(differences)
+    (told,) = [told for told in verdicts(mixed, summarise(mixed)) if "not tested" in told]
+    assert told.startswith("arm1 is not tested against arm0 under textfooler, because")
+    assert resources_of_arms(mixed) == {"textfooler": "neighbours: WordNet or neighbours: counter-fitted"}
+    assert all(summary.leads.get("Aua%, textfooler") != [] for summary in summarise(mixed))
+    (sentence,) = [told for told in faults_of_runs(of({"precision": "bf16"}, {})) if "same way" in told]
+    assert "with precision bf16 on arm0, seed 0; with precision float32 on arm1, seed 0" in sentence
+
+
+def test_resources_of_one_name_and_other_content_are_told_by_the_journals(tmp_path: Path) -> None:
+    def compare(name: str, *digests: str) -> list[str]:
+        folder = tmp_path / f"{name} {digests}"
+        run = a_run(80, {"pwws": 40})
+        attack = replace(run.model.attacks["pwws"], settings={"neighbours": name}, journal="pwws.jsonl")
+        run = replace(run, model=replace(run.model, attacks={"pwws": attack}))
+        comparison = compared({f"arm{place}": {0: run} for place in range(len(digests))}, "arm0")
+        save_comparison(comparison, folder)
+        for cell, digest in zip(comparison.record.cells, digests, strict=True):
+            header = {"journal": 1, "neighbours_fingerprint": digest}
+            (folder / cell.folder / "attacks").mkdir()
+            journal = folder / cell.folder / "attacks" / "pwws.jsonl"
+            journal.write_text(json.dumps(header) + "\n", encoding="utf-8")
+        return [told for told in faults_of_runs(Comparison.load(folder)) if "same way" in told]
+
+    embeddings = "input embeddings of mine"
+    assert compare(embeddings, "0" * 64, "0" * 64) == []
+    (sentence,) = compare(embeddings, "0" * 64, "1" * 64)
+    assert "content of neighbours 00000000 on arm0, seed 0; with content of neighbours 11111111" in sentence
+    # The name has the hash of the file, and machines may round vectors in different ways.
+    assert compare("word vectors mine.txt (0123456789ab)", "0" * 64, "1" * 64) == []
+
+
+def test_the_page_of_a_comparison_names_the_resources_of_its_attacks(tmp_path: Path) -> None:
+    run = a_run(80, {"textfooler": 40})
+    attack = replace(run.model.attacks["textfooler"], settings={"neighbours": "WordNet", "tagger": "NLTK's"})
+    run = replace(run, model=replace(run.model, attacks={"textfooler": attack}))
+    save_comparison(compared({"finetune": {0: run}}), tmp_path)
+    render_report(tmp_path)
+    page = " ".join((tmp_path / "report.html").read_text(encoding="utf-8").split())
+    assert "Resources of attacks" in page
+    assert "neighbours: WordNet; tagger: NLTK" in page
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), Display() as display:
+        show_comparison(display, Comparison.load(tmp_path), tmp_path)
+    assert "textfooler with neighbours: WordNet; tagger: NLTK's." in " ".join(shown.getvalue().split())
+    assert "The classifier of a run" not in shown.getvalue()  # It is not there.
 
 
 def test_runs_in_different_precisions_are_told() -> None:

@@ -24,7 +24,7 @@ from earlyrobust.errors import OutputError
 JOURNAL_VERSION = 1
 Status = Literal["succeeded", "failed", "skipped"]
 # Ends the names of header fields that hold hashes, which distinguish resources of the same name.
-_HASH = "_fingerprint"
+HASH = "_fingerprint"
 
 
 class Edit(NamedTuple):
@@ -232,8 +232,10 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[AttackedExample]]:
         The header, and the examples in the order of their index.
 
     Raises:
-        OutputError: If there is no journal, or it is damaged or cannot be read.
+        OutputError: If there is no journal, or the file is none, is damaged, or cannot be read.
     """
+    if not path.exists():
+        raise OutputError(f"There is no journal '{path}': correct its path.")
     whole = _lines_of(path)
     examples = _read(path, whole, None)
     # Only a line feed ends a line here. JSON strings may hold other characters that `splitlines` splits at.
@@ -267,10 +269,26 @@ def comparable(header: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
         first: The header of the existing journal.
     """
     told: dict[str, Any] = json.loads(json.dumps(header))
-    return {name: value for name, value in told.items() if name in first or not name.endswith(_HASH)}
+    return {name: value for name, value in told.items() if name in first or not name.endswith(HASH)}
+
+
+def _check_first(path: Path, lines: bytes) -> None:
+    """Refuse a file that does not begin with the header of a journal.
+
+    It may be a file of the user's that has nothing to do with attacks, so the advice is not to delete it.
+    """
+    first: Any = None
+    with suppress(ValueError, RecursionError):
+        first = json.loads(lines.partition(b"\n")[0].decode("utf-8", "surrogatepass"))
+    if not isinstance(first, dict) or not isinstance(first.get("journal"), int):
+        raise OutputError(
+            f"'{path}' is not the journal of an attack, or its first line is damaged: name another file, or "
+            "restore it."
+        )
 
 
 def _read(path: Path, lines: bytes, header: dict[str, Any] | None) -> list[AttackedExample]:
+    _check_first(path, lines)
     try:
         first, *rest = [json.loads(line.decode("utf-8", "surrogatepass")) for line in lines.split(b"\n")[:-1]]
         if first["journal"] > JOURNAL_VERSION:

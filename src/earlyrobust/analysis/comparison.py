@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from earlyrobust.analysis.answers import MISSING, Answers, read_answers
 from earlyrobust.errors import OutputError
+from earlyrobust.results.attack import differing_settings
 from earlyrobust.results.comparison import COMPARISON_NAME, CellRecord, ComparisonRecord
 from earlyrobust.results.run import RECORD_NAME, RunRecord
 
@@ -104,6 +107,41 @@ class Comparison:
                 else MISSING
             )
         return self._read[key]
+
+    def settings(self, arm: str, seed: int, attack: str) -> dict[str, Any]:
+        """Return the settings of an attack on a run, with the known hashes of its resources.
+
+        Args:
+            arm: Name of the arm.
+            seed: Seed of the run.
+            attack: Name of the attack, which the run has.
+        """
+        key = (arm, seed, attack)
+        if key not in self._settings:
+            record = self.runs[arm][seed].model.attacks[attack]
+            cells = [cell for cell in self.record.cells if (cell.arm, cell.seed) == (arm, seed)]
+            place = self.folder / cells[0].folder if self.folder is not None and cells else None
+            self._settings[key] = record.settings_in(place)
+        return self._settings[key]
+
+    def are_attacked_alike(self, arm: str, other: str, attacks: Sequence[str]) -> bool:
+        """Return whether attacks have the same settings and resources on two arms, under every shared seed.
+
+        Args:
+            arm: Name of the first arm.
+            other: Name of the second arm.
+            attacks: Names of the attacks.
+        """
+        return not any(
+            differing_settings(self.settings(arm, seed, attack), self.settings(other, seed, attack))
+            for seed in self.runs[arm].keys() & self.runs[other].keys()
+            for attack in attacks
+            if all(attack in self.runs[one][seed].model.attacks for one in (arm, other))
+        )
+
+    @cached_property
+    def _settings(self) -> dict[tuple[str, int, str], dict[str, Any]]:
+        return {}
 
     @cached_property
     def _read(self) -> dict[tuple[str, int, str], Answers | str]:

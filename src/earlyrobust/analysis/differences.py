@@ -122,10 +122,13 @@ def difference(comparison: Comparison, arm: str, other: str, name: str) -> Diffe
         name: Name of the measure: a share of right answers, that of the weakest class, or an attack's #Query.
 
     Returns:
-        The first arm minus the second; None if no seed has the measure for both arms.
+        The first arm minus the second; None if no seed has the measure for both arms, or if the attacks on
+        both had different settings or resources.
     """
     mine, theirs = comparison.runs[arm], comparison.runs[other]
     attacks = comparison.attacks
+    if not comparison.are_attacked_alike(arm, other, _attacks_of(name, attacks)):
+        return None
     if name == WEAKEST:
         return _of_weakest(comparison, arm, other)
     if name.startswith(QUERIES):
@@ -153,6 +156,13 @@ def difference(comparison: Comparison, arm: str, other: str, name: str) -> Diffe
         clean=name == CLEAN_OF_ATTACKED,
     )
     return _of_shares(shares, paired) if isinstance(paired, str) else _of_answers(paired)
+
+
+def _attacks_of(name: str, attacks: Sequence[str]) -> Sequence[str]:
+    """Return the attacks whose results a measure contains."""
+    if name in (WEAKEST, of_attack(AUA, OVERALL)):
+        return attacks
+    return [attack for attack in attacks if name in (of_attack(AUA, attack), of_attack(QUERIES, attack))]
 
 
 def _answers(

@@ -16,12 +16,14 @@ from earlyrobust.reports.comparisons import RATIOS, comparison_tables, headlines
 from earlyrobust.reports.confusion import confusion_table, percent_of
 from earlyrobust.reports.numbers import attack_cells, describe_stop, percent
 from earlyrobust.reports.pages import REPORT_PAGE
+from earlyrobust.reports.resources import resources_of, resources_of_arms
 from earlyrobust.reports.runs import describe_accuracies, describe_cost, results_table
 from earlyrobust.reports.scrutiny import scrutiny_table
 from earlyrobust.reports.tables import Cell, Table
 from earlyrobust.reports.validity import MEANING_OF_AUA, MEANING_OF_WEAKEST, doubts_of_arms, faults_of_runs
 from earlyrobust.reports.verdicts import verdicts_on_run
 from earlyrobust.results import (
+    MODEL_FOLDER,
     AttackRecord,
     AttackReport,
     BenchmarkRecord,
@@ -36,9 +38,7 @@ from earlyrobust.results import (
 from earlyrobust.statistics.measures import AUA, CLEAN, of_attack
 from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.tickets.weight_ticket import WeightTicket
-
-# Names of resources among the settings of attacks.
-_RESOURCES = ("neighbours", "sentence_encoder", "tagger", "masked_lm")
+from earlyrobust.workspace.finding import bytes_of_weights
 
 
 def show_run(display: Display, record: RunRecord, folder: Path) -> None:
@@ -54,7 +54,16 @@ def show_run(display: Display, record: RunRecord, folder: Path) -> None:
     _note_resources(display, record.model.attacks)
     display.warn(record.findings)
     display.say(f"The report is in {folder}/report.html.")
-    display.say(f"The classifier is in {folder}/model, the record in {folder}/result.json.")
+    if bytes_of_weights(folder / MODEL_FOLDER):
+        display.say(f"The classifier is in {folder}/model, the record in {folder}/result.json.")
+        return
+    display.say(f"The record is in {folder}/result.json.")
+    display.warn(
+        [
+            f"The classifier is not in {folder}/model any more: restore it, or delete the folder of the run "
+            "and give the command again."
+        ]
+    )
 
 
 def show_ticket(display: Display, ticket: Ticket | WeightTicket, folder: Path) -> None:
@@ -82,12 +91,15 @@ def show_comparison(display: Display, comparison: Comparison, folder: Path) -> N
             display.show(table)
     for sentence in headlines(comparison, summaries):
         display.say(sentence)
+    for name, used in resources_of_arms(comparison).items():
+        display.note(f"{name} with {used}.")
     display.warn([*doubts_of_arms(comparison), *faults_of_runs(comparison)])
     display.say(f"The report is in {folder / REPORT_PAGE}, the tables beside it.")
-    if comparison.runs and (cells := [cell.folder for cell in comparison.record.cells if cell.error is None]):
+    places = (folder / cell.folder / MODEL_FOLDER for cell in comparison.record.cells if cell.error is None)
+    # A comparison needs only the records, so users may delete the classifiers.
+    if kept := [place for place in places if place.is_dir()]:
         # The folder of a cell is relative to that of the comparison, and may be outside of it.
-        model = os.path.normpath(folder / cells[-1] / "model")
-        display.say(f"The classifier of a run is in its folder, such as {model}.")
+        display.say(f"The classifier of a run is in its folder, such as {os.path.normpath(kept[-1])}.")
 
 
 def show_evaluation(display: Display, report: EvaluationReport) -> None:
@@ -175,10 +187,7 @@ def show_benchmark(display: Display, record: BenchmarkRecord) -> None:
 
 
 def _note_resources(display: Display, attacks: Mapping[str, AttackRecord]) -> None:
-    """Show the resources of attacks, because numbers with different resources cannot be compared."""
+    """Show the resources of attacks."""
     for name, record in attacks.items():
-        used = [
-            f"{key.replace('_', ' ')}: {record.settings[key]}" for key in _RESOURCES if key in record.settings
-        ]
-        if used:
-            display.note(f"{name} with {'; '.join(used)}.")
+        if used := resources_of(record):
+            display.note(f"{name} with {used}.")

@@ -11,9 +11,10 @@ from pathlib import Path
 from earlyrobust.errors import ConfigError
 from earlyrobust.options.comparison import CompareConfig
 from earlyrobust.options.run import RunConfig
+from earlyrobust.pipeline.original_data import with_other_model
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.results import RECORD_NAME
-from earlyrobust.workspace.folder import what_matters
+from earlyrobust.workspace.folder import holds_run, what_matters
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,25 @@ def _cells_of(config: CompareConfig, seed: int) -> Iterator[Cell]:
             Recipe.of(run)
         except ConfigError as error:
             raise ConfigError(f"In the arm '{arm}': {error}") from error
-        # The folder depends only on the options, so equal runs of differently named arms share it.
-        name = f"{run.method}-seed{seed}-{_key(run)}"
-        yield Cell(arm, run.model_copy(update={"output": config.cells_folder / name}))
+        yield Cell(arm, run.model_copy(update={"output": _folder_of(run, config.cells_folder)}))
+
+
+def _folder_of(config: RunConfig, cells: Path) -> Path:
+    """Return the folder of a run among the cells.
+
+    The folder depends only on the options, so equal runs of differently named arms share it. Its name has a
+    hash of the options as they are spelled. If there is no such folder, a folder may hold the same run, begun
+    with another spelling of a path or in another working folder.
+    """
+    begin = f"{config.method}-seed{config.seed}-"
+    named = cells / f"{begin}{_key(config)}"
+    if named.exists():
+        return named
+    options = config.to_dict()
+    same = [place for place in sorted(cells.glob(f"{begin}*")) if holds_run(place, options)]
+    # Arms may differ in encoders of one name, and a missing encoder counts as a moved one.
+    changed = with_other_model(dict.fromkeys(same, config.model))
+    return next((place for place in same if place not in changed), named)
 
 
 def _key(config: RunConfig) -> str:

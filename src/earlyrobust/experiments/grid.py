@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from earlyrobust import processes
 from earlyrobust.analysis.comparison import Comparison
-from earlyrobust.errors import ConfigError, OutputError
+from earlyrobust.errors import ConfigError, EarlyRobustError, OutputError
 from earlyrobust.experiments.cells import Cell, plan_cells
 from earlyrobust.experiments.launchers import LAUNCHERS, Failure, check_ray
 from earlyrobust.options.comparison import CompareConfig
+from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline.attacks import build_attacks
-from earlyrobust.pipeline.original_data import digest_of_files, has_other_model
+from earlyrobust.pipeline.original_data import digest_of_files, other_settings, with_other_model
 from earlyrobust.pipeline.splits import load_data
-from earlyrobust.results import COMPARISON_NAME, CellRecord, ComparisonRecord, RunRecord
+from earlyrobust.results import (
+    COMPARISON_NAME,
+    CellRecord,
+    ComparisonRecord,
+    RunRecord,
+    differing_settings,
+    setting_in_words,
+)
 from earlyrobust.storage import check_can_be_made, content_of, locked, remove_leftovers
 from earlyrobust.workspace.finding import fingerprints_of
 from earlyrobust.workspace.folder import close_again, what_matters
-from earlyrobust.workspace.identity import differences, told
+from earlyrobust.workspace.identity import Difference, anchored, differences, told
 from earlyrobust.workspace.observer import Observer
 
 # A title names up to this number of arms, and counts them otherwise.
@@ -65,7 +74,7 @@ def _run(config: CompareConfig, observer: Observer, title: str, command: str) ->
     _record(config, cells, {}, title, command).save(folder)  # claims the folder
     for cell in finished:
         close_again(cell.folder)
-    failures = _spoilt(cells, finished if waiting else [])
+    failures = _spoilt(config, cells, finished, bool(waiting))
     if finished:
         observer.note(f"{len(finished)} of {len(finished) + len(waiting)} runs are finished already.")
     for cell, failure in LAUNCHERS[config.launcher](waiting, config, observer):
@@ -98,13 +107,13 @@ def _record(
             return CellRecord(cell.arm, cell.seed, folder)
         return CellRecord(cell.arm, cell.seed, folder, failure.reason, failure.trace)
 
-    arms = {name: dict(options) for name, options in config.arms.items()}
+    arms = {name: anchored(options) for name, options in config.arms.items()}
     named = ", ".join(arms) if len(arms) <= MOST_NAMED else f"{len(arms)} methods"
     return ComparisonRecord(
         title=title or f"{named} on {config.task or config.train_file}",
         arms=arms,
         baseline=str(config.baseline),
-        config=config.shared,
+        config=anchored(config.shared),  # valid in any working folder
         command=command,
         cells=[place(cell) for cell in cells],
     )
@@ -146,10 +155,14 @@ def _check_folder(config: CompareConfig) -> None:
         return
     old = ComparisonRecord.load(folder)
     seeds = range(config.seed, config.seed + config.seeds)
-    lost = [arm for arm, options in old.arms.items() if config.arms.get(arm) != options]
-    then, now = what_matters(old.config), what_matters(config.shared)
-    if then != now or lost or not set(old.seeds) <= set(seeds):
-        differing = told(differences(then, now)) or ", ".join(f"the arm {arm}" for arm in lost) or "the seeds"
+    lost = [
+        f"the arm {arm}"
+        for arm, options in old.arms.items()
+        if arm not in config.arms or _differ(_whole(options), _whole(config.arms[arm]))
+    ]
+    others = _differ(what_matters(old.config), what_matters(config.shared))
+    if others or lost or not set(old.seeds) <= set(seeds):
+        differing = told(others) or ", ".join(lost) or "the seeds"
         raise OutputError(
             f"'{folder}' holds another comparison ({differing}): arms and seeds can be added to it, not "
             "changed or taken away; choose another --output."
@@ -170,23 +183,80 @@ def _check_data(config: CompareConfig, cell: Cell) -> None:
         )
 
 
-def _spoilt(cells: Sequence[Cell], finished: Sequence[Cell]) -> dict[tuple[str, int], Failure]:
-    """Return failures for finished cells whose data or model has changed, or whose record cannot be read."""
+def _differ(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+    """Return the options that differ. Files may have moved; hashes of data and model are compared later."""
+    return [found for found in differences(then, now) if not found.may_have_moved]
+
+
+def _whole(arm: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of an arm with its method. Earlier versions left out the default method."""
+    return {"method": RunConfig.model_fields["method"].default, **arm}
+
+
+def _spoilt(
+    config: CompareConfig, cells: Sequence[Cell], finished: Sequence[Cell], are_some_waiting: bool
+) -> dict[tuple[str, int], Failure]:
+    """Return failures for finished cells that no longer fit the comparison, or whose record cannot be read.
+
+    The data, the model or the attacks of such a cell have changed. If no cell is waiting, data and attacks
+    are not loaded, except for attacks that differ between the cells.
+    """
     reasons: dict[Path, str] = {}
-    now: dict[int, str] = {}
+    records: dict[Path, RunRecord] = {}
+    data: dict[int, str] = {}
+    changed = with_other_model({cell.folder: cell.config.model for cell in finished})
     for cell in finished:
         try:
-            then = RunRecord.load(cell.folder).data.fingerprint
-            if cell.seed not in now:
-                now[cell.seed] = load_data(cell.config).fingerprint
-            if then != now[cell.seed]:
+            record = RunRecord.load(cell.folder)
+            if are_some_waiting and cell.seed not in data:
+                data[cell.seed] = load_data(cell.config).fingerprint
+            if record.data.fingerprint != data.get(cell.seed, record.data.fingerprint):
                 reasons[cell.folder] = "its run used other data than the current data"
-            elif has_other_model(cell.folder, cell.config.model):
+            elif cell.folder in changed:
                 reasons[cell.folder] = "its run used another model than the current model"
+            else:
+                records[cell.folder] = record
         except OutputError as error:
             reasons[cell.folder] = str(error).rstrip(".")
+    reasons |= _attacked_otherwise(config, records, are_some_waiting)
     return {
         (cell.arm, cell.seed): Failure(f"{reason}: delete '{cell.folder}' to run it again", None)
         for cell in cells
         if (reason := reasons.get(cell.folder)) is not None
     }
+
+
+def _attacked_otherwise(
+    config: CompareConfig, records: Mapping[Path, RunRecord], are_some_waiting: bool
+) -> dict[Path, str]:
+    """Return a reason for each finished run that was attacked with other settings or resources than now."""
+    if not any(record.model.attacks for record in records.values()):
+        return {}
+    if not are_some_waiting and not _have_mixed_attacks(records):
+        return {}
+    try:
+        attacks = build_attacks(config)
+    except EarlyRobustError:
+        if are_some_waiting:
+            raise
+        return {}  # The page names the difference, and the resources may be on another machine.
+    found = {}
+    for folder, record in records.items():
+        for attack, differing in other_settings(folder, record, attacks, config.used_precision).items():
+            (name, (then, now)), *_ = differing.items()
+            found[folder] = (
+                f"{attack} attacked it with {setting_in_words(name, then)}, and has "
+                f"{setting_in_words(name, now)} now"
+            )
+    return found
+
+
+def _have_mixed_attacks(records: Mapping[Path, RunRecord]) -> bool:
+    """Return whether one attack had different settings or resources on different runs."""
+    first: dict[str, dict[str, Any]] = {}
+    for folder, record in records.items():
+        for name, attack in record.model.attacks.items():
+            settings = attack.settings_in(folder)
+            if differing_settings(first.setdefault(name, settings), settings):
+                return True
+    return False

@@ -37,6 +37,7 @@ from earlyrobust.results import (
     ContenderRecord,
     LatencyRecord,
 )
+from earlyrobust.storage import locked
 from earlyrobust.workspace.environment import describe_environment
 from earlyrobust.workspace.finding import bytes_of_weights, model_in
 from earlyrobust.workspace.observer import Observer
@@ -69,10 +70,13 @@ def benchmark(
         The record, which is also written into the output folder if there is one.
 
     Raises:
-        EarlyRobustError: If a model cannot be used, or cannot read texts of the given lengths.
+        EarlyRobustError: If a model cannot be used, or cannot read texts of the given lengths, or if the
+            folder holds anything else.
     """
     processes.check_alone("A benchmark")
     observer = observer or Observer()
+    if config.output is not None:
+        BenchmarkRecord.check_folder(config.output)
     lengths = _lengths(model_names, config)
     with tempfile.TemporaryDirectory() as scratch:
         with observer.stage("Loading models, and writing them in other forms"):
@@ -113,7 +117,9 @@ def benchmark(
             describe_environment(),
         )
     if config.output is not None:
-        record.save(config.output)
+        with locked(config.output, beside=True):
+            BenchmarkRecord.check_folder(config.output)  # Another command may have changed the folder.
+            record.save(config.output)
     return record
 
 

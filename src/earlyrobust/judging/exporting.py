@@ -181,6 +181,11 @@ class _Job:
             return ExportRecord.load(folder)
         found = ExportRecord.load(folder)
         self._check_same(found, folder)
+        if not bytes_of_weights(folder):
+            raise OutputError(
+                f"The export in '{folder}' has its record, but its weights are gone: restore them, or delete "
+                "the folder to export again."
+            )
         if self.record.to == "remote-code":
             check_remote_code(self.subject.model, folder)
         remove_leftovers(folder, within=True)

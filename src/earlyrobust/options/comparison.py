@@ -55,15 +55,16 @@ class CompareConfig(RunConfig):
     @field_validator("arms", mode="before")
     @classmethod
     def _read_arms(cls, value: Any) -> Any:
-        """Accept option names that are spelt like flags; an arm without options is the default method."""
-        if not isinstance(value, dict):
-            return value
-        return {
-            name: {setting.replace("-", "_"): given for setting, given in options.items()}
-            if isinstance(options, dict)
-            else options or {}
-            for name, options in value.items()
-        }
+        """Accept option names that are spelt like flags, and an arm without options.
+
+        Raises:
+            ValueError: If an arm holds no mapping, names an option twice, or gives an option no value.
+        """
+        return (
+            {name: _read_arm(name, given) for name, given in value.items()}
+            if isinstance(value, dict)
+            else value
+        )
 
     def resolved(self, suffix: str = "") -> Self:
         """Fill in defaults, and make an arm of each method.
@@ -83,7 +84,8 @@ class CompareConfig(RunConfig):
         for method in self.methods:
             if method not in METHODS:
                 raise ConfigError(f"There is no method '{method}': choose from {', '.join(METHODS)}.")
-        arms = {**{name: {"method": name} for name in self.methods}, **self.arms}
+        own = {name: _with_method(name, options) for name, options in self.arms.items()}
+        arms = {**{name: {"method": name} for name in self.methods}, **own}
         if not arms:
             raise ConfigError("There is nothing to compare: give --methods, or arms in the config file.")
         if twice := [name for name in self.methods if name in self.arms]:
@@ -139,3 +141,36 @@ class CompareConfig(RunConfig):
         """
         common = {name: getattr(self, name) for name in RunConfig.model_fields}
         return RunConfig.build({**common, **self.arms[arm], "seed": seed, "output": output})
+
+
+def _read_arm(name: Any, given: Any) -> dict[str, Any]:
+    """Return the options of an arm in a config file by the names of `RunConfig`.
+
+    An option without a value is refused: it could mean the value that all arms share, or the default.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise ValueError(f"the arm '{name}' must hold options: write them as {{method: pgd}}")
+    options = {str(setting).replace("-", "_"): value for setting, value in given.items()}
+    if len(options) < len(given):
+        raise ValueError(f"the arm '{name}' names an option twice, with '-' and with '_': remove one")
+    if empty := [setting for setting, value in options.items() if value is None]:
+        raise ValueError(f"the arm '{name}' gives '{empty[0]}' no value: give one, or leave the option out")
+    return options
+
+
+def _with_method(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of an arm; an arm with the name of a method is this method.
+
+    Raises:
+        ConfigError: If the arm has the name of a method and sets another method.
+    """
+    if name not in METHODS:
+        return options
+    if (method := options.get("method", name)) != name:
+        raise ConfigError(
+            f"The arm '{name}' has the name of a method, but sets the method '{method}': call the arm "
+            "otherwise."
+        )
+    return {"method": name, **options}

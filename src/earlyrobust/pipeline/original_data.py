@@ -1,9 +1,11 @@
-"""Compares the original data and model of a run with the current ones."""
+"""Compares the original data, model and attacks of a run with the current ones."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datasets import concatenate_datasets
 
@@ -12,12 +14,14 @@ from earlyrobust.encoders import files_digest
 from earlyrobust.errors import DataError
 from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline.splits import load_data
+from earlyrobust.results import RunRecord, differing_settings
 from earlyrobust.workspace.finding import fingerprints_of
 from earlyrobust.workspace.observer import Observer
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from earlyrobust.attacks import WordSwapAttack
     from earlyrobust.data import TextData
 
 _WAY_OUT = "give --test-file or --task"
@@ -96,12 +100,41 @@ def count_known(run: Path, source: RunConfig, rows: Dataset, observer: Observer)
     return count_overlap(rows, concatenate_datasets([own.train, own.selection]))
 
 
-def has_other_model(run: Path, model: str) -> bool:
-    """Return whether the files of an encoder have changed since the start of a run; False if this is unknown.
+def with_other_model(runs: Mapping[Path, str]) -> set[Path]:
+    """Return the runs whose encoder has other files now than at their start, as far as this is known.
+
+    Args:
+        runs: By the folder of each run, the name of its encoder.
+    """
+    now = {model: files_digest(model) for model in set(runs.values())}
+    return {
+        run
+        for run, model in runs.items()
+        if (digest := now[model]) is not None and digest != fingerprints_of(run).get("model", digest)
+    }
+
+
+def other_settings(
+    run: Path, record: RunRecord, attacks: Sequence[WordSwapAttack], precision: str
+) -> dict[str, dict[str, tuple[Any, Any]]]:
+    """Compare the settings and resources that a run was attacked with to those of attacks as they are now.
 
     Args:
         run: The run's folder.
-        model: Name of the encoder.
+        record: The run's record.
+        attacks: The attacks as they are now.
+        precision: The precision in which the attacks compute.
+
+    Returns:
+        By the name of each attack that differs: the settings that differ, with the value then and now.
     """
-    now = files_digest(model)
-    return now is not None and now != fingerprints_of(run).get("model", now)
+    found = {}
+    for attack in attacks:
+        if attack.name not in record.model.attacks:
+            continue
+        now = {**attack.describe(), **attack.fingerprints(), "precision": precision}
+        then = record.model.attacks[attack.name].settings_in(run)
+        # A record holds JSON types, in which a tuple is a list.
+        if differing := differing_settings(then, json.loads(json.dumps(now))):
+            found[attack.name] = differing
+    return found

@@ -50,7 +50,7 @@ def benchmark_tables(record: BenchmarkRecord) -> Iterator[Table]:
 
 def benchmark_verdicts(record: BenchmarkRecord) -> Iterator[str]:
     """Yield sentences that sum up a benchmark."""
-    names = [contender.name for contender in record.contenders]
+    forms = {contender.name: contender for contender in record.contenders}
     devices = dict.fromkeys(contender.device for contender in record.contenders if contender.device)
     if len(devices) > 1:
         on_each = (
@@ -61,14 +61,16 @@ def benchmark_verdicts(record: BenchmarkRecord) -> Iterator[str]:
         yield f"The classifiers did not all run on the same device: {'; '.join(on_each)}."
     for contender in record.contenders:
         if contender.name.endswith(HEADS_ONLY_FORM):
-            gain = record.speed_up(contender)
+            prefix = contender.name.removesuffix(HEADS_ONLY_FORM)
+            dense = forms[prefix + DENSE_FORM]
+            gain = record.speed_up(contender) / record.speed_up(dense)
             if gain < _NO_GAIN:
                 yield (
-                    f"Cutting heads alone gives no speed-up here: {gain:.2f} times the speed of {names[0]}. "
-                    "Any speed-up comes from the cut neurons."
+                    f"Cutting heads alone gives no speed-up here: {gain:.2f} times the speed of "
+                    f"{dense.name}. Any speed-up comes from the cut neurons."
                 )
             else:
-                yield f"Cutting heads alone gives {gain:.2f} times the speed of {names[0]}."
+                yield f"Cutting heads alone gives {gain:.2f} times the speed of {dense.name}."
     yield from _against_rivals(record)
 
 

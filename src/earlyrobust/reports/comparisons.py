@@ -36,6 +36,8 @@ from earlyrobust.statistics.measures import (
 # Names of the table of failures, and of the table of all ratios of training time.
 FAILED = "failed"
 RATIOS = "ratios"
+# Names of all tables that become files.
+TABLES = ("results", "validity", "cost", "differences", RATIOS)
 # Notes on the intervals and tests in a table of differences: for Clean% on the whole test split, for the
 # weakest class, and for the measures of the attacked examples.
 _CLEAN_NOTES: dict[Basis, str] = {
@@ -110,10 +112,14 @@ def results_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Ta
 def cost_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table:
     """Make the table of training time, also relative to the baseline, and of the size and speed of models."""
     baseline = comparison.record.baseline
+    encoders = {run.config.get("model") for runs in comparison.runs.values() for run in runs.values()}
+    heading, base = LATENCY, "the dense encoder"
+    if len(encoders) > 1:
+        heading, base = f"{LATENCY}, own encoder = 1", "the dense model of the arm's own encoder"
     return Table(
         name="cost",
         title="Cost",
-        columns=["method", SECONDS, f"× {baseline}", PARAMETERS, MEGABYTES, LATENCY],
+        columns=["method", SECONDS, f"× {baseline}", PARAMETERS, MEGABYTES, heading],
         rows=[
             [
                 summary.name,
@@ -126,7 +132,7 @@ def cost_table(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Table
             for summary in summaries
         ],
         note="Training time includes the search of a ticket, not the preparation of the data. Latency: time "
-        "of a forward pass, relative to the dense encoder.",
+        f"of a forward pass, relative to {base}.",
     )
 
 

@@ -60,6 +60,8 @@ def describe_stop(search: SearchRecord) -> str:
     )
     if search.stop_reason == "fixed":
         return f"{told}, the time that was set."
+    if search.stop_reason == "callback":
+        return f"{told}: a callback ended it before the masks had settled."
     if search.stop_reason != "converged":
         return (
             f"{told}, its limit: the masks have not settled. On small data, raise --epochs or "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +17,12 @@ from earlyrobust.analysis.summary import ArmSummary, summarise
 from earlyrobust.errors import OutputError
 from earlyrobust.journal import read_journal
 from earlyrobust.reports import plots
-from earlyrobust.reports.comparisons import FAILED, comparison_tables, frontier_points, headlines
+from earlyrobust.reports.comparisons import FAILED, TABLES, comparison_tables, frontier_points, headlines
 from earlyrobust.reports.examples import attack_section, class_namer
 from earlyrobust.reports.html import environment, plain, setting, write_page
 from earlyrobust.reports.marking import mark_columns
 from earlyrobust.reports.numbers import percent_mean
+from earlyrobust.reports.resources import resources_of_arms
 from earlyrobust.reports.runs import describe_cost, run_headlines, run_tables
 from earlyrobust.reports.tables import Table, to_csv, to_latex, to_markdown
 from earlyrobust.reports.validity import doubts_of_arms, faults_of_runs
@@ -30,6 +32,7 @@ from earlyrobust.results import (
     COMPARISON_NAME,
     EXPERIMENT_NAME,
     RECORD_NAME,
+    ComparisonRecord,
     EnvironmentRecord,
     ExperimentRecord,
     RunRecord,
@@ -39,8 +42,11 @@ from earlyrobust.statistics.measures import AUA, CLEAN, OVERALL, Mean, of_attack
 from earlyrobust.storage import write_atomically
 
 REPORT_PAGE = "report.html"
+_DIFFERENCES = "comparison-differences.json"
 # Number of examples of each status on the page of a run; `examples.html` shows all examples.
 _EXAMPLES = 6
+# The errors that changed records can cause.
+_SENSELESS = (ArithmeticError, LookupError, TypeError, ValueError)
 # Titles of the trainings of a run.
 _STAGES = {"dense": "Training of the dense model", "ticket": "Search", "model": "Training of the model"}
 
@@ -112,10 +118,37 @@ def render_report(folder: Path) -> list[Path]:
         written = [path for place, chapter in chapters.items() for path in _write_tables(place, chapter)]
     except OSError as error:
         raise OutputError(f"'{folder / REPORT_PAGE}' cannot be written: {error.strerror}.") from error
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except _SENSELESS as error:
         # Records have the right JSON types, but a changed record may hold values that no run writes.
-        raise OutputError(f"The records in '{folder}' hold values that make no sense: {error}.") from error
+        told = str(error).rstrip(".")
+        raise OutputError(
+            f"The records in '{_place_of_fault(folder)}' hold values that make no sense ({told}): restore "
+            "them, or delete the folder and run the command again."
+        ) from error
     return [folder / REPORT_PAGE, *written]
+
+
+def _place_of_fault(folder: Path) -> Path:
+    """Return the folder of the first run that cannot be shown alone; the given folder if there is none."""
+    try:
+        parts = ExperimentRecord.load(folder).parts if (folder / EXPERIMENT_NAME).exists() else {"": "."}
+        for place in (folder / part for part in parts.values()):
+            record = ComparisonRecord.load(place) if (place / COMPARISON_NAME).exists() else None
+            for cell in [] if record is None else record.cells:
+                if cell.error is None and not _can_be_shown(place / cell.folder):
+                    return Path(os.path.normpath(place / cell.folder))
+    except (*_SENSELESS, OutputError):
+        pass  # The first error is told.
+    return folder
+
+
+def _can_be_shown(run: Path) -> bool:
+    try:
+        if (run / RECORD_NAME).exists():
+            _run(run)
+    except (*_SENSELESS, OutputError):
+        return False
+    return True
 
 
 def _read(folder: Path) -> tuple[Report, dict[Path, Chapter]]:
@@ -258,7 +291,8 @@ def _accuracies(record: RunRecord) -> dict[str, dict[str, Mean]]:
 def _write_tables(folder: Path, chapter: Chapter) -> list[Path]:
     """Write the tables and differences of a comparison beside its page, and return the paths of the files.
 
-    The Markdown file begins with the headlines.
+    The Markdown file begins with the headlines. Files of an earlier call whose tables the page no longer has
+    are deleted.
     """
     tables = chapter.tables
     told = [" ".join(f"- {sentence}".splitlines()) for sentence in chapter.headlines]
@@ -266,7 +300,11 @@ def _write_tables(folder: Path, chapter: Chapter) -> list[Path]:
     files |= {f"comparison-{table.name}.csv": to_csv(table) for table in tables if table.name != FAILED}
     if chapter.differences:
         told_apart = json.dumps(chapter.differences, ensure_ascii=False, indent=2, allow_nan=False)
-        files["comparison-differences.json"] = f"{told_apart}\n"
+        files[_DIFFERENCES] = f"{told_apart}\n"
+    known = (f"comparison-{name}.csv" for name in TABLES)
+    for name in (*known, _DIFFERENCES):
+        if name not in files:  # An earlier call wrote it, and it would not fit the page.
+            (folder / name).unlink(missing_ok=True)
     for name, text in files.items():
         content = text.encode("utf-8", "backslashreplace")  # halves of surrogate pairs have no encoding
         write_atomically(folder / name, lambda path, content=content: path.write_bytes(content))  # type: ignore[misc]
@@ -276,6 +314,8 @@ def _write_tables(folder: Path, chapter: Chapter) -> list[Path]:
 def _facts_of(comparison: Comparison) -> dict[str, list[tuple[str, str]]]:
     arms = [(arm, _in_words(options)) for arm, options in comparison.record.arms.items()]
     facts = {"Arms": arms, "Options of all": _pairs(comparison.record.config)}
+    if resources := resources_of_arms(comparison):
+        facts["Resources of attacks"] = list(resources.items())
     places: list[EnvironmentRecord] = []
     for run in (run for runs in comparison.runs.values() for run in runs.values()):
         if run.environment not in places:

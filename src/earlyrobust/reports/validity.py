@@ -5,6 +5,7 @@ from __future__ import annotations
 from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.analysis.doubts import doubts_of_each
 from earlyrobust.analysis.findings import fallbacks_of
+from earlyrobust.reports.resources import mixed_attacks
 from earlyrobust.reports.tables import Cell, Table
 from earlyrobust.results import AttackRecord, ModelRecord, ValidityRecord
 
@@ -98,7 +99,7 @@ def faults_of_runs(comparison: Comparison) -> list[str]:
         f"{arm}, seed{'s' * (len(own) > 1)} {', '.join(map(str, own))}: {finding}"
         for (arm, finding), own in seeds.items()
     ]
-    return [*_mixed_precision(comparison), *told]
+    return [*mixed_attacks(comparison), *_mixed_precision(comparison), *told]
 
 
 def _mixed_precision(comparison: Comparison) -> list[str]:

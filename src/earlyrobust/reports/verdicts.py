@@ -34,6 +34,7 @@ def verdicts(comparison: Comparison, summaries: Sequence[ArmSummary]) -> list[st
             f"always naming the largest class{which}."
         ]
     sentences = [_verdict(arm, baseline, gaps, comparison.attacks) for arm, gaps in tested.items()]
+    sentences += _not_tested(comparison, summaries)
     used = {(arm, name): gap for arm, gaps in tested.items() for name, gap in gaps.items() if name != WEAKEST}
     return [*sentences, *_what_they_rest_on(baseline, used)]
 
@@ -111,6 +112,22 @@ def _under_attack(summary: ArmSummary, attacks: Sequence[str]) -> dict[str, Diff
     """Return the differences in a verdict: the mean over attacks, the weakest class, and each attack."""
     names = [MEAN_AUA, WEAKEST, *(of_attack(AUA, attack) for attack in attacks if len(attacks) > 1)]
     return {name: summary.differences[name] for name in names if name in summary.differences}
+
+
+def _not_tested(comparison: Comparison, summaries: Sequence[ArmSummary]) -> Iterator[str]:
+    """Yield a sentence on each arm that was attacked in another way than the baseline."""
+    baseline = comparison.record.baseline
+    for summary in summaries if comparison.runs.get(baseline) else []:
+        differing = [
+            attack
+            for attack in comparison.attacks
+            if not comparison.are_attacked_alike(summary.name, baseline, [attack])
+        ]
+        if differing:
+            yield (
+                f"{summary.name} is not tested against {baseline} under {named(differing)}, because the "
+                "settings or resources of the attack differ."
+            )
 
 
 def _verdict(arm: str, baseline: str, gaps: dict[str, Difference], attacks: Sequence[str]) -> str:

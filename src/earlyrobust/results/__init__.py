@@ -10,7 +10,9 @@ from earlyrobust.results.attack import (
     ATTACKS_FOLDER,
     AttackRecord,
     AttackReport,
+    differing_settings,
     sentences_in,
+    setting_in_words,
     tell_run,
 )
 from earlyrobust.results.benchmark import (
@@ -100,6 +102,8 @@ __all__ = [
     "ValidityRecord",
     "VariantRecord",
     "WeightsRecord",
+    "differing_settings",
     "sentences_in",
+    "setting_in_words",
     "tell_run",
 ]

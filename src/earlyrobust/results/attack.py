@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from earlyrobust.errors import OutputError
-from earlyrobust.journal import AttackedExample
+from earlyrobust.journal import HASH, AttackedExample, header_of
 from earlyrobust.results.evaluation import TestDataRecord
 from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, SavedRecord
 from earlyrobust.results.scrutiny import SCRUTINY_NAME, ScrutinyRecord
@@ -21,6 +22,10 @@ from earlyrobust.storage import write_json
 ATTACK_NAME = "attack.json"
 # Folder of the journals, within the folder of a run.
 ATTACKS_FOLDER = "attacks"
+# The end of a resource's name that has a hash of the file.
+_HAS_HASH = re.compile(r"\([0-9a-f]{12}\)$")
+# Number of digits of a hash in a sentence.
+_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,26 @@ class AttackRecord:
             return None
         return min(self.classes, key=lambda found: found.under_attack.value)
 
+    def settings_in(self, run: Path | None) -> dict[str, Any]:
+        """Return the settings with the precision, and with the hashes of resources if the journal has them.
+
+        The hash of a resource whose name ends with a hash of its file is left out: the name is enough, and
+        hashes of computed vectors may depend on the machine.
+
+        Args:
+            run: The folder of the run, which holds the journals; None if it is not known.
+        """
+        header: dict[str, Any] | None = None
+        if self.journal is not None and run is not None:
+            with suppress(OutputError):  # The journal cannot be read, so the hashes are not known.
+                header = header_of(run / ATTACKS_FOLDER / self.journal)
+        hashes = {
+            name: value
+            for name, value in (header or {}).items()
+            if name.endswith(HASH) and not _HAS_HASH.search(str(self.settings.get(name.removesuffix(HASH))))
+        }
+        return {"precision": "float32", **self.settings, **hashes}
+
     @classmethod
     def of(
         cls,
@@ -130,6 +155,36 @@ class AttackRecord:
             validity=ValidityRecord.of(examples),
             classes=_of_classes(examples, class_names),
         )
+
+
+def differing_settings(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the settings in which two attacks differ, with the value of each.
+
+    A setting that only one of the attacks has is left out, because versions write different settings.
+    Resources with the same hash are the same, whatever their names: a name may be a path, which can be
+    spelled in several ways.
+
+    Args:
+        then: The settings of the first attack.
+        now: The settings of the second attack.
+    """
+    return {
+        name: (value, now[name])
+        for name, value in then.items()
+        if name in now and value != now[name] and not _have_same_hash(name, then, now)
+    }
+
+
+def _have_same_hash(name: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    digest = one.get(name + HASH)
+    return digest is not None and digest == two.get(name + HASH)
+
+
+def setting_in_words(name: str, value: Any) -> str:
+    """Return a setting of an attack as part of a sentence, with the first digits of a hash."""
+    if name.endswith(HASH):
+        return f"content of {name.removesuffix(HASH).replace('_', ' ')} {str(value)[:_DIGITS]}"
+    return f"{name.replace('_', ' ')} {value}"
 
 
 def _of_classes(examples: Sequence[AttackedExample], names: Sequence[str]) -> list[ClassUnderAttack]:

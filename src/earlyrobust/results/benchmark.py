@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
+from earlyrobust.errors import OutputError
 from earlyrobust.results.records import SCHEMA_VERSION, EnvironmentRecord, SavedRecord
+from earlyrobust.storage import check_can_be_made, content_of
 
 BENCHMARK_NAME = "benchmark.json"
 # Two models that are timed beside a cut model: the dense model, and the model with only its heads cut.
@@ -76,6 +79,23 @@ class BenchmarkRecord(SavedRecord):
     contenders: list[ContenderRecord]
     environment: EnvironmentRecord
     schema_version: int = field(default=SCHEMA_VERSION)
+
+    @classmethod
+    def check_folder(cls, folder: Path) -> None:
+        """Check that a record can be written into a folder without loss of other results.
+
+        Args:
+            folder: The folder; it need not exist.
+
+        Raises:
+            OutputError: If the folder cannot be written to, or holds other files or a benchmark. Times cannot
+                be measured again in the same way, so no benchmark replaces another one.
+        """
+        check_can_be_made(folder)
+        if (folder / BENCHMARK_NAME).exists():
+            raise OutputError(f"'{folder}' holds a benchmark already: choose another --output, or empty it.")
+        if content_of(folder):
+            raise OutputError(f"'{folder}' holds other files: choose another --output, or empty it.")
 
     def speed_up(self, contender: ContenderRecord) -> float:
         """Return the speed of a classifier relative to the first: geometric mean over batches and lengths."""

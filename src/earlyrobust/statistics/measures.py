@@ -54,6 +54,11 @@ class Accuracy:
     low: float
     high: float
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for numbers that no accuracy can have."""
+        if not 0 <= self.correct <= self.total:
+            raise ValueError("an accuracy counts more right answers than examples, or fewer than none")
+
     @classmethod
     def of(cls, correct: int, total: int) -> Accuracy:
         """Compute an accuracy and its interval.

@@ -274,6 +274,24 @@ class RunFolder:
         )
 
 
+def holds_run(folder: Path, options: dict[str, Any]) -> bool:
+    """Return whether a folder holds a run of `earlyrobust run` with the same options, finished or not.
+
+    Paths may be spelled in another way, or be relative to another working folder. Files may have moved.
+
+    Args:
+        folder: The folder.
+        options: The resolved options of a run; the folder in them does not matter.
+    """
+    if not (folder / CONFIG_NAME).is_file():
+        return False
+    try:
+        RunFolder(folder, {"command": "run"}, options)
+    except OutputError:
+        return False
+    return True
+
+
 def close_again(folder: Path) -> None:
     """Remove files of a process that was killed after its run was finished but before it had cleaned up.
 
