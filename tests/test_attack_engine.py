@@ -39,6 +39,7 @@ from earlyrobust.attacks import (
     Server,
     Victim,
     WordSwapAttack,
+    greedy,
     prepared,
     run_attacks,
     swaps,
@@ -995,6 +996,31 @@ def fool(
     )
     (outcome,) = run_attacks([attack.attack(Example(columns, 0), scorer)], Server())  # type: ignore[arg-type]
     return outcome
+
+
+@pytest.mark.parametrize("ranking", ["delete", "weighted-saliency"])
+def test_long_texts_are_asked_about_in_parts(ranking: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each question is a copy of the text, so the memory would grow with the square of its length."""
+
+    class Counting(Scorer):
+        most = 0
+
+        def encode(self, inputs: Sequence[tuple[str, ...]]) -> list[Encoded]:
+            self.most = max(self.most, len(inputs))
+            return super().encode(inputs)
+
+    words = [f"word{index}" for index in range(50)]
+    wrong = by_words({"worse": 0.05, "word7": -0.02, "word40": -0.03})
+    outcomes, most = [], []
+    for at_once in (8, 1_000):
+        monkeypatch.setattr(greedy, "_AT_ONCE", at_once)
+        scorer = Counting(wrong)
+        swaps = Choices(**dict.fromkeys(words, "worse other"))
+        outcomes.append(fool(scorer, swaps, " ".join(words), ranking=ranking))
+        most.append(scorer.most)
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0].status == "succeeded"
+    assert most[0] <= 16 < 50 <= most[1]
 
 
 def test_a_replacement_is_kept_only_if_the_score_rises() -> None:

@@ -88,6 +88,39 @@ def test_an_interrupted_training_keeps_the_same(tmp_path: Path, interrupted_at: 
         assert torch.equal(weight, again.model.state_dict()[name])
 
 
+def test_an_interrupted_training_of_part_of_an_epoch_keeps_the_same(tmp_path: Path) -> None:
+    """An epoch and a half of ten steps: 16 steps, which are not 1.55 times as many as those of an epoch."""
+
+    def run(folder: Path, saves: Sequence[int] = (), resume: Any = None) -> list[tuple[float, float]]:
+        told: list[tuple[float, float]] = []
+        AdversarialTrainer(
+            tiny.classifier(),
+            tiny.arguments(folder, num_train_epochs=1.55, per_device_train_batch_size=4),
+            train_dataset=tiny.dataset(40),
+            processing_class=tiny.tokenizer(),
+            callbacks=[Watch(saves), BestWeightsCallback(lambda _: 0.5, 9, lambda *pair: told.append(pair))],
+        ).train(resume_from_checkpoint=resume)
+        return told
+
+    whole = run(tmp_path, saves=[10, 11])
+    assert [epoch for epoch, _ in whole] == [1.0, 1.6]
+    assert run(tmp_path, resume=str(tmp_path / "checkpoint-10")) == whole
+    assert run(tmp_path, resume=str(tmp_path / "checkpoint-11")) == whole[1:]
+
+
+def test_early_stopping_says_how_often_a_replaying_adversary_is_judged(
+    encoder: Path, skewed: Path, tmp_path: Path
+) -> None:
+    done = call(
+        *("run", "--model", encoder, "--train-file", skewed, "--output", tmp_path / "run", "--no-attack"),
+        *("--method", "freeat", "--no-dense", "--epochs", 3, "--early-stopping", 1),
+    )
+    assert done.code == 0, done.err
+    told = " ".join((done.out + done.err).split())
+    assert "so one pass over the texts counts as 3 epochs. The model is judged after each pass" in told
+    assert "With 3 epochs, there is only one pass, so --early-stopping changes nothing." in told
+
+
 def test_balanced_weights_make_classes_count_alike() -> None:
     counts = [90, 9, 1]
     weights = balanced_weights(counts)

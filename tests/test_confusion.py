@@ -83,3 +83,30 @@ def test_records_of_earlier_versions_have_none(finished: tuple[Path, Outcome]) -
     tables = run_tables(older)
     assert not [table for table in tables if table.title.startswith("Answers by class")]
     assert "Macro-F1 %" not in [row[0] for row in tables[0].rows]
+
+
+@pytest.mark.parametrize("sizes", [(150, 150), (270, 30), (200, 80, 20)])
+@pytest.mark.parametrize("named", ["evenly", "mostly the largest", "mostly the smallest"])
+def test_answers_that_ignore_the_texts_rarely_seem_to_depend_on_classes(
+    sizes: tuple[int, ...], named: str
+) -> None:
+    random = np.random.default_rng(5)
+    classes = len(sizes)
+    shares = np.full(classes, 1 / classes) if named == "evenly" else np.full(classes, 0.2 / (classes - 1))
+    if named != "evenly":
+        shares[0 if named == "mostly the largest" else -1] = 0.8
+    labels = np.repeat(np.arange(classes), sizes)
+    found = 0
+    for _ in range(400):
+        answers = random.choice(classes, len(labels), p=shares)
+        found += Confusion.of(labels, answers, classes).depends_on_classes
+    # One side of a 95 % interval: one guess in forty.
+    assert found / 400 < 0.06
+
+
+def test_answers_depend_on_classes_or_do_not() -> None:
+    assert Confusion([[194, 54], [9, 43]]).depends_on_classes
+    assert Confusion([[50, 0], [0, 50]]).depends_on_classes
+    assert not Confusion([[248, 0], [52, 0]]).depends_on_classes
+    assert not Confusion([[10, 0], [0, 0]]).depends_on_classes  # examples of one class alone
+    assert not Confusion([[9, 54], [43, 5]]).depends_on_classes  # swapped classes

@@ -56,6 +56,7 @@ def test_nothing_is_found_where_nothing_is_wrong(healthy: RunRecord) -> None:
 def test_a_model_that_guesses_is_found(
     which: str, change: dict[str, Any], told: str, healthy: RunRecord
 ) -> None:
+    change = {"confusion": None, **change}
     (found,) = find_faults(replace(healthy, **{which: replace(getattr(healthy, which), **change)}))
     assert found.startswith("The ticket " if which == "model" else "The dense model ")
     assert told in found

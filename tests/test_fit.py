@@ -384,6 +384,10 @@ def test_what_cannot_be_used_is_said_in_a_sentence(encoder: Path, reviews: Path,
         ),
         ({"model": encoder, "train_dataset": [1, 2]}, "is a list: give a datasets.Dataset"),
         (
+            {"model": encoder, "train_dataset": {"text": ["a", "b"], "label": ["0", 1]}},
+            r"The column 'label' of train_dataset holds values of several types \(int, str\): give all of",
+        ),
+        (
             {"model": encoder, "train_dataset": {"text": ["a", "b"], "label": ["x"]}},
             "different lengths, 2 of 'text' and 1 of 'label'",
         ),

@@ -15,6 +15,7 @@ import pytest
 from earlyrobust.errors import OutputError
 from earlyrobust.results import (
     SCHEMA_VERSION,
+    Confusion,
     DataRecord,
     EnvironmentRecord,
     ModelRecord,
@@ -169,3 +170,20 @@ def test_a_guess_is_as_good_as_the_largest_class(correct: int, largest: float | 
         model=dataclasses.replace(record.model, test=Accuracy.of(correct, 100)),
     )
     assert record.is_guess is guess
+
+
+def test_a_model_that_finds_the_rare_class_is_no_guess() -> None:
+    """Class weights cost accuracy: here it is below that of always naming the largest class."""
+    record = a_record()
+    data = dataclasses.replace(record.data, largest_class=248 / 300)
+
+    def judged(*counts: list[int]) -> RunRecord:
+        right = counts[0][0] + counts[1][1]
+        model = dataclasses.replace(
+            record.model, test=Accuracy.of(right, 300), confusion=Confusion(list(counts))
+        )
+        return dataclasses.replace(record, data=data, model=model)
+
+    assert not judged([194, 54], [9, 43]).is_guess
+    assert judged([194, 54], [40, 12]).is_guess
+    assert judged([248, 0], [52, 0]).is_guess

@@ -14,7 +14,7 @@ from earlyrobust.results.attack import AttackRecord
 from earlyrobust.results.language import LanguageRecord
 from earlyrobust.results.validity import ValidityRecord
 from earlyrobust.results.wording import listed
-from earlyrobust.statistics.measures import Accuracy
+from earlyrobust.statistics.measures import Accuracy, depend_on_classes
 
 # Shares of attacked examples without a candidate: from the first on, the accuracy under attack says little;
 # from the second on, it may be too high.
@@ -114,7 +114,7 @@ def _fallback(record: AttackRecord) -> tuple[str, float, float] | None:
 
 
 def looks_like_guessing(
-    accuracy: Accuracy, chance: float, named: int | None, classes: int, texts: str
+    accuracy: Accuracy, chance: float, named: int | None, classes: int, texts: str, *, depends: bool
 ) -> str | None:
     """Tell whether a classifier may always name one class.
 
@@ -126,13 +126,14 @@ def looks_like_guessing(
         named: Number of classes that the classifier names; None if it is not known.
         classes: Number of classes in the data.
         texts: Noun for the texts, in the singular.
+        depends: Whether the answers are known to depend on the right classes.
 
     Returns:
         A part of a sentence that says why ("The model ..."); None if the classifier does not look so.
     """
     if named == 1 and classes > 1:
         return f"gives every {texts} the same class"
-    if not accuracy.beats(chance):
+    if not (depends or accuracy.beats(chance)):
         return "is not distinguishably more accurate than always naming the largest class"
     return None
 
@@ -154,7 +155,14 @@ def fault_of_guessing(record: AttackRecord) -> str | None:
             "distinguished from a model that always names this class. Attack examples of all classes."
         )
     chance = validity.largest_class / clean.total
-    told = looks_like_guessing(clean, chance, validity.classes_named, validity.classes, "attacked text")
+    told = looks_like_guessing(
+        clean,
+        chance,
+        validity.classes_named,
+        validity.classes,
+        "attacked text",
+        depends=depend_on_classes((own.clean.correct, own.clean.total) for own in record.classes or ()),
+    )
     if told is None:
         return None
     if validity.classes_named == 1:

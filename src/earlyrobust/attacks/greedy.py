@@ -8,7 +8,7 @@ change, and the measure of importance.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -26,6 +26,8 @@ from earlyrobust.journal import AttackedExample, Status
 
 # The text that replaces a word while its importance is measured.
 _PLACEHOLDERS = {"delete": "", "unk": "[UNK]", "weighted-saliency": "[UNK]"}
+# Number of words whose importance is asked about at once.
+_AT_ONCE = 256
 
 
 class WordSwapAttack(Attack):
@@ -152,8 +154,11 @@ class WordSwapAttack(Attack):
             if self._ranks_all_words or self.may_touch(text, position)
         ]
         placeholder = _PLACEHOLDERS[self._ranking]
-        without = [Candidate(text.replace(position, placeholder)) for position in positions]
-        scores = [scored.score for scored in (yield from self._ask(victim, without, label))]
+        scores: list[float] = []
+        # In parts, because each changed text is a copy of the whole text.
+        for part in _in_parts(positions):
+            without = [Candidate(text.replace(position, placeholder)) for position in part]
+            scores += [scored.score for scored in (yield from self._ask(victim, without, label))]
         queries = len(positions)
         if self._ranking == "weighted-saliency":
             best, more = yield from self._best_shares(victim, start, label, positions, random)
@@ -168,13 +173,18 @@ class WordSwapAttack(Attack):
         self, victim: Victim, start: Scored, label: int, positions: Sequence[int], random: Draws
     ) -> Attacking[tuple[list[float], int]]:
         """Return the share of the best replacement at each position (0 if none), and the queries used."""
-        text, offered = start.candidate.text, []
-        for position in positions:
-            offered.append((yield from self._candidates(text, text, position, random)))
-        answers = iter((yield from self._ask(victim, [each for own in offered for each in own], label)))
-        scores = [[next(answers).score for _ in own] for own in offered]
-        best = [self.score.share(max(own), start.score) if own else 0.0 for own in scores]
-        return best, sum(map(len, offered))
+        text = start.candidate.text
+        best: list[float] = []
+        queries = 0
+        for part in _in_parts(positions):
+            offered = []
+            for position in part:
+                offered.append((yield from self._candidates(text, text, position, random)))
+            answers = iter((yield from self._ask(victim, [each for own in offered for each in own], label)))
+            scores = [[next(answers).score for _ in own] for own in offered]
+            best += [self.score.share(max(own), start.score) if own else 0.0 for own in scores]
+            queries += sum(map(len, offered))
+        return best, queries
 
     def may_touch(self, text: Text, position: int) -> bool:
         """Return whether the attack may replace the word at a position."""
@@ -245,3 +255,7 @@ def _most_similar(scored: Sequence[Scored]) -> Scored:
     return max(
         wrong, key=lambda result: -1.0 if result.candidate.similarity is None else result.candidate.similarity
     )
+
+
+def _in_parts(positions: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (positions[begin : begin + _AT_ONCE] for begin in range(0, len(positions), _AT_ONCE))

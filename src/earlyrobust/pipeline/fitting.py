@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Dataset, DatasetDict, Value
+from pyarrow import ArrowInvalid, ArrowTypeError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from earlyrobust import processes
@@ -199,7 +200,17 @@ def _table(given: Dataset | Mapping[str, Any], name: str, form: RunConfig) -> Da
         if len({*map(len, lists.values())}) > 1:
             told = " and ".join(f"{len(values):,} of {column!r}" for column, values in lists.items())
             raise DataError(f"The columns of {name} have different lengths, {told}: give equally many.")
-        given = Dataset.from_dict(lists)
+        try:
+            given = Dataset.from_dict(lists)
+        except (ArrowInvalid, ArrowTypeError) as error:  # a column holds values of several types
+            kinds = {column: {type(value).__name__ for value in values} for column, values in lists.items()}
+            mixed = next((column for column, found in kinds.items() if len(found) > 1), None)
+            if mixed is None:
+                raise DataError(f"The {name} cannot be read as columns: {error}.") from error
+            raise DataError(
+                f"The column {mixed!r} of {name} holds values of several types "
+                f"({', '.join(sorted(kinds[mixed]))}): give all of them one type."
+            ) from error
     if not isinstance(given, Dataset):
         raise DataError(
             f"The {name} is a {type(given).__name__}: give a datasets.Dataset, columns by their names, or a "

@@ -81,6 +81,8 @@ def train_classifier(
     guards: list[TrainerCallback] = [] if noise is None else [_retreat(splits, noise, observer)]
     if config.early_stopping is not None:
         guards.append(_best_weights(splits, config, config.early_stopping, observer))
+        if adversary is not None and adversary.replays > 1:
+            observer.note(_told_passes(adversary.replays, epochs))
     with reporting(config.report_to, folder.path, stage) as reports:
         trainer = AdversarialTrainer(
             model,
@@ -111,9 +113,11 @@ def _retreat(splits: Splits, noise: TextNoise, observer: Observer) -> RetreatCal
     def judge(model: PreTrainedModel) -> bool | None:
         answers = predict(model, splits.tokenizer, rows).argmax(axis=1)
         accuracy = accuracy_of(answers, rows)
-        if len(np.unique(answers)) == 1 or accuracy.value <= chance:
-            return False
-        return True if accuracy.beats(chance) else None
+        right = np.asarray(rows["labels"][:])
+        counts = Confusion.of(right, answers, int(max(right.max(), answers.max())) + 1)
+        if counts.depends_on_classes or accuracy.beats(chance):
+            return True
+        return False if len(np.unique(answers)) == 1 or accuracy.value <= chance else None
 
     def report(step: int) -> None:
         observer.note(
@@ -133,6 +137,17 @@ def _loss(config: RunConfig, splits: Splits) -> WeightedLoss | None:
         missing = splits.data.label_names[int(counts.argmin())]
         raise DataError(f"The class {missing!r} has no training text to be weighted: drop --class-weights.")
     return WeightedLoss(balanced_weights(counts.tolist()))
+
+
+def _told_passes(replays: int, epochs: float) -> str:
+    """Return a sentence on early stopping with an adversary that replays each batch."""
+    told = (
+        f"The adversary trains on each batch {replays} times in a row, so one pass over the texts counts as "
+        f"{replays} epochs. The model is judged after each pass, and messages on the best epoch count passes."
+    )
+    if epochs > replays:
+        return told
+    return f"{told} With {epochs:g} epochs, there is only one pass, so --early-stopping changes nothing."
 
 
 def _best_weights(

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
+from earlyrobust.statistics.measures import depend_on_classes
+
 
 @dataclass(frozen=True)
 class Confusion:
@@ -58,6 +60,11 @@ class Confusion:
     def macro_f1(self) -> float:
         """Mean F1 of the classes that occur among the labels or the answers."""
         return fmean(value for value in self.f1 if value is not None)
+
+    @property
+    def depends_on_classes(self) -> bool:
+        """Whether the answers depend on the right classes, see `depend_on_classes`."""
+        return depend_on_classes((row[index], sum(row)) for index, row in enumerate(self.counts))
 
     @property
     def largest_class(self) -> float:

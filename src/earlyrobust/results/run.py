@@ -285,7 +285,7 @@ class RunRecord(SavedRecord):
 
     @property
     def is_guess(self) -> bool:
-        """Whether `model` is no more accurate than a classifier that always names one class.
+        """Whether `model` may always name one class, see `guesses`.
 
         This is the case after the training has collapsed. No attack changes the answers of such a model, so
         its accuracy under attack is high and means nothing.
@@ -293,8 +293,12 @@ class RunRecord(SavedRecord):
         return self.guesses(self.model)
 
     def guesses(self, model: ModelRecord) -> bool:
-        """Return whether a model of the run is no more accurate than always naming one class."""
-        return not model.test.beats(self.chance)
+        """Return whether a model of the run may always name one class.
+
+        Such a model is no more accurate than that, and its answers do not depend on the right classes.
+        """
+        depends = model.confusion is not None and model.confusion.depends_on_classes
+        return not (depends or model.test.beats(self.chance))
 
     @property
     def chance(self) -> float:

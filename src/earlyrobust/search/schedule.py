@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from transformers import Trainer
+from transformers.trainer_utils import has_length
 
 from earlyrobust.errors import ConfigError, DataError
 from earlyrobust.trainer.arguments import own_arguments
@@ -45,11 +46,17 @@ def check_steps(trainer: Trainer, steps: int) -> None:
         steps: Optimiser steps of an epoch, by the size of the data set.
 
     Raises:
-        ConfigError: If it gives more or fewer.
+        ConfigError: If it gives more or fewer, or their number is unknown.
     """
     if type(trainer).get_train_dataloader is Trainer.get_train_dataloader:
         return
-    batches = len(trainer.get_train_dataloader())
+    loader = trainer.get_train_dataloader()
+    if not has_length(loader):
+        raise ConfigError(
+            "get_train_dataloader of the trainer class gives batches of unknown number, but a search counts "
+            "steps: let the data loader have a length."
+        )
+    batches = len(loader)
     if math.ceil(batches / trainer.args.gradient_accumulation_steps) != steps:
         raise ConfigError(
             f"get_train_dataloader of the trainer class gives {batches} batches in an epoch, but a search "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 # Names of measures in tables. `of_attack` adds the name of an attack.
@@ -80,6 +80,31 @@ class Accuracy:
     def beats(self, chance: float) -> bool:
         """Return whether the whole interval is above a share, such as the share of the largest class."""
         return self.low > chance
+
+
+def depend_on_classes(recalls: Iterable[tuple[int, int]]) -> bool:
+    """Return whether answers depend on the right classes: whether the mean recall is above that of guesses.
+
+    Answers that do not depend on the class have a mean recall of 1 / classes, however often they name each
+    class. A classifier with balanced class weights may pass although it is less accurate than always naming
+    the largest class.
+
+    Args:
+        recalls: For each class, its number of right answers and its number of examples.
+
+    Returns:
+        Whether the 95 % interval (normal approximation) is above 1 / classes; False for fewer than two
+        classes with examples.
+    """
+    seen = [(right, total) for right, total in recalls if total]
+    if len(seen) < 2:
+        return False
+    mean = statistics.fmean(right / total for right, total in seen)
+    # Two right and two wrong examples more in each class, as Agresti and Coull add them: without them, the
+    # variance of a recall near 0 or 1 is too small.
+    shares = [((right + 2) / (total + 4), total) for right, total in seen]
+    variance = sum(share * (1 - share) / total for share, total in shares) / len(seen) ** 2
+    return mean - statistics.NormalDist().inv_cdf(0.975) * math.sqrt(variance) > 1 / len(seen)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from earlyrobust import processes
 from earlyrobust.storage import write_folder
 
 if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
     from transformers import PreTrainedModel
 
 # The key of the log that holds the value of the model after an epoch.
@@ -52,10 +53,11 @@ class BestWeightsCallback(TrainerCallback):  # type: ignore[misc]
         control: TrainerControl,
         *,
         model: PreTrainedModel,
+        train_dataloader: DataLoader[Any],
         **kwargs: Any,
     ) -> None:
         """Evaluate the model of a checkpoint that was written after an epoch, but before its evaluation."""
-        steps = math.ceil(state.max_steps / args.num_train_epochs)
+        steps = math.ceil(len(train_dataloader) / args.gradient_accumulation_steps)
         judged = {entry["step"] for entry in state.log_history if VALUE in entry}
         if state.global_step and state.global_step % steps == 0 and state.global_step not in judged:
             self.on_epoch_end(args, state, control, model=model)
