@@ -795,8 +795,10 @@ def answering(first: tuple[int, int], second: tuple[int, int]) -> AttackRecord:
             (28, 22),
             "naming the largest class, judged by 100 examples (58.0 %, 95 % interval",
         ),
-        # 85 of 100 right, where 90 are of one class.
-        ((80, 10), (5, 5), "largest class 90.0 %"),
+        # 85 of 100 right, where 90 are of one class; a guess would find as many of the rare class.
+        ((83, 7), (2, 8), "largest class 90.0 %"),
+        # As many right, but the answers depend on the class.
+        ((80, 10), (5, 5), None),
         # A model that never names another class than the only one of the sample may do so always.
         ((0, 0), (10, 0), "All attacked examples are of one class"),
         ((0, 0), (9, 1), None),
