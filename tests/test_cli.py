@@ -153,6 +153,7 @@ def test_a_finished_run_without_its_classifier_does_not_name_it(
     assert "finished already" in told
     assert "The classifier is in" not in told
     assert f"The classifier is not in {folder}/model any more: restore it, or delete the folder" in told
+    assert not (folder / "model").exists()
 
 
 def test_the_folder_of_a_run_can_be_evaluated(finished: tuple[Path, Outcome], reviews: Path) -> None:

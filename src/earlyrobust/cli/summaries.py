@@ -54,7 +54,8 @@ def show_run(display: Display, record: RunRecord, folder: Path) -> None:
     _note_resources(display, record.model.attacks)
     display.warn(record.findings)
     display.say(f"The report is in {folder}/report.html.")
-    if bytes_of_weights(folder / MODEL_FOLDER):
+    model = folder / MODEL_FOLDER
+    if model.is_dir() and bytes_of_weights(model):
         display.say(f"The classifier is in {folder}/model, the record in {folder}/result.json.")
         return
     display.say(f"The record is in {folder}/result.json.")

@@ -19,7 +19,8 @@ def render_run(folder: Path | str) -> list[Path]:
         folder: The folder of the run, such as `fitted.folder`.
 
     Returns:
-        The paths of the pictures, of the page of results, and of the card.
+        The paths of the pictures, of the page of results, and of the card. There is no card if the folder of
+        the classifier is gone.
 
     Raises:
         OutputError: If there is no record in the folder, or it cannot be read.
@@ -29,5 +30,11 @@ def render_run(folder: Path | str) -> list[Path]:
     pictures = render_pictures(record, place)
     render_journals(record.attacks, record.data.label_names, place / ATTACKS_FOLDER, record.findings)
     pages = render_report(place)
-    verdicts = verdicts_on_run(record, place)
-    return [*pictures, *pages, render_card(record, place / MODEL_FOLDER, sentences_in(place), verdicts)]
+    model = place / MODEL_FOLDER
+    if not model.is_dir():
+        return [*pictures, *pages]
+    return [
+        *pictures,
+        *pages,
+        render_card(record, model, sentences_in(place), verdicts_on_run(record, place)),
+    ]
