@@ -113,27 +113,23 @@ def _fallback(record: AttackRecord) -> tuple[str, float, float] | None:
     return one.name, own.value, others.value
 
 
-def looks_like_guessing(
-    accuracy: Accuracy, chance: float, named: int | None, classes: int, texts: str, *, depends: bool
-) -> str | None:
+def looks_like_guessing(named: int | None, classes: int, texts: str, *, is_guess: bool) -> str | None:
     """Tell whether a classifier may always name one class.
 
     No attack changes the answers of such a classifier, so its accuracy under attack means nothing.
 
     Args:
-        accuracy: Accuracy of the classifier on clean texts.
-        chance: Share of the largest class, from 0 to 1.
         named: Number of classes that the classifier names; None if it is not known.
         classes: Number of classes in the data.
         texts: Noun for the texts, in the singular.
-        depends: Whether the answers are known to depend on the right classes.
+        is_guess: Whether neither the accuracy nor the mean recall is distinguishably above that of a guess.
 
     Returns:
         A part of a sentence that says why ("The model ..."); None if the classifier does not look so.
     """
     if named == 1 and classes > 1:
         return f"gives every {texts} the same class"
-    if not (depends or accuracy.beats(chance)):
+    if is_guess:
         return "is not distinguishably more accurate than always naming the largest class"
     return None
 
@@ -155,14 +151,9 @@ def fault_of_guessing(record: AttackRecord) -> str | None:
             "distinguished from a model that always names this class. Attack examples of all classes."
         )
     chance = validity.largest_class / clean.total
-    told = looks_like_guessing(
-        clean,
-        chance,
-        validity.classes_named,
-        validity.classes,
-        "attacked text",
-        depends=depend_on_classes((own.clean.correct, own.clean.total) for own in record.classes or ()),
-    )
+    depends = depend_on_classes((own.clean.correct, own.clean.total) for own in record.classes or ())
+    is_guess = not (depends or clean.beats(chance))
+    told = looks_like_guessing(validity.classes_named, validity.classes, "attacked text", is_guess=is_guess)
     if told is None:
         return None
     if validity.classes_named == 1:

@@ -159,12 +159,7 @@ def _fault_of(record: RunRecord, title: str, model: ModelRecord) -> str | None:
         return fault_of_swapped(model.swapped, f"The {title}", "Check the labels of the test data.")
     classes = len(record.data.label_names)
     told = looks_like_guessing(
-        model.test,
-        record.chance,
-        model.classes_named,
-        classes,
-        "text of the test split",
-        depends=not record.guesses(model),
+        model.classes_named, classes, "text of the test split", is_guess=record.guesses(model)
     )
     if told is None:
         return None

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from earlyrobust.errors import TicketError
 from earlyrobust.families import layers_of
+from earlyrobust.tickets.weight_ticket import WeightTicket
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-    from earlyrobust.tickets.weight_ticket import WeightTicket
 
 
 def matrices_of(model: PreTrainedModel) -> dict[str, nn.Linear]:
@@ -53,7 +52,7 @@ def zero_weights(model: PreTrainedModel, ticket: WeightTicket) -> PreTrainedMode
         ModelError: If the model's architecture is not supported.
         TicketError: If the ticket fits another architecture, or is no ticket over weights.
     """
-    if not hasattr(ticket, "masks"):
+    if not isinstance(ticket, WeightTicket):
         raise TicketError(
             f"A WeightTicket is needed, not {type(ticket).__name__}: cut heads and neurons with prune."
         )

@@ -33,9 +33,8 @@ class SavedTicket(ABC):
 
     def __eq__(self, other: object) -> bool:
         """Return whether the other ticket has equal masks, coefficients and facts."""
-        if type(other) is not type(self):
+        if not isinstance(other, SavedTicket) or type(other) is not type(self):
             return NotImplemented
-        assert isinstance(other, SavedTicket)
         mine, theirs = self._to_tensors(), other._to_tensors()
         return (
             self._facts() == other._facts()
