@@ -252,6 +252,8 @@ def find_or_search(job: Job) -> AnyTicket:
         "task": job.splits.data.name,
         "data_fingerprint": job.splits.data.fingerprint,
     }
+    # A search of the user's choice names the ticket; otherwise the method does.
+    method = {} if job.config.search else {"method": job.config.method}
 
     def save(ticket: AnyTicket) -> None:
         if processes.is_first():
@@ -273,7 +275,7 @@ def find_or_search(job: Job) -> AnyTicket:
             job.observer,
             job.interrupt,
             job.recipe,
-            {"method": job.config.method, **origin},
+            {**method, **origin},
             job.noise(MODEL if continued else TICKET),
             MODEL if continued else None,
         )
