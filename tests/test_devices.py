@@ -1,6 +1,9 @@
 """Which devices are used, by whom, and what is said and recorded of them."""
 
 import logging
+import re
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import models
@@ -11,6 +14,7 @@ from conftest import call
 from torch import nn
 from transformers import TrainerCallback, TrainingArguments
 
+import earlyrobust
 from earlyrobust.adversarial import ADVERSARIES
 from earlyrobust.attacks import Resources
 from earlyrobust.attacks.resources import collection
@@ -26,6 +30,7 @@ from earlyrobust.reports.benchmark import benchmark_verdicts
 from earlyrobust.results import BenchmarkRecord, ContenderRecord, LatencyRecord
 from earlyrobust.search import SEARCHES
 from earlyrobust.trainer import AdversarialTrainer
+from earlyrobust.workspace import environment as environment_module
 from earlyrobust.workspace.environment import describe_environment, note_idle_devices
 from earlyrobust.workspace.folder import RunFolder
 from earlyrobust.workspace.interrupts import DelayedInterrupt
@@ -294,6 +299,21 @@ def test_it_is_said_where_forms_ran_on_different_devices():
     for devices in (("cpu", "cpu"), (None, None), ("cuda", None)):  # None: written by an earlier version
         of_one = [contender(str(number), device) for number, device in enumerate(devices)]
         assert list(benchmark_verdicts(BenchmarkRecord(of_one, environment))) == []
+
+
+def test_the_environment_names_the_code(monkeypatch, tmp_path):
+    code = describe_environment().code
+    assert re.fullmatch("[0-9a-f]{12}", code)
+    root = Path(earlyrobust.__file__).parent
+    shutil.copytree(root, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__", "*.parquet"))
+    monkeypatch.setattr(earlyrobust, "__file__", str(tmp_path / "copy" / "__init__.py"))
+    environment_module._code.cache_clear()
+    assert describe_environment().code == code
+    with (tmp_path / "copy" / "errors.py").open("a") as file:
+        file.write("\n")
+    environment_module._code.cache_clear()
+    assert describe_environment().code != code
+    environment_module._code.cache_clear()
 
 
 @pytest.mark.parametrize("kind", ["cuda", "mps", "xpu"])

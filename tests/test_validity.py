@@ -1136,3 +1136,18 @@ def test_runs_in_different_precisions_are_told() -> None:
     (sentence,) = told((True, False), (False, True))
     assert "2 of 4 runs computed in bfloat16" in sentence
     assert "(arm0, seed 0; arm1, seed 1)" in sentence
+
+
+def test_runs_of_different_code_are_told() -> None:
+    def a_run_of(code: str) -> RunRecord:
+        run = a_doubtful_run()
+        return replace(run, environment=replace(run.environment, code=code), findings=[])
+
+    def told(*codes: tuple[str, str]) -> list[str]:
+        runs = {f"arm{place}": dict(enumerate(map(a_run_of, both))) for place, both in enumerate(codes)}
+        return faults_of_runs(replace(a_doubtful_comparison(), runs=runs))
+
+    # Earlier versions recorded no code.
+    assert told(("a", "a"), ("a", "a")) == told(("", "a"), ("", "a")) == []
+    (sentence,) = told(("a", "b"), ("", "a"))
+    assert "2 versions of earlyrobust's code (a: arm0, seed 0 and arm1, seed 1; b: arm0, seed 1)" in sentence

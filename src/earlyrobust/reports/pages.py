@@ -340,4 +340,5 @@ def _environment(place: EnvironmentRecord) -> list[tuple[str, str]]:
         ("processor", place.processor),
         ("threads", str(place.threads)),
         ("device", place.device),
+        *([("code", place.code)] if place.code else []),
     ]

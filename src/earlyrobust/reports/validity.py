@@ -99,7 +99,7 @@ def faults_of_runs(comparison: Comparison) -> list[str]:
         f"{arm}, seed{'s' * (len(own) > 1)} {', '.join(map(str, own))}: {finding}"
         for (arm, finding), own in seeds.items()
     ]
-    return [*mixed_attacks(comparison), *_mixed_precision(comparison), *told]
+    return [*mixed_attacks(comparison), *_mixed_precision(comparison), *_mixed_code(comparison), *told]
 
 
 def _mixed_precision(comparison: Comparison) -> list[str]:
@@ -116,6 +116,22 @@ def _mixed_precision(comparison: Comparison) -> list[str]:
     return [
         f"{len(lower)} of {total} runs computed in bfloat16, and the others in float32 ({'; '.join(lower)}): "
         "differences between them may come from the precision. Give --bf16 or --no-bf16 to all runs."
+    ]
+
+
+def _mixed_code(comparison: Comparison) -> list[str]:
+    """Tell if the runs come from different versions of the code, as after an update in between."""
+    made: dict[str, list[str]] = {}
+    for arm, runs in comparison.runs.items():
+        for seed, run in sorted(runs.items()):
+            if run.environment.code:
+                made.setdefault(run.environment.code, []).append(f"{arm}, seed {seed}")
+    if len(made) < 2:
+        return []
+    told = "; ".join(f"{code}: {' and '.join(names)}" for code, names in made.items())
+    return [
+        f"The runs come from {len(made)} versions of earlyrobust's code ({told}): differences between them "
+        "may come from the code. Delete the folders of the older runs to repeat them."
     ]
 
 

@@ -29,6 +29,7 @@ class EnvironmentRecord:
         processor: Name of the processor.
         threads: Number of threads that PyTorch uses.
         device: Name of the device, such as "cpu".
+        code: Fingerprint of the package's own code; empty in the record of an older version.
     """
 
     versions: dict[str, str]
@@ -36,6 +37,7 @@ class EnvironmentRecord:
     processor: str
     threads: int
     device: str
+    code: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
+import earlyrobust
 from earlyrobust import __version__, processes
 from earlyrobust.encoders import device_name
 from earlyrobust.results import EnvironmentRecord
@@ -29,6 +32,7 @@ def describe_environment() -> EnvironmentRecord:
         processor=_processor(),
         threads=torch.get_num_threads(),
         device=device_name(),
+        code=_code(),
     )
 
 
@@ -45,6 +49,15 @@ def note_idle_devices(observer: Observer) -> None:
             f"with `torchrun --nproc-per-node {count} -m earlyrobust ...`, and a comparison with --launcher "
             "ray --cell-gpus 1."
         )
+
+
+@cache
+def _code() -> str:
+    """Return the first digits of the sha256 of the package's modules, which differ between two releases."""
+    root, digest = Path(earlyrobust.__file__).parent, hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _processor() -> str:
