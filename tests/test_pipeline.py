@@ -25,6 +25,7 @@ from earlyrobust.evaluation import predict
 from earlyrobust.options import RunConfig
 from earlyrobust.pipeline import checkpointing, finetune, jobs, precision, run, search, stages
 from earlyrobust.results import RunRecord
+from earlyrobust.workspace.identity import anchored, differences
 from earlyrobust.workspace.observer import Observer
 
 TITLES = {
@@ -231,6 +232,24 @@ def test_a_finished_run_is_found_again_where_all_has_moved_to(
     assert (new / "run" / "result.json").read_bytes() == before
     (new / "own.csv").unlink()
     assert run(moved) == record  # its folder says now where the data was last
+
+
+def test_the_lists_of_the_noise_do_not_depend_on_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "own.csv").write_text("word,neighbors\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    noise = "learned,rate=0.5,neighbours=wordnet+own.csv"
+    kept = anchored({"noise": noise})
+    assert kept == {"noise": f"learned,rate=0.5,neighbours=wordnet+{tmp_path / 'own.csv'}"}
+    assert differences(kept, {"noise": noise}) == []
+    for other in ("learned", "learned,neighbours=wordnet", "learned,neighbours="):
+        assert anchored({"noise": other}) == {"noise": other}
+        assert differences(kept, {"noise": other})
+    assert anchored({"noise": None}) == {"noise": None}
+    monkeypatch.chdir("elsewhere")
+    assert differences(kept, {"noise": noise})
 
 
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"heads": 0.25}, {"epochs": 2}, {"text_column": "texts"}])

@@ -108,15 +108,28 @@ def key_of(*facts: Any) -> str:
 
 
 def _anchor(name: str, value: Any) -> Any:
+    if name == "noise" and isinstance(value, str):
+        return ",".join(map(_anchor_lists, value.split(",")))
     if not isinstance(value, str | Path) or name not in _FILES | _PERHAPS_FILES or str(value) in _NAMES:
         return value
     place = Path(value).expanduser()
     return os.path.abspath(place) if name in _FILES or place.exists() else value
 
 
+def _anchor_lists(setting: str) -> str:
+    """Return a setting of the noise with absolute paths, if it is the one that names lists joined by +."""
+    name, equals, lists = setting.partition("=")
+    if name.strip() != "neighbours":
+        return setting
+    sources = [str(_anchor("neighbours", one.strip())) if one.strip() else one for one in lists.split("+")]
+    return name + equals + "+".join(sources)
+
+
 def _is_same(name: str, then: Any, now: Any) -> bool:
     if then == now:
         return True
+    if name == "noise":
+        return bool(_anchor(name, then) == _anchor(name, now))
     if name not in _FILES | _PERHAPS_FILES or not isinstance(then, str) or not isinstance(now, str):
         return False
     try:
