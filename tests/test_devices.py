@@ -306,7 +306,9 @@ def test_the_environment_names_the_code(monkeypatch, tmp_path):
     assert re.fullmatch("[0-9a-f]{12}", code)
     root = Path(earlyrobust.__file__).parent
     shutil.copytree(root, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__", "*.parquet"))
-    monkeypatch.setattr(earlyrobust, "__file__", str(tmp_path / "copy" / "__init__.py"))
+    monkeypatch.setattr(
+        environment_module, "__file__", str(tmp_path / "copy" / "workspace" / "environment.py")
+    )
     environment_module._code.cache_clear()
     assert describe_environment().code == code
     with (tmp_path / "copy" / "errors.py").open("a") as file:

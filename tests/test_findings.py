@@ -66,8 +66,11 @@ def test_a_model_that_guesses_is_found(
 def test_texts_that_lose_their_end_are_named_where_nothing_is_learned(healthy: RunRecord) -> None:
     rows = healthy.data.sizes["train"]
     guessing = replace(healthy, model=replace(healthy.model, classes_named=1))
-    for cut, named in ((rows, True), (rows // 2, False), (0, False)):
-        data = replace(healthy.data, max_length=64, cut={"train": cut, "test": 3})
+    for cut, more, named in (
+        *((rows, True, True), (rows // 2, True, False), (0, True, False)),
+        *((rows, False, False), (rows, None, False)),  # the command may refuse a larger number
+    ):
+        data = replace(healthy.data, max_length=64, cut={"train": cut, "test": 3}, reads_more=more)
         (found,) = find_faults(replace(guessing, data=data))
         assert (f"Try a larger --max-length first: {rows:,} of {rows:,} training texts" in found) == named
         assert find_faults(replace(healthy, data=data)) == []

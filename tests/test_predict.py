@@ -105,6 +105,28 @@ def test_pairs_a_run_and_the_record(finished: tuple[Path, Any], classifier: Path
     assert {row["predicted"] for row in read(tmp_path / "run.csv")} <= {"negative", "positive"}
 
 
+def test_one_column_is_not_both_texts_of_a_pair(encoder: Path, classifier: Path, tmp_path: Path) -> None:
+    """A run on pairs names the second column, so the user need not name it to name it twice."""
+    rows = {"question": TEXTS[:2] * 20, "sentence": ["so so", "fine"] * 20, "label": ["yes", "no"] * 20}
+    file = write_csv(tmp_path / "pairs.csv", {**rows, "question": [f"{n} x" for n in range(40)]})
+    columns = ("--text-column", "question", "--pair-column", "sentence")
+    short = ("--method", "finetune", "--epochs", "1", "--no-attack")
+    trained = call(
+        *("run", "--model", encoder, "--train-file", file, *columns, *short, "--output", tmp_path / "run")
+    )
+    assert trained.code == 0, trained
+    both = ("--text-column", "sentence", "--pair-column", "sentence")
+    out = tmp_path / "out.csv"
+    for model, given in ((tmp_path / "run", both[:2]), (classifier, both)):
+        done = call("predict", model, file, *given, "--output", out)
+        assert done.code == 2
+        assert "--text-column and --pair-column are both 'sentence'" in done.err
+        assert not out.exists()
+    # No label is read, so a text may stand in its column.
+    done = call("predict", tmp_path / "run", file, "--text-column", "label", "--output", out)
+    assert done.code == 0, done.err
+
+
 def test_long_texts_are_cut_and_counted(classifier: Path, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "in.csv", {"text": ["fun " * 30, "fun " * 6, "fun"]})
     done = call("predict", classifier, file, "--max-length", 8, "--output", tmp_path / "out.csv")

@@ -23,7 +23,9 @@ from earlyrobust.data.tokens import tokenize_and_count
 from earlyrobust.encoders import load_sentence_encoder, load_skeleton, readable_tokens, trained_tokens
 from earlyrobust.journal import read_journal
 from earlyrobust.judging import attacking
+from earlyrobust.pipeline.reading import read_texts
 from earlyrobust.results import RunRecord
+from earlyrobust.workspace.observer import Observer
 
 POSITIONS = 40
 _BERT = {name: value for name, value in models.BERT_SIZES.items() if name != "num_hidden_layers"} | {
@@ -208,6 +210,7 @@ def test_a_run_reads_what_its_model_can(run: tuple[Path, str], words: Path, tmp_
     folder, said = run
     record = RunRecord.load(folder)
     assert record.data.max_length == 40
+    assert record.data.reads_more is False
     assert record.data.cut["test"] == 12
     assert "The model reads at most 40 tokens of a text, fewer than the usual 128." in said
     assert "and 12 of 24 test texts are longer than 40 tokens and lose their end" in said
@@ -219,6 +222,18 @@ def test_a_run_reads_what_its_model_can(run: tuple[Path, str], words: Path, tmp_
     assert judged.code == 0, judged
     assert evaluation["accuracy"]["correct"] == record.model.test.correct
     assert (evaluation["data"]["max_length"], evaluation["data"]["cut"]) == (40, 12)
+
+
+@pytest.mark.parametrize(("wanted", "reads_more"), [(16, True), (40, False), (128, False)])
+def test_it_is_known_whether_a_model_reads_more(wanted: int, reads_more: bool, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", "bert")
+    rows = Dataset.from_dict({"text": ["word7 " * 99], "label": [0]})
+    model = load_skeleton(str(tmp_path / "model"))
+    observer, notes = Observer(), list[str]()
+    observer.note = notes.append
+    made = read_texts({"train": rows}, model, models.tokenizer(), wanted, observer, insists=False)
+    assert made.reads_more == reads_more
+    assert ("raise --max-length" in notes[-1]) == reads_more
 
 
 @pytest.mark.parametrize("command", ["run", "evaluate", "attack", "export"])

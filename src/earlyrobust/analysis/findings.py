@@ -179,7 +179,7 @@ def _told_retreat(steps: Sequence[int]) -> str:
 
 def _advice(data: DataRecord) -> str:
     cut, rows = data.cut.get("train", 0), data.sizes.get("train", 0)
-    if cut <= _MANY * rows:
+    if cut <= _MANY * rows or not data.reads_more:  # more than a model reads is refused
         return _ANOTHER_TRAINING
     return (
         f"Try a larger --max-length first: {cut:,} of {rows:,} training texts are cut off after "

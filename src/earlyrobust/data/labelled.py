@@ -16,16 +16,17 @@ from earlyrobust.data.textformat import TextFormat
 from earlyrobust.errors import DataError
 
 
-def text_columns_of(text: str, pair: str | None, label: str) -> list[str]:
+def text_columns_of(text: str, pair: str | None, label: str | None = None) -> list[str]:
     """Return the columns of the texts, in order.
 
     Args:
         text: Column of the text, or of the first text of a pair.
         pair: Column of the second text; None for single texts.
-        label: Column of the label.
+        label: Column of the label; None if labels are not read.
 
     Raises:
-        DataError: If two options name the same column. A model that reads the label would always be right.
+        DataError: If two options name the same column. A model that reads the label would always be right,
+            and a pair of equal texts is no pair.
     """
     options: dict[str, str] = {}
     for option, column in (("--text-column", text), ("--pair-column", pair), ("--label-column", label)):

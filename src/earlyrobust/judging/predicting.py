@@ -22,6 +22,7 @@ from earlyrobust.attacks.asks import Ask
 from earlyrobust.attacks.models import Victim
 from earlyrobust.attacks.server import Server
 from earlyrobust.data.files import read_chunks
+from earlyrobust.data.labelled import text_columns_of
 from earlyrobust.data.unlabelled import (
     Survey,
     check_ending,
@@ -93,7 +94,7 @@ def predict(
     source = source_of(model_name, data)
     if (note := describe_inherited(model_name, data)) is not None:
         observer.note(note)
-    texts = [name for name in (source.text_column, source.pair_column) if name is not None]
+    texts = text_columns_of(source.text_column, source.pair_column)
     with observer.stage("Reading the file"):
         typed = output.suffix.lower() == ".parquet"
         found = survey(file, texts, source.label_column, source.text_format, typed=typed)

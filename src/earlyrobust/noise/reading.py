@@ -29,9 +29,10 @@ class Reading:
         self._tokenizer = tokenizer
         self._max_length = max_length
 
-    def one(self, columns: Sequence[str]) -> Any:
+    def one(self, columns: Sequence[str]) -> dict[str, Any]:
         """Tokenise a text, or the two texts of a pair, and return the fields of the tokenizer."""
-        return self._tokenizer(*columns, truncation="longest_first", max_length=self._max_length)
+        # A tokenizer takes an empty second text of a single pair for none, but not in a list of pairs.
+        return {name: values[0] for name, values in self.many([columns]).items()}
 
     def many(self, texts: Sequence[Sequence[str]], **options: Any) -> Any:
         """Tokenise several texts, each a tuple of one text or two.

@@ -26,11 +26,13 @@ class Reading:
         tokens: The tokens of each split.
         max_length: Maximum number of tokens of a text that the model reads.
         cut: Number of longer texts, which are truncated, by split.
+        reads_more: Whether the model could read more tokens than `max_length`.
     """
 
     tokens: dict[str, Dataset]
     max_length: int
     cut: dict[str, int]
+    reads_more: bool
 
 
 def read_texts(
@@ -59,7 +61,7 @@ def read_texts(
         DataError: If the tokens cannot be written to the cache.
     """
     length = fit_reading(model, tokenizer, wanted, observer, insists=insists)
-    most = readable_tokens(model, tokenizer)
+    reads_more = length != readable_tokens(model, tokenizer)
     tokens, cut = {}, {}
     for name, rows in texts.items():
         tokens[name], cut[name] = tokenize_and_count(rows, tokenizer, length)
@@ -71,8 +73,8 @@ def read_texts(
             f"{trained}, so it may be worse on long texts."
         )
     if any(cut.values()):
-        observer.note(_lost(cut, tokens, length, tokenizer.truncation_side, is_most=length == most))
-    return Reading(tokens, length, cut)
+        observer.note(_lost(cut, tokens, length, tokenizer.truncation_side, reads_more=reads_more))
+    return Reading(tokens, length, cut, reads_more)
 
 
 def fit_reading(
@@ -106,7 +108,7 @@ def fit_reading(
 
 
 def _lost(
-    cut: Mapping[str, int], tokens: Mapping[str, Dataset], length: int, side: str, *, is_most: bool
+    cut: Mapping[str, int], tokens: Mapping[str, Dataset], length: int, side: str, *, reads_more: bool
 ) -> str:
     """Return a sentence about truncated texts."""
     counts = [
@@ -115,5 +117,5 @@ def _lost(
         if count
     ]
     end = "beginning" if side == "left" else "end"
-    way_out = "the model reads no more" if is_most else "raise --max-length to read more of them"
+    way_out = "raise --max-length to read more of them" if reads_more else "the model reads no more"
     return f"{' and '.join(counts)} are longer than {length} tokens and lose their {end}: {way_out}."

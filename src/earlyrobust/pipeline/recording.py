@@ -102,6 +102,7 @@ def make_record(
             duplicates=splits.data.duplicates,
             max_length=splits.max_length,
             cut=splits.cut,
+            reads_more=splits.reads_more,
             merged_labels=splits.data.merged_labels,
         ),
         environment=describe_environment(),

@@ -34,6 +34,7 @@ class Splits:
         seconds: Seconds of preparing the splits.
         max_length: Maximum number of tokens of a text that the model reads.
         cut: Number of longer texts, which are truncated, by split.
+        reads_more: Whether the model could read more tokens than `max_length`.
         head: The decision on the trained head of the model; None if the model has none.
     """
 
@@ -45,6 +46,7 @@ class Splits:
     seconds: float
     max_length: int
     cut: dict[str, int]
+    reads_more: bool
     head: GivenHead | None = None
 
     def train_with_texts(self) -> Dataset:
@@ -95,6 +97,7 @@ def load_splits(config: RunConfig, observer: Observer) -> Splits:
         seconds=seconds,
         max_length=reading.max_length,
         cut=reading.cut,
+        reads_more=reading.reads_more,
         head=head,
     )
 

@@ -34,6 +34,8 @@ class DataRecord:
             `earlyrobust.data.duplicates.count_repeats`.
         max_length: Largest number of tokens of a text that the model reads; None without a limit.
         cut: Number of texts that are longer than `max_length` and lose their end, by split.
+        reads_more: Whether the model could read more tokens than `max_length`; None in the record of an older
+            version.
     """
 
     name: str
@@ -46,6 +48,7 @@ class DataRecord:
     duplicates: dict[str, int] = field(default_factory=dict)
     max_length: int | None = None
     cut: dict[str, int] = field(default_factory=dict)
+    reads_more: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from earlyrobust.adversarial.perturbation import SameTokens
 from earlyrobust.encoders import padding_side
 from earlyrobust.errors import ConfigError, ModelError
 from earlyrobust.noise import take_texts
+from earlyrobust.noise.collator import NO_TEXTS
 from earlyrobust.trainer.batches import IGNORED, valid_tokens
 
 if TYPE_CHECKING:
@@ -61,10 +62,7 @@ class TextsOfBatch:
     def __init__(self, inputs: dict[str, Any], noise: TextNoise, model: PreTrainedModel, epoch: int) -> None:
         texts = inputs.get(_TEXTS)
         if texts is None:
-            raise ConfigError(
-                "Noise changes texts, but the batches hold none: keep the column 'text' (and 'pair') in "
-                "train_dataset."
-            )
+            raise ConfigError(NO_TEXTS)
         self._inputs = without_texts(inputs)
         self._texts = texts
         mask = valid_tokens(self._inputs, getattr(model.config, "pad_token_id", None)) > 0

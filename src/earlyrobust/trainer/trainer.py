@@ -19,6 +19,7 @@ from earlyrobust.adversarial import Adversary
 from earlyrobust.adversarial.perturbation import Perturbation
 from earlyrobust.errors import ConfigError, TrainingError
 from earlyrobust.noise import TEXT_COLUMNS
+from earlyrobust.noise.epochs import EpochCounter
 from earlyrobust.trainer import guard
 from earlyrobust.trainer.arguments import own_arguments, own_tokenizer
 from earlyrobust.trainer.batches import check_labels, check_labels_of, valid_tokens
@@ -103,8 +104,10 @@ class AdversarialTrainer(LossTrainer):
         super().__init__(model, args, penalty=penalty, **kwargs)
         self.adversary = adversary
         self.noise = noise
+        self._epochs = EpochCounter()
         if noise is not None:
             self.data_collator: Any = TextCarrier(self.data_collator)
+            self.add_callback(self._epochs)
         self._labels_are_checked = False
         self._fault = 0  # the worst loss since the last optimiser step, as an index of guard.FAULTS
         self._memories = Memories(self._replays)
@@ -224,15 +227,12 @@ class AdversarialTrainer(LossTrainer):
         bare = self.accelerator.unwrap_model(model)
         # Replays of a batch share its noise, because the adversary keeps a perturbation of this shape.
         if memory.noisy is None:
-            texts = TextsOfBatch(inputs, noise, bare, int(self.state.epoch or 0))
+            texts = TextsOfBatch(inputs, noise, bare, self._epochs.epoch or 0)
             aims = self._aims(texts.draft(), model, bare, noise) if noise.looks_ahead else None
             memory.noisy = texts.final(aims)
         inputs, made = memory.noisy
         embedding = bare.get_input_embeddings()
-        with (
-            logits_of(bare) as logits,
-            gradients_at(embedding, wanted=noise.learns) as slopes,
-        ):
+        with logits_of(bare) as logits, gradients_at(embedding, wanted=noise.learns) as slopes:
             loss = self._adversarial_step(model, inputs, num_items_in_batch, memory)
         if slopes:
             tokens = inputs["input_ids"].to(slopes[0].device)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-import earlyrobust
 from earlyrobust import __version__, processes
 from earlyrobust.encoders import device_name
 from earlyrobust.results import EnvironmentRecord
@@ -54,7 +53,7 @@ def note_idle_devices(observer: Observer) -> None:
 @cache
 def _code() -> str:
     """Return the first digits of the sha256 of the package's modules, which differ between two releases."""
-    root, digest = Path(earlyrobust.__file__).parent, hashlib.sha256()
+    root, digest = Path(__file__).parents[1], hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
