@@ -25,6 +25,8 @@ from transformers import (
     TrainerState,
 )
 
+from earlyrobust.attacks.resources import NeighbourLists
+from earlyrobust.attacks.resources.folding import fold
 from earlyrobust.attacks.swaps import Draws
 from earlyrobust.attacks.text import words_of
 from earlyrobust.encoders import locate
@@ -316,6 +318,44 @@ def test_a_lexicon_holds_the_words_of_the_texts_and_their_neighbours() -> None:
     assert made.find("GOOD") == made.words.index("good")
     assert made.find("unused") is None
     assert made.find("the") is None
+
+
+def test_a_lexicon_finds_words_in_any_unicode_form() -> None:
+    composed, decomposed = "schön café हिन्दी", "scho\u0308n cafe\u0301 हिन्दी"
+    table = {"schön": ["Hübsch", "hu\u0308bsch", "fein"], "café": ["bar"], "हिन्दी": ["भाषा"]}
+    source = NeighbourLists(table.items(), "lists")
+    one, other = (
+        Lexicon.of([(text,)], [source, Listed({"schön": ["FEIN"]})]) for text in (composed, decomposed)
+    )
+    assert (one.words, one.neighbours) == (other.words, other.neighbours)
+    assert one.neighbours[one.words.index("schön")] == ["Hübsch", "FEIN"]
+    by_hand = Lexicon({"scho\u0308n": ["fein"]}, 1)
+    assert by_hand.find("Schön") == by_hand.find("Scho\u0308n") == 0
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_marked_words_are_found_again_in_the_text_with_noise(
+    tokenizer: PreTrainedTokenizerBase, rate: float
+) -> None:
+    lexicon = Lexicon({"schön": ["hübsch"], "हिन्दी": ["भाषा"], "cafe": ["bar"]}, 1)
+    made = TextNoise(lexicon, tokenizer, 2, config=NoiseConfig(clean=0.0, keeps=0.0, candidates=1))
+    text = "Ein scho\u0308n gemachtes cafe\u0301, cafe हिन्दी SCHÖN!"
+    found = set()
+    for seed in range(30):
+        noisy = made.noisy(("", text), Draws(seed), rate)
+        assert rate or noisy.columns == ("", text)
+        for start, length, index in noisy.words:
+            word = noisy.columns[1][start : start + length]
+            assert fold(word) == lexicon.words[index]
+            assert word in words_of(noisy.columns[1])
+            found.add(word)
+    assert found >= {"scho\u0308n", "cafe", "हिन्दी", "SCHÖN"}
+    assert "cafe\u0301" not in found
+    calm = TextNoise(lexicon, tokenizer, 2, config=NoiseConfig(rate=0.0, candidates=1))
+    batch = calm.batch([(text,)], [0], epoch=0)
+    spans = zip(batch.found.begins, batch.found.ends, strict=True)
+    read = [tokenizer.convert_ids_to_tokens(batch.tokens["input_ids"][0, begin:end]) for begin, end in spans]
+    assert read == [tokenizer.tokenize(word) for word in ("schön", "cafe", "हिन्दी", "SCHÖN")]
 
 
 def test_several_sources_take_turns() -> None:

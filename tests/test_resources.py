@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import tiny_encoder
 from safetensors import safe_open
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModel, PreTrainedTokenizerFast
 
 from earlyrobust.attacks.resources import (
@@ -43,7 +43,7 @@ from earlyrobust.attacks.resources.counterfitted import (
 )
 from earlyrobust.attacks.resources.tagging import NLTK_PACKAGE, PENN_TO_UNIVERSAL
 from earlyrobust.attacks.resources.vector_files import read_vectors
-from earlyrobust.attacks.resources.vectors import _word_rows
+from earlyrobust.attacks.resources.vocabularies import word_rows
 from earlyrobust.attacks.resources.wordnet_files import find_wordnet
 from earlyrobust.attacks.swaps import Draws, NeighbourSwaps
 from earlyrobust.data.corpus import generate
@@ -167,8 +167,57 @@ def test_an_encoder_brings_its_whole_words_along(encoder: Path) -> None:
 @pytest.mark.parametrize("marker", ["Ġ", "▁"])
 def test_of_marked_vocabularies_only_beginnings_of_words_count(marker: str) -> None:
     entries = [f"{marker}film", "ing", f"{marker}Film", f"{marker}a", f"{marker}x1", marker, f"{marker}plot"]
+    assert word_rows(vocabulary(entries)) == {"film": 0, "plot": 6}
+
+
+def vocabulary(entries: list[str]) -> PreTrainedTokenizerFast:
     backend = Tokenizer(models.BPE({entry: row for row, entry in enumerate(entries)}, []))
-    assert _word_rows(PreTrainedTokenizerFast(tokenizer_object=backend)) == {"film": 0, "plot": 6}
+    return PreTrainedTokenizerFast(tokenizer_object=backend)
+
+
+# Entries of a vocabulary in many scripts, the marks of beginnings aside, and the rows of its words.
+ENTRIES = [
+    *("ß", "Haus", "gut", "Gut", "schön", "фильм", "Это", "हिन्दी", "हा", "的", "电影", "x1", "don't", "May"),
+    *("May-", "-", "½½", "फ़", "İyi", "may", "ﷺ", "१२"),
+]
+WORD_ROWS = {
+    **{"haus": 1, "gut": 2, "schön": 4, "фильм": 5, "это": 6, "हिन्दी": 7, "हा": 8, "电影": 10, "may": 19},
+    **{"फ़": 17, "iyi": 18},
+}
+
+
+def in_bytes(text: str) -> str:
+    """A text as byte-level vocabularies write it, by the tokenizers package itself."""
+    ((written, _),) = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(text)
+    return written
+
+
+@pytest.mark.parametrize("kind", ["bytes", "sentence pieces", "word pieces"])
+def test_vocabularies_of_any_language_have_words(kind: str) -> None:
+    continuing = {entry: entry + "zz" for entry in ENTRIES}.values()
+    entries = {
+        "bytes": [*(in_bytes(f" {entry}") for entry in ENTRIES), *map(in_bytes, continuing), "ĠÃ", "ĠaÃ"],
+        "sentence pieces": [*(f"▁{entry}" for entry in ENTRIES), *continuing],
+        "word pieces": [*ENTRIES, *(f"##{entry}" for entry in continuing)],
+    }[kind]
+    assert word_rows(vocabulary(entries)) == WORD_ROWS
+    assert list(word_rows(vocabulary(entries))) == [
+        *("haus", "gut", "schön", "фильм", "это", "हिन्दी", "हा", "电影", "may", "फ\u093c", "iyi")
+    ]
+
+
+def test_a_maltese_letter_is_no_mark() -> None:
+    entries = [*(f"w{letter}" for letter in "abcdefghij"), "Ġimgħa"]
+    entries += [f"##{letter}{other}" for letter in "abcdefghijklmno" for other in "abcdefgh"]
+    assert word_rows(vocabulary(entries))["ġimgħa"] == 10
+    assert word_rows(vocabulary(entries))["wa"] == 0
+
+
+def test_an_encoder_without_words_is_refused(encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("earlyrobust.encoders.load_tokenizer", lambda _: vocabulary(["a", "##b", "1"]))
+    with pytest.raises(ResourceError, match="holds no whole words of two or more letters: choose") as error:
+        embedding_neighbours(str(encoder))
+    assert str(encoder) in sentence_of(error)
 
 
 def test_the_embedded_encoder_has_neighbours_by_use() -> None:

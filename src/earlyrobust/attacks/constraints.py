@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from earlyrobust.attacks.asks import Ask, Attacking, NamedModel, fingerprint_as
+from earlyrobust.attacks.resources.folding import fold
 from earlyrobust.attacks.text import Text
 from earlyrobust.errors import ConfigError, ResourceError
 
@@ -97,7 +98,7 @@ class WordSimilarity(Constraint):
         )
 
     def _close(self, old: str, new: str) -> bool:
-        cosine = self._neighbours.cosine(old.lower(), new.lower())
+        cosine = self._neighbours.cosine(fold(old), fold(new))
         return cosine is None or self._minimum is None or cosine >= self._minimum
 
     def describe(self) -> dict[str, Any]:

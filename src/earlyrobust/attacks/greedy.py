@@ -19,6 +19,7 @@ from earlyrobust.attacks.base import Attack, Scored
 from earlyrobust.attacks.constraints import Candidate, Constraint
 from earlyrobust.attacks.example import Example
 from earlyrobust.attacks.models import Victim
+from earlyrobust.attacks.resources.folding import composed
 from earlyrobust.attacks.swaps import Draws, Swaps
 from earlyrobust.attacks.tally import Tally
 from earlyrobust.attacks.text import Text
@@ -41,7 +42,8 @@ class WordSwapAttack(Attack):
     Args:
         swaps: Proposes replacements.
         constraints: Decide which candidates the victim is asked about; applied in this order.
-        stop_words: Words that the attack never changes. The comparison is case-sensitive.
+        stop_words: Words that the attack never changes. The comparison is case-sensitive; the Unicode form
+            does not matter.
         ranking: The measure of a word's importance. "delete": the score of the text without the word. "unk":
             the score of the text with "[UNK]" in place of the word. "weighted-saliency": the softmax over
             all words of the scores as for "unk", times the score of the best replacement (PWWS).
@@ -73,6 +75,7 @@ class WordSwapAttack(Attack):
         self._swaps = swaps
         self._constraints = tuple(constraints)
         self._stop_words = stop_words
+        self._untouched = frozenset(map(composed, stop_words))
         self._ranking = ranking
         self._keeps_first_column = keeps_first_column
         self._ranks_all_words = ranks_all_words
@@ -191,7 +194,7 @@ class WordSwapAttack(Attack):
         return (
             position < len(text.words)
             and position not in text.modified
-            and text.words[position] not in self._stop_words
+            and composed(text.words[position]) not in self._untouched
             and not (
                 self._keeps_first_column and text.joint is not None and text.is_in_first_column(position)
             )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.random import RandomState
 
 from earlyrobust.attacks.asks import Ask, Attacking
+from earlyrobust.attacks.resources.folding import composed, fold
 from earlyrobust.attacks.resources.vectors import WordVectors
 from earlyrobust.attacks.text import Text, words_of
 from earlyrobust.errors import ConfigError
@@ -106,7 +107,7 @@ class NeighbourSwaps(Swaps):
         return bool(self._nearest(word, 1))
 
     def _nearest(self, word: str, count: int) -> list[str]:
-        return self._neighbours.nearest(word.lower() if self._keeps_case else word, count)
+        return self._neighbours.nearest(fold(word) if self._keeps_case else word, count)
 
     def describe(self) -> dict[str, Any]:
         """Return the name of the source, and K."""
@@ -121,6 +122,7 @@ class NeighbourSwaps(Swaps):
 
 def in_case_of(model: str, word: str) -> str:
     """Return a word in the letter case of another word, if that one is lower, UPPER or Capitalised."""
+    model = composed(model)  # so that a letter and its accent count as one letter
     if model.islower():
         return word.lower()
     if model.isupper() and len(model) > 1:

@@ -2,8 +2,9 @@
 
 This module follows TextAttack 0.3.11, so that attacks can be repeated edit for edit. It has the same
 definition of a word, the same rule for the spaces around a deleted word, and the same rule for the positions
-after an edit that turns one word into two. Only Chinese text is different: it is not segmented, so a run of
-characters without a space is one word.
+after an edit that turns one word into two. Two things are different. Chinese text is not segmented, so a run
+of characters without a space is one word. The marks of a letter, such as accents that are characters of their
+own and the vowel signs of Hindi, belong to its word, while TextAttack ends a word there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain, groupby
+from unicodedata import category
 
 from earlyrobust.journal import Edit
 
@@ -19,9 +22,30 @@ from earlyrobust.journal import Edit
 _INNER = "'-_*@"
 # Look-alikes that TextBugger inserts and that are not letters in Unicode.
 _LOOKALIKES = "˗`×"
-_RUN = re.compile(rf"[\w{re.escape(_INNER)}{_LOOKALIKES}]+")
+# Categories of the marks of a letter, which `\w` does not include: accents, vowel signs, points.
+MARKS = frozenset({"Mn", "Mc"})
+# Invisible characters inside words of Persian and Hindi, which join or separate the letters beside them.
+JOINERS = "\u200c\u200d"
 # Joins the columns. No word contains it.
 _JOINT = "\n"
+
+
+def _word_pattern() -> re.Pattern[str]:
+    """Return the pattern of a word: a letter, digit or look-alike, and what may follow inside the word."""
+    # All marks are in these parts of Unicode. Ranges of them make a faster pattern than single characters.
+    characters = map(chr, chain(range(0x300, 0x20000), range(0xE0000, 0xE1000)))
+    runs = [list(run) for is_mark, run in groupby(characters, lambda c: category(c) in MARKS) if is_mark]
+    marks = "".join(f"{run[0]}-{run[-1]}" for run in runs)
+    inner = re.escape(_INNER)
+    plain = rf"[\w{inner}{_LOOKALIKES}]"
+    # Most words end before a character of ASCII, which is recognised faster than it is compared with marks.
+    marked = rf"(?![\0-\x7f])[{marks}{JOINERS}]+"
+    # There is one way to read each text, so that the search takes linear time.
+    inside = rf"{plain}*(?:{marked}(?:{plain}+{marked})*{plain}*)?"
+    return re.compile(rf"(?!_)[\w{_LOOKALIKES}]{inside}(?<![{inner}{JOINERS}])")
+
+
+_WORD = _word_pattern()
 
 
 def words_of(text: str) -> list[str]:
@@ -31,11 +55,8 @@ def words_of(text: str) -> list[str]:
 
 def find_words(text: str) -> Iterator[tuple[int, str]]:
     """Yield the start and the content of each word of a text."""
-    for run in _RUN.finditer(text):
-        left = run.group().lstrip(_INNER)
-        word = left.rstrip(_INNER)
-        if word:
-            yield run.end() - len(left), word
+    for found in _WORD.finditer(text):
+        yield found.start(), found.group()
 
 
 @lru_cache(maxsize=2**16)
@@ -103,13 +124,14 @@ class Text:
         Args:
             position: Position of the word to replace.
             new: The replacement, which may hold one word, several or none. If it holds none, one space beside
-                the old word is removed too.
+                the old word is removed too, unless a mark in the replacement would then belong to the word
+                before.
         """
         old = self.words[position]
         start = self.starts[position]
         before, after = self.full[:start], self.full[start + len(old) :]
         put = _find_in_word(new)
-        if not put and after:
+        if not put and after and _find_in_word(f"a{new}") == ((0, "a"),):
             if position == 0:
                 after = after.removeprefix(" ")
             else:

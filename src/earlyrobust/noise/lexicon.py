@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from earlyrobust.attacks.resources.folding import fold
 from earlyrobust.attacks.resources.neighbours import Neighbours
 from earlyrobust.attacks.resources.stopwords import textfooler_stop_words
 from earlyrobust.attacks.text import words_of
@@ -40,7 +41,7 @@ class Lexicon:
         self.count = count
         self.words = sorted(neighbours)
         self.neighbours = [neighbours[word][:count] for word in self.words]
-        self._index = {word: index for index, word in enumerate(self.words)}
+        self._index = {fold(word): index for index, word in enumerate(self.words)}
 
     @classmethod
     def of(cls, texts: Iterable[Sequence[str]], sources: Sequence[Neighbours], count: int = 8) -> Lexicon:
@@ -55,12 +56,12 @@ class Lexicon:
             ResourceError: If no word of the texts has a neighbour.
         """
         found: dict[str, list[str]] = {}
-        waiting = {word.lower() for columns in texts for text in columns for word in words_of(text)}
+        waiting = {fold(word) for columns in texts for text in columns for word in words_of(text)}
         for _ in range(2):  # the words of the texts, then the neighbours of these words
             for word in waiting:
                 if is_touchable(word) and (near := _nearest(word, sources, count)):
                     found[word] = near
-            waiting = {near.lower() for word in waiting for near in found.get(word, ())} - set(found)
+            waiting = {fold(near) for word in waiting for near in found.get(word, ())} - set(found)
         if not found:
             names = ", ".join(source.name for source in sources)
             raise ResourceError(
@@ -80,27 +81,24 @@ class Lexicon:
         return Lexicon(dict(zip(self.words, self.neighbours, strict=True)), count)
 
     def find(self, word: str) -> int | None:
-        """Return the index of a word in any letter case; None if the word has no neighbours."""
-        return self._index.get(word.lower())
+        """Return the index of a word in any letter case and Unicode form; None if it has no neighbours."""
+        return self._index.get(fold(word))
 
 
 def is_touchable(word: str) -> bool:
     """Return whether noise may change a word, which is no stop word, no negation, and no number."""
-    lower = word.lower()
-    return not (lower in _UNTOUCHED or lower.endswith(("n't", "n’t")) or any(map(str.isdigit, lower)))
+    folded = fold(word)
+    return not (folded in _UNTOUCHED or folded.endswith(("n't", "n’t")) or any(map(str.isdigit, folded)))
 
 
 def _nearest(word: str, sources: Sequence[Neighbours], count: int) -> list[str]:
     """Return the nearest neighbours that noise may put into texts, from each source in turn."""
-    found = [
-        [
-            near
-            for near in source.nearest(word, count + _SPARE)
-            if near.lower() != word and is_touchable(near)
-        ][:count]
-        for source in sources
-    ]
+    offered = [source.nearest(word, count + _SPARE) for source in sources]
+    found = [[near for near in own if fold(near) != word and is_touchable(near)] for own in offered]
     turns = chain.from_iterable(
         (near[place] for near in found if place < len(near)) for place in range(count)
     )
-    return list(dict.fromkeys(turns))[:count]
+    first: dict[str, str] = {}
+    for near in turns:
+        first.setdefault(fold(near), near)
+    return list(first.values())[:count]

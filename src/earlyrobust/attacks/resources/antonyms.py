@@ -8,6 +8,7 @@ from importlib.resources import as_file, files
 
 import pyarrow.parquet as pq
 
+from earlyrobust.attacks.resources.folding import fold
 from earlyrobust.attacks.resources.neighbours import Neighbours
 
 
@@ -38,10 +39,10 @@ class WithoutAntonyms:
 
     def nearest(self, word: str, count: int) -> list[str]:
         """Return up to `count` neighbours of a word that are not its antonyms, nearest first."""
-        antonyms = load_antonyms().get(word.lower(), frozenset())
+        antonyms = load_antonyms().get(fold(word), frozenset())
         # The source may name each antonym once, so it is asked for that many more.
         found = self._neighbours.nearest(word, count + len(antonyms))
-        return [other for other in found if other.lower() not in antonyms][:count]
+        return [other for other in found if fold(other) not in antonyms][:count]
 
     def cosine(self, a: str, b: str) -> float | None:
         """Return the cosine of two words' vectors in the other source; None if that source has no cosine."""

@@ -7,13 +7,17 @@ from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from earlyrobust.attacks.resources.folding import fold
 from earlyrobust.attacks.resources.list_files import read_entries
 from earlyrobust.attacks.resources.places import fingerprint
 from earlyrobust.attacks.text import words_of
+from earlyrobust.errors import ResourceError
 
 
 class NeighbourLists:
-    """A source of neighbours that looks words up in lists, nearest first; letter case does not matter.
+    """A source of neighbours that looks words up in lists, nearest first.
+
+    Neither letter case nor the Unicode form matters: of several spellings of a neighbour, the first counts.
 
     Args:
         entries: Words with their neighbours. Several entries for one word are joined, in their order.
@@ -31,21 +35,24 @@ class NeighbourLists:
     def __init__(self, entries: Iterable[tuple[str, Iterable[str | None] | None]], name: str) -> None:
         self.name = name
         self.unused = 0
-        lists: dict[str, dict[str, None]] = {}
+        # For each word its neighbours, by their folded spelling.
+        lists: dict[str, dict[str, str]] = {}
         for word, others in entries:
-            key = word.strip().lower()
+            key = fold(word.strip())
             usable = [other.strip() for other in others or () if other is not None]
-            usable = [other for other in usable if other and other.lower() != key]
+            usable = [other for other in usable if other and fold(other) != key]
             if not usable or words_of(key) != [key]:
                 self.unused += 1
                 continue
-            lists.setdefault(key, {}).update(dict.fromkeys(usable))
-        self._lists: Mapping[str, list[str]] = {word: list(others) for word, others in lists.items()}
+            listed = lists.setdefault(key, {})
+            for other in usable:
+                listed.setdefault(fold(other), other)
+        self._lists: Mapping[str, list[str]] = {word: list(near.values()) for word, near in lists.items()}
         self.words = len(self._lists)
 
     def nearest(self, word: str, count: int) -> list[str]:
         """Return the first `count` neighbours of a word; an empty list for an unknown word."""
-        return self._lists.get(word.lower(), [])[:count]
+        return self._lists.get(fold(word), [])[:count]
 
     def cosine(self, a: str, b: str) -> None:
         """Return None, because lists hold no vectors."""
@@ -55,10 +62,16 @@ def read_lists(path: Path) -> NeighbourLists:
     """Read neighbour lists from a Parquet, CSV, TSV, JSON or JSONL file; see `read_entries` for the layouts.
 
     Raises:
-        ResourceError: If the file cannot be read, has another layout, or is empty.
+        ResourceError: If the file cannot be read, has another layout, is empty, or has no entry that an
+            attack can use.
     """
     digest = fingerprint(path)
-    return NeighbourLists(read_entries(path), f"neighbour lists {path.name} ({digest[:12]})")
+    lists = NeighbourLists(read_entries(path), f"neighbour lists {path.name} ({digest[:12]})")
+    if not lists.words:
+        raise ResourceError(
+            f"No entry of {path} can be used: an entry should hold a single word and at least one other word."
+        )
+    return lists
 
 
 @cache

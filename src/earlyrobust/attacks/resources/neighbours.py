@@ -36,12 +36,15 @@ class Neighbours(Protocol):
     def nearest(self, word: str, count: int) -> list[str]:
         """Return up to `count` neighbours of a word, nearest first, without the word itself.
 
-        Letter case does not matter. An unknown word has no neighbours.
+        Neither letter case nor the Unicode form matters. An unknown word has no neighbours.
         """
         ...
 
     def cosine(self, a: str, b: str) -> float | None:
-        """Return the cosine of two words' vectors; None if a word is unknown or there are no vectors."""
+        """Return the cosine of two words' vectors; None if a word is unknown or there are no vectors.
+
+        Neither letter case nor the Unicode form matters.
+        """
         ...
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,15 +12,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from earlyrobust.attacks.packing import pack
+from earlyrobust.attacks.resources.folding import fold
+from earlyrobust.attacks.resources.vocabularies import word_rows
 from earlyrobust.errors import ResourceError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 # Least number of neighbours that a search finds and keeps; TextFooler asks for this many.
 REMEMBERED = 50
-# Marks before an entry that begins a word, in byte-level and in SentencePiece vocabularies.
-WORD_START = "Ġ▁"
 # Larger than any rounding error in a cosine of float32 vectors.
 _ROUNDING = 1e-4
 
@@ -30,8 +25,11 @@ _ROUNDING = 1e-4
 class WordVectors:
     """A source of neighbours that compares word vectors by their cosine.
 
+    Neither letter case nor the Unicode form matters: of several spellings of a word, the first one and its
+    vector count.
+
     Args:
-        words: The vocabulary, lower case, each word once.
+        words: The vocabulary.
         matrix: The vectors, of any norm, shape (words, values).
         name: Name of the source in results.
         measures_meaning: Whether the cosine of the vectors measures meaning, so that words of other meanings
@@ -45,8 +43,13 @@ class WordVectors:
     ) -> None:
         self.name = name
         self.measures_meaning = measures_meaning
-        self._words = list(words)
-        self._rows = {word: row for row, word in enumerate(self._words)}
+        first: dict[str, int] = {}
+        for row, word in enumerate(words):
+            first.setdefault(fold(word), row)
+        if len(first) < len(words):
+            matrix = matrix[list(first.values())]
+        self._words = [words[row] for row in first.values()]
+        self._rows = {word: row for row, word in enumerate(first)}
         lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
         self._matrix = (matrix / np.where(lengths > 0, lengths, 1)).astype(np.float32)
         self._product = _product(self._matrix)
@@ -64,7 +67,7 @@ class WordVectors:
 
         Equally near words are in the order of the vocabulary. An unknown word has no neighbours.
         """
-        word = word.lower()
+        word = fold(word)
         if word not in self._rows:
             return []
         count = min(count, len(self._words) - 1)
@@ -75,9 +78,10 @@ class WordVectors:
 
     def cosine(self, a: str, b: str) -> float | None:
         """Return the cosine of two words' vectors; None if one of the words is unknown."""
-        if a not in self._rows or b not in self._rows:
+        row, other = self._rows.get(fold(a)), self._rows.get(fold(b))
+        if row is None or other is None:
             return None
-        return float(self._matrix[self._rows[a]] @ self._matrix[self._rows[b]])
+        return float(self._matrix[row] @ self._matrix[other])
 
     def _search(self, word: str, count: int) -> list[str]:
         own = self._rows[word]
@@ -115,19 +119,22 @@ def _product(matrix: NDArray[np.float32]) -> nn.Module:
 def embedding_neighbours(encoder: str = "minilm") -> WordVectors:
     """Return the words of a pretrained encoder's vocabulary, with its input embeddings as vectors.
 
+    The words are in lower case, see `word_rows`.
+
     Args:
         encoder: An embedded encoder, a local folder, or a name on the Hugging Face hub.
 
     Raises:
         ModelError: If the encoder cannot be loaded, or its architecture is not supported.
-        ResourceError: If its vocabulary holds no whole lower-case words.
+        ResourceError: If its vocabulary holds no whole words.
     """
     from earlyrobust.encoders import load_pretrained, load_tokenizer
 
-    rows = _word_rows(load_tokenizer(encoder))
+    rows = word_rows(load_tokenizer(encoder))
     if not rows:
         raise ResourceError(
-            f"The vocabulary of '{encoder}' holds no lower-case words: choose another encoder."
+            f"The vocabulary of '{encoder}' holds no whole words of two or more letters: choose another "
+            "encoder."
         )
     model = load_pretrained(encoder, ("", " "), seed=0)
     embeddings = model.get_input_embeddings().weight.detach().numpy()
@@ -137,17 +144,3 @@ def embedding_neighbours(encoder: str = "minilm") -> WordVectors:
         f"input embeddings of {encoder}",
         measures_meaning=False,
     )
-
-
-def _word_rows(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
-    """Return the row of each entry of a vocabulary that is a whole word, in the order of the rows."""
-    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
-    # If some entries are marked as the beginning of a word, all other entries continue a word.
-    for pattern in (f"[{WORD_START}]([a-z]{{2,}})", "([a-z]{2,})"):
-        rows: dict[str, int] = {}
-        for entry, row in vocabulary:
-            if match := re.fullmatch(pattern, entry):
-                rows.setdefault(match[1], row)
-        if rows:
-            return rows
-    return {}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from earlyrobust.attacks.resources.folding import fold
 from earlyrobust.attacks.resources.places import nltk_package
 from earlyrobust.attacks.text import words_of
 from earlyrobust.errors import ResourceError
@@ -70,7 +71,7 @@ class WordNet:
         """Return the first `count` synonyms of a word; synonyms of earlier senses come first."""
         found: dict[str, None] = {}
         for part, places in self._places.items():
-            for lemma in self._lemmas_of(word.lower(), part):
+            for lemma in self._lemmas_of(fold(word), part):
                 for place in places[lemma]:
                     found.update(dict.fromkeys(self._words[part][place]))
         found.pop(word, None)
