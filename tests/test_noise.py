@@ -358,6 +358,23 @@ def test_marked_words_are_found_again_in_the_text_with_noise(
     assert read == [tokenizer.tokenize(word) for word in ("schön", "cafe", "हिन्दी", "SCHÖN")]
 
 
+def test_a_word_is_read_if_only_its_last_accent_has_no_token(tokenizer: PreTrainedTokenizerBase) -> None:
+    lexicon = Lexicon({"café": ["bar"], "unfathomably": ["oddly"]}, 1)
+    config = NoiseConfig(rate=0.0, candidates=1)
+    made = TextNoise(lexicon, tokenizer, 2, config=config)
+    for text in ("a café", "a cafe\u0301"):
+        batch = made.batch([(text,)], [0], epoch=0)
+        ((begin, end),) = zip(batch.found.begins, batch.found.ends, strict=True)
+        read = tokenizer.convert_ids_to_tokens(batch.tokens["input_ids"][0, begin:end])
+        assert read == tokenizer.tokenize("café")
+    # A word whose end is cut off is not.
+    pieces = len(tokenizer.tokenize("unfathomably"))
+    assert pieces > 2
+    for length, whole in ((pieces + 2, 1), (pieces + 1, 0)):
+        short = TextNoise(lexicon, tokenizer, 2, config=config, max_length=length)
+        assert len(short.batch([("unfathomably",)], [0], epoch=0).found.rows) == whole
+
+
 def test_several_sources_take_turns() -> None:
     one, two = (
         Listed({"good": ["eye", "boat", "coat"]}),

@@ -155,8 +155,8 @@ def token_neighbours(tokenizer: PreTrainedTokenizerBase, neighbours: WordNeighbo
     index_of = {word: index for index, word in words.items()}
     found = 0
     for index, word in words.items():
-        near = [index_of[other] for other in neighbours.nearest(word, _SEARCHED) if other in index_of]
-        near = near[:count]
+        others = map(str.lower, neighbours.nearest(word, _SEARCHED))
+        near = [index_of[other] for other in others if other in index_of][:count]
         table[index, : len(near)] = torch.tensor(near, dtype=torch.int64)
         found += bool(near)
     if not found:

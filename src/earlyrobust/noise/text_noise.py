@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 import numpy as np
 from safetensors import SafetensorError
@@ -22,7 +23,7 @@ from safetensors import SafetensorError
 from earlyrobust import processes
 from earlyrobust.attacks.characters import DeleteCharacter, InsertCharacter, InsertSpace, SwapCharacters
 from earlyrobust.attacks.swaps import Draws, Swaps, in_case_of
-from earlyrobust.attacks.text import find_words
+from earlyrobust.attacks.text import MARKS, find_words
 from earlyrobust.errors import TrainingError
 from earlyrobust.noise.config import NoiseConfig
 from earlyrobust.noise.gains import (
@@ -233,10 +234,8 @@ class TextNoise:
                 continue
             last = len(text.columns) - 1
             for start, length, index in text.words:
-                begin = encoding.char_to_token(start, last)
-                end = encoding.char_to_token(start + length - 1, last)
-                if begin is not None and end is not None:
-                    found.append((row, begin, end + 1, index, label))
+                if (span := _tokens_of(encoding, text.columns[last], start, length, last)) is not None:
+                    found.append((row, *span, index, label))
         return found
 
     def aims(self, gradient: Tensor, tokens: Tensor, weight: Tensor, found: Occurrences) -> list[Aim]:
@@ -332,3 +331,17 @@ def _misspell(word: str, random: Draws) -> str:
     """Return a word with a letter deleted, inserted or swapped, or a space in it; a short word may stay."""
     how = _MISSPELLINGS[random.randint(len(_MISSPELLINGS))]
     return next(iter(how.words(word, random)), word)
+
+
+def _tokens_of(encoding: Any, text: str, start: int, length: int, column: int) -> tuple[int, int] | None:
+    """Return the first token of a word and the token after its last one; None unless the whole word is read.
+
+    A tokenizer may drop the marks of letters, such as accents that are characters of their own.
+    """
+    tokens = [encoding.char_to_token(place, column) for place in range(start, start + length)]
+    read = [token for token in tokens if token is not None]
+    whole = all(
+        token is not None or category(character) in MARKS
+        for token, character in zip(tokens, text[start : start + length], strict=True)
+    )
+    return (read[0], read[-1] + 1) if read and whole else None
