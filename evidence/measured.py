@@ -28,8 +28,8 @@ NOISE_COMPARISONS = {
 }
 # The method of the paper, and the method under noise.
 METHOD, NOISE = "earlyrobust", "earlyrobust-noise"
-# The arm with random tickets.
-CHANCE = "random ticket"
+# The arm with random tickets, and the one whose noise takes its words from another list than the attacks.
+CHANCE, OTHER_WORDS = "random ticket", "noise from WordNet"
 # The rivals of the method under noise: fine-tuning, PGD with five steps and one, and other methods.
 RIVALS = ("finetune", "pgd-5", "pgd-1", "fat", "flooding", METHOD)
 MEAN_AUA = of_attack(AUA, OVERALL)

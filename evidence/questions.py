@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from measured import CHANCE, METHOD, NOISE, RECORDS, RIVALS, Gaps, Measured, markdown, tell
+from measured import CHANCE, METHOD, NOISE, OTHER_WORDS, RECORDS, RIVALS, Gaps, Measured, markdown, tell
 
 from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.reports.tables import Cell
@@ -40,6 +40,10 @@ def questions_of_noise(rivals: Sequence[Measured], changed: Sequence[Measured]) 
         yield (
             "Is a ticket under text noise more robust than its rivals?",
             against(rivals, NOISE, RIVALS),
+        )
+        yield (
+            "Does the gain hold against words that the training did not use?",
+            against(rivals, OTHER_WORDS, [*RIVALS, NOISE]),
         )
         yield "What does the search add to training under text noise?", against(rivals, NOISE, [CHANCE])
     if changed:

@@ -18,6 +18,7 @@ import questions_preset
 from earlyrobust.analysis.comparison import Comparison
 from earlyrobust.data.tasks import TASKS
 from earlyrobust.options.methods import METHODS
+from earlyrobust.pipeline.noising import NoiseChoice
 
 ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "evidence"
@@ -93,6 +94,24 @@ def test_all_arms_of_a_seed_had_the_same_texts(folder: Path) -> None:
     for seed in comparison.record.seeds:
         trained = [runs[seed] for runs in comparison.runs.values() if seed in runs]
         assert len({run.data.fingerprint for run in trained}) == 1, seed
+
+
+def test_the_attacks_know_the_words_of_the_noise_but_for_the_arm_with_other_words() -> None:
+    """The pages say so, and a list of neighbours is easily taken for another."""
+    runs = Comparison.load(EVIDENCE / "records" / "method-sst2").runs
+    for arm in (measured.NOISE, measured.OTHER_WORDS):
+        assert runs[arm]
+        for run in runs[arm].values():
+            of_attacks = {
+                attack.settings["neighbours"]
+                for attack in run.model.attacks.values()
+                if attack.settings.get("neighbours")
+            }
+            list_of_attacks = Path(run.config["neighbours"]).name
+            assert len(of_attacks) == 1
+            assert list_of_attacks in of_attacks.pop()
+            of_noise = NoiseChoice.parse(run.config["noise"] or "learned").sources or (list_of_attacks,)
+            assert (list_of_attacks in of_noise) == (arm == measured.NOISE)
 
 
 @pytest.mark.parametrize("folder", [*RECORDS, EVIDENCE / "attacks"], ids=lambda folder: folder.name)
