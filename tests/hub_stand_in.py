@@ -64,6 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
                 if entry["key"] == "file":
                     content = base64.b64decode(entry["value"]["content"])
                     self.server.files[repo][entry["value"]["path"]] = content
+                elif entry["key"] == "deletedFile":
+                    del self.server.files[repo][entry["value"]["path"]]
             url = f"{self.server.url}/{repo}/commit/{COMMIT}"
             return self._answer({"commitUrl": url, "commitOid": COMMIT, "success": True, "hookOutput": ""})
         return self._answer({"error": f"no {path} here"}, 404)
@@ -74,7 +76,11 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer({"type": "user", "name": "me", "orgs": [], "auth": {}})
         if path.startswith("/api/models/"):
             repo = "/".join(path.split("/")[3:5])
-            if repo in self.server.files and "/tree/" not in path:
+            if repo in self.server.files and "/tree/" in path:
+                files = self.server.files[repo].items()
+                tree = [{"type": "file", "path": name, "size": len(one), "oid": ""} for name, one in files]
+                return self._answer(tree)
+            if repo in self.server.files:
                 siblings = [{"rfilename": name} for name in self.server.files[repo]]
                 return self._answer(
                     {"id": repo, "sha": COMMIT, "siblings": siblings, "tags": [], "private": False}

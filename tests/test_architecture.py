@@ -45,11 +45,11 @@ ALLOWED: dict[str, set[str]] = {
     "trainer": {"adversarial", "compiled", "encoders", "families", "noise", "tickets"},
     "search": {"adversarial", "families", "pruning", "settling", "tickets", "trainer"},
     "evaluation": {
-        *("attacks", "data", "encoders", "families", "journal", "onnx_classifier", "results", "statistics"),
-        "tickets",
+        *("attacks", "data", "encoders", "extensions", "families", "journal", "onnx_classifier", "results"),
+        *("statistics", "tickets"),
     },
     "export": {"families", "onnx_classifier", "pruning"},
-    "workspace": {"encoders", "journal", "options", "results", "tickets"},
+    "workspace": {"encoders", "extensions", "journal", "options", "results", "tickets"},
     "pipeline": {
         *("adversarial", "analysis", "attacks", "data", "encoders", "evaluation", "extensions", "families"),
         *(

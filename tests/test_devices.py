@@ -259,7 +259,7 @@ def test_weights_of_passes_that_miss_one_are_no_step(tmp_path):
         def _step(self, perturbation, passes):
             return passes.accumulate(0.5)
 
-    with pytest.raises(RuntimeError, match=r"add up to 0\.5"):
+    with pytest.raises(ConfigError, match=r"test_devices:.*Half add up to 0\.5: let those of the"):
         tiny.step(tmp_path, tiny.classifier(), tiny.batch(), Half())
 
 

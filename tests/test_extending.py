@@ -35,8 +35,10 @@ from earlyrobust.families import table as family_table
 from earlyrobust.options.comparison import CompareConfig
 from earlyrobust.options.methods import METHODS, Method
 from earlyrobust.options.run import RunConfig
+from earlyrobust.pipeline.adversaries import make_adversary
 from earlyrobust.pipeline.attacks import build_attacks
-from earlyrobust.pipeline.recipe import Recipe, make_adversary
+from earlyrobust.pipeline.foreign import blaming
+from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.results import AttackReport, RunRecord
 from earlyrobust.search import SEARCHES, EarlyRobustSearch
 
@@ -260,8 +262,9 @@ def test_a_family_that_cannot_be_loaded_is_told_of(
 
 BROKEN = """
 import abc
-from earlyrobust.adversarial import Adversary
-from earlyrobust import TextBugger
+from earlyrobust.adversarial import Adversary, AdversaryConfig
+from earlyrobust.attacks.swaps import Swaps
+from earlyrobust import EarlyRobustSearch, TextBugger, WordSwapAttack
 class Unfinished(Adversary):
     def cost(self, layers):
         return 1
@@ -269,6 +272,88 @@ class Anonymous(TextBugger):
     pass
 class Outside(TextBugger):
     name = "../outside"
+class Three(TextBugger):
+    name = 3
+class Constructed(TextBugger):
+    name = "constructed"
+    def __init__(self, resources):
+        raise ValueError("no attack today.")
+
+class Good(Adversary):
+    Config = AdversaryConfig
+    def cost(self, layers):
+        return 1
+    def _step(self, perturbation, passes):
+        return passes.accumulate()
+class Prepared(Good):
+    def prepare(self, tokenizer, resources):
+        pass
+class Unprepared(Good):
+    def prepare(self, tokenizer, resources):
+        raise KeyError("word")
+class Raising(Good):
+    def _step(self, perturbation, passes):
+        return passes.missing
+class Lossless(Good):
+    def _step(self, perturbation, passes):
+        passes.accumulate()
+class Floating(Good):
+    def _step(self, perturbation, passes):
+        return float(passes.accumulate())
+class Idle(Good):
+    def _step(self, perturbation, passes):
+        return passes.tokens.sum()
+class Costly(Good):
+    def cost(self, layers):
+        return "much"
+class Made(Good):
+    def __init__(self, **settings):
+        raise ValueError("no adversary today.")
+class Narrow(Good):
+    def __init__(self, length):
+        super().__init__()
+class Bare(Adversary):
+    cost, _step = Good.cost, Good._step
+
+class Inherited(EarlyRobustSearch):
+    pass
+class Taken(EarlyRobustSearch):
+    name = "random"
+class Failing(EarlyRobustSearch):
+    name = "failing"
+    def _draw(self, origin):
+        raise RuntimeError("no ticket today.")
+class Empty(EarlyRobustSearch):
+    name = "empty"
+    def _draw(self, origin):
+        pass
+class Unset(EarlyRobustSearch):
+    name = "unset"
+    Config = None
+
+class Letters(Swaps):
+    def words(self, word, random):
+        return "abc"
+class Numbers(Swaps):
+    def words(self, word, random):
+        return [1, 2]
+class Nothing(Swaps):
+    def words(self, word, random):
+        pass
+class Wordless(Swaps):
+    def words(self, word, random):
+        raise LookupError("no word today.")
+class ByLetters(WordSwapAttack):
+    name = "by-letters"
+    swaps = Letters
+    def __init__(self, resources=None):
+        super().__init__(swaps=self.swaps(), constraints=[], stop_words=frozenset(), ranking="delete")
+class ByNumbers(ByLetters):
+    name, swaps = "by-numbers", Numbers
+class ByNothing(ByLetters):
+    name, swaps = "by-nothing", Nothing
+class ByWordless(ByLetters):
+    name, swaps = "by-wordless", Wordless
 """
 
 
@@ -287,6 +372,35 @@ class Outside(TextBugger):
         (("--attack", "mine:RandomStep"), "is no attack: it must be a class derived from"),
         (("--attack", "broken:Anonymous"), "has the name 'textbugger', by which records tell attacks apart"),
         (("--attack", "broken:Outside"), "has the name '../outside'"),
+        (("--attack", "broken:Three"), "has the name 3, by which records tell attacks apart"),
+        (
+            ("--attack", "broken:Constructed"),
+            "broken:Constructed.__init__ (line 18 of {file}) fails (ValueError: no attack today): correct it",
+        ),
+        (
+            ("--adversary", "broken:Prepared"),
+            "prepare of broken:Prepared returned NoneType, but must return an Adversary.",
+        ),
+        (
+            ("--adversary", "broken:Unprepared"),
+            "broken:Unprepared.prepare (line 31 of {file}) fails (KeyError",
+        ),
+        (("--adversary", "broken:Costly"), "cost of broken:Costly returned str, but must return a number."),
+        (("--adversary", "broken:Made"), "fails (ValueError: no adversary today): correct it"),
+        (
+            ("--adversary", "broken:Narrow"),
+            "broken:Narrow.__init__ fails (TypeError: Narrow.__init__() missing 1 required positional",
+        ),
+        (
+            ("--adversary", "broken:Bare"),
+            "broken:Bare.__init__ fails (AttributeError: 'Bare' object has no a",
+        ),
+        (
+            ("--search", "broken:Inherited"),
+            "The search 'broken:Inherited' has the name 'earlyrobust', by which records tell searches apart",
+        ),
+        (("--search", "broken:Taken"), "has the name 'random', by which records tell searches apart"),
+        (("--search", "broken:Unset"), "broken:Unset.Config fails (TypeError"),
         (("--attack", "mine:DoubledLetters,mine:DoubledLetters"), ""),
     ],
 )
@@ -300,8 +414,64 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
         return
     done = call("run", "--model", encoder, "--train-file", reviews, "--output", mine / "run", *options)
     sys.modules.pop("broken", None)
-    assert (done.code, sentence in done.err, "Traceback" in done.err) == (2, True, False), done.err
+    told = sentence.format(file=mine / "broken.py")
+    assert (done.code, told in done.err, "Traceback" in done.err) == (2, True, False), done.err
     assert not (mine / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--adversary", "Raising"), "broken:Raising._step (line {line} of {file}) fails (AttributeError: "),
+        (("--adversary", "Lossless"), "_step of broken:Lossless returned NoneType, but must return the loss"),
+        (("--adversary", "Floating"), "_step of broken:Floating returned float, but must return the loss"),
+        (("--adversary", "Idle"), "The weights of the passes of broken:Idle add up to 0: let those of"),
+        (("--search", "Failing"), "broken:Failing._draw (line {line} of {file}) fails (RuntimeError: no ti"),
+        (("--search", "Empty"), "run of broken:Empty returned NoneType, but must return a Ticket or a Weigh"),
+        (("--attack", "ByLetters"), "broken:Letters proposed 'abc' for a word, but must propose a list of w"),
+        (("--attack", "ByNumbers"), "broken:Numbers proposed [1, 2] for a word, but must propose a list of"),
+        (("--attack", "ByNothing"), "broken:Nothing proposed None for a word, but must propose a list of"),
+        (("--attack", "ByWordless"), "broken:Wordless.words (line {line} of {file}) fails (LookupError: no"),
+    ],
+)
+def test_what_fails_at_work_is_said_in_a_sentence(
+    mine: Path, encoder: Path, reviews: Path, options: tuple[str, str], sentence: str
+) -> None:
+    (mine / "broken.py").write_text(BROKEN, encoding="utf-8")
+    name, kind = options
+    plain = () if name == "--search" else ("--method", "finetune")
+    rest = ("--examples", 5) if name == "--attack" else ("--no-attack",)
+    short = ("--epochs", "0.2", "--search-epochs", "0.3", "--search-adversary", "none", "--no-dense")
+    given = ("--model", encoder, "--train-file", reviews, "--output", mine / "run", *short)
+    done = call("run", *given, *plain, *rest, name, f"broken:{kind}")
+    sys.modules.pop("broken", None)
+    assert done.code == 2, done.err
+    wanted = re.escape(sentence).replace(r"\{line\}", r"\d+")
+    wanted = wanted.replace(r"\{file\}", re.escape(str(mine / "broken.py")))
+    assert re.search(wanted, done.err), done.err
+
+
+def test_an_error_of_ours_is_not_blamed_on_a_class_of_the_user() -> None:
+    class Foreign:
+        def call(self) -> None:
+            raise MemoryError
+
+    def ours() -> None:
+        raise KeyError("x")
+
+    for kinds in ((), (None,), (EarlyRobustSearch,)):
+        with pytest.raises(KeyError), blaming(*kinds):
+            ours()
+    with pytest.raises(MemoryError), blaming(Foreign):
+        Foreign().call()
+    with pytest.raises(ModelError, match=r"^as it is$"), blaming(Foreign):
+        raise ModelError("as it is")
+    with pytest.raises(KeyError), blaming(type("Other", (), {"__module__": "other"})):
+        ours()
+    here = r"ours \(line .*\) fails \(KeyError: 'x'\): correct it"
+    with pytest.raises(ConfigError, match=here) as caught, blaming(Foreign):
+        ours()
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 def test_installed_packages_have_short_names(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import random
 import re
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -553,3 +556,36 @@ def test_of_several_processes_the_first_alone_writes_and_speaks(
         fit(encoder, train_dataset=classes(reviews), output=tmp_path / "run", **PLAIN)
     assert not (tmp_path / "run").exists()
     assert "The run begins" not in capsys.readouterr().err
+
+
+def test_a_call_leaves_the_process_as_it_was(encoder: Path, reviews: Path, tmp_path: Path) -> None:
+    """Its trainings seed all random numbers, and record gradients where the caller has switched them off."""
+
+    def surroundings() -> tuple[Any, ...]:
+        states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+        return *states, [*warnings.filters], torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+
+    for switched_off in (torch.no_grad, torch.inference_mode):
+        with switched_off():
+            before = surroundings()
+            made = fit(str(encoder), train_dataset=reviews, output=tmp_path / switched_off.__name__, **PLAIN)
+            assert surroundings() == before
+    assert made.record.model.test.total
+    before = surroundings()
+    with pytest.raises(EarlyRobustError):
+        fit(str(encoder), train_dataset=reviews, output=tmp_path / "no_grad", **PLAIN | {"seed": 5})
+    assert surroundings() == before
+
+
+def test_an_adversary_of_a_script_is_told_of(
+    encoder: Path, reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = type("Mine", (FreeLB,), {"__module__": "__main__"})
+    monkeypatch.setattr(sys.modules["__main__"], "Mine", mine, raising=False)
+    told = Told()
+    options = {**PLAIN, "output": tmp_path / "run", "observer": told}
+    fit(str(encoder), train_dataset=reviews, adversary=mine(steps=1), **options)
+    assert (
+        "No command can continue this run, because Mine is defined in a notebook or script: define"
+        in " ".join(told.notes)
+    )

@@ -10,7 +10,7 @@ import torch
 from earlyrobust.adversarial import Flooding
 from earlyrobust.adversarial.flooding import flooded
 from earlyrobust.errors import ConfigError
-from earlyrobust.pipeline.recipe import make_adversary
+from earlyrobust.pipeline.adversaries import make_adversary
 from earlyrobust.trainer import AdversarialTrainer
 from earlyrobust.trainer.weighting import WeightedLoss
 

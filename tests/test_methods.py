@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,94 @@ def test_a_method_without_a_ticket_cannot_be_searched(encoder: Path, few: Path, 
     assert outcome.code == 2
     assert "'pgd' has no ticket" in outcome.err
     assert not (tmp_path / "x").exists()
+
+
+def tuned(*options: Any) -> tuple[Path, str]:
+    """Fine-tune a ticket by the command line, and return the folder and what the command told."""
+    outcome = call("finetune", "--no-attack", *QUICK[:6], *options)
+    assert outcome.code == 0, outcome
+    return Path(options[options.index("--output") + 1]), " ".join(outcome.out.split())
+
+
+@pytest.mark.parametrize("method", ["pgd", "earlyrobust-noise", "robust-ticket"])
+def test_a_ticket_is_trained_without_what_a_file_says_of_methods_and_searches(
+    method: str, run: Any, encoder: Path, few: Path, tmp_path: Path
+) -> None:
+    ticket = run("--method", "earlyrobust")[0]
+    places = ("--ticket", ticket, "--model", encoder, "--train-file", few)
+    (tmp_path / "file.yaml").write_text(
+        f"method: {method}\nheads: 0.5\nsearch: earlybert\ngamma: 0.3\n", encoding="utf-8"
+    )
+    plain, _ = tuned(*places, "--output", tmp_path / "plain")
+    by_file, told = tuned(*places, "--config", tmp_path / "file.yaml", "--output", tmp_path / "file")
+    one, other = weights_of(plain), weights_of(by_file)
+    assert all(np.array_equal(weight, other[name]) for name, weight in one.items())
+    assert "these options are not used: method, heads, search, gamma." in told
+    config = RunRecord.load(by_file).config
+    left = RunRecord.load(plain).config
+    assert {**config, "output": None} == {**left, "output": None}
+    # The file that the fine-tuning has written says nothing that it does not use.
+    _, again = tuned("--ticket", ticket, "--config", by_file / "config.yaml", "--output", by_file)
+    assert "not used" not in again
+
+
+def test_the_file_of_a_run_is_good_for_its_ticket(run: Any, tmp_path: Path) -> None:
+    folder, _ = run("--method", "earlyrobust", "--heads", "0.5")
+    place, told = tuned(*("--ticket", folder, "--config", folder / "config.yaml", "--output", tmp_path / "x"))
+    # The ticket has the heads of the file.
+    idle = "search_adversary, miniepoch, miniepoch_min_steps, draw_after"
+    assert f"these options are not used: {idle}." in told
+    assert RunRecord.load(place).config["heads"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("ticket", ["earlyrobust", "robust-ticket"])
+def test_a_ticket_is_trained_without_the_announcement_of_a_search(
+    ticket: str, run: Any, encoder: Path, few: Path, tmp_path: Path
+) -> None:
+    places = ("--ticket", run("--method", ticket)[0], "--model", encoder, "--train-file", few)
+    _, told = tuned(*places, "--output", tmp_path / "plain")
+    assert "times the passes" not in told
+    assert "Search and training" not in told
+    _, told = tuned(*places, "--adversary", "freelb,steps=2", "--output", tmp_path / "freelb")
+    assert "The training takes 2.0 times the passes of plain fine-tuning" in told
+
+
+def test_a_ticket_over_weights_says_that_it_does_not_start_at_random(
+    run: Any, encoder: Path, few: Path, tmp_path: Path
+) -> None:
+    places = ("--ticket", run("--method", "robust-ticket")[0], "--model", encoder, "--train-file", few)
+    plain, _ = tuned(*places, "--output", tmp_path / "plain")
+    place, told = tuned(*places, "--start", "random", "--output", tmp_path / "x")
+    assert "single weights to zero, so --start random has no effect" in told
+    assert RunRecord.load(place).config["start"] is None
+    assert all(np.array_equal(one, weights_of(plain)[name]) for name, one in weights_of(place).items())
+
+
+def test_a_search_alone_has_a_limit_of_its_own(
+    encoder: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ("--method", "earlyrobust-noise", "--model", encoder, "--train-file", few, "--batch-size", 8)
+    done = call("search", *options, "--search-epochs", 4, "--output", "long")
+    assert done.code == 0, done
+    trace = Ticket.from_pretrained(tmp_path / "long" / "ticket").trace
+    assert trace is not None
+    assert trace.epochs == 4
+    assert "its limit: the masks have not settled" in done.out
+    assert "raise --search-epochs or lower --miniepoch-min-steps" in done.out
+    assert not set(re.findall(r"--[a-z-]+", done.out)) - _flags_of_search() - {"--ticket"}
+    short = ("--search-epochs", "0.5", "--start", "continued")
+    done = call("search", *options, *short, "--output", "short")
+    assert done.code == 0, done
+    assert "This search does not use --start." in done.out
+    # The limit of a run is that of search and fine-tuning together.
+    done = call("run", *options, "--epochs", 3, "--search-epochs", 4, "--no-attack", "--output", "run")
+    assert done.code == 2
+    assert "may take 4 epochs, but it and the fine-tuning have 3 together: raise --epochs" in done.err
+
+
+def _flags_of_search() -> set[str]:
+    return set(re.findall("--[a-z-]+", call("search", "--help").out))
 
 
 # --- recipes -----------------------------------------------------------------------------------------------
@@ -570,6 +659,35 @@ def test_a_search_on_few_texts_has_time_to_settle_or_says_that_it_has_not(option
 def test_the_cost_of_a_recipe_counts_its_passes(options: dict[str, Any], passes: float) -> None:
     recipe = Recipe.of(RunConfig.parse(options).resolved())
     assert recipe.most_passes(6) == pytest.approx(passes)
+
+
+@pytest.mark.parametrize(
+    ("options", "passes"),
+    [
+        ({"method": "earlyrobust", "epochs": 3}, 5),
+        ({"method": "earlyrobust", "adversary": "pgd"}, 5),
+        ({"method": "earlyrobust-noise", "noise": "gradient"}, 1 + 2 / 3),
+        ({"method": "earlybert"}, 1),
+        ({"search": "random"}, 0),
+        # A dense model is fine-tuned for three epochs, and searched for one.
+        ({"method": "robust-ticket", "epochs": 3}, 3 + 5),
+    ],
+    ids=str,
+)
+def test_the_cost_of_a_search_alone_is_that_of_its_steps(options: dict[str, Any], passes: float) -> None:
+    recipe = Recipe.for_search(RunConfig.parse(options).resolved())
+    assert recipe.most_passes(6) == pytest.approx(passes)
+
+
+@every_method
+def test_a_ticket_is_trained_by_no_method(name: str) -> None:
+    recipe = Recipe.for_ticket(RunConfig(method=name, search="earlybert", epochs=2))
+    assert recipe.is_plain
+    assert (recipe.start, recipe.epochs, recipe.most_passes(6)) == ("pretrained", 2, 1)
+    recipe = Recipe.for_ticket(RunConfig(method=name, noise="learned", adversary="pgd", start="random"))
+    assert type(recipe.adversary).__name__ == "PGD"
+    assert recipe.noise is not None
+    assert recipe.start == "random"
 
 
 @pytest.mark.parametrize(("method", "told"), [("earlyrobust", True), ("finetune", False)])

@@ -24,7 +24,7 @@ from earlyrobust.cli.examples import EXAMPLES
 from earlyrobust.data.corpus import LABEL_NAMES
 from earlyrobust.data.tasks import TASKS
 from earlyrobust.options.run import OWN_DATA, RunConfig
-from earlyrobust.pipeline.recipe import make_adversary
+from earlyrobust.pipeline.adversaries import make_adversary
 from earlyrobust.reports import pages
 from earlyrobust.search import EarlyRobustSearch, SearchConfig
 from earlyrobust.workspace import finding

@@ -18,9 +18,11 @@ from hypothesis.extra import numpy as arrays
 from models import HEADS, LAYERS, NEURONS, assert_equal_tickets, searched_ticket, ticket
 from safetensors.numpy import load_file, save_file
 
-from earlyrobust.errors import ConfigError, EarlyRobustError, TicketError
+from earlyrobust.errors import ConfigError, EarlyRobustError, OutputError, TicketError
 from earlyrobust.tickets.drawing import draw_at_random, draw_mask, entries_to_cut, is_undecided, mask_distance
 from earlyrobust.tickets.ticket import JSON_NAME, TENSORS_NAME, Ticket
+from earlyrobust.tickets.weight_ticket import WeightTicket
+from earlyrobust.workspace.finding import find_ticket
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 9))
 TIED = st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0])
@@ -274,6 +276,9 @@ def with_empty_layer(mask: np.ndarray) -> np.ndarray:
         pytest.param({"head_scores": np.ones((LAYERS, HEADS + 1), np.float32)}, id="head scores do not fit"),
         pytest.param({"neuron_scores": np.ones((1, NEURONS), np.float32)}, id="neuron scores do not fit"),
         pytest.param({"trace": searched_ticket("bert").trace, "heads": FULL_HEADS[:, :2]}, id="trace"),
+        pytest.param({"heads": FULL_HEADS.tolist()}, id="a list of heads"),
+        pytest.param({"neurons": None}, id="no neurons"),
+        pytest.param({"head_scores": [[1.0] * HEADS] * LAYERS}, id="a list of scores"),
     ],
 )
 def test_a_ticket_whose_parts_do_not_fit_is_refused(parts: dict[str, Any]) -> None:
@@ -291,6 +296,44 @@ def test_save_and_load(make: Callable[[str], Ticket], tmp_path: Path) -> None:
     saved.save_pretrained(str(folder))
     assert_equal_tickets(Ticket.from_pretrained(str(folder)), saved)
     assert {path.name for path in folder.iterdir()} == {JSON_NAME, TENSORS_NAME, "other.txt"}
+
+
+def test_a_folder_holds_one_ticket(tmp_path: Path) -> None:
+    whole = ticket("bert")
+    weights = WeightTicket("bert", {"a.weight": np.eye(3, dtype=bool)})
+    for saved in (weights, whole, weights):
+        saved.save_pretrained(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {*saved.FILES}
+        assert find_ticket(tmp_path) == saved
+    # An earlier version may have left both.
+    whole.save_pretrained(tmp_path / "other")
+    for file in (tmp_path / "other").iterdir():
+        file.rename(tmp_path / file.name)
+    with pytest.raises(
+        TicketError, match=r"two tickets in .*, ticket\.json and weight_ticket\.json: move one"
+    ):
+        find_ticket(tmp_path)
+
+
+def test_a_failing_save_leaves_the_ticket_of_the_other_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = WeightTicket("bert", {"a.weight": np.eye(3, dtype=bool)})
+    weights.save_pretrained(tmp_path)
+    monkeypatch.setattr("safetensors.numpy.save_file", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        ticket("bert").save_pretrained(tmp_path)
+    assert find_ticket(tmp_path) == weights
+
+
+def test_a_file_is_no_folder_of_a_ticket(tmp_path: Path) -> None:
+    file = tmp_path / "file.csv"
+    file.write_text("text", encoding="utf-8")
+    for place in (file, file / "deeper"):
+        with pytest.raises(OutputError, match=r"file\.csv' is not a folder that can be written to") as error:
+            ticket("bert").save_pretrained(place)
+        one_sentence(error)
+    assert file.read_text(encoding="utf-8") == "text"
 
 
 def test_masks_are_stored_by_value_however_they_lie_in_memory(tmp_path: Path) -> None:

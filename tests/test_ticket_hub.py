@@ -93,7 +93,8 @@ def test_what_is_pushed_is_loaded_again(
     assert url == "https://hub/me/my-ticket/commit/1"
     assert client.made == {"name": "me/my-ticket", "private": True, "exist_ok": True}
     assert client.token == "x"
-    assert client.options == {"revision": "v1", "commit_message": "1"}
+    others = [name for kind in (Ticket, WeightTicket) if not isinstance(ticket, kind) for name in kind.FILES]
+    assert client.options == {"revision": "v1", "commit_message": "1", "delete_patterns": others}
     for name, content in client.files.items():
         (tmp_path / name).write_bytes(content)
     assert type(ticket).from_pretrained(tmp_path).fingerprint == ticket.fingerprint

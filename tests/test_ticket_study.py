@@ -299,3 +299,27 @@ def test_an_unknown_scope_is_refused() -> None:
             ConfigError, match=r"^The scope is '(layer|Global)', but must be one of global, lay"
         ):
             draw()
+
+
+def test_a_generator_of_tickets_is_merged_as_a_list_is() -> None:
+    tickets = [scored(1), scored(2)]
+    assert merge_tickets(ticket for ticket in tickets) == merge_tickets(tickets)
+    with pytest.raises(TicketError, match="name two or more"):
+        merge_tickets(iter(()))
+
+
+@pytest.mark.parametrize("ratio", ["0.5", [0.5], True, None])
+def test_a_ratio_that_is_no_number_is_refused(ratio: object) -> None:
+    with pytest.raises(ConfigError, match=r"^The ratio is .*: choose a number of at least 0 and below 1\.$"):
+        draw_mask(np.arange(6, dtype=np.float32).reshape(2, 3), ratio)  # type: ignore[arg-type]
+    if ratio is not None:
+        with pytest.raises(ConfigError, match=r"^The ratio is "):
+            redraw_ticket(scored(1), ratio, None)  # type: ignore[arg-type]
+    assert redraw_ticket(scored(1), np.float32(0.5)).head_sparsity == 0.5  # type: ignore[arg-type]
+
+
+def test_what_is_no_ticket_over_heads_is_refused() -> None:
+    weights = WeightTicket("bert", {"a": np.ones((2, 2), bool)})
+    for call_ in (lambda: merge_tickets([scored(1), weights]), lambda: compare_tickets(weights, scored(1))):
+        with pytest.raises(TicketError, match=r"^A WeightTicket is among the tickets: "):
+            call_()

@@ -149,6 +149,12 @@ def assert_equal(one: WeightTicket, other: WeightTicket) -> None:
         models.assert_equal_arrays(mask, other.masks[name])
 
 
+def test_a_mask_that_is_no_array_is_refused() -> None:
+    with pytest.raises(TicketError) as error:
+        WeightTicket("bert", {"a.weight": [[True, False]]})  # type: ignore[dict-item]
+    assert "The a.weight of a ticket are a list" in one_sentence(error)
+
+
 def test_counts_by_hand() -> None:
     made = WeightTicket("bert", {"a": np.array([[1, 0], [1, 1]], bool), "b": np.array([[0, 0, 1, 0]], bool)})
     assert (made.weights, made.kept, made.sparsity) == (8, 4, 0.5)

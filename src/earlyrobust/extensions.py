@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.metadata
 import inspect
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from earlyrobust.errors import ConfigError
@@ -81,6 +84,42 @@ def find_class(
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise ConfigError(f"'{name}' does not have all methods of its kind: write {missing}.")
     return cast("type[T]", found)
+
+
+def code_of(kind: type) -> str | None:
+    """Return a hash of the files that define a class from outside this package, which shows a later edit.
+
+    The files are the modules of the class and of its base classes, without those of this package and of
+    Python itself.
+
+    Args:
+        kind: The class.
+
+    Returns:
+        The SHA-256. None for a class of this package, and for a class without a file, as in a notebook.
+    """
+    known = {"earlyrobust", *sys.stdlib_module_names}
+    modules = {base.__module__ for base in kind.__mro__ if base.__module__.partition(".")[0] not in known}
+    files = [getattr(sys.modules.get(module), "__file__", None) for module in sorted(modules)]
+    try:
+        content = [Path(file).read_bytes() for file in files if file is not None]
+    except OSError:  # the module comes from an archive, or its file is gone
+        return None
+    return hashlib.sha256(b"".join(content)).hexdigest() if content else None
+
+
+def code_named(kind: str, name: str) -> str | None:
+    """Return `code_of` of the class of a name; None also for a class that cannot be imported.
+
+    Args:
+        kind: The kind of class, a key of `GROUPS`.
+        name: A name as for `find_class`.
+    """
+    with suppress(Exception):  # code of another package can raise anything, and `find_class` tells of it
+        entry = None if ":" in name else installed(kind).get(name)
+        if ":" in name or entry is not None:
+            return code_of(_imported(kind, name) if entry is None else entry.load())
+    return None
 
 
 def _imported(kind: str, name: str) -> Any:

@@ -237,8 +237,18 @@ class Adversary(ABC):
 
         Returns:
             The loss to report, a detached scalar.
+
+        Raises:
+            ConfigError: If `_step` of a class of the user's own returns something else.
         """
-        return self._step(Perturbation(embedding, mask), passes)
+        loss: Any = self._step(Perturbation(embedding, mask), passes)
+        if not isinstance(loss, Tensor):
+            kind = type(self)
+            raise ConfigError(
+                f"_step of {kind.__module__}:{kind.__qualname__} returned {type(loss).__name__}, but must "
+                "return the loss, a tensor of one number."
+            )
+        return loss
 
     @property
     def replays(self) -> int:

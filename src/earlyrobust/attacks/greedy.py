@@ -8,7 +8,8 @@ change, and the measure of importance.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import reprlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -23,6 +24,7 @@ from earlyrobust.attacks.resources.folding import composed
 from earlyrobust.attacks.swaps import Draws, Swaps
 from earlyrobust.attacks.tally import Tally
 from earlyrobust.attacks.text import Text
+from earlyrobust.errors import ConfigError
 from earlyrobust.journal import AttackedExample, Status
 
 # The text that replaces a word while its importance is measured.
@@ -232,8 +234,20 @@ class WordSwapAttack(Attack):
         return candidates
 
     def propose(self, text: Text, position: int, random: Draws) -> Attacking[list[str]]:
-        """Return the words that the transformation proposes for the word at a position, without itself."""
-        proposed = yield from self._swaps.propose(text, position, random)
+        """Return the words that the transformation proposes for the word at a position, without itself.
+
+        Raises:
+            ConfigError: If a transformation of the user's own proposes anything but a list of words.
+        """
+        proposed: Any = yield from self._swaps.propose(text, position, random)
+        # The letters of a string would count as words.
+        is_list = isinstance(proposed, Collection) and not isinstance(proposed, str)
+        if not is_list or not all(isinstance(new, str) for new in proposed):
+            kind = type(self._swaps)
+            raise ConfigError(
+                f"{kind.__module__}:{kind.__qualname__} proposed {reprlib.repr(proposed)} for a word, but "
+                "must propose a list of words."
+            )
         return [new for new in proposed if new != text.words[position]]
 
     def similarity(self, original: Text, final: Text) -> Attacking[float | None]:

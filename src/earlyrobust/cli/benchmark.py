@@ -7,14 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import takes
+from earlyrobust.cli.options import expanded, takes
 from earlyrobust.options.benchmark import BenchmarkConfig
 
 
 @takes(BenchmarkConfig.flags())
 def benchmark(
     models: Annotated[
-        list[str], typer.Argument(help="Classifiers: folders of models, runs, exports, or names on the hub.")
+        list[str],
+        typer.Argument(
+            help="Classifiers: folders of models, runs, exports, or names on the hub.", callback=expanded
+        ),
     ],
     **flags: Any,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import Model, takes
+from earlyrobust.cli.options import Model, expanded, takes
 from earlyrobust.cli.outcome import AsJson, Threshold, end_if_below, print_record
 from earlyrobust.options.test_data import TestData
 
@@ -17,7 +17,10 @@ from earlyrobust.options.test_data import TestData
 def evaluate(
     model: Model,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for the record, evaluation.json.", show_default="no record")
+        Path | None,
+        typer.Option(
+            help="Folder for the record, evaluation.json.", show_default="no record", callback=expanded
+        ),
     ] = None,
     fail_under: Annotated[
         str | None,

@@ -9,7 +9,7 @@ import typer
 
 from earlyrobust import processes
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import CONFIG, NO_ATTACK, takes, with_attack
+from earlyrobust.cli.options import CONFIG, NO_ATTACK, expanded, takes, with_attack
 from earlyrobust.options.base import Panel
 from earlyrobust.options.run import RunConfig
 
@@ -18,7 +18,9 @@ _PANELS: tuple[Panel, ...] = ("Run", "Data", "Training", "Fine-tuning", "Attack"
 
 @takes(CONFIG, RunConfig.flags(_PANELS, without=("method", "dense")), NO_ATTACK)
 def finetune(
-    ticket: Annotated[Path, typer.Option(help="Folder of a ticket, a run, or a cut model.")],
+    ticket: Annotated[
+        Path, typer.Option(help="Folder of a ticket, a run, or a cut model.", callback=expanded)
+    ],
     config: Path | None,
     no_attack: bool,
     **flags: Any,

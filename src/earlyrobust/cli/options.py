@@ -11,18 +11,41 @@ import typer
 
 from earlyrobust.errors import ConfigError
 from earlyrobust.options.base import Description
+from earlyrobust.options.places import at_home
 
 Command = TypeVar("Command", bound=Callable[..., None])
 # Name of an option → its annotated type, as Typer reads it.
 Flags = dict[str, Any]
 
+
+def expanded(value: Any) -> Any:
+    """Return a path of the command line, or several, with the home folder in place of a `~` that begins it.
+
+    Every parameter that names a path has this callback. Options expand their values themselves, too, because
+    they may come from Python or YAML.
+    """
+    if isinstance(value, list):
+        return [expanded(one) for one in value]
+    if isinstance(value, Path):
+        return at_home(value)
+    return at_home(value) if isinstance(value, str) else value
+
+
 Model = Annotated[
-    str, typer.Argument(help="Classifier, cut or not: its folder, the folder of a run, or a name on the hub.")
+    str,
+    typer.Argument(
+        help="Classifier, cut or not: its folder, the folder of a run, or a name on the hub.",
+        callback=expanded,
+    ),
 ]
 CONFIG: Flags = {
     "config": Annotated[
         Path | None,
-        typer.Option(help="YAML file of options, named like the flags; flags win.", show_default=False),
+        typer.Option(
+            help="YAML file of options, named like the flags; flags win.",
+            show_default=False,
+            callback=expanded,
+        ),
     ]
 }
 NO_ATTACK: Flags = {
@@ -41,8 +64,10 @@ def flag(kind: type, help_: str, shown: str, panel: str | None = None) -> Any:
         shown: The default that the help shows; empty for none.
         panel: Panel of the help; None for the first panel.
     """
+    callback = expanded if kind is Path else None
     return Annotated[
-        kind | None, typer.Option(help=help_, show_default=shown or False, rich_help_panel=panel)
+        kind | None,
+        typer.Option(help=help_, show_default=shown or False, rich_help_panel=panel, callback=callback),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import Model, only, takes
+from earlyrobust.cli.options import Model, expanded, only, takes
 from earlyrobust.cli.outcome import AsJson, print_record
 from earlyrobust.options.attack import AttackOptions
 from earlyrobust.options.test_data import TestData
@@ -19,8 +19,12 @@ _READING = ("text_column", "pair_column", "quotes", "delimiter", "encoding", "ma
 @takes(only(TestData.flags(), *_READING))
 def predict(
     model: Model,
-    file: Annotated[Path, typer.Argument(help="File of texts: CSV, TSV, JSONL or Parquet.")],
-    output: Annotated[Path, typer.Option(help="New file for the predictions, in one of these formats.")],
+    file: Annotated[
+        Path, typer.Argument(help="File of texts: CSV, TSV, JSONL or Parquet.", callback=expanded)
+    ],
+    output: Annotated[
+        Path, typer.Option(help="New file for the predictions, in one of these formats.", callback=expanded)
+    ],
     precision: Annotated[
         str, typer.Option(help="Precision of the computation: float32, tf32 or bf16.")
     ] = "float32",

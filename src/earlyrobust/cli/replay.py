@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import Model, only, takes
+from earlyrobust.cli.options import Model, expanded, only, takes
 from earlyrobust.options.test_data import TestData
 
 
@@ -16,11 +16,14 @@ from earlyrobust.options.test_data import TestData
 def replay(
     journal: Annotated[
         Path,
-        typer.Argument(help="Journal of an attack on another classifier, or a CSV log of TextAttack."),
+        typer.Argument(
+            help="Journal of an attack on another classifier, or a CSV log of TextAttack.", callback=expanded
+        ),
     ],
     model: Model,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for the record, replay.json.", show_default="no record")
+        Path | None,
+        typer.Option(help="Folder for the record, replay.json.", show_default="no record", callback=expanded),
     ] = None,
     **flags: Any,
 ) -> None:

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from earlyrobust.cli.options import expanded
+
 
 def report(
     folders: Annotated[
-        list[Path], typer.Argument(help="Folders of finished runs, comparisons or experiments.")
+        list[Path],
+        typer.Argument(help="Folders of finished runs, comparisons or experiments.", callback=expanded),
     ],
 ) -> None:
     """Render the report of a run, a comparison or an experiment again, from its records alone."""

@@ -11,7 +11,7 @@ import typer
 
 from earlyrobust.cli.compare import command_line
 from earlyrobust.cli.opening import announce
-from earlyrobust.cli.options import only, takes
+from earlyrobust.cli.options import expanded, only, takes
 from earlyrobust.options.comparison import CompareConfig
 
 # The options of an experiment that the user can set: places of data and resources, and hardware.
@@ -42,7 +42,11 @@ def reproduce(
     scale: Annotated[ScaleName, typer.Option(help="Size: see `earlyrobust list experiments`.")],
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder of all experiments at this scale.", show_default="runs/reproduce-SCALE"),
+        typer.Option(
+            help="Folder of all experiments at this scale.",
+            show_default="runs/reproduce-SCALE",
+            callback=expanded,
+        ),
     ] = None,
     **flags: Any,
 ) -> None:

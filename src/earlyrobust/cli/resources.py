@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earlyrobust.cli.options import expanded
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -26,7 +28,8 @@ def resources(
         ),
     ] = None,
     nltk_data: Annotated[
-        Path | None, typer.Option(help="Folder of NLTK's data.", show_default="where NLTK looks")
+        Path | None,
+        typer.Option(help="Folder of NLTK's data.", show_default="where NLTK looks", callback=expanded),
     ] = None,
 ) -> None:
     """Show which resources of attacks are on this machine, and how to get those that are missing."""

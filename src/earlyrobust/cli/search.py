@@ -20,7 +20,7 @@ def search(config: Path | None, **flags: Any) -> None:
     with Display(resolved.output_folder) as display:
         from earlyrobust import pipeline
         from earlyrobust.cli.summaries import show_ticket
-        from earlyrobust.pipeline.recipe import note_idle_options
+        from earlyrobust.pipeline.recipe import Recipe, note_idle_options
 
-        note_idle_options(resolved, display)
+        note_idle_options(resolved, display, Recipe.for_search(resolved))
         show_ticket(display, pipeline.search(resolved, display), resolved.output_folder)

@@ -74,7 +74,7 @@ def show_ticket(display: Display, ticket: Ticket | WeightTicket, folder: Path) -
     else:
         search = SearchRecord.of(ticket)
         if search is not None:
-            display.say(describe_stop(search))
+            display.say(describe_stop(search, "raise --search-epochs or lower --miniepoch-min-steps"))
         display.say(
             f"The ticket keeps {ticket.heads.sum()} of {ticket.heads.size} heads and {ticket.neurons.sum()} "
             f"of {ticket.neurons.size} neurons."

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from earlyrobust.cli.examples import ending
-from earlyrobust.cli.options import Flags, flag, takes
+from earlyrobust.cli.options import Flags, expanded, flag, takes
 from earlyrobust.errors import ConfigError, OutputError, TicketError
 from earlyrobust.storage import check_can_be_made, content_of
 
@@ -27,8 +27,10 @@ app = typer.Typer(
     add_completion=False,
 )
 _BAR = 16
-_Tickets = Annotated[list[Path], typer.Argument(help="Folders of tickets, runs or cut models.")]
-_Output = Annotated[Path, typer.Option(help="Folder of the new ticket.")]
+_Tickets = Annotated[
+    list[Path], typer.Argument(help="Folders of tickets, runs or cut models.", callback=expanded)
+]
+_Output = Annotated[Path, typer.Option(help="Folder of the new ticket.", callback=expanded)]
 _RATIOS: Flags = {
     "heads": flag(float, "Share of all attention heads to cut.", "the share of the ticket"),
     "neurons": flag(float, "Share of all FFN neurons to cut.", "the share of the ticket"),
@@ -99,7 +101,9 @@ def diff(tickets: _Tickets) -> None:
 @app.command(epilog=ending("ticket draw"))
 @takes(_RATIOS, _SCOPES)
 def draw(
-    ticket: Annotated[Path, typer.Argument(help="Folder of a ticket, a run, or a cut model.")],
+    ticket: Annotated[
+        Path, typer.Argument(help="Folder of a ticket, a run, or a cut model.", callback=expanded)
+    ],
     output: _Output,
     **flags: Any,
 ) -> None:

@@ -21,7 +21,8 @@ from earlyrobust.data.splitting import stratified_draw
 from earlyrobust.encoders import LEAST_LENGTH
 from earlyrobust.errors import ConfigError, DataError, OutputError
 from earlyrobust.evaluation.sharing import own_journal, put_together
-from earlyrobust.journal import AttackedExample, Journal, comparable, header_of
+from earlyrobust.extensions import code_of
+from earlyrobust.journal import HASH, AttackedExample, Journal, comparable, header_of
 from earlyrobust.results import AttackRecord
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def evaluate_victim(
     rows = dataset.select(chosen)
     header = {
         **attack.describe(),
-        **attack.fingerprints(),
+        **all_fingerprints(attack),
         **precision,
         "model": victim.fingerprint,
         "max_length": victim.reads,
@@ -174,6 +175,12 @@ def evaluate_victim(
     settings = {**attack.describe(), **precision}
     name = None if journal is None else journal.name
     return AttackRecord.of(done, settings, name, cut, victim.class_names)
+
+
+def all_fingerprints(attack: Attack) -> dict[str, str]:
+    """Return the hashes of an attack's resources and, for a class from outside the package, of its code."""
+    code = code_of(type(attack))
+    return attack.fingerprints() if code is None else {**attack.fingerprints(), f"code{HASH}": code}
 
 
 def _is_of_earlier_version(found: dict[str, Any], header: dict[str, Any], victim: Victim) -> bool:

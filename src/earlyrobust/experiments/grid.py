@@ -26,7 +26,7 @@ from earlyrobust.results import (
     setting_in_words,
 )
 from earlyrobust.storage import check_can_be_made, content_of, locked, remove_leftovers
-from earlyrobust.workspace.finding import fingerprints_of
+from earlyrobust.workspace.finding import edited_since, fingerprints_of
 from earlyrobust.workspace.folder import close_again, what_matters
 from earlyrobust.workspace.identity import Difference, anchored, differences, told
 from earlyrobust.workspace.observer import Observer
@@ -198,8 +198,8 @@ def _spoilt(
 ) -> dict[tuple[str, int], Failure]:
     """Return failures for finished cells that no longer fit the comparison, or whose record cannot be read.
 
-    The data, the model or the attacks of such a cell have changed. If no cell is waiting, data and attacks
-    are not loaded, except for attacks that differ between the cells.
+    The data, the model, the attacks or the user's own classes of such a cell have changed. If no cell is
+    waiting, data and attacks are not loaded, except for attacks that differ between the cells.
     """
     reasons: dict[Path, str] = {}
     records: dict[Path, RunRecord] = {}
@@ -214,6 +214,8 @@ def _spoilt(
                 reasons[cell.folder] = "its run used other data than the current data"
             elif cell.folder in changed:
                 reasons[cell.folder] = "its run used another model than the current model"
+            elif edited := edited_since(cell.folder, cell.config.to_dict()):
+                reasons[cell.folder] = f"the code of '{edited[0]}' has changed since its run"
             else:
                 records[cell.folder] = record
         except OutputError as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from earlyrobust.options.base import AtLeastOne, Names, Options, Seed, option
+from earlyrobust.options.places import FilePath, PathOrName
 
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -27,22 +27,22 @@ class AttackOptions(Options):
     examples: AtLeastOne = option(
         200, "Number of test examples to attack; they keep the shares of the classes.", "Attack"
     )
-    neighbours: str | None = option(
+    neighbours: PathOrName | None = option(
         None,
         "Source of the words that replace words: 'wordnet', 'counter-fitted', an encoder, or a file of lists "
         "or vectors.",
         "Attack",
         shown="counter-fitted if fetched, else wordnet",
     )
-    sentence_encoder: str = option(
+    sentence_encoder: PathOrName = option(
         "minilm",
         "Model that measures the similarity of sentences: a sentence-transformers model, or 'use'.",
         "Attack",
     )
-    masked_lm: str = option(
+    masked_lm: PathOrName = option(
         "google-bert/bert-base-uncased", "Masked language model of bert-attack.", "Attack"
     )
-    nltk_data: Path | None = option(
+    nltk_data: FilePath | None = option(
         None, "Folder of NLTK's tagger, stop words and WordNet.", "Attack", shown="where NLTK looks"
     )
     candidates: Annotated[int, Field(gt=0, le=1_000)] | None = option(
@@ -89,7 +89,7 @@ class AttackOptions(Options):
 class AttackConfig(AttackOptions):
     """Options of `earlyrobust attack`, in addition to the options of the data."""
 
-    output: Path | None = option(
+    output: FilePath | None = option(
         None, "Folder of the results.", "Run", shown="under runs/, named after model and data"
     )
     scrutiny: bool = option(

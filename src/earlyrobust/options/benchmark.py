@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from earlyrobust.options.base import Numbers, Options, option
+from earlyrobust.options.places import FilePath
 
 
 def _some(numbers: tuple[int, ...]) -> tuple[int, ...]:
@@ -30,4 +30,4 @@ class BenchmarkConfig(Options):
     seconds: Annotated[float, Field(gt=0, le=3600)] = option(
         10.0, "Seconds for each pair of a batch size and a length, shared by all models.", "Run"
     )
-    output: Path | None = option(None, "Folder to write the record to.", "Run", shown="no record")
+    output: FilePath | None = option(None, "Folder to write the record to.", "Run", shown="no record")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Self, cast
 
@@ -11,12 +12,15 @@ from pydantic import Field, field_validator
 from earlyrobust.errors import ConfigError
 from earlyrobust.options.base import AtLeastOne, Names, option
 from earlyrobust.options.methods import METHODS
+from earlyrobust.options.places import FilePath, at_home, noise_at_home
 from earlyrobust.options.run import RunConfig
 
 # The options in which arms may differ. All arms share the data, the precision and the attacks.
 ARM_OPTIONS = tuple(name for name, described in RunConfig.described().items() if described.is_of_arms)
 DEFAULT_BASELINE = "finetune"
 _NAME = re.compile(r"[\w.+= -]{1,60}")
+# The options of arms that may name files, and the expansion of `~` in them.
+_AT_HOME: dict[str, Callable[[str], str]] = {"model": at_home, "noise": noise_at_home}
 
 
 class CompareConfig(RunConfig):
@@ -33,7 +37,7 @@ class CompareConfig(RunConfig):
     baseline: str | None = option(
         None, "Arm that the others are tested against.", "Grid", shown="finetune, or else the first"
     )
-    cells: Path | None = option(
+    cells: FilePath | None = option(
         None, "Folder of the runs, which comparisons may share.", "Grid", shown="within the output"
     )
     launcher: str = option(
@@ -157,7 +161,10 @@ def _read_arm(name: Any, given: Any) -> dict[str, Any]:
         raise ValueError(f"the arm '{name}' names an option twice, with '-' and with '_': remove one")
     if empty := [setting for setting, value in options.items() if value is None]:
         raise ValueError(f"the arm '{name}' gives '{empty[0]}' no value: give one, or leave the option out")
-    return options
+    return {
+        setting: _AT_HOME[setting](value) if setting in _AT_HOME and isinstance(value, str) else value
+        for setting, value in options.items()
+    }
 
 
 def _with_method(name: str, options: dict[str, Any]) -> dict[str, Any]:

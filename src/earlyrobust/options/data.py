@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from earlyrobust.data.textformat import TextFormat, parse_delimiter, parse_encoding
 from earlyrobust.options.base import PAPER, AtLeastOne, Options, option
+from earlyrobust.options.places import FilePath
 
 Delimiter = Annotated[str, AfterValidator(parse_delimiter)]
 Encoding = Annotated[str, AfterValidator(parse_encoding)]
@@ -18,7 +18,7 @@ class DataOptions(Options):
     """Options of the texts and labels on which a run trains, selects and tests."""
 
     task: str | None = option(None, "A task: see `earlyrobust list tasks`.", "Data", shown="builtin")
-    data_dir: Path | None = option(
+    data_dir: FilePath | None = option(
         None, "Folder of Parquet files to read the task from.", "Data", shown="the Hugging Face hub"
     )
     train_samples: AtLeastOne | None = option(
@@ -27,10 +27,10 @@ class DataOptions(Options):
     test_samples: AtLeastOne | None = option(
         None, "Number of test examples to draw; they keep the shares of the classes.", "Data", shown="all"
     )
-    train_file: Path | None = option(
+    train_file: FilePath | None = option(
         None, "Your own training data instead of a task: CSV, TSV, JSONL or Parquet.", "Data"
     )
-    test_file: Path | None = option(
+    test_file: FilePath | None = option(
         None,
         "Your own test data, with the same columns.",
         "Data",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from earlyrobust.options.attack import AttackConfig
 from earlyrobust.options.base import Names, option
+from earlyrobust.options.places import FilePath
 
 Target = Literal["dense", "remote-code", "onnx", "onnx-int8"]
 
@@ -21,7 +21,7 @@ class ExportConfig(AttackConfig):
         "Run",
         shown="",
     )
-    output: Path | None = option(
+    output: FilePath | None = option(
         None, "Folder of the export.", "Run", shown="exports/ in the folder of the run"
     )
     attack: Names = option(

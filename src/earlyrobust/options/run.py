@@ -12,6 +12,7 @@ from earlyrobust.options.attack import AttackOptions
 from earlyrobust.options.base import option
 from earlyrobust.options.data import DataOptions
 from earlyrobust.options.methods import METHODS
+from earlyrobust.options.places import FilePath
 from earlyrobust.options.search import SearchOptions
 from earlyrobust.options.training import TrainingOptions
 
@@ -28,7 +29,9 @@ class RunConfig(AttackOptions, SearchOptions, TrainingOptions, DataOptions):
     the search when the run starts. If `attack` is empty, the run makes no attack.
     """
 
-    output: Path | None = option(None, "Folder of the run.", "Run", shown="under runs/, named after the task")
+    output: FilePath | None = option(
+        None, "Folder of the run.", "Run", shown="under runs/, named after the task"
+    )
     attack_split: Literal["test", "selection"] = option(
         "test",
         "Split of the attacked examples: test, or selection, for the choice of settings.",

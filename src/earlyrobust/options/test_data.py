@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from earlyrobust.errors import ConfigError
 from earlyrobust.options.base import Options, inherited, option
+from earlyrobust.options.places import FilePath
 from earlyrobust.options.run import RunConfig
 
 COLUMNS = ("text_column", "pair_column", "label_column")
@@ -21,8 +21,8 @@ class TestData(Options):
     """
 
     task: str | None = inherited(RunConfig, "task", "that of the run that trained the model")
-    data_dir: Path | None = inherited(RunConfig, "data_dir")
-    test_file: Path | None = option(
+    data_dir: FilePath | None = inherited(RunConfig, "data_dir")
+    test_file: FilePath | None = option(
         None, "Your own test data instead of a task: CSV, TSV, JSONL or Parquet.", "Data"
     )
     text_column: str | None = inherited(RunConfig, "text_column", "that of the run, else text")

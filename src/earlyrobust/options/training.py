@@ -17,6 +17,7 @@ from earlyrobust.options.base import (
     option,
 )
 from earlyrobust.options.methods import Start
+from earlyrobust.options.places import PathOrName, noise_at_home
 from earlyrobust.options.specs import parse_spec
 
 Spec = Annotated[str, AfterValidator(lambda spec: parse_spec(spec) and spec)]
@@ -31,7 +32,7 @@ class TrainingOptions(Options):
         "Training",
         arm=True,
     )
-    model: str = option(
+    model: PathOrName = option(
         "minilm",
         "Encoder, or trained classifier: 'minilm' (embedded), a folder, or a name on the Hugging Face hub.",
         "Training",
@@ -96,7 +97,7 @@ class TrainingOptions(Options):
         "random tickets and attacks.",
         "Training",
     )
-    noise: Spec | None = option(
+    noise: Annotated[Spec, AfterValidator(noise_at_home)] | None = option(
         None,
         "Noise in the training texts, which replaces and misspells words: 'random', 'learned' or "
         "'gradient', with settings such as 'learned,rate=0.5,neighbours=wordnet+my.csv', or 'none'.",

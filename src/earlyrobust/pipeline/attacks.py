@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +14,7 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import evaluate_victim
 from earlyrobust.extensions import find_class
 from earlyrobust.options.attack import AttackOptions
+from earlyrobust.pipeline.foreign import blaming, check_name
 from earlyrobust.results import AttackRecord
 from earlyrobust.workspace.observer import Observer
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# The name of an attack is part of the names of its files.
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # Options that only some attacks have.
 _OWN = ("candidates", "min_similarity", "min_word_cosine", "word_limit", "ranks_all_words")
 
@@ -54,14 +52,11 @@ def attack_class(name: str) -> type[WordSwapAttack]:
     """Find an attack by its name: one of this package, of an installed package, or `module:Class`.
 
     Raises:
-        ConfigError: If there is no such attack.
+        ConfigError: If there is no such attack, or it has no name of its own.
     """
     found = find_class("attack", name, ATTACKS, WordSwapAttack)
-    if ATTACKS.get(name) is not found and (found.name in ATTACKS or not _FILE_NAME.fullmatch(found.name)):
-        raise ConfigError(
-            f"The attack '{name}' has the name '{found.name}', by which records tell attacks apart: set its "
-            "attribute `name` to a name of its own, of letters, digits and hyphens."
-        )
+    if ATTACKS.get(name) is not found:
+        check_name("attack", name, found, ATTACKS)
     return found
 
 
@@ -102,7 +97,8 @@ def build_attack(kind: type[WordSwapAttack], options: AttackOptions, resources: 
     """Build one attack, without the settings that it does not have."""
     settings = {option: value for option, value in _given(options).items() if option in _parameters(kind)}
     # All attacks with names take resources, but the base class does not, so mypy needs the cast.
-    return cast("Callable[..., WordSwapAttack]", kind)(resources, **settings)
+    with blaming(kind, call="__init__"):
+        return cast("Callable[..., WordSwapAttack]", kind)(resources, **settings)
 
 
 def resources_of(options: AttackOptions, note: Note = silent) -> Resources:
@@ -162,9 +158,8 @@ def attack_model(
     server = Server.of(model.device, options.token_budget)
     records = {}
     for attack in attacks:
-        with observer.stage(
-            " ".join(filter(None, [f"Attacking with {attack.name}", title and f"({title})"]))
-        ):
+        stage = " ".join(filter(None, [f"Attacking with {attack.name}", title and f"({title})"]))
+        with observer.stage(stage), blaming(type(attack)):
             records[attack.name] = evaluate_victim(
                 victim,
                 server,

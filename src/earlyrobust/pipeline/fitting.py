@@ -21,11 +21,13 @@ from earlyrobust.adversarial import Adversary
 from earlyrobust.data.matching import is_unnamed, match_classes
 from earlyrobust.encoders import has_fresh_head, load_classifier, load_tokenizer, save_tokenizer
 from earlyrobust.errors import ConfigError, DataError, OutputError
+from earlyrobust.options.places import at_home
 from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline.head_trial import could_match, is_better_than_chance
 from earlyrobust.pipeline.jobs import run
 from earlyrobust.pipeline.model_object import check_is_model, check_is_saved_whole, outputs_of
 from earlyrobust.pipeline.recipe import named_adversary, note_idle_options
+from earlyrobust.pipeline.surroundings import as_before
 from earlyrobust.results import ModelRecord, RunRecord
 from earlyrobust.statistics.measures import AUA, CLEAN, of_attack
 from earlyrobust.storage import check_can_be_made, write_folder
@@ -84,6 +86,7 @@ def _accuracies(model: ModelRecord) -> dict[str, str]:
 
 
 @errors_in_python()
+@as_before()
 def fit(
     model: PreTrainedModel | str | Path = "minilm",
     tokenizer: PreTrainedTokenizerBase | None = None,
@@ -120,7 +123,8 @@ def fit(
             only.
         **options: Options of `earlyrobust run`, with "_" in place of "-", such as `method="freelb"`,
             `epochs=2`, `attack=()`. See `RunConfig`. `adversary` and `search_adversary` also take an
-            adversary, such as `FreeLB(steps=2)`.
+            adversary, such as `FreeLB(steps=2)`. The class of your own adversary should be in a module: no
+            command can continue a run whose class is in a notebook or script.
 
     Returns:
         The classifier, its tokenizer, its ticket and the record.
@@ -134,15 +138,21 @@ def fit(
     for name in _OWN:
         if name in options:
             raise ConfigError(f"fit has no option '{name}': pass the data as train_dataset and test_dataset.")
+    for value in options.values():
+        if isinstance(value, Adversary) and type(value).__module__ == "__main__":
+            observer.note(
+                f"No command can continue this run, because {type(value).__name__} is defined in a notebook "
+                "or script: define it in a module instead."
+            )
     options = {
         name: named_adversary(value) if isinstance(value, Adversary) else value
         for name, value in options.items()
     }
-    folder = Path(output)
+    folder = at_home(Path(output))
     check_can_be_made(folder)
     form = RunConfig.parse(options)
     data = {"train": train_dataset, "test": test_dataset}
-    files = {name: Path(one) for name, one in data.items() if isinstance(one, str | Path)}
+    files = {name: at_home(Path(one)) for name, one in data.items() if isinstance(one, str | Path)}
     if missing := [path for path in files.values() if not path.is_file()]:
         raise DataError(f"There is no file '{missing[0]}': correct its path.")
     tables = {

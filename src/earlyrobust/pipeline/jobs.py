@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from earlyrobust.encoders import (
@@ -13,16 +12,16 @@ from earlyrobust.errors import ConfigError
 from earlyrobust.evaluation import sample_examples
 from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline.attacks import build_attacks
+from earlyrobust.pipeline.foreign import blaming
 from earlyrobust.pipeline.original_data import digest_of_files
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.recording import make_record
 from earlyrobust.pipeline.splits import Splits, load_splits
 from earlyrobust.pipeline.stages import begun, find_or_search, make_dense, train_model
-from earlyrobust.pipeline.tickets import check_ticket
+from earlyrobust.pipeline.tickets import check_ticket, options_for_ticket
 from earlyrobust.pipeline.training import check_can_train
 from earlyrobust.results import RunRecord
 from earlyrobust.tickets.drawing import entries_to_cut
-from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.workspace.finding import check_model_place, find_ticket
 from earlyrobust.workspace.folder import (
     CONFIG_NAME,
@@ -68,7 +67,7 @@ def run(config: RunConfig, observer: Observer | None = None) -> RunRecord:
     attacks = build_attacks(config, observer.note)
     splits = load_splits(config, observer)
     _check_sample(config, splits)
-    with begun(config, recipe, splits, folder, observer) as job:
+    with blaming(*recipe.classes), begun(config, recipe, splits, folder, observer) as job:
         if folder.is_complete:  # The files have moved, but their content is the same.
             return _finished(folder, config, observer)
         has_rival = job.keeps_head or not recipe.is_plain
@@ -94,7 +93,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
             be used.
     """
     observer = observer or Observer()
-    recipe = Recipe.of(config)
+    recipe = Recipe.for_search(config)
     if not recipe.has_ticket:
         raise ConfigError(f"The method '{config.method}' has no ticket to search: choose another --method.")
     folder = RunFolder(config.output_folder, {"command": "search"}, config.to_dict())
@@ -108,7 +107,7 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
         _check_model(config)
         _check_ratios(config)
         splits = load_splits(config, observer)
-        with begun(config, recipe, splits, folder, observer) as job:
+        with blaming(*recipe.classes), begun(config, recipe, splits, folder, observer) as job:
             if recipe.starts_from_finetuned:
                 make_dense(job)
             find_or_search(job)
@@ -118,6 +117,9 @@ def search(config: RunConfig, observer: Observer | None = None) -> AnyTicket:
 
 def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None = None) -> RunRecord:
     """Cut a pretrained encoder by a ticket of an earlier search, then fine-tune and evaluate the cut model.
+
+    The fine-tuning has neither noise nor an adversary unless the options name them. They do not come from the
+    method of the options.
 
     Args:
         config: Resolved options; the task or the seed may differ from those of the search.
@@ -133,15 +135,14 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     """
     observer = observer or Observer()
     ticket = find_ticket(ticket_folder)
-    if isinstance(ticket, Ticket):
-        config = config.model_copy(update={"heads": ticket.head_sparsity, "neurons": ticket.neuron_sparsity})
     if config.start in ("searched", "continued"):
         raise ConfigError(
             "A ticket comes without the weights that it was searched with: choose another --start, or "
             f"`earlyrobust run --start {config.start}`."
         )
+    config = options_for_ticket(config, ticket, observer)
     command = {"command": "finetune", "ticket": ticket.fingerprint}
-    recipe = replace(Recipe.of(config), start=config.start or "pretrained")
+    recipe = Recipe.for_ticket(config)
     folder = RunFolder(config.output_folder, command, config.to_dict())
     if folder.is_complete and not folder.has_moved:
         return _finished(folder, config, observer)
@@ -151,7 +152,7 @@ def finetune(config: RunConfig, ticket_folder: Path, observer: Observer | None =
     attacks = build_attacks(config, observer.note)
     splits = load_splits(config, observer)
     _check_sample(config, splits)
-    with begun(config, recipe, splits, folder, observer) as job:
+    with blaming(*recipe.classes), begun(config, recipe, splits, folder, observer) as job:
         if folder.is_complete:
             return _finished(folder, config, observer)
         return make_record(job, "finetune-ticket", attacks, ticket, train_model(job, ticket), None)

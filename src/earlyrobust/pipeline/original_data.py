@@ -12,6 +12,7 @@ from datasets import concatenate_datasets
 from earlyrobust.data import count_overlap
 from earlyrobust.encoders import files_digest
 from earlyrobust.errors import DataError
+from earlyrobust.evaluation import all_fingerprints
 from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline.splits import load_data
 from earlyrobust.results import RunRecord, differing_settings
@@ -132,7 +133,7 @@ def other_settings(
     for attack in attacks:
         if attack.name not in record.model.attacks:
             continue
-        now = {**attack.describe(), **attack.fingerprints(), "precision": precision}
+        now = {**attack.describe(), **all_fingerprints(attack), "precision": precision}
         then = record.model.attacks[attack.name].settings_in(run)
         # A record holds JSON types, in which a tuple is a list.
         if differing := differing_settings(then, json.loads(json.dumps(now))):

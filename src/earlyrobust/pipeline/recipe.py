@@ -6,29 +6,22 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from earlyrobust.adversarial import ADVERSARIES, Adversary, InfoBERT
 from earlyrobust.attacks import Resources
 from earlyrobust.attacks.resources.neighbours import sources_here
 from earlyrobust.errors import ConfigError
-from earlyrobust.extensions import find_class
 from earlyrobust.options.methods import METHODS, Method, Start
 from earlyrobust.options.run import RunConfig
-from earlyrobust.options.specs import NONE, as_spec, parse_spec
+from earlyrobust.options.specs import NONE, as_spec
+from earlyrobust.pipeline.adversaries import cost_of, make_adversary, prepare
 from earlyrobust.pipeline.noising import NoiseChoice
-from earlyrobust.search import SEARCHES, Search, SearchConfig
+from earlyrobust.pipeline.searches import RANDOM, SETTINGS, find_search, settings_of
+from earlyrobust.search import Search, SearchConfig
 from earlyrobust.search.base import check_adversary
 from earlyrobust.workspace.observer import Observer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-_MULTIPLE_ON_ACCELERATORS = 64
-# Instead of a search: a ticket drawn at random, the baseline of every search.
-RANDOM = "random"
-# For each option, the settings of searches that it sets.
-_SETTINGS = {name: one.settings for name, one in RunConfig.described().items() if one.settings}
 
 
 @dataclass(frozen=True)
@@ -44,6 +37,7 @@ class Recipe:
         start: The weights from which the fine-tuning of a ticket starts, as for the option `start`.
         epochs: Epochs of the fine-tuning; of both stages together if the fine-tuning continues the search.
         noise: The noise in training texts; None for no noise.
+        is_search: Whether this is a search alone, which no fine-tuning follows.
     """
 
     search: type[Search[Any, Any]] | None
@@ -54,6 +48,12 @@ class Recipe:
     start: Start
     epochs: float
     noise: NoiseChoice | None = None
+    is_search: bool = False
+
+    @property
+    def classes(self) -> list[type]:
+        """The classes of the search and of the adversaries, which may be a user's own."""
+        return [*filter(None, [self.search]), *map(type, self._adversaries)]
 
     @property
     def changes_words(self) -> bool:
@@ -140,22 +140,27 @@ class Recipe:
         return replace(self, search_config=given)
 
     def most_passes(self, layers: int) -> float:
-        """Return the passes of the whole training, relative to plain fine-tuning of as many epochs.
+        """Return the passes of all stages, relative to plain fine-tuning of as many epochs.
 
-        A search counts up to its limit, which a live stop may not reach.
+        The epochs are those of the fine-tuning, or of a search alone. A search counts up to its limit, which
+        a live stop may not reach.
 
         Args:
             layers: Number of layers of the encoder.
+
+        Raises:
+            ConfigError: If `cost` of an adversary returns no number.
         """
         extra = 2 / 3 if self.noise is not None and self.noise.settings.choice == "gradient" else 0.0
 
-        def step(adversary: Adversary | None) -> float:
-            return extra + (1.0 if adversary is None else adversary.cost(layers))
-
-        searched = 0.0 if self.search is None else self.search_config.epochs
+        searched = 0.0 if self.search is None else float(self.search_config.epochs)
+        total = searched * (extra + cost_of(self.search_adversary, layers))
+        total += self.starts_from_finetuned * self.epochs
+        if self.is_search:
+            return total / searched if searched else 0.0  # a random ticket takes no training
         tuned = self.epochs - searched if self.continued else self.epochs
-        total = searched * step(self.search_adversary) + tuned * step(self.adversary)
-        return float(total / self.epochs) + self.starts_from_finetuned
+        total += tuned * (extra + cost_of(self.adversary, layers))
+        return total / self.epochs
 
     @property
     def _adversaries(self) -> list[Adversary]:
@@ -174,10 +179,10 @@ class Recipe:
 
         Raises:
             ResourceError: If a resource of an adversary cannot be loaded.
+            ConfigError: If `prepare` of an adversary returns no adversary.
         """
         search_adversary, adversary = (
-            None if used is None else used.prepare(tokenizer, resources)
-            for used in (self.search_adversary, self.adversary)
+            prepare(used, tokenizer, resources) for used in (self.search_adversary, self.adversary)
         )
         if any(used.exchanges_words for used in self._adversaries):
             observer.note(f"Training swaps words for their neighbours in {resources.neighbours.name}.")
@@ -188,21 +193,22 @@ class Recipe:
         effective = self._effective_options()
         # With every method, these two starts also decide about the head of a classifier.
         start = () if config.start in ("pretrained", "given") else ("start",)
-        about_tickets = (*_SETTINGS, "search_adversary", *start)
+        about_tickets = (*SETTINGS, "search_adversary", *start)
         return [option for option in about_tickets if option not in effective and config.is_set(option)]
 
     def _effective_options(self) -> set[str]:
+        start = set() if self.is_search else {"start"}
         if self.is_random:
-            return {"heads", "neurons", "head_scope", "neuron_scope", "neuron_multiple", "start"}
+            return {"heads", "neurons", "head_scope", "neuron_scope", "neuron_multiple", *start}
         if self.search is None:
             return set()
         known = {field.name for field in fields(self.search.Config)}
-        options = {option for option, names in _SETTINGS.items() if known.intersection(names)}
+        options = {option for option, names in SETTINGS.items() if known.intersection(names)}
         if getattr(self.search_config, "draw_after", None) is not None:
             options -= {"patience", "settling", "search_epochs"}
         # Tickets over weights set weights to zero, so `start` has no effect on them.
         if "head_ratio" in known:
-            options.add("start")
+            options |= start
         return {*options, "search_adversary"}
 
     @classmethod
@@ -215,15 +221,13 @@ class Recipe:
         """
         method = METHODS[config.method]
         name = config.search or method.search or NONE
-        search: type[Search[Any, Any]] | None = None
-        if name not in (RANDOM, NONE):
-            search = find_class("search", name, SEARCHES, Search, [RANDOM, NONE])
+        search = find_search(name)
         start = config.start or ("pretrained" if name == RANDOM else method.start)
         if start in ("searched", "continued") and name == RANDOM:
             raise ConfigError(f"A random ticket has no searched weights to start from: drop --start {start}.")
         recipe = cls(
             search=search,
-            search_config=None if search is None else _settings(search, config),
+            search_config=None if search is None else settings_of(search, config),
             search_adversary=None if search is None else _search_adversary(search, config, method),
             is_random=name == RANDOM,
             adversary=make_adversary(config.adversary or method.adversary or NONE),
@@ -240,30 +244,44 @@ class Recipe:
             )
         return recipe
 
+    @classmethod
+    def for_search(cls, config: RunConfig) -> Recipe:
+        """Make the recipe of a search alone: it shares no epochs with a fine-tuning that continues it.
 
-def note_idle_options(config: RunConfig, observer: Observer) -> None:
+        Raises:
+            ConfigError: If a search or an adversary is unknown, or its settings cannot be used.
+        """
+        return replace(
+            cls.of(config.model_copy(update={"start": "pretrained", "adversary": NONE})), is_search=True
+        )
+
+    @classmethod
+    def for_ticket(cls, config: RunConfig) -> Recipe:
+        """Make the recipe of the training of an existing ticket, which has no method and no search.
+
+        Raises:
+            ConfigError: If an adversary or a noise is unknown, or its settings cannot be used.
+        """
+        return cls.of(config.model_copy(update={"method": "finetune", "search": None}))
+
+
+def note_idle_options(config: RunConfig, observer: Observer, recipe: Recipe | None = None) -> None:
     """Report the options that have no effect with the method.
 
     They are not errors, so that several methods can have the same options.
 
+    Args:
+        config: The options.
+        observer: Receives the message.
+        recipe: The recipe of the options; None for that of a run.
+
     Raises:
         ConfigError: If a search or an adversary is unknown, or its settings cannot be used.
     """
-    if idle := Recipe.of(config).idle_options(config):
+    recipe = recipe or Recipe.of(config)
+    if idle := recipe.idle_options(config):
         names = ", ".join(f"--{option.replace('_', '-')}" for option in idle)
-        observer.note(f"This method does not use {names}.")
-
-
-def make_adversary(spec: str) -> Adversary | None:
-    """Make the adversary that an option names; None for the option `none`.
-
-    Raises:
-        ConfigError: If there is no such adversary, or its settings cannot be used.
-    """
-    name, settings = parse_spec(spec)
-    if name == NONE:
-        return None
-    return find_class("adversary", name, ADVERSARIES, Adversary, [NONE])(**settings)
+        observer.note(f"This {'search' if recipe.is_search else 'method'} does not use {names}.")
 
 
 def named_adversary(adversary: Adversary) -> str:
@@ -304,28 +322,3 @@ def _search_adversary(search: type[Search[Any, Any]], config: RunConfig, method:
     adversary = make_adversary(spec)
     check_adversary(adversary)  # The search also checks it, but only after other stages.
     return adversary
-
-
-def neuron_multiple(config: RunConfig) -> int:
-    """Return m, where the number of neurons that a ticket keeps in each layer is a multiple of m.
-
-    The option decides. Without it, m is 64 on accelerators and 1 on CPUs.
-    """
-    usual = _MULTIPLE_ON_ACCELERATORS if torch.accelerator.is_available() else 1
-    return usual if config.neuron_multiple is None else config.neuron_multiple
-
-
-def _settings(search: type[Search[Any, Any]], config: RunConfig) -> Any:
-    """Return the settings of a search, from the given options of the run that the search has."""
-    known = {field.name for field in fields(search.Config)}
-    given = {
-        name: getattr(config, option)
-        for option, names in _SETTINGS.items()
-        for name in known.intersection(names)
-        if getattr(config, option) is not None
-    }
-    if "neuron_multiple" in known:
-        given["neuron_multiple"] = neuron_multiple(config)
-    if given.get("draw_after") == 0:
-        given["draw_after"] = None
-    return search.Config(**given)

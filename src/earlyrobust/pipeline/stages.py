@@ -34,7 +34,8 @@ from earlyrobust.pipeline.head_trial import check_order_of_classes
 from earlyrobust.pipeline.noising import NoiseChoice, build_lexicon, build_noise
 from earlyrobust.pipeline.precision import choose_bf16
 from earlyrobust.pipeline.preflight import try_out
-from earlyrobust.pipeline.recipe import Recipe, neuron_multiple
+from earlyrobust.pipeline.recipe import Recipe
+from earlyrobust.pipeline.searches import neuron_multiple
 from earlyrobust.pipeline.splits import Splits
 from earlyrobust.pipeline.tickets import random_ticket
 from earlyrobust.pipeline.training import search_ticket, train_classifier
@@ -194,6 +195,7 @@ def begun(
     passes = recipe.most_passes(getattr(model.config, "num_hidden_layers", _LAYERS))
     if passes > _MANY_PASSES:
         what = "Search and training take up to" if recipe.search is not None else "The training takes"
+        what = "The search takes up to" if recipe.is_search else what
         observer.note(f"{what} {passes:.1f} times the passes of plain fine-tuning of as many epochs.")
     if splits.head is not None:
         job.choices.append(splits.head.note)

@@ -11,6 +11,38 @@ from earlyrobust.pruning.coefficients import check_fits
 from earlyrobust.tickets.drawing import draw_at_random
 from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.workspace.folder import AnyTicket
+from earlyrobust.workspace.observer import Observer
+
+# The options that say how a ticket is found, for which the training of an existing ticket has no use.
+_PANELS = ("Ticket", "Search")
+_OF_TICKETS = ["method", *(name for name, one in RunConfig.described().items() if one.panel in _PANELS)]
+
+
+def options_for_ticket(config: RunConfig, ticket: AnyTicket, observer: Observer) -> RunConfig:
+    """Return the options of the training of an existing ticket, which has no method and no search.
+
+    The other options lose their values, so that a record does not claim them. They are reported, but no
+    errors, so that the file of a run's options can be used for its ticket.
+
+    Args:
+        config: Resolved options.
+        ticket: The ticket.
+        observer: Receives a message about options without an effect.
+    """
+    own: dict[str, float] = {}
+    if isinstance(ticket, Ticket):
+        own = {"heads": ticket.head_sparsity, "neurons": ticket.neuron_sparsity}
+    idle = [name for name in _OF_TICKETS if config.is_set(name) and getattr(config, name) != own.get(name)]
+    if idle:
+        observer.note(f"The ticket is trained as it is, so these options are not used: {', '.join(idle)}.")
+    if not own and config.start in ("random", "refilled"):
+        observer.note(
+            f"The ticket sets single weights to zero, so --start {config.start} has no effect: the training "
+            "starts from the pretrained weights."
+        )
+        idle.append("start")
+    unset = {name: RunConfig.model_fields[name].default for name in (*idle, *own)}
+    return config.model_copy(update=unset).resolved().model_copy(update=own)
 
 
 def check_ticket(ticket: AnyTicket, encoder: str) -> None:

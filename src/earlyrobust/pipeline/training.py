@@ -19,6 +19,7 @@ from earlyrobust.heap import freed_memory_kept
 from earlyrobust.options.run import RunConfig
 from earlyrobust.pipeline import checkpointing
 from earlyrobust.pipeline.checkpointing import Checkpoints
+from earlyrobust.pipeline.foreign import check_returned
 from earlyrobust.pipeline.recipe import Recipe
 from earlyrobust.pipeline.trackers import check_reporting, reporting
 from earlyrobust.results import Confusion, TrainingLog
@@ -223,6 +224,7 @@ def search_ticket(
         search.trainer.remove_callback(PrinterCallback)
         with cheap_dropout(), freed_memory_kept():
             ticket = search.run(folder.last_checkpoint(stage))
+        check_returned(search, "run", ticket, Ticket | WeightTicket, "a Ticket or a WeightTicket")
         if continued_in is not None:
             _hand_over(
                 cast("EarlyRobustSearch", search), cast("Ticket", ticket), folder.checkpoints(continued_in)

@@ -51,8 +51,13 @@ def attack_cells(record: AttackRecord) -> dict[str, Cell]:
     }
 
 
-def describe_stop(search: SearchRecord) -> str:
-    """Return a sentence on when and why a search stopped."""
+def describe_stop(search: SearchRecord, advice: str = "raise --epochs or --search-epochs") -> str:
+    """Return a sentence on when and why a search stopped.
+
+    Args:
+        search: The search.
+        advice: What to do on small data if the masks have not settled.
+    """
     count = len(search.miniepochs)
     told = (
         f"The search stopped after {search.epochs:.2f} epochs ({count} miniepoch{'s' * (count != 1)} of "
@@ -63,10 +68,7 @@ def describe_stop(search: SearchRecord) -> str:
     if search.stop_reason == "callback":
         return f"{told}: a callback ended it before the masks had settled."
     if search.stop_reason != "converged":
-        return (
-            f"{told}, its limit: the masks have not settled. On small data, raise --epochs or "
-            "--search-epochs."
-        )
+        return f"{told}, its limit: the masks have not settled. On small data, {advice}."
     if search.settled_since is None:
         return f"{told}: the masks have settled."
     return f"{told}: the masks have been settled since epoch {search.settled_since:.2f}."

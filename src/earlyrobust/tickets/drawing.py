@@ -116,6 +116,18 @@ def _worst(magnitude: Scores, count: int) -> NDArray[np.intp]:
     return order[~np.isin(order, protected)][:count]
 
 
+def check_ratio(ratio: object) -> None:
+    """Refuse a ratio of entries to cut that is no number of at least 0 and below 1.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    if isinstance(ratio, bool) or not isinstance(ratio, int | float | np.number):
+        raise ConfigError(f"The ratio is {ratio!r}: choose a number of at least 0 and below 1.")
+    if not 0 <= ratio < 1:
+        raise ConfigError(f"A ratio of {ratio:g} cannot be cut: choose one of at least 0 and below 1.")
+
+
 def entries_to_cut(ratio: float, layers: int, width: int) -> int:
     """Return how many entries a ratio cuts, if every layer can keep one.
 
@@ -125,11 +137,10 @@ def entries_to_cut(ratio: float, layers: int, width: int) -> int:
         width: Heads or neurons of each layer.
 
     Raises:
-        ConfigError: If the ratio is not in [0, 1), or leaves some layer without any entry.
+        ConfigError: If the ratio is no number in [0, 1), or leaves some layer without any entry.
     """
     total = layers * width
-    if not 0 <= ratio < 1:
-        raise ConfigError(f"A ratio of {ratio:g} cannot be cut: choose one of at least 0 and below 1.")
+    check_ratio(ratio)
     cut = round(ratio * total)
     if cut > total - layers:
         raise ConfigError(
@@ -142,6 +153,24 @@ def entries_to_cut(ratio: float, layers: int, width: int) -> int:
 def is_undecided(scores: Scores) -> bool:
     """Return whether all magnitudes are equal, as at the start of a search, so that they give no ranking."""
     return bool(np.ptp(np.abs(scores)) == 0)
+
+
+def check_is_array(name: str, value: object, *, or_none: bool = False) -> None:
+    """Refuse masks and coefficients that are no NumPy arrays, such as lists or tensors.
+
+    Args:
+        name: The name of the value, for the message.
+        value: The value.
+        or_none: Whether it may be None.
+
+    Raises:
+        TicketError: If it is no array.
+    """
+    if not isinstance(value, np.ndarray) and not (or_none and value is None):
+        raise TicketError(
+            f"The {name} of a ticket are a {type(value).__name__}, but must be a NumPy array: wrap them in "
+            "numpy.array(...)."
+        )
 
 
 def mask_distance(first: Mask, second: Mask) -> float:

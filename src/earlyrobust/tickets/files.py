@@ -12,8 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlyrobust.errors import TicketError
-from earlyrobust.storage import write_atomically, write_json
+from earlyrobust.storage import check_can_be_made, write_atomically, write_json
 from earlyrobust.tickets import hub
+
+# The JSON file and the file of arrays of each kind of ticket. A folder holds a ticket of one kind.
+OF_TICKET = ("ticket.json", "ticket.safetensors")
+OF_WEIGHT_TICKET = ("weight_ticket.json", "weight_ticket.safetensors")
 
 
 class SavedTicket(ABC):
@@ -57,12 +61,19 @@ class SavedTicket(ABC):
     def save_pretrained(self, folder: Path | str) -> None:
         """Write the ticket into a folder as a JSON file and a safetensors file.
 
+        A folder holds one ticket. A ticket that is there already is replaced, also if it is of the other
+        kind: once the new files are complete, the files of the other kind are removed.
+
         Args:
             folder: The folder. It is created if it does not exist. Its other files do not change.
+
+        Raises:
+            OutputError: If the folder is a file, or cannot be made or written to.
         """
         from safetensors.numpy import save_file
 
         place = Path(folder)
+        check_can_be_made(place)
         json_name, tensors_name = self.FILES
         content, tensors = self._to_json(), self._to_tensors()
 
@@ -73,6 +84,13 @@ class SavedTicket(ABC):
         # Both files are complete before either is moved into place. The JSON file comes last, because a
         # folder without it holds no ticket.
         write_atomically(place / json_name, write)
+        for name in self._other_files():
+            (place / name).unlink(missing_ok=True)
+
+    @classmethod
+    def _other_files(cls) -> list[str]:
+        """Return the names of the files of the other kind of ticket."""
+        return [name for name in (*OF_TICKET, *OF_WEIGHT_TICKET) if name not in cls.FILES]
 
     @classmethod
     def from_pretrained(
@@ -114,7 +132,8 @@ class SavedTicket(ABC):
     ) -> str:
         """Upload the ticket to the Hugging Face hub.
 
-        The repository is created if it does not exist. It gets a card if it has none.
+        The repository is created if it does not exist. It gets a card if it has none. As in a folder, a
+        ticket that is there already is replaced, also if it is of the other kind.
 
         Args:
             repo_id: Name of the repository, such as "me/my-ticket".
@@ -132,7 +151,14 @@ class SavedTicket(ABC):
         with TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             return hub.push(
-                Path(folder), repo_id, self.card(repo_id), private, token, revision, commit_message
+                Path(folder),
+                repo_id,
+                self.card(repo_id),
+                private,
+                token,
+                revision,
+                commit_message,
+                self._other_files(),
             )
 
     def card(self, name: str) -> str:

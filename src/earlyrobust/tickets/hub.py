@@ -103,8 +103,12 @@ def push(
     token: str | bool | None,
     revision: str | None,
     message: str | None,
+    removed: list[str],
 ) -> str:
-    """Upload the files in a folder, with a card if the repository has none; see `SavedTicket.push_to_hub`."""
+    """Upload the files in a folder, with a card if the repository has none; see `SavedTicket.push_to_hub`.
+
+    The same commit removes the files of the names in `removed`.
+    """
     from huggingface_hub import HfApi
     from huggingface_hub.constants import REPOCARD_NAME
 
@@ -118,6 +122,7 @@ def push(
             folder_path=folder,
             revision=revision,
             commit_message=message or "Upload a ticket",
+            delete_patterns=removed,
         )
     except Exception as error:  # an error of the hub or the network
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -70,11 +70,13 @@ def _correlation(first: Scores | None, second: Scores | None) -> float | None:
 
 
 def check_alike(tickets: Sequence[Ticket]) -> None:
-    """Check that tickets fit the same architecture.
+    """Check that tickets are over heads and neurons, and fit the same architecture.
 
     Raises:
-        TicketError: If the architecture of one differs from that of the first.
+        TicketError: If one is no such ticket, or its architecture differs from that of the first.
     """
+    if others := [ticket for ticket in tickets if not isinstance(ticket, Ticket)]:
+        raise TicketError(f"A {type(others[0]).__name__} is among the tickets: give objects of Ticket.")
     kinds = [(ticket.model_type, ticket.heads.shape, ticket.neurons.shape) for ticket in tickets]
     for kind in kinds:
         if kind != kinds[0]:
@@ -186,7 +188,7 @@ def check_how(how: str) -> None:
 
 
 def merge_tickets(
-    tickets: Sequence[Ticket], how: How = "scores", heads: float | None = None, neurons: float | None = None
+    tickets: Iterable[Ticket], how: How = "scores", heads: float | None = None, neurons: float | None = None
 ) -> Ticket:
     """Merge several tickets of different seeds, tasks or methods into one.
 
@@ -207,6 +209,7 @@ def merge_tickets(
             would keep no entry.
         ConfigError: If `how` is unknown, or a ratio leaves some layer without any entry.
     """
+    tickets = list(tickets)
     if len(tickets) < 2:
         raise TicketError("One ticket cannot be merged alone: name two or more.")
     check_how(how)

@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlyrobust.errors import TicketError
-from earlyrobust.tickets.drawing import Mask, Scores
-from earlyrobust.tickets.files import SavedTicket
+from earlyrobust.tickets.drawing import Mask, Scores, check_is_array
+from earlyrobust.tickets.files import OF_TICKET, SavedTicket
 
 FORMAT_VERSION = 1
-JSON_NAME = "ticket.json"
-TENSORS_NAME = "ticket.safetensors"
+JSON_NAME, TENSORS_NAME = OF_TICKET
 
 StopReason = Literal["converged", "fixed", "limit", "callback"]
 
@@ -104,6 +103,11 @@ class Ticket(SavedTicket):
     APPLY = "prune"
 
     def __post_init__(self) -> None:
+        for name, array in (
+            *(("heads", self.heads), ("neurons", self.neurons)),
+            *(("head_scores", self.head_scores), ("neuron_scores", self.neuron_scores)),
+        ):
+            check_is_array(name, array, or_none=name.endswith("scores"))
         for name, mask in (("heads", self.heads), ("neurons", self.neurons)):
             if mask.ndim != 2 or mask.dtype != np.bool_ or not mask.any(axis=1).all():
                 raise TicketError(

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earlyrobust.errors import ConfigError, TicketError
-from earlyrobust.tickets.drawing import Mask, Scores
-from earlyrobust.tickets.files import SavedTicket
+from earlyrobust.errors import TicketError
+from earlyrobust.tickets.drawing import Mask, Scores, check_is_array, check_ratio
+from earlyrobust.tickets.files import OF_WEIGHT_TICKET, SavedTicket
 
 FORMAT_VERSION = 1
-JSON_NAME = "weight_ticket.json"
-TENSORS_NAME = "weight_ticket.safetensors"
+JSON_NAME, TENSORS_NAME = OF_WEIGHT_TICKET
 
 
 def draw_weights(scores: Mapping[str, Scores], ratio: float) -> dict[str, Mask]:
@@ -41,8 +40,7 @@ def draw_weights(scores: Mapping[str, Scores], ratio: float) -> dict[str, Mask]:
         ConfigError: If the ratio is not in [0, 1).
         TicketError: If the scores give no ranking: all equal, or not finite.
     """
-    if not 0 <= ratio < 1:
-        raise ConfigError(f"A ratio of {ratio:g} cannot be cut: choose one of at least 0 and below 1.")
+    check_ratio(ratio)
     together = np.concatenate([part.reshape(-1) for part in scores.values()])
     if not np.isfinite(together).all():
         raise TicketError("The scores of the weights are not finite: lower the learning rate of the search.")
@@ -66,6 +64,9 @@ class WeightTicket(SavedTicket):
         model_type: Family of the encoder that the ticket fits.
         masks: For each weight matrix, by the name of its parameter, True where an entry stays.
         origin: Any facts: method, model, task, seed, settings, versions. JSON types only.
+
+    Raises:
+        TicketError: If a mask is no array.
     """
 
     model_type: str
@@ -76,6 +77,10 @@ class WeightTicket(SavedTicket):
     FILES = (JSON_NAME, TENSORS_NAME)
     KIND = "ticket over weights"
     APPLY = "zero_weights"
+
+    def __post_init__(self) -> None:
+        for name, mask in self.masks.items():
+            check_is_array(name, mask)
 
     @property
     def weights(self) -> int:

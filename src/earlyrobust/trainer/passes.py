@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from earlyrobust.adversarial import Objective, Passes
+from earlyrobust.errors import ConfigError
 from earlyrobust.families import layers_of
 
 if TYPE_CHECKING:
@@ -73,15 +74,19 @@ class TrainerPasses(Passes):
     def _is_complete(self) -> bool:
         return self._done > 1 - _ROUNDING
 
-    def check_complete(self) -> None:
+    def check_complete(self, kind: type) -> None:
         """Check that the weights of the passes add up to one, so that the processes have exchanged gradients.
 
+        Args:
+            kind: The class of the adversary, for the message.
+
         Raises:
-            RuntimeError: If they do not.
+            ConfigError: If they do not.
         """
         if abs(self._done - 1) > _ROUNDING:
-            raise RuntimeError(
-                f"The weights of an adversary's passes add up to {self._done}, and not to one."
+            raise ConfigError(
+                f"The weights of the passes of {kind.__module__}:{kind.__qualname__} add up to "
+                f"{self._done:g}: let those of the `accumulate` calls of a step add up to 1."
             )
 
     @contextmanager

@@ -289,7 +289,7 @@ class AdversarialTrainer(LossTrainer):
         mask = valid_tokens(inputs, getattr(bare.config, "pad_token_id", None))
         passes = TrainerPasses(self, model, bare, inputs, num_items_in_batch, memory.adversary)
         loss = self.adversary.step(bare.get_input_embeddings(), mask, passes)
-        passes.check_complete()
+        passes.check_complete(type(self.adversary))
         return loss
 
     def _set_signature_columns_if_needed(self) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import difflib
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from earlyrobust.errors import ModelError, OutputError
+from earlyrobust.errors import ModelError, OutputError, TicketError
 from earlyrobust.options.run import RunConfig
 from earlyrobust.results import RECORD_NAME, RunRecord
 from earlyrobust.tickets import hub
 from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.tickets.weight_ticket import WeightTicket
+from earlyrobust.workspace.classes import code_of_classes, edited_classes
 from earlyrobust.workspace.folder import CONFIG_NAME, DENSE, MODEL, PROGRESS_NAME, TICKET, AnyTicket
 
 
@@ -94,13 +96,21 @@ def find_ticket(folder: Path) -> AnyTicket:
         folder: A folder, or the name of a repository on the Hugging Face hub.
 
     Raises:
-        TicketError: If the folder has no ticket, or the ticket is damaged or has a newer format.
+        TicketError: If the folder has no ticket or tickets of both kinds, or the ticket is damaged or has a
+            newer format.
     """
     if hub.is_name(str(folder)):
         folder = hub.fetch(str(folder), (*Ticket.FILES, *WeightTicket.FILES))
     of_run = folder / TICKET
     place = of_run if of_run.is_dir() else folder
-    kind = WeightTicket if (place / WeightTicket.FILES[0]).is_file() else Ticket
+    kinds = [kind for kind in (Ticket, WeightTicket) if (place / kind.FILES[0]).is_file()]
+    if len(kinds) > 1:
+        names = " and ".join(kind.FILES[0] for kind in kinds)
+        raise TicketError(
+            f"There are two tickets in '{folder}', {names}: move one, with its safetensors file, to another "
+            "folder."
+        )
+    kind = kinds[0] if kinds else Ticket
     return kind.from_pretrained(place)
 
 
@@ -114,13 +124,29 @@ def fingerprints_of(folder: Path) -> dict[str, str]:
         The hashes under `data` and `model`. In the folders of older versions, the hash of the model is
         missing.
     """
-    found: dict[str, Any] = {}
-    with suppress(OSError, ValueError, TypeError, AttributeError):
-        progress = json.loads((folder / PROGRESS_NAME).read_text(encoding="utf-8"))
-        found = {name: progress.get(f"{name}_fingerprint") for name in ("data", "model")}
+    progress = _progress_of(folder)
+    found = {name: progress.get(f"{name}_fingerprint") for name in ("data", "model")}
     with suppress(OutputError):
         found["data"] = RunRecord.load(folder).data.fingerprint
     return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+def edited_since(folder: Path, options: Mapping[str, Any]) -> list[str]:
+    """Return the names of the user's own classes whose code has changed since a run was begun.
+
+    Args:
+        folder: The folder of the run.
+        options: The options of the run by name.
+    """
+    return edited_classes(_progress_of(folder).get("code"), code_of_classes(options))
+
+
+def _progress_of(folder: Path) -> dict[str, Any]:
+    """Read the progress of a run; {} if it is missing or damaged."""
+    with suppress(OSError, ValueError):
+        progress = json.loads((folder / PROGRESS_NAME).read_text(encoding="utf-8"))
+        return progress if isinstance(progress, dict) else {}
+    return {}
 
 
 def bytes_of_weights(place: str | Path) -> int:

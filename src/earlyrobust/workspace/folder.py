@@ -29,6 +29,7 @@ from earlyrobust.storage import (
 )
 from earlyrobust.tickets.ticket import Ticket
 from earlyrobust.tickets.weight_ticket import WeightTicket
+from earlyrobust.workspace.classes import code_of_classes, edited_classes
 from earlyrobust.workspace.identity import anchored, differences, facts_of_test_data, shown, told
 
 AnyTicket = Ticket | WeightTicket
@@ -69,6 +70,7 @@ class RunFolder:
         self.has_moved = False
         self._command = anchored(command)
         self._options = anchored({name: value for name, value in options.items() if name != "output"})
+        self._code = code_of_classes(options)
         check_can_be_made(path)  # before the data is prepared, which may take long
         self._progress = self._look()
 
@@ -99,6 +101,11 @@ class RunFolder:
         ]:
             raise OutputError(
                 f"'{self.path}' holds another run ({told(others)}): choose another --output, or delete it."
+            )
+        if edited := edited_classes(progress.get("code"), self._code):
+            raise OutputError(
+                f"The code of '{edited[0]}' has changed since the run in '{self.path}' was begun: undo the "
+                "change, choose another --output, or delete it."
             )
         asked, begun_with = self._options.get("bf16"), progress.get("bf16")
         if None not in (asked, begun_with) and asked != begun_with:
@@ -197,6 +204,8 @@ class RunFolder:
         self.check_model(model)
         if model is not None:
             self._progress["model_fingerprint"] = model
+        if self._code:
+            self._progress["code"] = self._code
         text = yaml.safe_dump(self._options, sort_keys=False, allow_unicode=True)
         try:
             # The options are written last, because a folder without them counts as holding no run.

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earlyrobust.options.places import with_sources
+
 # Options that name files or folders, and options that may instead be a name, as on the hub.
 _FILES = {"train_file", "test_file", "data_dir", "nltk_data"}
 _PERHAPS_FILES = {"model", "neighbours", "sentence_encoder", "masked_lm"}
@@ -109,20 +111,10 @@ def key_of(*facts: Any) -> str:
 
 def _anchor(name: str, value: Any) -> Any:
     if name == "noise" and isinstance(value, str):
-        return ",".join(map(_anchor_lists, value.split(",")))
+        return with_sources(value, lambda source: str(_anchor("neighbours", source)))
     if not isinstance(value, str | Path) or name not in _FILES | _PERHAPS_FILES or str(value) in _NAMES:
         return value
-    place = Path(value).expanduser()
-    return os.path.abspath(place) if name in _FILES or place.exists() else value
-
-
-def _anchor_lists(setting: str) -> str:
-    """Return a setting of the noise with absolute paths, if it is the one that names lists joined by +."""
-    name, equals, lists = setting.partition("=")
-    if name.strip() != "neighbours":
-        return setting
-    sources = [str(_anchor("neighbours", one.strip())) if one.strip() else one for one in lists.split("+")]
-    return name + equals + "+".join(sources)
+    return os.path.abspath(value) if name in _FILES or Path(value).exists() else value
 
 
 def _is_same(name: str, then: Any, now: Any) -> bool:
