@@ -1314,6 +1314,9 @@ VOCABULARY = [
     "!",
     "Ġa",
     "9",
+    "ĠschÃ¶n",
+    "Ġ.",
+    "ĠÃ",
 ]
 
 
@@ -1351,6 +1354,13 @@ def test_a_word_is_replaced_by_tokens_that_begin_one() -> None:
     assert propose(text, 1, "! ! ! ! ! !", best, "! ! ! ! ! !") == ["dull", "film", "a"]
     # Nothing stands before the first word of a text, so nothing marks it.
     assert propose(Text.of(["good film"]), 0, best, best) == ["dull", "good", "film", "ly", "a"]
+
+
+def test_tokens_of_a_byte_level_vocabulary_are_proposed_as_text() -> None:
+    """Neither their bytes, nor punctuation, nor a part of a character is a word."""
+    filler = " ".join(["!"] * 5)
+    best = "Ġdull ĠschÃ¶n Ġ. ĠÃ Ġa"
+    assert propose(Text.of(["a good film"]), 1, filler, best, filler) == ["dull", "schön", "a"]
 
 
 def test_a_word_of_several_tokens_is_replaced_by_combinations() -> None:

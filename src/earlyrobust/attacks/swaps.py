@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from random import Random
 from string import ascii_letters
@@ -14,6 +14,7 @@ from numpy.random import RandomState
 from earlyrobust.attacks.asks import Ask, Attacking
 from earlyrobust.attacks.resources.folding import composed, fold
 from earlyrobust.attacks.resources.vectors import WordVectors
+from earlyrobust.attacks.resources.vocabularies import text_of, word_start
 from earlyrobust.attacks.text import Text, words_of
 from earlyrobust.errors import ConfigError
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # The three ways in which the beginning of a word can end, each as a sample text; see `_combinations`.
 _NO_WORD, _INSIDE, _BEHIND = "", "a", "a "
+# What a token of a byte-level vocabulary is decoded to if it holds a part of a character.
+_PART = "\ufffd"
 
 
 class Draws(RandomState):
@@ -174,11 +177,9 @@ class MaskedLMSwaps(Swaps):
     def __init__(self, masked_lm: MaskedLM) -> None:
         self._masked_lm = masked_lm
         self._tokenizer = masked_lm.tokenizer
-        vocabulary = self._tokenizer.get_vocab()
         # Byte-level and SentencePiece vocabularies mark tokens that begin a word. WordPiece vocabularies mark
         # the other tokens.
-        marks = (mark for mark in "Ġ▁" if any(token.startswith(mark) for token in vocabulary))
-        self._beginning = next(marks, None)
+        self._beginning = word_start(self._tokenizer.get_vocab()) or None
 
     def words(self, word: str, random: Draws) -> list[str]:
         """Return no replacement, because the replacements depend on the context of the word."""
@@ -196,12 +197,12 @@ class MaskedLMSwaps(Swaps):
         ]
         if len(choices) == 1:
             begins = [token for token in choices[0] if unmarked or self._begins_word(token)]
-            return [self._bare(token) for token in begins if len(words_of(token)) == 1]
+            return [bare for bare in self._bare(begins) if len(words_of(bare)) == 1]
         if self._beginning is not None:
             choices[1:] = [
                 [token for token in tokens if not self._begins_word(token)] for tokens in choices[1:]
             ]
-        made = _combinations([[self._bare(token) for token in tokens] for tokens in choices])
+        made = _combinations([self._bare(tokens) for tokens in choices])
         return list(islice(made, self._masked_lm.candidates))
 
     def _pieces(self, text: Text, position: int) -> tuple[range, bool]:
@@ -240,9 +241,12 @@ class MaskedLMSwaps(Swaps):
     def _begins_word(self, token: str) -> bool:
         return "##" not in token if self._beginning is None else token.startswith(self._beginning)
 
-    def _bare(self, token: str) -> str:
-        """Return a token without the mark of its vocabulary."""
-        return token.replace("##" if self._beginning is None else self._beginning, "")
+    def _bare(self, tokens: Iterable[str]) -> list[str]:
+        """Return the texts of tokens without marks, but for tokens that hold a part of a character."""
+        if self._beginning is None:
+            return [token.replace("##", "") for token in tokens]
+        texts = (text_of(token, self._beginning) for token in tokens)
+        return [text for text in texts if _PART not in text]
 
     def describe(self) -> dict[str, Any]:
         """Return the name of the model, and K."""

@@ -1,7 +1,8 @@
-"""Finds the whole words in the vocabulary of a tokenizer."""
+"""Finds the whole words in the vocabulary of a tokenizer, and the texts of its entries."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from operator import itemgetter
 from typing import TYPE_CHECKING
 from unicodedata import category
@@ -29,21 +30,19 @@ def word_rows(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
     the spelling in lower case, or of the first one if there is none in lower case.
     """
     entries = sorted(tokenizer.get_vocab().items(), key=itemgetter(1))
-    start = _word_start([entry for entry, _ in entries])
+    start = word_start([entry for entry, _ in entries])
     rows: dict[str, int] = {}
     for entry, row in entries:
         if not entry.startswith(start):
             continue
-        word = entry.removeprefix(start)
-        if start == _BYTES:
-            word = _DECODER.decode([word])
+        word = text_of(entry, start)
         folded = fold(word)
         if _is_word(folded) and (folded == word or folded not in rows):
             rows[folded] = row
     return rows
 
 
-def _word_start(entries: list[str]) -> str:
+def word_start(entries: Collection[str]) -> str:
     """Return the sign before entries that begin a word; an empty text if the vocabulary has no such sign.
 
     Vocabularies without the sign put "##" before all other entries.
@@ -51,6 +50,17 @@ def _word_start(entries: list[str]) -> str:
     counts = {sign: sum(entry.startswith(sign) for entry in entries) for sign in (_BYTES, _PIECES)}
     sign = max(counts, key=lambda sign: counts[sign])
     return sign if counts[sign] >= _LEAST_SHARE * len(entries) else ""
+
+
+def text_of(entry: str, start: str) -> str:
+    """Return the text of an entry without the sign before it.
+
+    Args:
+        entry: The entry. One of a byte-level vocabulary may hold a part of a character, which becomes U+FFFD.
+        start: The sign, as from `word_start`.
+    """
+    bare = entry.removeprefix(start)
+    return _DECODER.decode([bare]) if start == _BYTES else bare
 
 
 def _is_word(text: str) -> bool:
